@@ -1,0 +1,184 @@
+"""All errors of Coordinator, arranged by what a caller can do about them.
+
+`Refused` and its children: nothing was changed; wait, shed or ask for something else. `StoreUnavailable`: nothing was
+changed as far as we know; try again. `UnknownOutcome`: the call may or may not have happened; a call with the same
+request id finds out. `LeaseLost`: stop the guarded work. `InvalidInput` and `ConfigError`: mend the call.
+Fields carry the facts, so nobody has to parse a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class CoordinatorError(Exception):
+    """Root of every error that this package raises on purpose."""
+
+
+class InvalidInput(CoordinatorError, ValueError):
+    """An argument that can never work. Nothing was sent.
+
+    `argument` names it, `value` is what was given (shortened when shown).
+    """
+
+    def __init__(self, argument: str, value: object, problem: str) -> None:
+        shown = repr(value)
+        if len(shown) > 80:
+            shown = f"{shown[:60]}... ({len(shown)} characters)"
+        super().__init__(f"{argument}: {problem} (got {shown})")
+        self.argument, self.value, self.problem = argument, value, problem
+
+
+class ConfigError(CoordinatorError):
+    """Settings that do not hold together. `problems` lists every complaint at once."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+class Refused(CoordinatorError):
+    """The coordinator said no, and changed nothing."""
+
+
+class QueueFull(Refused):
+    """The queue holds as many jobs as it may."""
+
+    def __init__(self, queue: str, limit: int) -> None:
+        super().__init__(f"queue {queue!r} is full ({limit} jobs); try later or raise max_queue")
+        self.queue, self.limit = queue, limit
+
+
+class LineFull(Refused):
+    """The line of a resource holds as many waiters as it may."""
+
+    def __init__(self, resource: str, limit: int) -> None:
+        super().__init__(f"the line of {resource!r} is full ({limit} waiters); try later or raise max_line")
+        self.resource, self.limit = resource, limit
+
+
+class OverCapacity(Refused):
+    """A need for more permits than the resource has, which could never be granted."""
+
+    def __init__(self, resource: str, capacity: int) -> None:
+        super().__init__(f"{resource!r} has only {capacity} permits; ask for fewer or define a larger capacity")
+        self.resource, self.capacity = resource, capacity
+
+
+class PayloadTooLarge(Refused):
+    """A payload or result above the limit."""
+
+    def __init__(self, what: str, size: int, limit: int) -> None:
+        super().__init__(f"{what} of {size} bytes is above the limit of {limit}; store it elsewhere and pass a reference")
+        self.what, self.size, self.limit = what, size, limit
+
+
+class Duplicate(Refused):
+    """A submission whose dedup key is taken, with `on_conflict="reject"`. `existing` is the id that is there."""
+
+    def __init__(self, existing: str, state: str) -> None:
+        super().__init__(f"a job with this dedup key is there already: {existing} ({state})")
+        self.existing, self.state = existing, state
+
+
+class IdConflict(Refused):
+    """A request id that is taken by a different request."""
+
+    def __init__(self, ident: str) -> None:
+        super().__init__(f"request id {ident} belongs to a different request")
+        self.ident = ident
+
+
+class IllegalTransition(Refused):
+    """What was asked is not possible in the state the request is in."""
+
+    def __init__(self, state: str, event: str) -> None:
+        super().__init__(f"cannot {event} a request that is {state}")
+        self.state, self.event = state, event
+
+
+class BatchRefused(Refused):
+    """Some jobs of a batch were refused. `tickets` has the accepted ones in place (None for a refused one), `errors`
+    the reason by index."""
+
+    def __init__(self, tickets: Sequence[Any], errors: Mapping[int, CoordinatorError]) -> None:
+        first = next(iter(errors.items()))
+        super().__init__(f"{len(errors)} of {len(tickets)} jobs were refused, first number {first[0]}: {first[1]}")
+        self.tickets, self.errors = tuple(tickets), dict(errors)
+
+
+class NotFound(CoordinatorError):
+    """No request with this id: never there, or ended longer ago than its record is kept."""
+
+    def __init__(self, ident: str) -> None:
+        super().__init__(f"no request {ident!r}: it never existed, or it ended and its record has expired")
+        self.ident = ident
+
+
+class LeaseLost(CoordinatorError):
+    """The lease is over: stop the guarded work. What is written under its fence from now on must be refused."""
+
+    def __init__(self, ident: str, why: str) -> None:
+        super().__init__(f"the lease of {ident} is over: {why}")
+        self.ident, self.why = ident, why
+
+
+class WaitTimeout(CoordinatorError, TimeoutError):
+    """The wait ran out. The request has left its lines (a lock) or goes on (a job's result)."""
+
+    def __init__(self, ident: str, seconds: float, what: str) -> None:
+        super().__init__(f"waited {seconds:g} s for {what} {ident}")
+        self.ident, self.seconds = ident, seconds
+
+
+class WaitCancelled(CoordinatorError):
+    """The request that was waited for ended without being granted. `state` says how, `why` the reason."""
+
+    def __init__(self, ident: str, state: str, why: str) -> None:
+        super().__init__(f"{ident} is {state}" + (f": {why}" if why else ""))
+        self.ident, self.state, self.why = ident, state, why
+
+
+class JobFailed(CoordinatorError):
+    """A job whose result was asked for did not succeed. `state` says how it ended, `why` the reason."""
+
+    def __init__(self, ident: str, state: str, why: str) -> None:
+        super().__init__(f"job {ident} is {state}" + (f": {why}" if why else ""))
+        self.ident, self.state, self.why = ident, state, why
+
+
+class SessionLost(CoordinatorError):
+    """This process was silent for longer than its session lasts; everything it held is gone."""
+
+
+class StoreUnavailable(CoordinatorError):
+    """Redis cannot be reached or cannot serve now. Nothing was changed; trying again is safe."""
+
+
+class StorageFull(StoreUnavailable):
+    """Redis is out of memory or disk: it takes nothing new, but finishing work still goes through."""
+
+
+class UnknownOutcome(CoordinatorError):
+    """The connection broke after the call was sent: it may or may not have happened."""
+
+
+class UnsafeServer(CoordinatorError):
+    """The server is set up in a way that loses or evicts data. `problems` lists what, with the way out."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+class ServerStartError(CoordinatorError):
+    """The embedded server could not be found or did not start."""
+
+
+class Corrupt(CoordinatorError):
+    """Something in Redis is not what this package writes there."""
+
+
+class ProtocolError(CoordinatorError):
+    """A reply that this version does not know: a fault of Coordinator."""

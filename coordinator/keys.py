@@ -1,0 +1,115 @@
+"""Every key of a namespace, named here and nowhere else.
+
+All keys of a namespace begin with `co:{namespace}:`; the braces are a hash tag, so a namespace lives in one cluster
+slot and on one node. `FAMILIES` is the table of what there is: the Lua scripts get their names from it (`render`), the
+key check of `doctor` its lifetimes, the README its table.
+
+Text that users choose reaches a key only through `encode`, which is injective: different names give different keys,
+and no name can reach another family, another slot or a pattern.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import quote, unquote
+
+Lifetime = Literal["permanent", "owned", "ttl"]
+
+SCHEMA_VERSION = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One kind of key. `suffix` ends in a colon when there is one key for each of something.
+
+    `lifetime`: `permanent` keys stay (bounded by limits); an `owned` key goes with the live request, session or
+    resource it belongs to, and may have a TTL after that; a `ttl` key always has one.
+    """
+
+    name: str
+    suffix: str
+    type: str
+    lifetime: Lifetime
+    holds: str
+    example: str
+
+
+FAMILIES: tuple[Family, ...] = (
+    Family("META", "meta", "hash", "permanent", "layout version, monotonic clock, last number drawn", "HGETALL"),
+    Family("SESSIONS", "sessions", "zset", "permanent", "live processes by the ms at which they lapse", "ZRANGE {} 0 -1 WITHSCORES"),
+    Family("SESSION", "session:", "hash", "owned", "who a process is: host, pid, owner, queues", "HGETALL"),
+    Family("OWNS", "owns:", "set", "owned", "request ids that die with the process", "SMEMBERS"),
+    Family("INBOX", "inbox:", "list", "owned", "messages pushed to a process: granted, ended, lost, cancel, bell", "LRANGE {} 0 -1"),
+    Family("BATCH", "batch:", "string", "owned", "number and ids of a worker's last claim", "GET"),
+    Family("REQ", "req:", "hash", "owned", "one request: kind, state, priority, session, fence", "HGETALL"),
+    Family("NEEDS", "needs:", "string", "owned", "what a request needs: mode, permits, resource", "GET"),
+    Family("NOTE", "note:", "hash", "owned", "owner, reason and metadata of a request", "HGETALL"),
+    Family("PAYLOADS", "payloads", "hash", "permanent", "msgpack payload of every job that is not over", "HKEYS"),
+    Family("RESULT", "result:", "string", "ttl", "msgpack result of a job that succeeded", "PTTL"),
+    Family("WATCH", "watch:", "set", "ttl", "processes that wait for the end of a request", "SMEMBERS"),
+    Family("LINE", "line:", "zset", "owned", "who waits for a resource, the first in front", "ZRANGE {} 0 -1 WITHSCORES"),
+    Family("HOLDERS", "holders:", "hash", "owned", "who holds a resource: mode, permits, fence, session, end in ms", "HGETALL"),
+    Family("RESOURCES", "resources", "zset", "permanent", "resources that are held or waited for, by name", "ZRANGE {} 0 -1"),
+    Family("DEF", "def:", "hash", "permanent", "what was defined for a resource: capacity", "HGETALL"),
+    Family("QUEUES", "queues", "set", "permanent", "names of all queues", "SMEMBERS"),
+    Family("READY", "ready:", "zset", "permanent", "jobs of a queue that can run now, the first in front", "ZRANGE {} 0 9"),
+    Family("WAITING", "waiting:", "zset", "permanent", "jobs of a queue that wait for resources", "ZRANGE {} 0 9"),
+    Family("IDLE", "idle:", "zset", "permanent", "workers of a queue with free slots, by since when", "ZRANGE {} 0 -1"),
+    Family("SCHEDULED", "scheduled", "zset", "permanent", "delayed jobs by the ms at which they are due", "ZRANGE {} 0 9 WITHSCORES"),
+    Family("DEADLINES", "deadlines", "zset", "permanent", "the next clock of each request, in ms", "ZRANGE {} 0 9 WITHSCORES"),
+    Family("DEAD", "dead", "zset", "permanent", "failed and dead jobs that can be replayed, by when they ended", "ZRANGE {} 0 -1"),
+    Family("DEDUP", "dedup:", "string", "owned", "request id that holds a dedup key", "GET"),
+    Family("CALL", "call:", "string", "ttl", "how a submission that was a duplicate was answered", "GET"),
+    Family("DIRTY", "dirty", "set", "permanent", "resources whose lines the next sweep looks at", "SMEMBERS"),
+    Family("STATS", "stats", "hash", "permanent", "how often each event has happened", "HGETALL"),
+    Family("EVENTS", "events", "stream", "permanent", "what happened, capped in length", "XREVRANGE {} + - COUNT 10"),
+)
+
+
+def prefix(namespace: str) -> str:
+    """The beginning of all keys of a namespace."""
+    return f"co:{{{namespace}}}:"
+
+
+def family(name: str) -> Family:
+    """The family of that name. Raises KeyError."""
+    return _BY_NAME[name]
+
+
+def key(namespace: str, name: str, member: str = "") -> str:
+    """A key: `key("default", "LINE", encode("infra/prod/vpc"))`. `member` must be encoded or an id of ours."""
+    return prefix(namespace) + _BY_NAME[name].suffix + member
+
+
+def classify(namespace: str, full_key: str) -> tuple[Family, str] | None:
+    """The family a key belongs to and its member, or None for a key that this package does not write."""
+    head = prefix(namespace)
+    if not full_key.startswith(head):
+        return None
+    rest = full_key[len(head) :]
+    for one in FAMILIES:
+        if one.suffix.endswith(":"):
+            if rest.startswith(one.suffix) and len(rest) > len(one.suffix):
+                return one, rest[len(one.suffix) :]
+        elif rest == one.suffix:
+            return one, ""
+    return None
+
+
+def encode(name: str) -> str:
+    """A user's name as it stands in keys: letters, digits and `/._-@+=,` as they are, all else percent-encoded."""
+    return quote(name, safe="/@+=,").replace("~", "%7E")
+
+
+def decode(encoded: str) -> str:
+    """The name that `encode` was given."""
+    return unquote(encoded)
+
+
+def render() -> str:
+    """The key names as Lua locals: `local K_LINE = 'line:'`."""
+    return "\n".join(f"local K_{one.name} = '{one.suffix}'" for one in FAMILIES)
+
+
+_BY_NAME = {one.name: one for one in FAMILIES}

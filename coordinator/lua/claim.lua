@@ -1,0 +1,28 @@
+-- Gives a worker a batch of jobs that can run now, with the resources they need.
+-- KEYS[1] meta
+-- ARGV[1] terms
+-- ARGV[2] session id
+-- ARGV[3] number of this claim, counted by the worker
+-- ARGV[4] how many jobs
+-- ARGV[5] longest hold of a resource in ms
+-- ARGV[6...] queues
+-- reply: ok [<job>]...
+-- reply: session_lost
+-- Keeps: a repeated claim (its reply was lost) hands out the same batch again, not another one.
+--@include lib/claim_jobs
+--@include lib/batch
+--@include lib/owner
+--@include lib/commit
+local ctx = open(KEYS[1], ARGV[1])
+local session = ARGV[2]
+if not live(ctx, session) then
+  return { 'session_lost' }
+end
+local jobs = recall(ctx, session, ARGV[3])
+if not jobs then
+  refresh(ctx, session)
+  jobs = claim_jobs(ctx, session, tonumber(ARGV[4]), tonumber(ARGV[5]), { unpack(ARGV, 6) })
+  remember(ctx, session, ARGV[3], jobs)
+  commit(ctx)
+end
+return { 'ok', unpack(jobs) }

@@ -1,0 +1,32 @@
+-- Everything about one request at one moment: its fields, and for each need who holds and who stands before it.
+-- KEYS[1] meta
+-- ARGV[1] terms
+-- ARGV[2] request id
+-- ARGV[3] how many of those before it to name
+-- reply: ok <now ms> [<field> <value>...] [<note field> <value>...] [<need>]... ; need: [resource, mode, permits, capacity, place, line length, [holder...], [ahead...]]
+-- reply: gone
+-- Keeps: nothing is written.
+--@include lib/front
+--@include lib/person
+local ctx = open(KEYS[1], ARGV[1])
+local id, most = ARGV[2], tonumber(ARGV[3])
+local r = load(ctx, id)
+if not r then
+  return { 'gone' }
+end
+local needs = {}
+for _, need in ipairs(needs_of(ctx, r)) do
+  local line = ctx.p .. K_LINE .. need.resource
+  local place = redis.call('ZRANK', line, id)
+  local ahead = place and place > 0 and redis.call('ZRANGE', line, 0, math.min(place, most) - 1) or {}
+  needs[#needs + 1] = { need.resource, need.mode, need.permits, capacity(ctx, need.resource),
+    place and tostring(place) or '', redis.call('ZCARD', line), holders_of(ctx, need.resource, most),
+    persons(ctx, ahead) }
+end
+local queue = {}
+if r.kind == 'job' and r.state == 'ready' then
+  local ready = ctx.p .. K_READY .. r.queue
+  queue = { redis.call('ZRANK', ready, id), redis.call('ZCARD', ready), redis.call('ZCARD', ctx.p .. K_IDLE .. r.queue) }
+end
+return { 'ok', text(ctx.now), redis.call('HGETALL', ctx.p .. K_REQ .. id), redis.call('HGETALL', ctx.p .. K_NOTE .. id),
+  needs, queue }

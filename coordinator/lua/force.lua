@@ -1,0 +1,24 @@
+-- Takes a held lock or a running job away from its holder: the lock is lost, the job goes back to its place.
+-- KEYS[1] meta
+-- ARGV[1] terms
+-- ARGV[2] request id
+-- ARGV[3] fence that the operator saw, or empty for the newest
+-- ARGV[4] reason
+-- reply: ok <state>
+-- reply: refused <state>
+-- reply: gone
+-- Keeps: the holder is told, and everything it still tries is refused by its fence.
+--@flags allow-oom
+--@include lib/settle_lines
+--@include lib/commit
+local ctx = open(KEYS[1], ARGV[1])
+local r = load(ctx, ARGV[2])
+if not r then
+  return { 'gone' }
+elseif (r.state ~= 'held' and r.state ~= 'running') or (ARGV[3] ~= '' and ARGV[3] ~= r.fence) then
+  return { 'refused', r.state }
+end
+lapse(ctx, r, 'forced: ' .. ARGV[4])
+settle_lines(ctx)
+commit(ctx)
+return { 'ok', r.state }

@@ -1,0 +1,24 @@
+-- The last batch a worker was given, under the number of its claim: `<number> <id> <id> ...`.
+--@include lib/claim_jobs
+local function recall(ctx, session, number)
+  local batch = redis.call('GET', ctx.p .. K_BATCH .. session)
+  if not batch or string.match(batch, '^(%d+)') ~= number then
+    return nil
+  end
+  local jobs = {}
+  for id in string.gmatch(batch, ' (%S+)') do
+    local r = load(ctx, id)
+    if r and r.state == 'running' and r.session == session then
+      jobs[#jobs + 1] = describe(ctx, r)
+    end
+  end
+  return jobs
+end
+
+local function remember(ctx, session, number, jobs)
+  local words = { number }
+  for _, job in ipairs(jobs) do
+    words[#words + 1] = job[1]
+  end
+  redis.call('SET', ctx.p .. K_BATCH .. session, table.concat(words, ' '))
+end

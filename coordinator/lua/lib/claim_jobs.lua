@@ -1,0 +1,104 @@
+-- Gives a worker up to `wanted` jobs, the first by rank over all its queues. A candidate with needs is checked once
+-- more and takes its resources here; until this moment a more urgent request could displace it.
+--@include lib/settle_lines
+-- The best ready jobs over several queues: each queue's head, merged by rank.
+local function best(ctx, queues, wanted)
+  local found = {}
+  for _, queue in ipairs(queues) do
+    local head = redis.call('ZRANGE', ctx.p .. K_READY .. queue, 0, wanted - 1, 'WITHSCORES')
+    for i = 1, #head, 2 do
+      found[#found + 1] = { id = head[i], rank = tonumber(head[i + 1]), queue = queue }
+    end
+  end
+  if #queues > 1 then
+    table.sort(found, function(a, b) return a.rank < b.rank or (a.rank == b.rank and a.id < b.id) end)
+  end
+  return found
+end
+
+-- The last look at a candidate. One that cannot be claimed after all ends or steps back here.
+local function claimable(ctx, r)
+  if r.state ~= 'ready' then
+    return false
+  end
+  if waiter_lapsed(ctx, r) or (r.end_by and r.end_by <= ctx.now) then
+    finish(ctx, r, 'expire', 'why', 'wait ran out')
+    return false
+  end
+  if r.needs and not its_turn(ctx, r) then
+    withdraw(ctx, r)
+    return false
+  end
+  return true
+end
+
+-- When the lease of a claim ends by itself: the run timeout (with room for the worker to report it first), the total
+-- deadline, or the longest hold of a resource.
+local function lease_end(ctx, r, run_ms, hold_ms)
+  local expires = run_ms and ctx.now + run_ms + ctx.session_ms or (r.needs and ctx.now + hold_ms)
+  if r.end_by and (not expires or r.end_by < expires) then
+    expires = r.end_by
+  end
+  return expires
+end
+
+-- What the worker is told of a job it has been given.
+local function describe(ctx, r)
+  local v = redis.call('HMGET', ctx.p .. K_REQ .. r.id, 'name', 'attempts', 'deliveries', 'run_ms', 'retry', 'note')
+  return { r.id, r.fence, v[1], r.queue, r.priority, tonumber(v[2] or 0), tonumber(v[3]), v[4] or '', v[5] or '',
+    r.needs and redis.call('GET', ctx.p .. K_NEEDS .. r.id) or '',
+    v[6] and redis.call('HGET', ctx.p .. K_NOTE .. r.id, 'metadata') or '',
+    redis.call('HGET', ctx.p .. K_PAYLOADS, r.id) or '' }
+end
+
+local function hand_out(ctx, r, session, hold_ms)
+  local run_ms = tonumber(redis.call('HGET', ctx.p .. K_REQ .. r.id, 'run_ms') or nil)
+  local fence, expires = text(draw(ctx)), lease_end(ctx, r, run_ms, hold_ms)
+  redis.call('ZREM', ctx.p .. K_READY .. r.queue, r.id)
+  if r.wait_by or r.end_by then
+    redis.call('ZREM', ctx.p .. K_DEADLINES, r.id)
+    redis.call('HDEL', ctx.p .. K_REQ .. r.id, 'wait_by')
+  end
+  take(ctx, r, session, fence, expires)
+  if expires then
+    redis.call('ZADD', ctx.p .. K_DEADLINES, text(expires), r.id)
+  end
+  if r.scope == 'until_started' then
+    free_dedup(ctx, r)
+  end
+  redis.call('SADD', ctx.p .. K_OWNS .. session, r.id)
+  redis.call('HINCRBY', ctx.p .. K_REQ .. r.id, 'deliveries', 1)
+  r.fence = fence
+  move(ctx, r, 'claim', 'session', session, 'fence', fence, 'since', text(ctx.now))
+  return describe(ctx, r)
+end
+
+-- A worker that got less than it asked for is idle: it is noted here, in the script that found nothing, so that no
+-- submission can fall between its looking and its waiting.
+local function note_idle(ctx, session, queues, idle)
+  for _, queue in ipairs(queues) do
+    if idle then
+      redis.call('ZADD', ctx.p .. K_IDLE .. queue, text(ctx.now), session)
+    else
+      redis.call('ZREM', ctx.p .. K_IDLE .. queue, session)
+    end
+  end
+end
+
+local function claim_jobs(ctx, session, wanted, hold_ms, queues)
+  local jobs = {}
+  for _, found in ipairs(wanted > 0 and best(ctx, queues, wanted) or {}) do
+    if #jobs == wanted then
+      break
+    end
+    local r = load(ctx, found.id)
+    if not r then
+      redis.call('ZREM', ctx.p .. K_READY .. found.queue, found.id)
+    elseif claimable(ctx, r) then
+      jobs[#jobs + 1] = hand_out(ctx, r, session, hold_ms)
+    end
+  end
+  note_idle(ctx, session, queues, #jobs < wanted)
+  settle_lines(ctx)
+  return jobs
+end

@@ -1,0 +1,41 @@
+-- Ends a script that wrote: the clock, the counters, the bells for idle workers, and the resources left for later.
+--@include lib/context
+--@include lib/send
+-- At most this many idle workers are woken by one script: waking more than there are jobs wins nothing.
+local MAX_BELLS = 16
+
+-- Wakes live idle workers of a queue, the longest idle first; each is taken off the idle list, so it is rung once.
+local function ring(ctx, queue, wanted)
+  local idle = ctx.p .. K_IDLE .. queue
+  for _ = 1, MAX_BELLS do
+    if wanted <= 0 then
+      return
+    end
+    local popped = redis.call('ZPOPMIN', idle)
+    if not popped[1] then
+      return
+    end
+    if live(ctx, popped[1]) then
+      send(ctx, popped[1], 'bell ' .. queue)
+      wanted = wanted - 1
+    end
+  end
+end
+
+local function commit(ctx)
+  for queue, wanted in pairs(ctx.bells) do
+    ring(ctx, queue, wanted)
+  end
+  for name, count in pairs(ctx.stats) do
+    redis.call('HINCRBY', ctx.p .. K_STATS, name, count)
+  end
+  if ctx.drawn then
+    redis.call('HSET', ctx.meta, 'tick', text(ctx.tick))
+  end
+  if ctx.save_clock then
+    redis.call('HSET', ctx.meta, 'clock', text(ctx.us))
+  end
+  if ctx.skew then
+    redis.call('HSET', ctx.meta, 'skew', text(ctx.skew))
+  end
+end

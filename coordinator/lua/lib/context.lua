@@ -1,0 +1,46 @@
+-- Opens a script: one reading of the clock, the namespace's prefix, the caller's terms, and what the script will
+-- have to do before it ends. The clock is made monotonic with a stored high-water mark: a server whose clock steps
+-- back an hour does not freeze leases for an hour. Nothing is written here; `commit` writes.
+--@include keys
+--@include lib/now
+local function open(meta, terms)
+  local m = redis.call('HMGET', meta, 'clock', 'skew', 'tick', 'swept')
+  local clock, skew = tonumber(m[1] or 0), tonumber(m[2] or 0)
+  local us = server_us() + skew
+  local ctx = { meta = meta, p = string.sub(meta, 1, -5), tick = tonumber(m[3] or 0), swept = tonumber(m[4] or 0),
+    dirty = {}, is_dirty = {}, bells = {}, stats = {} }
+  if us < clock then
+    ctx.skew = skew + clock - us
+    us = clock
+    ctx.save_clock = true
+  elseif us > clock + 250000 then
+    ctx.save_clock = true
+  end
+  ctx.us, ctx.now = us, math.floor(us / 1000)
+  local aging, line, queue, result, dead, crashes, session, events =
+    string.match(terms, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+  ctx.aging_us, ctx.max_line, ctx.max_queue = tonumber(aging), tonumber(line), tonumber(queue)
+  ctx.result_ms, ctx.dead_ms, ctx.max_crashes = tonumber(result), tonumber(dead), tonumber(crashes)
+  ctx.session_ms, ctx.max_events = tonumber(session), tonumber(events)
+  return ctx
+end
+
+-- The next number of the namespace: larger than all before and never behind the clock, so that it keeps growing
+-- when the server forgets its newest writes. It serves as fence and as place in line.
+local function draw(ctx)
+  ctx.tick = math.max(ctx.tick + 1, ctx.us)
+  ctx.drawn = true
+  return ctx.tick
+end
+
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+-- Remembers a resource whose line has to be looked at before the script ends.
+local function touch(ctx, resource)
+  if not ctx.is_dirty[resource] then
+    ctx.is_dirty[resource] = true
+    ctx.dirty[#ctx.dirty + 1] = resource
+  end
+end

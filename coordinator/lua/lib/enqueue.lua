@@ -1,0 +1,36 @@
+-- Puts a job into the waiting world: straight into its queue if it needs nothing, else into the lines of all it
+-- needs, from where `promote` offers it. The caller has set `stamp` and runs `settle_lines` afterwards.
+--@include lib/move
+--@include lib/places
+local function bell(ctx, queue)
+  ctx.bells[queue] = (ctx.bells[queue] or 0) + 1
+end
+
+local function offer(ctx, r)
+  redis.call('ZREM', ctx.p .. K_WAITING .. r.queue, r.id)
+  redis.call('ZADD', ctx.p .. K_READY .. r.queue, rank_of(ctx, r), r.id)
+  move(ctx, r, 'offer')
+  bell(ctx, r.queue)
+end
+
+-- A candidate that a more urgent request has pushed back. Its other lines have to be looked at too: those behind it
+-- there were offered on the strength of its own offer.
+local function withdraw(ctx, r)
+  redis.call('ZREM', ctx.p .. K_READY .. r.queue, r.id)
+  redis.call('ZADD', ctx.p .. K_WAITING .. r.queue, rank_of(ctx, r), r.id)
+  move(ctx, r, 'withdraw')
+  for _, need in ipairs(needs_of(ctx, r)) do
+    touch(ctx, need.resource)
+  end
+end
+
+-- `r.state` is already `waiting`.
+local function enqueue(ctx, r)
+  watch_clock(ctx, r)
+  if r.needs then
+    redis.call('ZADD', ctx.p .. K_WAITING .. r.queue, rank_of(ctx, r), r.id)
+    join_lines(ctx, r)
+  else
+    offer(ctx, r)
+  end
+end

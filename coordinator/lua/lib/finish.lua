@@ -1,0 +1,44 @@
+-- The one way a request ends. It leaves its place, frees its dedup key, gives its record a time to live, and tells
+-- whoever waits for it. Resources it held or waited for are touched, so `settle_lines` hands them on.
+--@include lib/move
+--@include lib/places
+--@include lib/send
+local function free_dedup(ctx, r)
+  if r.dedup and r.scope ~= 'ttl' then
+    local key = ctx.p .. K_DEDUP .. r.dedup
+    local owner = redis.call('GET', key)
+    if owner and string.match(owner, '^%S+') == r.id then
+      redis.call('DEL', key)
+    end
+  end
+end
+
+local function tell_watchers(ctx, r)
+  local key = ctx.p .. K_WATCH .. r.id
+  local watchers = redis.call('SMEMBERS', key)
+  if #watchers > 0 then
+    for _, session in ipairs(watchers) do
+      send(ctx, session, 'ended ' .. r.id .. ' ' .. r.state)
+    end
+    redis.call('DEL', key)
+  end
+end
+
+local function finish(ctx, r, event, ...)
+  leave_place(ctx, r)
+  move(ctx, r, event, 'ended', text(ctx.now), ...)
+  free_dedup(ctx, r)
+  local keep = ctx.result_ms
+  if r.state == 'failed' or r.state == 'dead' then
+    keep = ctx.dead_ms
+    redis.call('ZADD', ctx.p .. K_DEAD, text(ctx.now), r.id)
+  elseif r.kind == 'job' then
+    redis.call('HDEL', ctx.p .. K_PAYLOADS, r.id)
+  end
+  redis.call('PEXPIRE', ctx.p .. K_REQ .. r.id, keep)
+  if r.needs then
+    redis.call('PEXPIRE', ctx.p .. K_NEEDS .. r.id, keep)
+  end
+  redis.call('PEXPIRE', ctx.p .. K_NOTE .. r.id, keep)
+  tell_watchers(ctx, r)
+end

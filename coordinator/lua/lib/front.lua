@@ -1,0 +1,46 @@
+-- Whether a request stands at the front of one line: everybody before it has been offered the resource already,
+-- and all of them, the holders and the request itself fit together. Reading only.
+--@include lib/usage
+-- How many unclaimed candidates one line may have at once; the next come up as these are claimed.
+local WINDOW = 64
+
+local function waiter_lapsed(ctx, r)
+  return (r.wait_by and r.wait_by <= ctx.now) or (r.kind == 'lock' and not live(ctx, r.session))
+end
+
+-- `id` may be a request that is not in line yet: everybody of its rank or better then counts as before it.
+local function front(ctx, need, rank, id)
+  local used, limit = usage(ctx, need.resource), capacity(ctx, need.resource)
+  local line = ctx.p .. K_LINE .. need.resource
+  for from = 0, WINDOW, 4 do
+    local ahead = redis.call('ZRANGE', line, from, from + 3, 'WITHSCORES')
+    for i = 1, #ahead, 2 do
+      if ahead[i] == id or tonumber(ahead[i + 1]) > rank then
+        return fits(used, need, limit)
+      end
+      local other = load(ctx, ahead[i])
+      if other and not waiter_lapsed(ctx, other) then
+        local their = need_on(ctx, other, need.resource)
+        if other.state ~= 'ready' or not their or not fits(used, their, limit) then
+          return false
+        end
+        add(used, their)
+      end
+    end
+    if #ahead < 8 then
+      return fits(used, need, limit)
+    end
+  end
+  return false
+end
+
+-- At the front of all its lines, leaving out `except`, which the caller has walked itself.
+local function front_everywhere(ctx, r, except)
+  local rank = tonumber(rank_of(ctx, r))
+  for _, need in ipairs(needs_of(ctx, r)) do
+    if need.resource ~= except and not front(ctx, need, rank, r.id) then
+      return false
+    end
+  end
+  return true
+end

@@ -1,0 +1,75 @@
+-- The places a request can be in, and the only code that puts it there or takes it away: the lines of its resources,
+-- the holders of its resources, its queue, its session.
+--@include lib/request
+--@include lib/usage
+local function retire_resource(ctx, resource)
+  if redis.call('EXISTS', ctx.p .. K_LINE .. resource, ctx.p .. K_HOLDERS .. resource) == 0 then
+    redis.call('ZREM', ctx.p .. K_RESOURCES, resource)
+  end
+end
+
+local function join_lines(ctx, r)
+  local rank = rank_of(ctx, r)
+  for _, need in ipairs(needs_of(ctx, r)) do
+    redis.call('ZADD', ctx.p .. K_LINE .. need.resource, rank, r.id)
+    redis.call('ZADD', ctx.p .. K_RESOURCES, 0, need.resource)
+    touch(ctx, need.resource)
+  end
+end
+
+local function leave_lines(ctx, r)
+  for _, need in ipairs(needs_of(ctx, r)) do
+    redis.call('ZREM', ctx.p .. K_LINE .. need.resource, r.id)
+    retire_resource(ctx, need.resource)
+    touch(ctx, need.resource)
+  end
+end
+
+-- Writes the request into the holders of all it needs. Whoever lapsed there has been evicted by `promote` or by the
+-- caller, so what is written fits.
+local function take(ctx, r, session, fence, expires)
+  for _, need in ipairs(needs_of(ctx, r)) do
+    redis.call('HSET', ctx.p .. K_HOLDERS .. need.resource, r.id,
+      need.mode .. ' ' .. need.permits .. ' ' .. fence .. ' ' .. session .. ' ' .. text(expires))
+    redis.call('ZREM', ctx.p .. K_LINE .. need.resource, r.id)
+    touch(ctx, need.resource)
+  end
+end
+
+local function drop(ctx, r)
+  for _, need in ipairs(needs_of(ctx, r)) do
+    redis.call('HDEL', ctx.p .. K_HOLDERS .. need.resource, r.id)
+    retire_resource(ctx, need.resource)
+    touch(ctx, need.resource)
+  end
+end
+
+-- Takes a request out of wherever its state says it is.
+local function leave_place(ctx, r)
+  redis.call('ZREM', ctx.p .. K_DEADLINES, r.id)
+  if r.state == 'held' or r.state == 'running' then
+    drop(ctx, r)
+  elseif r.needs and (r.state == 'waiting' or r.state == 'ready') then
+    leave_lines(ctx, r)
+  end
+  if r.kind == 'lock' or r.state == 'running' then
+    redis.call('SREM', ctx.p .. K_OWNS .. r.session, r.id)
+  elseif r.state == 'scheduled' then
+    redis.call('ZREM', ctx.p .. K_SCHEDULED, r.id)
+  elseif r.state == 'ready' then
+    redis.call('ZREM', ctx.p .. K_READY .. r.queue, r.id)
+  elseif r.state == 'waiting' then
+    redis.call('ZREM', ctx.p .. K_WAITING .. r.queue, r.id)
+  end
+end
+
+-- The next clock of a request that is not running or held: the end of its wait, or of its whole life.
+local function watch_clock(ctx, r)
+  local by = r.wait_by
+  if r.end_by and (not by or r.end_by < by) then
+    by = r.end_by
+  end
+  if by then
+    redis.call('ZADD', ctx.p .. K_DEADLINES, text(by), r.id)
+  end
+end

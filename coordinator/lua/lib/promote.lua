@@ -1,0 +1,106 @@
+-- The one admission path. `promote` looks at one line: it takes back what lapsed, then walks from the head while the
+-- next waiter fits; a lock request at the front of all its lines is granted, a job is offered to its queue. It stops
+-- at the first that has to wait (nobody passes it), and withdraws offers that now stand behind it.
+--@include lib/front
+--@include lib/lapse
+local function evict(ctx, resource)
+  local key = ctx.p .. K_HOLDERS .. resource
+  local count = redis.call('HLEN', key)
+  if count == 0 or count > MANY_HOLDERS then
+    return
+  end
+  local held = redis.call('HGETALL', key)
+  for i = 1, #held, 2 do
+    local holder = parse_holder(held[i + 1])
+    if lapsed(ctx, holder) then
+      local r = load(ctx, held[i])
+      if r and r.fence == holder.fence and (r.state == 'held' or r.state == 'running') then
+        lapse(ctx, r, holder.expires <= ctx.now and 'lease ended' or 'session lost')
+      else
+        redis.call('HDEL', key, held[i])
+      end
+    end
+  end
+end
+
+-- Whether the request can have all it needs now. What lapsed on its other lines is taken back first: a job that goes
+-- back to its place there may stand before it.
+local function its_turn(ctx, r, except)
+  for _, need in ipairs(needs_of(ctx, r)) do
+    if need.resource ~= except then
+      evict(ctx, need.resource)
+    end
+  end
+  return front_everywhere(ctx, r, except)
+end
+
+local function grant(ctx, r)
+  local fence = text(draw(ctx))
+  local expires = ctx.now + r.hold_ms
+  take(ctx, r, r.session, fence, expires)
+  redis.call('ZADD', ctx.p .. K_DEADLINES, text(expires), r.id)
+  r.fence = fence
+  move(ctx, r, 'grant', 'fence', fence, 'since', text(ctx.now), 'expires', text(expires))
+  if ctx.asking ~= r.id then
+    send(ctx, r.session, 'granted ' .. r.id .. ' ' .. fence .. ' ' .. text(r.hold_ms))
+  end
+end
+
+local function retire(ctx, r)
+  local expired = r.wait_by and r.wait_by <= ctx.now
+  finish(ctx, r, expired and 'expire' or 'cancel', 'why', expired and 'wait ran out' or 'session lost')
+  send(ctx, r.kind == 'lock' and r.session, 'ended ' .. r.id .. ' ' .. r.state)
+end
+
+-- Looks at one waiter. Returns whether it stays in line, and whether the walk goes on behind it.
+local function consider(ctx, r, resource, used, limit, open)
+  if waiter_lapsed(ctx, r) then
+    retire(ctx, r)
+    return false, open
+  end
+  local need = need_on(ctx, r, resource)
+  local fit = open and need and fits(used, need, limit)
+  if r.state == 'ready' then
+    if not fit then
+      withdraw(ctx, r)
+      return true, false
+    end
+  elseif fit and its_turn(ctx, r, resource) then
+    if r.kind == 'lock' then
+      grant(ctx, r)
+    else
+      offer(ctx, r)
+    end
+  else
+    return true, false
+  end
+  add(used, need)
+  return r.state == 'ready', true
+end
+
+local function promote(ctx, resource)
+  evict(ctx, resource)
+  local used, limit = usage(ctx, resource), capacity(ctx, resource)
+  local line = ctx.p .. K_LINE .. resource
+  local open, kept, seen = true, 0, 0
+  while seen < WINDOW and kept < WINDOW do
+    local ids = redis.call('ZRANGE', line, kept, kept + 3)
+    for _, id in ipairs(ids) do
+      local r, stays = load(ctx, id), false
+      if not r then
+        redis.call('ZREM', line, id)
+      elseif not open and r.state == 'waiting' then
+        return
+      else
+        stays, open = consider(ctx, r, resource, used, limit, open)
+      end
+      kept, seen = kept + (stays and 1 or 0), seen + 1
+    end
+    if #ids < 4 then
+      return
+    end
+  end
+  if open and kept < WINDOW then
+    touch(ctx, resource)
+  end
+end

@@ -1,0 +1,14 @@
+-- Messages to a session's inbox. They are hints: the truth is in the request. `mail` counts all messages ever sent,
+-- so that a session whose connection dropped one notices at its next heartbeat.
+--@include lib/context
+local function live(ctx, session)
+  local expires = session and redis.call('ZSCORE', ctx.p .. K_SESSIONS, session)
+  return expires and tonumber(expires) > ctx.now
+end
+
+local function send(ctx, session, message)
+  if session and redis.call('ZSCORE', ctx.p .. K_SESSIONS, session) then
+    redis.call('RPUSH', ctx.p .. K_INBOX .. session, message)
+    redis.call('HINCRBY', ctx.p .. K_SESSION .. session, 'mail', 1)
+  end
+end

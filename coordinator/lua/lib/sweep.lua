@@ -1,0 +1,114 @@
+-- Takes back, in bounded batches, what dead sessions held and what ran out of time. Any script may run it; correctness
+-- does not wait for it, because `promote` evicts whatever lapsed on the lines it touches.
+--@include lib/settle_lines
+--@include lib/requeue
+local MAX_SESSIONS, MAX_OWNED, MAX_DUE = 8, 64, 128
+
+local function forget_session(ctx, session)
+  local queues = redis.call('HGET', ctx.p .. K_SESSION .. session, 'queues')
+  for queue in string.gmatch(queues or '', '%S+') do
+    redis.call('ZREM', ctx.p .. K_IDLE .. queue, session)
+  end
+  redis.call('ZREM', ctx.p .. K_SESSIONS, session)
+  redis.call('DEL', ctx.p .. K_SESSION .. session, ctx.p .. K_INBOX .. session, ctx.p .. K_BATCH .. session)
+end
+
+-- Returns how many holdings the session still has.
+local function reap_session(ctx, session, take_back)
+  local owns = ctx.p .. K_OWNS .. session
+  for _, id in ipairs(redis.call('SRANDMEMBER', owns, MAX_OWNED)) do
+    local r = load(ctx, id)
+    if r and r.session == session and (r.state == 'waiting' or r.state == 'held' or r.state == 'running') then
+      take_back(ctx, r)
+    end
+    redis.call('SREM', owns, id)
+  end
+  local left = redis.call('SCARD', owns)
+  if left == 0 then
+    forget_session(ctx, session)
+  end
+  return left
+end
+
+local function session_lost(ctx, r)
+  lapse(ctx, r, 'session lost')
+end
+
+local function due(ctx, key, limit)
+  return redis.call('ZRANGEBYSCORE', ctx.p .. key, '-inf', text(ctx.now), 'LIMIT', 0, limit)
+end
+
+local function clock_ran_out(ctx, id)
+  local r = load(ctx, id)
+  if not r then
+    redis.call('ZREM', ctx.p .. K_DEADLINES, id)
+  elseif r.state == 'held' then
+    lapse(ctx, r, 'lease ended')
+  elseif r.state == 'running' and not (r.end_by and r.end_by <= ctx.now) then
+    lapse(ctx, r, 'run timeout')
+  else
+    local running, owner = r.state == 'running', r.session
+    finish(ctx, r, 'expire', 'why', r.end_by and r.end_by <= ctx.now and 'deadline' or 'wait ran out')
+    if running then
+      send(ctx, owner, 'lost ' .. id .. ' ' .. r.fence)
+    elseif r.kind == 'lock' then
+      send(ctx, owner, 'ended ' .. id .. ' ' .. r.state)
+    end
+  end
+end
+
+local function purge_dead(ctx)
+  local old = redis.call('ZRANGEBYSCORE', ctx.p .. K_DEAD, '-inf', text(ctx.now - ctx.dead_ms), 'LIMIT', 0, MAX_DUE)
+  for _, id in ipairs(old) do
+    redis.call('ZREM', ctx.p .. K_DEAD, id)
+    redis.call('HDEL', ctx.p .. K_PAYLOADS, id)
+  end
+  return #old
+end
+
+-- A worker that was rung and died before it claimed must not leave a job lying: ready jobs and idle workers of one
+-- queue are brought together again.
+local function ring_stranded(ctx)
+  for _, queue in ipairs(redis.call('SMEMBERS', ctx.p .. K_QUEUES)) do
+    local ready = redis.call('ZCARD', ctx.p .. K_READY .. queue)
+    if ready > 0 then
+      ctx.bells[queue] = ready
+    end
+  end
+end
+
+-- Returns how much was found, so that the caller knows whether to come again at once.
+local function sweep(ctx)
+  local found = 0
+  for _, session in ipairs(due(ctx, K_SESSIONS, MAX_SESSIONS)) do
+    found = found + 1 + reap_session(ctx, session, session_lost)
+  end
+  for _, id in ipairs(due(ctx, K_DEADLINES, MAX_DUE)) do
+    clock_ran_out(ctx, id)
+    found = found + 1
+  end
+  for _, id in ipairs(due(ctx, K_SCHEDULED, MAX_DUE)) do
+    requeue(ctx, id)
+    found = found + 1
+  end
+  for _, resource in ipairs(redis.call('SPOP', ctx.p .. K_DIRTY, 64)) do
+    touch(ctx, resource)
+    found = found + 1
+  end
+  settle_lines(ctx)
+  ring_stranded(ctx)
+  redis.call('HSET', ctx.meta, 'swept', text(ctx.now))
+  return found + purge_dead(ctx)
+end
+
+-- Milliseconds until the next clock of the namespace rings, at most `limit`.
+local function next_due(ctx, limit)
+  local wait = limit
+  for _, key in ipairs({ K_DEADLINES, K_SCHEDULED, K_SESSIONS }) do
+    local first = redis.call('ZRANGE', ctx.p .. key, 0, 0, 'WITHSCORES')
+    if first[2] then
+      wait = math.min(wait, math.max(0, tonumber(first[2]) - ctx.now))
+    end
+  end
+  return wait
+end

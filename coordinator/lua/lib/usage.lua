@@ -1,0 +1,52 @@
+-- What a resource is in use for, and whether a need still fits. Reading only: holders whose session or lease has
+-- lapsed count as gone here, and are taken back by `evict` before anything is written.
+--@include lib/request
+--@include lib/send
+-- Above this many holders a resource can only be shared or counted, and looking each one up would be slow: lapsed
+-- ones are then left to the sweep.
+local MANY_HOLDERS = 64
+
+local function capacity(ctx, resource)
+  return tonumber(redis.call('HGET', ctx.p .. K_DEF .. resource, 'capacity') or 1)
+end
+
+-- A holder is stored as `x 1 <fence> <session> <expires ms>` under its request id.
+local function parse_holder(value)
+  local mode, permits, fence, session, expires = string.match(value, '^([xs]) (%d+) (%d+) (%S+) (%d+)$')
+  return { mode = mode, permits = tonumber(permits), fence = fence, session = session, expires = tonumber(expires) }
+end
+
+local function lapsed(ctx, holder)
+  return holder.expires <= ctx.now or not live(ctx, holder.session)
+end
+
+local function add(used, need)
+  used.mode = need.mode
+  used.permits = used.permits + need.permits
+end
+
+local function usage(ctx, resource)
+  local used = { permits = 0 }
+  local key = ctx.p .. K_HOLDERS .. resource
+  local count = redis.call('HLEN', key)
+  if count > MANY_HOLDERS then
+    for _, value in ipairs(redis.call('HVALS', key)) do
+      add(used, parse_holder(value))
+    end
+  elseif count > 0 then
+    for _, value in ipairs(redis.call('HVALS', key)) do
+      local holder = parse_holder(value)
+      if not lapsed(ctx, holder) then
+        add(used, holder)
+      end
+    end
+  end
+  return used
+end
+
+local function fits(used, need, limit)
+  if need.mode == 's' then
+    return used.mode ~= 'x'
+  end
+  return used.mode ~= 's' and used.permits + need.permits <= limit
+end

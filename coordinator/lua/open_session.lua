@@ -1,0 +1,24 @@
+-- Opens the session of one process, and with the first one the namespace.
+-- KEYS[1] meta
+-- ARGV[1] terms
+-- ARGV[2] session id
+-- ARGV[3] schema version
+-- ARGV[4...] field and value pairs that describe the process
+-- reply: ok <session>
+-- reply: schema <version of the namespace>
+-- Keeps: a namespace written by another layout is never touched.
+--@include lib/commit
+local ctx = open(KEYS[1], ARGV[1])
+local session = ARGV[2]
+local schema = redis.call('HGET', ctx.meta, 'schema')
+if schema and schema ~= ARGV[3] then
+  return { 'schema', schema }
+end
+redis.call('HSET', ctx.meta, 'schema', ARGV[3])
+redis.call('ZADD', ctx.p .. K_SESSIONS, text(ctx.now + ctx.session_ms), session)
+redis.call('HSET', ctx.p .. K_SESSION .. session, 'since', text(ctx.now), unpack(ARGV, 4))
+for queue in string.gmatch(redis.call('HGET', ctx.p .. K_SESSION .. session, 'queues') or '', '%S+') do
+  redis.call('SADD', ctx.p .. K_QUEUES, queue)
+end
+commit(ctx)
+return { 'ok', session }

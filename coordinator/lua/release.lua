@@ -1,0 +1,27 @@
+-- Gives back a lock; whoever is next in line has it when this returns.
+-- KEYS[1] meta
+-- ARGV[1] terms
+-- ARGV[2] request id
+-- ARGV[3] fence
+-- reply: ok
+-- reply: lost <state>
+-- reply: gone
+-- Keeps: only the holder of the newest fence can release; a repeated release answers as the first did.
+--@flags allow-oom
+--@include lib/settle_lines
+--@include lib/commit
+local ctx = open(KEYS[1], ARGV[1])
+local r = load(ctx, ARGV[2])
+if not r or r.kind ~= 'lock' then
+  return { 'gone' }
+elseif r.fence ~= ARGV[3] then
+  return { 'lost', r.state }
+elseif r.state == 'released' then
+  return { 'ok' }
+elseif r.state ~= 'held' then
+  return { 'lost', r.state }
+end
+finish(ctx, r, 'release')
+settle_lines(ctx)
+commit(ctx)
+return { 'ok' }

@@ -1,0 +1,33 @@
+-- Gives a request that is not running another priority, and its new place in all its lines.
+-- KEYS[1] meta
+-- ARGV[1] terms
+-- ARGV[2] request id
+-- ARGV[3] priority
+-- reply: ok <priority>
+-- reply: refused <state>
+-- reply: gone
+-- Keeps: its time of arrival, and the order of everybody else.
+--@include lib/settle_lines
+--@include lib/commit
+local ctx = open(KEYS[1], ARGV[1])
+local r = load(ctx, ARGV[2])
+if not r then
+  return { 'gone' }
+elseif r.state ~= 'waiting' and r.state ~= 'ready' and r.state ~= 'scheduled' then
+  return { 'refused', r.state }
+end
+r.priority = tonumber(ARGV[3])
+redis.call('HSET', ctx.p .. K_REQ .. r.id, 'priority', r.priority)
+emit(ctx, 'reprioritise', r.id, 'priority', r.priority)
+local rank = rank_of(ctx, r)
+if r.state == 'ready' then
+  redis.call('ZADD', ctx.p .. K_READY .. r.queue, rank, r.id)
+elseif r.state == 'waiting' and r.kind == 'job' then
+  redis.call('ZADD', ctx.p .. K_WAITING .. r.queue, rank, r.id)
+end
+if r.state ~= 'scheduled' and r.needs then
+  join_lines(ctx, r)
+end
+settle_lines(ctx)
+commit(ctx)
+return { 'ok', r.priority }

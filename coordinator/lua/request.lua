@@ -1,0 +1,80 @@
+-- Asks for a lock on all of some resources: granted at once, or waiting in all their lines.
+-- KEYS[1] meta
+-- ARGV[1] terms
+-- ARGV[2] session id
+-- ARGV[3] request id
+-- ARGV[4] priority
+-- ARGV[5] needs
+-- ARGV[6] wait | try
+-- ARGV[7] longest wait in ms, or empty
+-- ARGV[8] longest hold in ms
+-- ARGV[9] owner
+-- ARGV[10] reason
+-- ARGV[11] metadata as JSON, or empty
+-- reply: granted <id> <fence> <ms that are left of the lease>
+-- reply: waiting <id>
+-- reply: busy <resource>
+-- reply: line_full <resource> <limit>
+-- reply: over_capacity <resource> <capacity>
+-- reply: conflict <id>
+-- reply: ended <id> <state>
+-- reply: session_lost
+-- Keeps: all or nothing; a refusal writes nothing; a repeated call answers as the first did.
+--@include lib/settle_lines
+--@include lib/owner
+--@include lib/ask
+--@include lib/commit
+local ctx = open(KEYS[1], ARGV[1])
+local session, id, try = ARGV[2], ARGV[3], ARGV[6] == 'try'
+if not live(ctx, session) then
+  return { 'session_lost' }
+end
+
+local function answer(r)
+  if r.state == 'held' then
+    return { 'granted', id, r.fence, text(math.max(0, r.expires - ctx.now)) }
+  elseif r.state == 'waiting' then
+    return { 'waiting', id }
+  end
+  return { 'ended', id, r.state }
+end
+
+local before = load(ctx, id)
+if before then
+  if before.kind ~= 'lock' or redis.call('GET', ctx.p .. K_NEEDS .. id) ~= ARGV[5] then
+    return { 'conflict', id }
+  end
+  return answer(before)
+end
+local r = { id = id, kind = 'lock', state = 'new', priority = tonumber(ARGV[4]), stamp = draw(ctx), session = session,
+  needs = '1', needs_list = parse_needs(ARGV[5]), wait_by = ARGV[7] ~= '' and ctx.now + tonumber(ARGV[7]),
+  hold_ms = tonumber(ARGV[8]) }
+local refusal = refused_needs(ctx, r, not try)
+if refusal then
+  return refusal
+end
+if try then
+  for _, need in ipairs(r.needs_list) do
+    if not front(ctx, need, tonumber(rank_of(ctx, r)), id) then
+      return { 'busy', need.resource }
+    end
+  end
+end
+
+ctx.asking = id
+refresh(ctx, session)
+record(ctx, r, ARGV[5], ARGV[9], ARGV[10], ARGV[11])
+move(ctx, r, 'ask', 'kind', 'lock', 'session', session, 'needs', #r.needs_list, 'hold_ms', ARGV[8],
+  'priority', r.priority, 'stamp', text(r.stamp), unpack(optional({ wait_by = r.wait_by })))
+redis.call('SADD', ctx.p .. K_OWNS .. session, id)
+watch_clock(ctx, r)
+join_lines(ctx, r)
+settle_lines(ctx)
+r = load(ctx, id)
+if try and r.state == 'waiting' then
+  -- A job that a dead worker held went back to its place before us.
+  finish(ctx, r, 'cancel', 'why', 'not free')
+  settle_lines(ctx)
+end
+commit(ctx)
+return r.state == 'cancelled' and { 'busy', needs_of(ctx, r)[1].resource } or answer(r)

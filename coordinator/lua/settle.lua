@@ -1,0 +1,41 @@
+-- Takes a worker's outcomes and gives it its next batch, in one round trip.
+-- KEYS[1] meta
+-- ARGV[1] terms
+-- ARGV[2] session id
+-- ARGV[3] number of this claim, or 0 to claim nothing
+-- ARGV[4] how many jobs to claim
+-- ARGV[5] longest hold of a resource in ms
+-- ARGV[6] how many queues follow, then the queues
+-- ARGV[7...] per outcome: id, fence, outcome, delay in ms, result or reason
+-- reply: ok [[<status> <detail>]...] [[<job>]...]
+-- reply: session_lost
+-- status: ok <new fence if the job is to run again at once, else empty>
+-- status: stale <state>
+-- status: gone <empty>
+-- Keeps: one report per fence counts; a repeated call answers as the first did.
+--@flags allow-oom
+--@include lib/settle_job
+--@include lib/batch
+--@include lib/owner
+--@include lib/commit
+local ctx = open(KEYS[1], ARGV[1])
+local session, number, count = ARGV[2], ARGV[3], tonumber(ARGV[6])
+if not live(ctx, session) then
+  return { 'session_lost' }
+end
+refresh(ctx, session)
+local settled, jobs = {}, {}
+for at = 7 + count, #ARGV, 5 do
+  settled[#settled + 1] = settle_job(ctx, session, ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3]),
+    ARGV[at + 4])
+end
+settle_lines(ctx)
+if number ~= '0' then
+  jobs = recall(ctx, session, number)
+  if not jobs then
+    jobs = claim_jobs(ctx, session, tonumber(ARGV[4]), tonumber(ARGV[5]), { unpack(ARGV, 7, 6 + count) })
+    remember(ctx, session, number, jobs)
+  end
+end
+commit(ctx)
+return { 'ok', settled, jobs }

@@ -1,0 +1,42 @@
+-- Accepts jobs, each judged by itself: into its queue, into its lines, or into the schedule.
+-- KEYS[1] meta
+-- ARGV[1] terms
+-- ARGV[2] largest payload in bytes
+-- ARGV[3...] per job: id, name, queue, priority, payload, how many option words follow, option name and value pairs
+-- reply: ok [<status> <id> <detail>]...
+-- status: accepted <id> <state>
+-- status: duplicate <id of the one that is there> <joined | replaced>
+-- status: rejected <id of the one that is there> <state>
+-- status: queue_full <queue> <limit>
+-- status: line_full <resource> <limit>
+-- status: over_capacity <resource> <capacity>
+-- status: too_large <bytes> <limit>
+-- status: conflict <id> <state>
+-- Keeps: a refused job writes nothing; a repeated one answers as the first time.
+--@include lib/settle_lines
+--@include lib/ask
+--@include lib/dedup
+--@include lib/submit_job
+--@include lib/commit
+local ctx = open(KEYS[1], ARGV[1])
+local max_payload = tonumber(ARGV[2])
+local reply, at = { 'ok' }, 3
+while at <= #ARGV do
+  local words = tonumber(ARGV[at + 5])
+  local job = { id = ARGV[at], name = ARGV[at + 1], queue = ARGV[at + 2], priority = tonumber(ARGV[at + 3]),
+    payload = ARGV[at + 4] }
+  for word = at + 6, at + 5 + words, 2 do
+    job[ARGV[word]] = ARGV[word + 1]
+  end
+  at = at + 6 + words
+  if #job.payload > max_payload then
+    reply[#reply + 1] = { 'too_large', #job.payload, max_payload }
+  else
+    reply[#reply + 1] = submit_job(ctx, job)
+  end
+end
+settle_lines(ctx)
+if ctx.wrote then
+  commit(ctx)
+end
+return reply

@@ -1,0 +1,27 @@
+-- Tells how a request stands, and if it is not over, has its end told to a session's inbox.
+-- KEYS[1] meta
+-- ARGV[1] terms
+-- ARGV[2] request id
+-- ARGV[3] session id, or empty to look without watching
+-- reply: final <state> <why> <result>
+-- reply: pending <state> <progress>
+-- reply: gone
+-- reply: session_lost
+-- Keeps: looking and watching are one step, so the end cannot fall between them.
+--@include lib/request
+--@include lib/send
+local ctx = open(KEYS[1], ARGV[1])
+local id, session = ARGV[2], ARGV[3]
+local v = redis.call('HMGET', ctx.p .. K_REQ .. id, 'state', 'ended', 'why', 'progress')
+if not v[1] then
+  return { 'gone' }
+elseif v[2] then
+  return { 'final', v[1], v[3] or '', redis.call('GET', ctx.p .. K_RESULT .. id) or '' }
+elseif session ~= '' then
+  if not live(ctx, session) then
+    return { 'session_lost' }
+  end
+  redis.call('SADD', ctx.p .. K_WATCH .. id, session)
+  redis.call('PEXPIRE', ctx.p .. K_WATCH .. id, 86400000)
+end
+return { 'pending', v[1], v[4] or '' }

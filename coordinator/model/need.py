@@ -1,0 +1,76 @@
+"""What a request asks of one resource, and its text form on the wire."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from coordinator.errors import Corrupt, InvalidInput
+from coordinator.keys import decode, encode
+from coordinator.model.names import one_of, resource_name, whole
+
+Mode = Literal["exclusive", "shared"]
+
+MAX_NEEDS = 256
+MAX_PERMITS = 10_000
+INTERNAL = "~"
+
+_TOKEN = re.compile(r"([xs])(\d+):(\S+)")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Need:
+    """A need for one resource.
+
+    `exclusive` takes `permits` of the resource's capacity (1 of 1 unless defined otherwise, so nobody else has it);
+    `shared` goes together with other shared holders and with no exclusive one. Raises InvalidInput.
+    """
+
+    resource: str
+    mode: Mode = "exclusive"
+    permits: int = 1
+
+    def __post_init__(self) -> None:
+        resource_name(self.resource)
+        one_of(self.mode, "mode", ("exclusive", "shared"))
+        whole(self.permits, "permits", 1, MAX_PERMITS)
+        if self.mode == "shared" and self.permits != 1:
+            raise InvalidInput("permits", self.permits, "must be 1 for a shared need")
+
+
+def needs_of(value: str | Need | Iterable[str | Need], *, empty: bool = False) -> tuple[Need, ...]:
+    """Needs from a name, a Need or several of either, sorted by resource. Raises InvalidInput."""
+    given: Iterable[str | Need] = (value,) if isinstance(value, str | Need) else value
+    if not isinstance(given, Iterable) or isinstance(given, bytes | dict):
+        raise InvalidInput("resources", value, "must be a name, a Need or a sequence of either")
+    needs = tuple(sorted(one if isinstance(one, Need) else Need(one) for one in given))
+    if not needs and not empty:
+        raise InvalidInput("resources", value, "must name at least one resource")
+    if len(needs) > MAX_NEEDS:
+        raise InvalidInput("resources", len(needs), f"must be at most {MAX_NEEDS} needs per request")
+    for one, following in zip(needs, needs[1:], strict=False):
+        if one.resource == following.resource:
+            raise InvalidInput("resources", one.resource, "must name each resource once")
+    return needs
+
+
+def to_wire(needs: Iterable[Need]) -> str:
+    """`x1:infra/prod/vpc s1:config`: mode, permits, encoded resource."""
+    return " ".join(f"{'s' if need.mode == 'shared' else 'x'}{need.permits}:{encode(need.resource)}" for need in needs)
+
+
+def from_wire(wire: str) -> tuple[Need, ...]:
+    """The needs of a text, leaving out resources that only the engine names. Raises Corrupt."""
+    return tuple(_parse(wire))
+
+
+def _parse(wire: str) -> Iterator[Need]:
+    for token in wire.split():
+        match = _TOKEN.fullmatch(token)
+        if match is None:
+            raise Corrupt(f"not a need: {token[:80]!r}")
+        mode, permits, resource = match.groups()
+        if not resource.startswith(INTERNAL):
+            yield Need(decode(resource), "shared" if mode == "s" else "exclusive", int(permits))

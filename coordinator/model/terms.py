@@ -1,0 +1,34 @@
+"""The rules of a namespace that travel with every call, so that scripts need not look them up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+# 31 years: more than any wait, and still exact in a double beside a time stamp in microseconds.
+NO_AGING_US = 10**15
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Limits and periods, in the units of Redis.
+
+    `aging_us`: how long a request waits for one level of priority. `max_events` 0 switches the events stream off.
+    """
+
+    aging_us: int
+    max_line: int
+    max_queue: int
+    result_ms: int
+    dead_ms: int
+    max_crashes: int
+    session_ms: int
+    max_events: int
+
+    @cached_property
+    def text(self) -> str:
+        """The terms as the scripts read them."""
+        return (
+            f"{self.aging_us} {self.max_line} {self.max_queue} {self.result_ms} {self.dead_ms} "
+            f"{self.max_crashes} {self.session_ms} {self.max_events}"
+        )

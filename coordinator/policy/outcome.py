@@ -1,0 +1,65 @@
+"""What became of one run of a job: a value, applied later by the one writer of outcomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from coordinator.policy.retry import RetryPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The handler returned. `result` is what it returned."""
+
+    result: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The job is over without success."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The job runs again after `delay` seconds; with 0 at once, keeping its resources."""
+
+    delay: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snooze:
+    """The job is not ready yet: again after `delay` seconds, without counting an attempt."""
+
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Handed back unfinished; no attempt is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The handler was told to stop, and did."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Poisoned:
+    """The job cannot be run at all (unknown handler, unreadable payload) and is set aside."""
+
+    reason: str
+
+
+Outcome = Succeeded | Failed | Retry | Snooze | Released | Cancelled | Poisoned
+
+
+def after_failure(policy: RetryPolicy, attempts: int, reason: str, chance: float) -> Outcome:
+    """Retry or give up, after `attempts` attempts including this one."""
+    delay = policy.delay(attempts, chance)
+    return Failed(reason) if delay is None else Retry(delay, reason)

@@ -1,0 +1,47 @@
+"""What to do about an error of the store: one table, by the first word of Redis's message.
+
+Our calls carry ids and fences, so every one of them may be sent again; what differs is whether it helps. redis-py's own
+re-sending is off: it does not know which commands are safe (one lost reply ran INCR twice).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Remedy(Enum):
+    """What helps against an error."""
+
+    AGAIN = "again"  # the server will be able to in a moment
+    LOAD = "load"  # the script has to be sent whole
+    FULL = "full"  # the server has no room
+    GIVE_UP = "give up"
+
+
+_REMEDIES = {
+    "NOSCRIPT": Remedy.LOAD,
+    "LOADING": Remedy.AGAIN,
+    "BUSY": Remedy.AGAIN,
+    "MASTERDOWN": Remedy.AGAIN,
+    "READONLY": Remedy.AGAIN,
+    "CLUSTERDOWN": Remedy.AGAIN,
+    "TRYAGAIN": Remedy.AGAIN,
+    "NOREPLICAS": Remedy.AGAIN,
+    "UNBLOCKED": Remedy.AGAIN,
+    "OOM": Remedy.FULL,
+    "MISCONF": Remedy.FULL,
+}
+
+
+def remedy(message: str) -> Remedy:
+    """The remedy for an error message of Redis."""
+    for word in message.split(" ", 2)[:2]:
+        found = _REMEDIES.get(word.strip("-:"))
+        if found is not None:
+            return found
+    return Remedy.GIVE_UP
+
+
+def pause(tries: int, chance: float) -> float:
+    """Seconds before sending again: 20 ms doubling to 1 s, half of it by chance, so that clients do not come together."""
+    return min(1.0, 0.02 * 2.0 ** min(tries, 16)) * (0.5 + 0.5 * chance)

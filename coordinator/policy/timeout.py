@@ -1,0 +1,26 @@
+"""The clocks of a job, each by its own name, so that none can eat another's time.
+
+`wait` runs from submission (after any delay) until the first start; `run` from each start; `total` from submission to
+the end, whatever happens in between. Holding resources is bounded besides by the namespace's `max_hold`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coordinator.model.names import milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class TimeoutPolicy:
+    """Seconds, or None for no limit of that kind. Raises InvalidInput."""
+
+    wait: float | None = None
+    run: float | None = None
+    total: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("wait", "run", "total"):
+            value = getattr(self, name)
+            if value is not None:
+                milliseconds(value, name, least=0.001)

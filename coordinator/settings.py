@@ -1,0 +1,93 @@
+"""Settings: one value, validated as a whole, from arguments, the environment (`COORDINATOR_*`) or a TOML file.
+
+Durations are seconds. Names and defaults are the configuration table of the README.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from coordinator.errors import ConfigError
+from coordinator.model.terms import NO_AGING_US, Terms
+
+DEFAULT_URL = "redis://127.0.0.1:6379/0"
+
+
+class Settings(BaseSettings):
+    """How a client or a worker behaves. All processes of a namespace should agree on the ones marked (namespace)."""
+
+    model_config = SettingsConfigDict(env_prefix="COORDINATOR_", extra="forbid", frozen=True)
+
+    url: str = Field(DEFAULT_URL, description="where Redis is", repr=False)
+    namespace: str = Field("default", description="which coordinator on that Redis")
+    session_ttl: float = Field(10.0, ge=1.0, le=3600, description="how long a silent process keeps what it holds (namespace)")
+    sweep_interval: float = Field(1.0, ge=0.05, le=60, description="how often lapsed things are taken back (namespace)")
+    aging_after: float | None = Field(60.0, gt=0, le=10**8, description="waiting that counts as one level of priority; null: none (namespace)")
+    max_hold: float = Field(86400.0, ge=0.1, le=10**8, description="longest hold of a resource without extending")
+    max_line: int = Field(10_000, ge=1, le=10**7, description="waiters per resource")
+    max_queue: int = Field(1_000_000, ge=1, le=10**8, description="jobs per queue that have not started")
+    max_payload: int = Field(1_048_576, ge=64, le=64 * 1_048_576, description="bytes per payload")
+    max_result: int = Field(1_048_576, ge=64, le=64 * 1_048_576, description="bytes per result")
+    result_ttl: float = Field(3600.0, ge=1, le=10**8, description="how long results and ended requests are kept (namespace)")
+    dead_ttl: float = Field(7 * 86400.0, ge=1, le=10**8, description="how long failed and dead jobs are kept (namespace)")
+    max_deliveries: int = Field(3, ge=1, le=1000, description="workers that one job may take down before it is dead")
+    max_events: int = Field(10_000, ge=0, le=10**8, description="length of the events stream; 0: none")
+    operation_timeout: float = Field(5.0, gt=0, le=600, description="how long one call to Redis may take")
+    retry_for: float = Field(10.0, ge=0, le=3600, description="how long calls are repeated while Redis is away")
+    max_connections: int = Field(64, ge=1, le=10_000, description="connections for commands per process")
+    allow_unsafe: bool = Field(False, description="use a server that may evict data")
+
+    @model_validator(mode="after")
+    def _hold_together(self) -> Self:
+        if self.sweep_interval > self.session_ttl / 2:
+            raise ValueError("sweep_interval must be at most half of session_ttl, or dead processes are seen too late")
+        if self.operation_timeout > self.session_ttl:
+            raise ValueError("operation_timeout must not be above session_ttl, or one slow call loses the session")
+        return self
+
+    @classmethod
+    def of(cls, **given: Any) -> Settings:
+        """Settings from arguments and the environment. Raises ConfigError with every complaint."""
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            problems = [_complaint(dict(one)) for one in error.errors()]
+            raise ConfigError(problems) from None
+
+    @classmethod
+    def from_toml(cls, path: Path, **given: Any) -> Settings:
+        """Settings from a TOML file; arguments win over it, it wins over the environment. Raises ConfigError."""
+        try:
+            loaded = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError([f"{path}: {error.strerror}"]) from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError([f"{path}: {error}"]) from None
+        return cls.of(**{**loaded, **given})
+
+    def terms(self) -> Terms:
+        """The rules that travel with every call."""
+        return Terms(
+            aging_us=NO_AGING_US if self.aging_after is None else round(self.aging_after * 1_000_000),
+            max_line=self.max_line,
+            max_queue=self.max_queue,
+            result_ms=round(self.result_ttl * 1000),
+            dead_ms=round(self.dead_ttl * 1000),
+            max_crashes=self.max_deliveries,
+            session_ms=round(self.session_ttl * 1000),
+            max_events=self.max_events,
+        )
+
+
+def _complaint(error: Mapping[str, Any]) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{where}: no such setting"
+    said = str(error["msg"]).removeprefix("Value error, ")
+    return f"{where}: {said}" if where else said

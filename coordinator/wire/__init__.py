@@ -1,0 +1,1 @@
+"""What goes over the wire: steps, scripts, calls and replies. No network."""

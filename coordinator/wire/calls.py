@@ -1,0 +1,184 @@
+"""One function for each script, with its arguments by name. The tests compare them with the headers of the Lua files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from coordinator.keys import SCHEMA_VERSION, key
+from coordinator.model.terms import Terms
+from coordinator.wire.step import Call
+
+Word = str | bytes | int
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What every call carries: the namespace's routing key and its terms."""
+
+    namespace: str
+    meta: str
+    terms: str
+
+    @classmethod
+    def of(cls, namespace: str, terms: Terms) -> Scope:
+        """The scope of a namespace."""
+        return cls(namespace, key(namespace, "META"), terms.text)
+
+    def call(self, script: str, *args: Word) -> Call:
+        """A call of `script` with the terms in front."""
+        return Call(script, self.meta, (self.terms, *args))
+
+
+@dataclass(frozen=True, slots=True)
+class LockAsk:
+    """One ask for a lock, in wire units. `wait_ms` None waits without end; `trying` does not wait at all."""
+
+    ident: str
+    priority: int
+    needs: str
+    trying: bool
+    wait_ms: int | None
+    hold_ms: int
+    owner: str = ""
+    reason: str = ""
+    metadata: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobAsk:
+    """One job, in wire units. `options` are the words that `lib/submit_job` knows."""
+
+    ident: str
+    name: str
+    queue: str
+    priority: int
+    payload: bytes
+    options: Mapping[str, Word]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """How many jobs a worker wants, from which queues. `number` counts the worker's claims; 0 claims nothing."""
+
+    number: int
+    wanted: int
+    hold_ms: int
+    queues: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One outcome of a job, in wire units."""
+
+    ident: str
+    fence: str
+    outcome: str
+    delay_ms: int = 0
+    value: str | bytes = b""
+
+
+def open_session(scope: Scope, session: str, fields: Mapping[str, Word]) -> Call:
+    return scope.call("open_session", session, SCHEMA_VERSION, *_pairs(fields))
+
+
+def close_session(scope: Scope, session: str) -> Call:
+    return scope.call("close_session", session)
+
+
+def beat(scope: Scope, session: str, sweep_ms: int, started: Iterable[tuple[str, str]] = ()) -> Call:
+    return scope.call("beat", session, sweep_ms, *(word for pair in started for word in pair))
+
+
+def sweep(scope: Scope) -> Call:
+    return scope.call("sweep")
+
+
+def request(scope: Scope, session: str, ask: LockAsk) -> Call:
+    wait = "" if ask.wait_ms is None else ask.wait_ms
+    how = "try" if ask.trying else "wait"
+    return scope.call(
+        "request", session, ask.ident, ask.priority, ask.needs, how, wait, ask.hold_ms, ask.owner, ask.reason, ask.metadata
+    )
+
+
+def release(scope: Scope, ident: str, fence: int) -> Call:
+    return scope.call("release", ident, fence)
+
+
+def extend(scope: Scope, ident: str, fence: int, lease_ms: int) -> Call:
+    return scope.call("extend", ident, fence, lease_ms)
+
+
+def cancel(scope: Scope, ident: str, event: str, reason: str) -> Call:
+    return scope.call("cancel", ident, event, reason)
+
+
+def reprioritise(scope: Scope, ident: str, priority: int) -> Call:
+    return scope.call("reprioritise", ident, priority)
+
+
+def submit(scope: Scope, max_payload: int, jobs: Sequence[JobAsk]) -> Call:
+    words: list[Word] = []
+    for job in jobs:
+        words += (job.ident, job.name, job.queue, job.priority, job.payload, 2 * len(job.options))
+        for pair in job.options.items():
+            words += pair
+    return scope.call("submit", max_payload, *words)
+
+
+def claim(scope: Scope, session: str, ask: Claim) -> Call:
+    return scope.call("claim", session, ask.number, ask.wanted, ask.hold_ms, *ask.queues)
+
+
+def settle(scope: Scope, session: str, ask: Claim, reports: Iterable[Report]) -> Call:
+    words: list[Word] = []
+    for one in reports:
+        words += (one.ident, one.fence, one.outcome, one.delay_ms, one.value)
+    return scope.call(
+        "settle", session, ask.number, ask.wanted, ask.hold_ms, len(ask.queues), *ask.queues, *words
+    )
+
+
+def watch(scope: Scope, ident: str, session: str) -> Call:
+    return scope.call("watch", ident, session)
+
+
+def note_progress(scope: Scope, ident: str, fence: str, progress: str) -> Call:
+    return scope.call("note_progress", ident, fence, progress)
+
+
+def replay(scope: Scope, ident: str, call_id: str) -> Call:
+    return scope.call("replay", ident, call_id)
+
+
+def define(scope: Scope, resource: str, capacity: int) -> Call:
+    return scope.call("define", resource, capacity)
+
+
+def force(scope: Scope, ident: str, fence: str, reason: str) -> Call:
+    return scope.call("force", ident, fence, reason)
+
+
+def explain(scope: Scope, ident: str, most: int) -> Call:
+    return scope.call("explain", ident, most)
+
+
+def survey(scope: Scope, after: str, most: int) -> Call:
+    return scope.call("survey", after, most)
+
+
+def line(scope: Scope, resource: str, most: int) -> Call:
+    return scope.call("line", resource, most)
+
+
+def audit_request(scope: Scope, ident: str, fix: bool, grace_ms: int) -> Call:
+    return scope.call("audit_request", ident, "fix" if fix else "look", grace_ms)
+
+
+def audit_resource(scope: Scope, resource: str, fix: bool, grace_ms: int) -> Call:
+    return scope.call("audit_resource", resource, "fix" if fix else "look", grace_ms)
+
+
+def _pairs(fields: Mapping[str, Word]) -> list[Word]:
+    return [word for pair in fields.items() for word in pair]

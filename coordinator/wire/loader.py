@@ -1,0 +1,108 @@
+"""Builds the Lua programs: includes resolved, key names and the state table rendered in, header parsed.
+
+A script's file begins with its contract in comments (`KEYS[n]`, `ARGV[n]`, `reply:`, `status:`, `Keeps:`), which the tests
+compare with the Python side. `--@include lib/x` pulls in a fragment once; `--@flags` names the flags of servers from
+7.0 on, where the `#!lua` line makes Redis refuse keys of another slot. 6.2 does not know that line, so it is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from coordinator import keys
+from coordinator.errors import ProtocolError
+from coordinator.model import states
+
+_INCLUDE = re.compile(r"^--@include (\S+)$", re.MULTILINE)
+_FLAGS = re.compile(r"^--@flags (\S+)$", re.MULTILINE)
+_HEADER = re.compile(r"^-- (KEYS\[\d+\]|ARGV\[\d+(?:\.\.\.)?\]|reply:|status:) ?(.*)$", re.MULTILINE)
+
+RENDERED: Mapping[str, Callable[[], str]] = {"keys": keys.render, "states": states.render}
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The contract at the top of a script's file."""
+
+    keys: int
+    args: int
+    variadic: bool
+    replies: tuple[str, ...]
+    statuses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A script ready to send."""
+
+    name: str
+    text: str
+    sha: str
+    header: Header
+
+
+def source(name: str) -> str:
+    """The text of `lua/{name}.lua`. Raises ProtocolError if there is none."""
+    path = files("coordinator").joinpath("lua", *f"{name}.lua".split("/"))
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ProtocolError(f"no script {name!r}") from None
+
+
+def names() -> tuple[str, ...]:
+    """The names of all scripts."""
+    folder = files("coordinator").joinpath("lua")
+    return tuple(sorted(one.name[:-4] for one in folder.iterdir() if one.name.endswith(".lua")))
+
+
+def resolve(name: str, replace: Mapping[str, str] | None = None) -> str:
+    """The script with its fragments, each once and before what uses it. Raises ProtocolError on a cycle.
+
+    `replace` gives other texts for some fragments; tests put another clock in place that way.
+    """
+    done: dict[str, str] = {}
+    body = _collect(name, replace or {}, done, ())
+    return "\n".join([*done.values(), body])
+
+
+def header(name: str) -> Header:
+    """The contract of a script."""
+    entries = _HEADER.findall(source(name))
+    args = [int(re.findall(r"\d+", what)[0]) for what, _ in entries if what.startswith("ARGV")]
+    return Header(
+        keys=sum(what.startswith("KEYS") for what, _ in entries),
+        args=max(args, default=0),
+        variadic=any(what.endswith("...]") for what, _ in entries),
+        replies=tuple(text.split()[0] for what, text in entries if what == "reply:"),
+        statuses=tuple(text.split()[0] for what, text in entries if what == "status:"),
+    )
+
+
+@cache
+def program(name: str, shebang: bool) -> Program:
+    """The script for a server from 7.0 on (`shebang`) or an older one."""
+    body = resolve(name)
+    if shebang:
+        flags = _FLAGS.search(source(name))
+        body = f"#!lua flags={flags.group(1) if flags else ''}\n{body}"
+    # Not a matter of security: SHA-1 is how Redis addresses scripts.
+    sha = hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest()
+    return Program(name, body, sha, header(name))
+
+
+def _collect(name: str, replace: Mapping[str, str], done: dict[str, str], path: tuple[str, ...]) -> str:
+    if name in path:
+        raise ProtocolError(f"scripts include each other: {' -> '.join([*path, name])}")
+    rendered = RENDERED.get(name)
+    text = rendered() if rendered else replace.get(name) or source(name)
+    for wanted in _INCLUDE.findall(text):
+        if wanted not in done:
+            fragment = _collect(wanted, replace, done, (*path, name))
+            done[wanted] = fragment
+    return _INCLUDE.sub("", text)

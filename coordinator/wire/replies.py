@@ -1,0 +1,81 @@
+"""From raw replies to values and errors. One table for the refusals, so that a status means the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from coordinator.errors import (
+    CoordinatorError,
+    Corrupt,
+    Duplicate,
+    IdConflict,
+    IllegalTransition,
+    LineFull,
+    NotFound,
+    OverCapacity,
+    PayloadTooLarge,
+    ProtocolError,
+    QueueFull,
+    SessionLost,
+)
+from coordinator.keys import decode
+
+Raw = Sequence[Any]
+
+
+def text(value: Any) -> str:
+    """A word of a reply as text. Raises Corrupt."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            raise Corrupt("a reply holds bytes that are not UTF-8") from None
+    if isinstance(value, str | int):
+        return str(value)
+    raise Corrupt(f"a reply holds a {type(value).__name__} where text belongs")
+
+
+def number(value: Any) -> int:
+    """A word of a reply as a whole number. Raises Corrupt."""
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise Corrupt("a reply holds something that is not a number") from None
+
+
+def status(raw: Any) -> str:
+    """The status word of a reply. Raises ProtocolError if the reply is no list with a word in front."""
+    if not isinstance(raw, list | tuple) or not raw or not isinstance(raw[0], bytes | str):
+        raise ProtocolError("a script answered something that is not a reply")
+    return text(raw[0])
+
+
+def fields(raw: Raw) -> dict[str, str]:
+    """A flat list of names and values as a dict."""
+    words = [text(word) for word in raw]
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+REFUSALS: dict[str, Callable[[Raw, str], CoordinatorError]] = {
+    "queue_full": lambda raw, ident: QueueFull(text(raw[1]), number(raw[2])),
+    "line_full": lambda raw, ident: LineFull(decode(text(raw[1])), number(raw[2])),
+    "over_capacity": lambda raw, ident: OverCapacity(decode(text(raw[1])), number(raw[2])),
+    "too_large": lambda raw, ident: PayloadTooLarge("payload", number(raw[1]), number(raw[2])),
+    "rejected": lambda raw, ident: Duplicate(text(raw[1]), text(raw[2])),
+    "conflict": lambda raw, ident: IdConflict(text(raw[1])),
+    "refused": lambda raw, ident: IllegalTransition(text(raw[1]), "do that to"),
+    "gone": lambda raw, ident: NotFound(ident),
+    "session_lost": lambda raw, ident: SessionLost("the session of this process has lapsed"),
+}
+
+
+def expect(raw: Any, *wanted: str, ident: str = "") -> str:
+    """The status of a reply, which must be one of `wanted`; a refusal is raised as its error."""
+    word = status(raw)
+    if word in wanted:
+        return word
+    refusal = REFUSALS.get(word)
+    if refusal is None:
+        raise ProtocolError(f"unexpected reply {word!r}")
+    raise refusal(raw, ident)

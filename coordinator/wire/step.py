@@ -1,0 +1,63 @@
+"""What an operation asks of its driver.
+
+An operation is a generator: it yields one of these, is sent what came of it, and returns a typed value or raises one of
+our errors. All waiting logic is written once that way; the drivers only carry it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Run a script. Sends back its reply, a list that begins with a status word."""
+
+    script: str
+    key: str
+    args: tuple[str | bytes | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Make sure this process has a live session. Sends back its id. `lost` names one that the server has given up."""
+
+    lost: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """Keep messages about `ident` from now on, so that none is missed between a call and the wait for it."""
+
+    ident: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """No longer keep messages about `ident`."""
+
+    ident: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait for a message about `ident`, at most so many seconds (None: for ever). Sends back its words, or None.
+
+    Also ends, with the words `("resync",)`, when messages may have been lost: look at the truth then.
+    """
+
+    ident: str
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """Sends back the time, in seconds of a clock that only goes forward."""
+
+
+Step = Call | Session | Expect | Forget | Wait | Now
+Operation = Generator[Step, Any, T]
