@@ -1,0 +1,38 @@
+"""A priority job queue and a lock manager that are one thing, on Redis.
+
+`Coordinator` is the sync client, `AsyncCoordinator` the same for asyncio; handlers are registered with
+`workers.Registry` and run by `coordinator worker run`.
+"""
+
+from coordinator.aclient import AsyncCoordinator, AsyncJobTicket, AsyncLease, AsyncLockTicket
+from coordinator.client import Coordinator, JobTicket, Lease, LockTicket
+from coordinator.errors import CoordinatorError
+from coordinator.model.names import Priority
+from coordinator.model.need import Need
+from coordinator.model.states import State
+from coordinator.ops.submission import Dedup, Submission
+from coordinator.policy.retry import RetryPolicy
+from coordinator.policy.timeout import TimeoutPolicy
+from coordinator.settings import Settings
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AsyncCoordinator",
+    "AsyncJobTicket",
+    "AsyncLease",
+    "AsyncLockTicket",
+    "Coordinator",
+    "CoordinatorError",
+    "Dedup",
+    "JobTicket",
+    "Lease",
+    "LockTicket",
+    "Need",
+    "Priority",
+    "RetryPolicy",
+    "Settings",
+    "State",
+    "Submission",
+    "TimeoutPolicy",
+]

@@ -70,7 +70,9 @@ class PayloadTooLarge(Refused):
     """A payload or result above the limit."""
 
     def __init__(self, what: str, size: int, limit: int) -> None:
-        super().__init__(f"{what} of {size} bytes is above the limit of {limit}; store it elsewhere and pass a reference")
+        super().__init__(
+            f"{what} of {size} bytes is above the limit of {limit}; store it elsewhere and pass a reference"
+        )
         self.what, self.size, self.limit = what, size, limit
 
 

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from coordinator.errors import ConfigError
+from coordinator.model.names import label
 from coordinator.model.terms import NO_AGING_US, Terms
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
@@ -26,16 +27,24 @@ class Settings(BaseSettings):
 
     url: str = Field(DEFAULT_URL, description="where Redis is", repr=False)
     namespace: str = Field("default", description="which coordinator on that Redis")
-    session_ttl: float = Field(10.0, ge=1.0, le=3600, description="how long a silent process keeps what it holds (namespace)")
+    session_ttl: float = Field(
+        10.0, ge=1.0, le=3600, description="how long a silent process keeps what it holds (namespace)"
+    )
     sweep_interval: float = Field(1.0, ge=0.05, le=60, description="how often lapsed things are taken back (namespace)")
-    aging_after: float | None = Field(60.0, gt=0, le=10**8, description="waiting that counts as one level of priority; null: none (namespace)")
+    aging_after: float | None = Field(
+        60.0, gt=0, le=10**8, description="waiting that counts as one level of priority; null: none (namespace)"
+    )
     max_hold: float = Field(86400.0, ge=0.1, le=10**8, description="longest hold of a resource without extending")
     max_line: int = Field(10_000, ge=1, le=10**7, description="waiters per resource")
     max_queue: int = Field(1_000_000, ge=1, le=10**8, description="jobs per queue that have not started")
     max_payload: int = Field(1_048_576, ge=64, le=64 * 1_048_576, description="bytes per payload")
     max_result: int = Field(1_048_576, ge=64, le=64 * 1_048_576, description="bytes per result")
-    result_ttl: float = Field(3600.0, ge=1, le=10**8, description="how long results and ended requests are kept (namespace)")
-    dead_ttl: float = Field(7 * 86400.0, ge=1, le=10**8, description="how long failed and dead jobs are kept (namespace)")
+    result_ttl: float = Field(
+        3600.0, ge=1, le=10**8, description="how long results and ended requests are kept (namespace)"
+    )
+    dead_ttl: float = Field(
+        7 * 86400.0, ge=1, le=10**8, description="how long failed and dead jobs are kept (namespace)"
+    )
     max_deliveries: int = Field(3, ge=1, le=1000, description="workers that one job may take down before it is dead")
     max_events: int = Field(10_000, ge=0, le=10**8, description="length of the events stream; 0: none")
     operation_timeout: float = Field(5.0, gt=0, le=600, description="how long one call to Redis may take")
@@ -59,6 +68,15 @@ class Settings(BaseSettings):
         except ValidationError as error:
             problems = [_complaint(dict(one)) for one in error.errors()]
             raise ConfigError(problems) from None
+
+    @classmethod
+    def of_client(cls, given: Settings | None, namespace: str | None) -> Settings:
+        """The settings of a client: those given, else from the environment. A namespace wins over theirs."""
+        settings = given or cls.of()
+        if namespace is not None:
+            settings = settings.model_copy(update={"namespace": namespace})
+        label(settings.namespace, "namespace")
+        return settings
 
     @classmethod
     def from_toml(cls, path: Path, **given: Any) -> Settings:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
 from difflib import get_close_matches
 from enum import IntEnum
 
@@ -60,7 +59,9 @@ def resource_name(value: object, argument: str = "resource") -> str:
 def label(value: object, argument: str) -> str:
     """A namespace, queue or handler name: letters, digits and `._@+:/-`, at most 128. Raises InvalidInput."""
     if not isinstance(value, str) or not _LABEL.fullmatch(value):
-        raise InvalidInput(argument, value, "must be 1 to 128 letters, digits or ._@+:/- and begin with a letter or digit")
+        raise InvalidInput(
+            argument, value, "must be 1 to 128 letters, digits or ._@+:/- and begin with a letter or digit"
+        )
     return value
 
 
@@ -96,12 +97,6 @@ def one_of(value: object, argument: str, choices: tuple[str, ...]) -> str:
     near = get_close_matches(value, choices, 1) if isinstance(value, str) else []
     hint = f", did you mean {near[0]!r}?" if near else ""
     raise InvalidInput(argument, value, f"must be one of {', '.join(choices)}{hint}")
-
-
-def unknown_options(given: Mapping[str, object], known: tuple[str, ...]) -> None:
-    """Raises InvalidInput for the first name that is not known, with the nearest one that is."""
-    for name in given:
-        one_of(name, "option", known)
 
 
 def _utf8(value: str, argument: str) -> bytes:

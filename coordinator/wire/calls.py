@@ -98,7 +98,17 @@ def request(scope: Scope, session: str, ask: LockAsk) -> Call:
     wait = "" if ask.wait_ms is None else ask.wait_ms
     how = "try" if ask.trying else "wait"
     return scope.call(
-        "request", session, ask.ident, ask.priority, ask.needs, how, wait, ask.hold_ms, ask.owner, ask.reason, ask.metadata
+        "request",
+        session,
+        ask.ident,
+        ask.priority,
+        ask.needs,
+        how,
+        wait,
+        ask.hold_ms,
+        ask.owner,
+        ask.reason,
+        ask.metadata,
     )
 
 
@@ -135,9 +145,7 @@ def settle(scope: Scope, session: str, ask: Claim, reports: Iterable[Report]) ->
     words: list[Word] = []
     for one in reports:
         words += (one.ident, one.fence, one.outcome, one.delay_ms, one.value)
-    return scope.call(
-        "settle", session, ask.number, ask.wanted, ask.hold_ms, len(ask.queues), *ask.queues, *words
-    )
+    return scope.call("settle", session, ask.number, ask.wanted, ask.hold_ms, len(ask.queues), *ask.queues, *words)
 
 
 def watch(scope: Scope, ident: str, session: str) -> Call:

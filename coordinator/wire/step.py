@@ -55,9 +55,16 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Abandon:
+    """Withdraw a lock request in the background as soon as the store answers again: nobody waits for it any more."""
+
+    ident: str
+
+
+@dataclass(frozen=True, slots=True)
 class Now:
     """Sends back the time, in seconds of a clock that only goes forward."""
 
 
-Step = Call | Session | Expect | Forget | Wait | Now
+Step = Call | Session | Expect | Forget | Wait | Abandon | Now
 Operation = Generator[Step, Any, T]

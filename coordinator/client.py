@@ -1,0 +1,349 @@
+"""The sync client. One object per process and namespace is enough; it is safe for many threads and across a fork."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from coordinator.drivers.sync import SyncDriver
+from coordinator.errors import CoordinatorError, LeaseLost, WaitTimeout
+from coordinator.model.lease import Explanation, Grant, Position
+from coordinator.model.names import Priority
+from coordinator.model.names import milliseconds as checked_ms
+from coordinator.model.need import Need, needs_of
+from coordinator.model.states import State
+from coordinator.ops import asking, inspect, locks, requests, work
+from coordinator.ops.asking import LockOptions, Needs, lock_options
+from coordinator.ops.inspect import LineView, Survey
+from coordinator.ops.submission import Submission, to_ask
+from coordinator.ops.work import Submitted
+from coordinator.settings import Settings
+from coordinator.wire.calls import LockAsk
+from coordinator.wire.step import Operation
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Lease:
+    """A lock that is held. Use it as a context manager, or `release` it.
+
+    `fence` grows with every grant; hand it to whatever the lock guards. `lost` is set before anybody else can have the
+    lock; `held` answers the same from the clock alone.
+    """
+
+    def __init__(self, driver: SyncDriver, grant: Grant, needs: tuple[Need, ...]) -> None:
+        self.ident, self.fence, self.needs = grant.ident, grant.fence, needs
+        self.trusted_until = grant.trusted_until
+        self.lost = threading.Event()
+        self.why_lost = ""
+        self._driver, self._keeper, self._pid, self._over = driver, driver.keeper, driver.pid, False
+
+    @property
+    def held(self) -> bool:
+        """Whether the lock can be trusted to be ours right now. Asks nobody."""
+        ours = self._pid == self._driver.pid and not self._over and not self.why_lost
+        return ours and self._driver.now() < min(self.trusted_until, self._keeper.trusted_until)
+
+    def check(self) -> None:
+        """Raises LeaseLost unless `held`."""
+        if not self.held:
+            raise LeaseLost(
+                self.ident, self.why_lost or ("released" if self._over else "it cannot be trusted any more")
+            )
+
+    def release(self) -> None:
+        """Give the lock back. Raises LeaseLost if it was no longer ours; releasing twice does nothing."""
+        if not self._over and self._pid == self._driver.pid:
+            self._driver.run(locks.release(self._driver.scope, self.ident, self.fence))
+            self._over = True
+
+    def extend(self, seconds: float) -> None:
+        """Let the lease end `seconds` from now. Raises LeaseLost, InvalidInput."""
+        lease_ms = checked_ms(seconds, "seconds", least=0.05)
+        self.trusted_until = self._driver.run(locks.extend(self._driver.scope, self.ident, self.fence, lease_ms))
+        self._driver.hold(self)
+
+    def lose(self, why: str) -> None:
+        """Called by the keeper of the session."""
+        self.why_lost = why
+        self.lost.set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.release()
+        except CoordinatorError as problem:
+            if error is None:
+                raise
+            # What went wrong inside matters more than that the lock was gone as well.
+            log.warning("releasing %s failed: %s", self.ident, problem)
+
+    def __repr__(self) -> str:
+        return f"Lease({', '.join(need.resource for need in self.needs)}, fence={self.fence}, held={self.held})"
+
+
+class LockContext:
+    """What `Coordinator.lock` returns: acquires on entering, releases on leaving."""
+
+    def __init__(self, coordinator: Coordinator, needs: Needs, options: LockOptions) -> None:
+        self._coordinator, self._needs, self._options = coordinator, needs, options
+        self._lease: Lease | None = None
+
+    def __enter__(self) -> Lease:
+        self._lease = self._coordinator._acquire(self._needs, self._options)
+        return self._lease
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._lease is not None:
+            self._lease.__exit__(kind, error, trace)
+
+
+class Ticket:
+    """The handle on any request."""
+
+    def __init__(self, driver: SyncDriver, ident: str) -> None:
+        self.ident = ident
+        self._driver = driver
+
+    def state(self) -> State:
+        """How the request stands. Raises NotFound."""
+        return self._driver.run(work.standing(self._driver.scope, self.ident)).state
+
+    def position(self) -> Position:
+        """Where the request stands, and whom it waits for. Raises NotFound."""
+        return self._driver.run(inspect.position(self._driver.scope, self.ident))
+
+    def cancel(self, reason: str = "") -> bool:
+        """Cancel it. True: it is over; False: it runs and was told to stop. Raises IllegalTransition, NotFound."""
+        return self._driver.run(requests.cancel(self._driver.scope, self.ident, reason))
+
+    def reprioritise(self, priority: Priority | int | str) -> None:
+        """Change its priority while it waits. Raises IllegalTransition, NotFound."""
+        self._driver.run(requests.reprioritise(self._driver.scope, self.ident, Priority.of(priority)))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.ident})"
+
+
+class LockTicket(Ticket):
+    """The handle on a lock request that may still wait."""
+
+    def __init__(self, driver: SyncDriver, asked: LockAsk, needs: tuple[Need, ...], grant: Grant | None) -> None:
+        super().__init__(driver, asked.ident)
+        self._asked, self._needs = asked, needs
+        self._lease = grant and _lease(driver, grant, needs)
+
+    def wait(self, timeout: float | None = None) -> Lease:
+        """Wait for the lock. After a WaitTimeout the request still stands in line. Raises WaitCancelled."""
+        if self._lease is None:
+            seconds = asking.timeout(timeout)
+            grant = self._driver.run(locks.await_grant(self._driver.scope, self._asked, seconds))
+            if grant is None:
+                raise WaitTimeout(self.ident, seconds or 0.0, "lock request")
+            self._lease = _lease(self._driver, grant, self._needs)
+        return self._lease
+
+
+class JobTicket(Ticket):
+    """The handle on a job. `duplicate`: it was there already; `replaced`: it now has the payload handed in."""
+
+    def __init__(self, driver: SyncDriver, submitted: Submitted) -> None:
+        super().__init__(driver, submitted.ident)
+        self.duplicate, self.replaced = submitted.duplicate, submitted.replaced
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for what the handler returns. Raises JobFailed, WaitTimeout (the job goes on), NotFound."""
+        return self._driver.run(work.result(self._driver.scope, self.ident, asking.timeout(timeout)))
+
+    def progress(self) -> str:
+        """How far the handler says it is. Raises NotFound."""
+        return self._driver.run(work.standing(self._driver.scope, self.ident)).progress
+
+
+class Coordinator:
+    """A namespace on a Redis: locks and jobs. Made by `connect`; close it, or use it as a context manager."""
+
+    def __init__(self, driver: SyncDriver) -> None:
+        self._driver = driver
+
+    @classmethod
+    def connect(cls, url: str | None = None, namespace: str | None = None, settings: Settings | None = None) -> Self:
+        """Connect to redis://, rediss://, unix://, redis+sentinel://, redis+cluster:// or embedded://.
+
+        Without a URL: $COORDINATOR_URL, else redis://127.0.0.1:6379/0; without a namespace that of the settings
+        ("default"). Nothing is sent yet. Raises ConfigError.
+        """
+        return cls(SyncDriver(url, Settings.of_client(settings, namespace)))
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._driver.settings
+
+    def run(self, operation: Operation[T]) -> T:
+        """Carry out an operation of `coordinator.ops`; for tools built on them."""
+        return self._driver.run(operation)
+
+    # --- locks
+
+    def lock(
+        self,
+        needs: Needs,
+        *,
+        priority: Priority | int | str = Priority.NORMAL,
+        wait: float | None = None,
+        **options: Any,
+    ) -> LockContext:
+        """A context manager that holds a lock: `with co.lock("infra/prod/vpc", wait=60) as lease:`.
+
+        Options and errors as for `acquire`. Leaving raises LeaseLost if the lease was lost inside.
+        """
+        return LockContext(self, needs, lock_options(priority, wait, options))
+
+    def acquire(
+        self,
+        needs: Needs,
+        *,
+        priority: Priority | int | str = Priority.NORMAL,
+        wait: float | None = None,
+        **options: Any,
+    ) -> Lease:
+        """Acquire all of some resources at once, waiting in line at most `wait` seconds (None: without end).
+
+        Options: `ttl` (seconds after which the lease ends by itself, whatever the session does), `owner`, `reason`,
+        `metadata`. Raises WaitTimeout, WaitCancelled, LineFull, OverCapacity, InvalidInput, StoreUnavailable.
+        """
+        return self._acquire(needs, lock_options(priority, wait, options))
+
+    def try_acquire(
+        self, needs: Needs, *, priority: Priority | int | str = Priority.NORMAL, **options: Any
+    ) -> Lease | None:
+        """Acquire if everything is free this very moment and nobody stands before us, else None. Options as `acquire`."""
+        wanted = needs_of(needs)
+        asked = self._ask(wanted, lock_options(priority, 0, options))
+        grant = self._driver.run(locks.acquire(self._driver.scope, asked, 0))
+        return grant and _lease(self._driver, grant, wanted)
+
+    def request(
+        self,
+        needs: Needs,
+        *,
+        priority: Priority | int | str = Priority.NORMAL,
+        wait: float | None = None,
+        **options: Any,
+    ) -> LockTicket:
+        """Ask for a lock and return at once; the request stands in line for at most `wait` seconds. As `acquire`."""
+        wanted = needs_of(needs)
+        asked = self._ask(wanted, lock_options(priority, wait, options))
+        outcome = self._driver.run(locks.ask(self._driver.scope, asked))
+        if outcome is None:
+            raise WaitTimeout(asked.ident, 0, "lock request")
+        return LockTicket(self._driver, asked, wanted, outcome.grant)
+
+    def release(self, lease: Lease) -> None:
+        """As `lease.release()`."""
+        lease.release()
+
+    def extend(self, lease: Lease, seconds: float) -> None:
+        """As `lease.extend(seconds)`."""
+        lease.extend(seconds)
+
+    # --- jobs
+
+    def submit(self, name: str, payload: Any = None, **options: Any) -> JobTicket:
+        """Hand in a job for the workers.
+
+        Options: `resources` it must hold while it runs, `priority`, `queue`, `dedup`, `delay`, `wait_timeout` (until it
+        starts), `run_timeout` (each run), `total_timeout`, `retry`, `owner`, `reason`, `metadata`; durations in seconds.
+        Raises QueueFull, LineFull, OverCapacity, PayloadTooLarge, Duplicate, InvalidInput, StoreUnavailable.
+        """
+        limit = self.settings.max_payload
+        job = to_ask(self._driver.new_id(), Submission(name, payload, **options), limit)
+        return JobTicket(self._driver, self._driver.run(work.submit(self._driver.scope, limit, job)))
+
+    def submit_many(self, submissions: Iterable[Submission]) -> list[JobTicket]:
+        """Hand in many jobs, a thousand per round trip. Raises BatchRefused if some are refused; the others are in."""
+        limit = self.settings.max_payload
+        jobs = [to_ask(self._driver.new_id(), one, limit) for one in submissions]
+        done = self._driver.run(work.submit_many(self._driver.scope, limit, jobs))
+        return [JobTicket(self._driver, one) for one in done]
+
+    # --- any request
+
+    def get(self, ident: str) -> JobTicket:
+        """The ticket of a request. Raises NotFound."""
+        self._driver.run(work.standing(self._driver.scope, ident))
+        return JobTicket(self._driver, Submitted(ident))
+
+    def cancel(self, ident: str, reason: str = "") -> bool:
+        """As `Ticket.cancel`."""
+        return self._driver.run(requests.cancel(self._driver.scope, ident, reason))
+
+    def reprioritise(self, ident: str, priority: Priority | int | str) -> None:
+        """As `Ticket.reprioritise`."""
+        self._driver.run(requests.reprioritise(self._driver.scope, ident, Priority.of(priority)))
+
+    def replay(self, ident: str) -> None:
+        """Queue a failed or dead job again, payload intact. Raises IllegalTransition, QueueFull, NotFound."""
+        self._driver.run(requests.replay(self._driver.scope, ident, self._driver.new_id()))
+
+    def force_release(self, ident: str, reason: str) -> str:
+        """Take a held lock or a running job away from its holder. Returns the state after. Raises IllegalTransition."""
+        return self._driver.run(requests.force(self._driver.scope, ident, reason))
+
+    # --- resources and looking inside
+
+    def define(self, resource: str, *, capacity: int) -> None:
+        """Set how many permits a resource has (1 unless defined). Raises InvalidInput."""
+        self._driver.run(requests.define(self._driver.scope, resource, capacity))
+
+    def explain(self, ident: str) -> Explanation:
+        """Everything about one request: state, place, who holds and who stands before it. Raises NotFound."""
+        return self._driver.run(inspect.explain(self._driver.scope, ident))
+
+    def line(self, resource: str) -> LineView:
+        """One resource with its holders and the head of its line."""
+        return self._driver.run(inspect.line(self._driver.scope, resource))
+
+    def survey(self, after: str = "", most: int = inspect.PAGE) -> Survey:
+        """The namespace: queues, sessions, counters and one page of resources."""
+        return self._driver.run(inspect.survey(self._driver.scope, after, most))
+
+    def close(self) -> None:
+        """Release what is held, leave all lines, close all connections. Safe to call twice."""
+        self._driver.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _acquire(self, needs: Needs, options: LockOptions) -> Lease:
+        wanted = needs_of(needs)
+        asked = self._ask(wanted, options)
+        grant = self._driver.run(locks.acquire(self._driver.scope, asked, options.wait))
+        if grant is None:
+            raise WaitTimeout(asked.ident, 0, "lock request")
+        return _lease(self._driver, grant, wanted)
+
+    def _ask(self, wanted: tuple[Need, ...], options: LockOptions) -> LockAsk:
+        return asking.lock_ask(self._driver.new_id(), wanted, options, self.settings.max_hold)
+
+
+def _lease(driver: SyncDriver, grant: Grant, needs: Sequence[Need]) -> Lease:
+    lease = Lease(driver, grant, tuple(needs))
+    driver.hold(lease)
+    return lease

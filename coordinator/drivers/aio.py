@@ -1,0 +1,229 @@
+"""Carries out operations on an asyncio loop.
+
+The inbox is read by one task, whatever the number of waits. The session is kept by the same threads as for the sync
+driver, so a coroutine that blocks the loop loses no lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import redis
+
+from coordinator.drivers import clock
+from coordinator.drivers.connect import async_client, locate, sync_client
+from coordinator.drivers.describe import describe
+from coordinator.drivers.ids import new_id
+from coordinator.drivers.keeper import Duties, Holding, Keeper
+from coordinator.drivers.messages import BATCH, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
+from coordinator.drivers.store import AsyncStore, Store
+from coordinator.keys import key
+from coordinator.settings import Settings
+from coordinator.wire.calls import Scope
+from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Operation, Session, Step, Wait
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class _Slot:
+    """Messages about one request; at most one coroutine waits on it."""
+
+    __slots__ = ("_messages", "_waiter")
+
+    def __init__(self) -> None:
+        self._messages: deque[Words] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+
+    def put(self, words: Words) -> None:
+        self._messages.append(words)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def get(self, seconds: float | None) -> Words | None:
+        if not self._messages:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._waiter
+            except TimeoutError:
+                return None
+            finally:
+                self._waiter = None
+        return self._messages.popleft() if self._messages else None
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a worker adds to a session: what it is, its queues, and the jobs it has begun."""
+
+    kind: str = "app"
+    fields: tuple[tuple[str, str], ...] = ()
+    started: Callable[[], Iterable[tuple[str, str]]] = tuple
+
+
+class AsyncDriver:
+    """Everything an async client does on the outside. For one event loop, the one it is first used on."""
+
+    def __init__(self, url: str | None, settings: Settings, extras: Extras | None = None) -> None:
+        extras = extras or Extras()
+        self.settings = settings
+        self.target = locate(url)
+        self.scope = Scope.of(settings.namespace, settings.terms())
+        self.store = AsyncStore(
+            async_client(self.target, settings.operation_timeout, settings.max_connections),
+            settings.retry_for,
+            settings.allow_unsafe,
+        )
+        self._keeper_store = Store(
+            sync_client(self.target, settings.operation_timeout, 1), settings.retry_for, settings.allow_unsafe
+        )
+        self.postman = Postman(self._lost)
+        fields = describe(extras.kind, **dict(extras.fields))
+        duties = Duties(fields, self._opened, self._session_lost, self._mail, extras.started)
+        self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._listener: asyncio.Task[None] | None = None
+        self._opening = asyncio.Lock()
+        self._stuck = self._closed = False
+
+    def new_id(self) -> str:
+        """A new request id."""
+        return new_id()
+
+    def now(self) -> float:
+        """The clock that leases are judged by."""
+        return clock.now()
+
+    def hold(self, holding: Holding) -> None:
+        """Watch over a holding."""
+        self.keeper.hold(holding)
+
+    def in_loop(self, work: Callable[..., None], *args: Any) -> None:
+        """Have the loop do something; from any thread."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+                self._loop.call_soon_threadsafe(work, *args)
+
+    async def run(self, operation: Operation[T]) -> T:
+        """Carry out an operation. A cancellation is thrown into it, and what it still asks for is done, shielded."""
+        reply: Any = None
+        failure: BaseException | None = None
+        interrupted = False
+        while True:
+            try:
+                step = operation.send(reply) if failure is None else operation.throw(failure)
+            except StopIteration as done:
+                return done.value  # type: ignore[no-any-return]
+            reply = failure = None
+            try:
+                work = self._perform(step)
+                reply = await (asyncio.shield(asyncio.ensure_future(work)) if interrupted else work)
+            except asyncio.CancelledError as error:
+                failure, interrupted = error, True
+            except BaseException as error:
+                failure = error
+
+    async def session(self, lost: str = "") -> str:
+        """The live session, opened in a thread if there is none."""
+        self._loop = asyncio.get_running_loop()
+        current = self.keeper.session
+        if current and current != lost:
+            return current
+        async with self._opening:
+            return await asyncio.to_thread(self.keeper.ensure, lost)
+
+    async def close(self) -> None:
+        """End the session in good order and close all connections. Safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        await asyncio.to_thread(self.keeper.close)
+        if self._listener is not None:
+            self._listener.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._listener
+        await self.store.close()
+        self._keeper_store.close()
+
+    async def _perform(self, step: Step) -> Any:
+        if isinstance(step, Call):
+            return await self.store.call(step)
+        if isinstance(step, Wait):
+            slot = self.postman.slot(step.ident)
+            return await slot.get(step.seconds) if isinstance(slot, _Slot) else None
+        if isinstance(step, Now):
+            return clock.now()
+        if isinstance(step, Session):
+            return await self.session(step.lost)
+        return self._note(step)
+
+    def _note(self, step: Step) -> None:
+        match step:
+            case Expect(ident):
+                if self.postman.slot(ident) is None:
+                    self.postman.keep(ident, _Slot())
+            case Forget(ident):
+                self.postman.drop(ident)
+                self.keeper.let_go(ident)
+            case Abandon(ident):
+                self.keeper.abandon(ident)
+
+    # --- called by the keeper's threads
+
+    def _opened(self, session: str) -> None:
+        self.in_loop(self._listen_to, session)
+
+    def _session_lost(self, _session: str) -> None:
+        self.in_loop(self.postman.tell_all, SESSION_LOST)
+
+    def _mail(self, sent: int, waiting: int) -> None:
+        self.in_loop(self._check_mail, sent, waiting)
+
+    # --- on the loop
+
+    def _lost(self, ident: str, fence: int, why: str) -> None:
+        self.keeper.lose(ident, fence, why)
+
+    def _check_mail(self, sent: int, waiting: int) -> None:
+        if self.postman.missing(sent, waiting):
+            self.postman.caught_up(sent)
+            self.postman.tell_all(RESYNC)
+        elif waiting and self._stuck and self.keeper.session:
+            # The listener does not read: its connection may be dead without knowing it.
+            self._listen_to(self.keeper.session)
+            self.postman.caught_up(sent - waiting)
+        self._stuck = waiting > 0
+
+    def _listen_to(self, session: str) -> None:
+        self.postman.new_session()
+        if self._listener is not None:
+            self._listener.cancel()
+        inbox = key(self.scope.namespace, "INBOX", session)
+        self._listener = asyncio.get_running_loop().create_task(self._listen(inbox))
+
+    async def _listen(self, inbox: str) -> None:
+        client = async_client(self.target, READ_SECONDS + self.settings.operation_timeout, 1)
+        pause = 0.0
+        try:
+            while True:
+                await asyncio.sleep(pause)
+                try:
+                    found = await client.blpop([inbox], timeout=READ_SECONDS)
+                    pause = 0.0
+                    if found:
+                        self.postman.deliver(found[1])
+                        for more in await client.lpop(inbox, BATCH) or ():
+                            self.postman.deliver(more)
+                except redis.RedisError as error:
+                    log.debug("listening failed: %s", error)
+                    pause = min(1.0, pause * 2 + 0.05)
+                    self.postman.tell_all(RESYNC)
+        finally:
+            await client.aclose()

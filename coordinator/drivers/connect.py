@@ -1,0 +1,139 @@
+"""From a URL to redis-py clients, sync and async, in one place.
+
+redis-py's own re-sending of commands is switched off everywhere: it repeats commands that are not safe to repeat. Ours
+are, and `store` repeats them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import redis
+import redis.asyncio
+from redis.asyncio.cluster import RedisCluster as AsyncRedisCluster
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.asyncio.sentinel import Sentinel as AsyncSentinel
+from redis.backoff import NoBackoff
+from redis.cluster import RedisCluster
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from coordinator.drivers.embedded import shared_server
+from coordinator.errors import ConfigError
+from coordinator.settings import DEFAULT_URL
+
+SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster", "embedded")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the server is. `password` never shows in a repr."""
+
+    scheme: str
+    url: str
+    shown: str
+    nodes: tuple[tuple[str, int], ...] = ()
+    service: str = ""
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Target({self.shown})"
+
+
+def locate(url: str | None) -> Target:
+    """The server of a URL; None: $COORDINATOR_URL, else 127.0.0.1:6379. Raises ConfigError, ServerStartError."""
+    given = url or os.environ.get("COORDINATOR_URL") or DEFAULT_URL
+    parts = urlsplit(given)
+    if parts.scheme not in SCHEMES:
+        raise ConfigError(
+            [f"url: unknown scheme {parts.scheme!r}; known are {', '.join(f'{one}://' for one in SCHEMES)}"]
+        )
+    if parts.scheme == "embedded":
+        path = unquote(parts.netloc + parts.path)
+        server = shared_server(Path(path) if path else None)
+        return Target("unix", server.url, given)
+    shown = redacted(given)
+    if parts.scheme in ("redis", "rediss", "unix"):
+        return Target(parts.scheme, given, shown)
+    options: dict[str, Any] = dict(parse_qsl(parts.query))
+    if parts.username:
+        options["username"] = unquote(parts.username)
+    if parts.password:
+        options["password"] = unquote(parts.password)
+    return _with_nodes(parts.scheme, given, shown, options)
+
+
+def _with_nodes(scheme: str, url: str, shown: str, options: dict[str, Any]) -> Target:
+    parts = urlsplit(url)
+    hosts = parts.netloc.rpartition("@")[2]
+    nodes = []
+    for host in hosts.split(","):
+        name, _, port = host.rpartition(":") if ":" in host else (host, "", "")
+        number = port or ("26379" if scheme == "redis+sentinel" else "6379")
+        if not name or not number.isdigit():
+            raise ConfigError([f"url: {host!r} is not host:port"])
+        nodes.append((name, int(number)))
+    service, _, db = parts.path.strip("/").partition("/")
+    if scheme == "redis+sentinel":
+        if not service:
+            raise ConfigError(["url: redis+sentinel:// needs a service, as in redis+sentinel://host:26379/service/0"])
+        options["db"] = int(db) if db.isdigit() else 0
+    return Target(scheme, url, shown, tuple(nodes), service, tuple(sorted(options.items())))
+
+
+def redacted(url: str) -> str:
+    """The URL without its password, for logs and messages."""
+    parts = urlsplit(url)
+    user, at, hosts = parts.netloc.rpartition("@")
+    if not at:
+        return url.partition("?")[0]
+    return parts._replace(netloc=f"{user.partition(':')[0]}:***@{hosts}", query="").geturl()
+
+
+def sync_client(target: Target, timeout: float, connections: int) -> Any:
+    """A sync redis-py client. `timeout` in seconds for connecting and for one reply."""
+    common = _common(timeout, connections, Retry(NoBackoff(), 0))
+    if target.scheme == "redis+sentinel":
+        options = dict(target.options)
+        watch = Sentinel(list(target.nodes), socket_timeout=timeout, **_auth(options))
+        return watch.master_for(target.service, redis.Redis, **common, **options)
+    if target.scheme == "redis+cluster":
+        host, port = target.nodes[0]
+        return RedisCluster(host=host, port=port, **common, **dict(target.options))
+    pool = redis.BlockingConnectionPool.from_url(target.url, timeout=None, **common)
+    return redis.Redis(connection_pool=pool)
+
+
+def async_client(target: Target, timeout: float, connections: int) -> Any:
+    """An asyncio redis-py client, as `sync_client`."""
+    common = _common(timeout, connections, AsyncRetry(NoBackoff(), 0))
+    if target.scheme == "redis+sentinel":
+        options = dict(target.options)
+        watch = AsyncSentinel(list(target.nodes), socket_timeout=timeout, **_auth(options))
+        return watch.master_for(target.service, redis.asyncio.Redis, **common, **options)
+    if target.scheme == "redis+cluster":
+        host, port = target.nodes[0]
+        return AsyncRedisCluster(host=host, port=port, **common, **dict(target.options))
+    pool = redis.asyncio.BlockingConnectionPool.from_url(target.url, timeout=None, **common)
+    return redis.asyncio.Redis(connection_pool=pool)
+
+
+def _common(timeout: float, connections: int, retry: Any) -> dict[str, Any]:
+    return {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "retry": retry,
+        "retry_on_error": [],
+        "max_connections": connections,
+        "decode_responses": False,
+        "client_name": "coordinator",
+    }
+
+
+def _auth(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in ("username", "password") if name in options}

@@ -1,0 +1,241 @@
+"""Keeps the session of this process alive, and says in time when a lease cannot be trusted any more.
+
+Two threads, so that a handler that blocks its event loop loses nothing, and a server that hangs delays no warning: the
+*beater* renews the session and sweeps for the namespace, the *watch* does no I/O at all and only looks at the clock. A
+session that lapsed is not revived: whatever it held may be somebody else's by now. Its leases are told, and the next
+call that needs a session opens another.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from coordinator.drivers import clock
+from coordinator.drivers.ids import new_id
+from coordinator.drivers.store import Store
+from coordinator.errors import CoordinatorError, UnsafeServer
+from coordinator.ops import locks
+from coordinator.policy.trust import beat_interval, trusted_until
+from coordinator.wire import calls, replies
+from coordinator.wire.calls import Scope
+from coordinator.wire.step import Call
+
+log = logging.getLogger(__name__)
+
+# A namespace with clocks due every few ms must not make every process beat every few ms.
+LEAST_PAUSE = 0.05
+
+
+class Holding(Protocol):
+    """Something that is held under the session: a lock, a running job."""
+
+    ident: str
+    fence: int
+    trusted_until: float
+
+    def lose(self, why: str) -> None:
+        """Called once, from a thread of the keeper, before anybody else can have it."""
+
+
+def _nothing() -> Iterable[tuple[str, str]]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """What the keeper is told about its process. `opened` gets each new session id, `lost` each lapsed one, `mail` how
+    many messages the server has sent it in all and how many lie in the inbox. `started` gives jobs begun since."""
+
+    fields: dict[str, str]
+    opened: Callable[[str], None]
+    lost: Callable[[str], None]
+    mail: Callable[[int, int], None]
+    started: Callable[[], Iterable[tuple[str, str]]] = field(default=_nothing)
+
+
+class Keeper:
+    """One session at a time. `ensure` opens it, `close` ends it in good order."""
+
+    def __init__(self, store: Store, scope: Scope, session_ttl: float, sweep_interval: float, duties: Duties) -> None:
+        self._store, self._scope, self._duties = store, scope, duties
+        self._ttl, self._sweep_ms = session_ttl, round(sweep_interval * 1000)
+        self._interval = beat_interval(session_ttl, sweep_interval)
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._stop = threading.Event()
+        self._beat_now = threading.Event()
+        self._holdings: dict[str, Holding] = {}
+        self._orphans: set[str] = set()
+        self._threads: list[threading.Thread] = []
+        self._session = ""
+        self._trusted_until = 0.0
+
+    @property
+    def session(self) -> str:
+        """The id of the live session, or empty."""
+        return self._session if clock.now() < self._trusted_until else ""
+
+    @property
+    def trusted_until(self) -> float:
+        """Until when anything held under the session may be believed in."""
+        return self._trusted_until
+
+    def ensure(self, lost: str = "") -> str:
+        """The live session, opened if there is none. `lost` is one that the server has given up."""
+        with self._lock:
+            if self._session and (self._session == lost or clock.now() >= self._trusted_until):
+                self._drop("the session has lapsed")
+            if not self._session:
+                self._open()
+            return self._session
+
+    def hold(self, holding: Holding) -> None:
+        """Watch over a holding until `let_go`."""
+        with self._changed:
+            self._holdings[holding.ident] = holding
+            self._changed.notify()
+
+    def let_go(self, ident: str) -> None:
+        """No longer watch over it."""
+        with self._lock:
+            self._holdings.pop(ident, None)
+
+    def lose(self, ident: str, fence: int, why: str) -> None:
+        """The server says that a holding is over."""
+        with self._lock:
+            holding = self._holdings.get(ident)
+            if holding is None or holding.fence != fence:
+                return
+            del self._holdings[ident]
+        holding.lose(why)
+
+    def abandon(self, ident: str) -> None:
+        """Withdraw a lock request as soon as the server answers again."""
+        with self._lock:
+            self._orphans.add(ident)
+
+    def beat_soon(self) -> None:
+        """Beat without waiting for the next turn."""
+        self._beat_now.set()
+
+    def close(self) -> None:
+        """End the session: what it holds is released, what waits is cancelled. Safe to call twice."""
+        self._stop.set()
+        self._beat_now.set()
+        with self._changed:
+            self._changed.notify()
+            session, self._session, self._trusted_until = self._session, "", 0.0
+            threads, self._threads = self._threads, []
+            self._holdings.clear()
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(5)
+        if session:
+            self._close_session(session)
+
+    def _close_session(self, session: str) -> None:
+        try:
+            while replies.number(self._store.call(calls.close_session(self._scope, session), 0.0)[1]) > 0:
+                pass
+        except CoordinatorError as error:
+            log.warning("session %s was not closed and will lapse: %s", session, error)
+
+    def _open(self) -> None:
+        session = new_id()
+        sent = clock.now()
+        raw = self._store.call(calls.open_session(self._scope, session, self._duties.fields))
+        if replies.expect(raw, "ok", "schema") == "schema":
+            found = replies.text(raw[1])
+            raise UnsafeServer(
+                [f"namespace {self._scope.namespace!r} has data of layout {found}; use another namespace"]
+            )
+        self._session, self._trusted_until = session, trusted_until(sent, self._ttl)
+        self._duties.opened(session)
+        if not self._threads and not self._stop.is_set():
+            for work in (self._beats, self._watches):
+                thread = threading.Thread(target=work, name=f"coordinator-{work.__name__.strip('_')}", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+        self._changed.notify()
+
+    def _drop(self, why: str) -> None:
+        """Give up the session and tell everything it held. Called with the lock."""
+        session, self._session, self._trusted_until = self._session, "", 0.0
+        holdings, self._holdings = list(self._holdings.values()), {}
+        self._orphans.clear()
+        if session:
+            log.warning("session %s is lost: %s", session, why)
+            for holding in holdings:
+                holding.lose(why)
+            self._duties.lost(session)
+
+    def _watches(self) -> None:
+        """Tell holdings that end, at the moment when they cannot be trusted any more."""
+        with self._changed:
+            while not self._stop.is_set():
+                now = clock.now()
+                if self._session and now >= self._trusted_until:
+                    self._drop("the session could not be renewed in time")
+                over = [one for one in self._holdings.values() if one.trusted_until <= now]
+                for one in over:
+                    del self._holdings[one.ident]
+                    one.lose("the lease ran out")
+                ends = [one.trusted_until for one in self._holdings.values()]
+                if self._session:
+                    ends.append(self._trusted_until)
+                self._changed.wait(max(0.0, min(ends) - clock.now()) if ends else None)
+
+    def _beats(self) -> None:
+        wait = self._interval
+        while not self._stop.is_set():
+            self._beat_now.wait(wait)
+            self._beat_now.clear()
+            session = self._session
+            if self._stop.is_set():
+                return
+            wait = self._beat(session) if session else self._interval
+
+    def _beat(self, session: str) -> float:
+        sent = clock.now()
+        started = tuple(self._duties.started())
+        try:
+            raw = self._store.call(calls.beat(self._scope, session, self._sweep_ms, started), 0.0)
+            word = replies.expect(raw, "ok", "session_lost")
+        except CoordinatorError as error:
+            log.warning("heartbeat failed: %s", error)
+            return min(self._interval, 0.5)
+        with self._changed:
+            if session != self._session:
+                return self._interval
+            if word == "session_lost":
+                self._drop("the server has given it up")
+                return self._interval
+            self._trusted_until = trusted_until(sent, self._ttl)
+            self._changed.notify()
+        self._withdraw_orphans()
+        self._duties.mail(replies.number(raw[1]), replies.number(raw[2]))
+        return max(LEAST_PAUSE, min(self._interval, replies.number(raw[3]) / 1000))
+
+    def _withdraw_orphans(self) -> None:
+        for ident in list(self._orphans):
+            try:
+                self._run(locks.withdraw(self._scope, ident))
+            except CoordinatorError as error:
+                log.warning("request %s could not be withdrawn yet: %s", ident, error)
+                return
+            self._orphans.discard(ident)
+
+    def _run(self, operation: Any) -> None:
+        reply = None
+        while True:
+            try:
+                step = operation.send(reply)
+            except StopIteration:
+                return
+            if not isinstance(step, Call):
+                raise TypeError("withdrawing consists of calls only")
+            reply = self._store.call(step, 0.0)

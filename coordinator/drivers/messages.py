@@ -1,0 +1,106 @@
+"""What arrives in a session's inbox, and who it is for. Shared by both drivers.
+
+A message is a hint of a few plain words. `granted` and `ended` are for whoever waits for that request; `lost` goes to
+the keeper; `cancel` and `bell` to the worker. Whether messages were lost shows in the heartbeat's answer, which counts
+all that were ever sent: then everybody who waits looks at the truth again (`resync`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from coordinator.errors import Corrupt
+from coordinator.wire.replies import text
+
+log = logging.getLogger(__name__)
+
+Words = tuple[str, ...]
+RESYNC: Words = ("resync",)
+SESSION_LOST: Words = ("session_lost",)
+
+# How long one blocking read lasts. Short enough that a listener of a lapsed session goes away, long enough to be rare.
+READ_SECONDS = 20
+BATCH = 1000
+
+
+class Slot(Protocol):
+    """Where messages about one request are kept for whoever waits."""
+
+    def put(self, words: Words) -> None:
+        """Keep a message. Called from any thread or from the loop, as the driver does it."""
+
+
+class Postman:
+    """Hands messages out and keeps count of them."""
+
+    def __init__(self, lost: Callable[[str, int, str], None]) -> None:
+        self._slots: dict[str, Slot] = {}
+        self._lost = lost
+        self._received = 0
+        self.on_bell: Callable[[str], None] = _ignore
+        self.on_cancel: Callable[[str, str], None] = _ignore_two
+
+    def keep(self, ident: str, slot: Slot) -> None:
+        """Keep messages about `ident` in `slot`."""
+        self._slots[ident] = slot
+
+    def slot(self, ident: str) -> Slot | None:
+        """The slot of `ident`."""
+        return self._slots.get(ident)
+
+    def drop(self, ident: str) -> None:
+        """No longer keep messages about `ident`."""
+        self._slots.pop(ident, None)
+
+    def new_session(self) -> None:
+        """The count begins anew."""
+        self._received = 0
+
+    def deliver(self, raw: object) -> None:
+        """Take one message from the inbox."""
+        self._received += 1
+        try:
+            words = tuple(text(raw).split(" "))
+        except Corrupt as error:
+            log.warning("unreadable message: %s", error)
+            return
+        match words:
+            case ("granted" | "ended", ident, *_):
+                slot = self._slots.get(ident)
+                if slot is not None:
+                    slot.put(words)
+            case ("lost", ident, fence) if fence.isdigit():
+                self._lost(ident, int(fence), "the server took it back")
+            case ("cancel", ident, fence):
+                self.on_cancel(ident, fence)
+            case ("bell", queue):
+                self.on_bell(queue)
+            case _:
+                log.warning("unknown message %r", words[0][:40])
+
+    def missing(self, sent: int, waiting: int) -> bool:
+        """Whether messages were lost, given how many were sent in all and how many still wait in the inbox.
+
+        A message that is just being handed over looks lost for a moment; looking again does no harm.
+        """
+        return self._received + waiting < sent
+
+    def caught_up(self, sent: int) -> None:
+        """Count as received whatever was lost."""
+        self._received = max(self._received, sent)
+
+    def tell_all(self, words: Words) -> None:
+        """The same message to everybody who waits, and a bell to the worker."""
+        for slot in list(self._slots.values()):
+            slot.put(words)
+        self.on_bell("")
+
+
+def _ignore(_word: str) -> None:
+    return None
+
+
+def _ignore_two(_word: str, _other: str) -> None:
+    return None

@@ -1,0 +1,210 @@
+"""Runs calls on Redis, sync and async: EVALSHA, the script sent whole when the server does not know it, errors
+translated, calls repeated while the server is away.
+
+Repeating is safe because every call carries a request id, a fence or a count that makes a second one answer as the first
+did. After a broken connection the outcome of a call is unknown; if the server does not come back in time, that is said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from typing import Any
+
+import redis
+
+from coordinator.errors import (
+    ConfigError,
+    CoordinatorError,
+    ProtocolError,
+    StorageFull,
+    StoreUnavailable,
+    UnknownOutcome,
+    UnsafeServer,
+)
+from coordinator.policy.resend import Remedy, pause, remedy
+from coordinator.wire import loader
+from coordinator.wire.loader import Program
+from coordinator.wire.step import Call
+
+OLDEST = (6, 2)
+BROKEN = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+
+
+class _Attempts:
+    """One call's tries: what an error means, and how long to pause before the next try."""
+
+    def __init__(self, seconds: float) -> None:
+        self._ends = time.monotonic() + seconds
+        self._tries = 0
+        self._may_have_happened = False
+
+    def after(self, error: redis.RedisError) -> float:
+        """Seconds until the next try. Raises our error when there is none."""
+        helps = self._helps(error)
+        rest = self._ends - time.monotonic()
+        wait = pause(self._tries, random.random())
+        self._tries += 1
+        if not helps or rest <= 0:
+            raise self._give_up(error) from error
+        return min(wait, rest)
+
+    def _helps(self, error: redis.RedisError) -> bool:
+        if isinstance(error, redis.exceptions.AuthenticationError):
+            return False
+        if isinstance(error, BROKEN):
+            # redis-py says "Error 111 connecting to ..." when nothing was sent.
+            self._may_have_happened |= "connecting to" not in str(error)
+            return True
+        return remedy(_message(error)) is Remedy.AGAIN
+
+    def _give_up(self, error: redis.RedisError) -> CoordinatorError:
+        if self._may_have_happened:
+            return UnknownOutcome(f"the connection broke after the call was sent, and could not be made again: {error}")
+        if isinstance(error, redis.exceptions.AuthenticationError):
+            return ConfigError([f"Redis refuses the credentials: {error}"])
+        cure = remedy(_message(error))
+        if cure is Remedy.FULL:
+            return StorageFull(f"Redis takes nothing new: {error}")
+        if cure is Remedy.GIVE_UP and isinstance(error, redis.exceptions.ResponseError):
+            return ProtocolError(f"Redis refused a script: {error}")
+        return StoreUnavailable(f"Redis cannot be reached: {error}")
+
+
+class _Programs:
+    """The scripts in the form that suits the server, found out once."""
+
+    def __init__(self) -> None:
+        self._shebang: bool | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether the server has been looked at."""
+        return self._shebang is not None
+
+    def learn(self, info: dict[str, Any], allow_unsafe: bool) -> None:
+        """Look at the server's INFO. Raises UnsafeServer."""
+        version = server_version(info)
+        if version < OLDEST:
+            raise UnsafeServer([f"Redis {'.'.join(map(str, version))} is too old; 6.2 or newer is needed"])
+        policy = str(info.get("maxmemory_policy", "noeviction"))
+        if policy != "noeviction" and not allow_unsafe:
+            raise UnsafeServer([f"maxmemory-policy is {policy}: Redis may evict jobs and locks; set it to noeviction"])
+        self._shebang = version >= (7, 0)
+
+    def get(self, name: str) -> Program:
+        """A script for the server."""
+        return loader.program(name, bool(self._shebang))
+
+
+def server_version(info: dict[str, Any]) -> tuple[int, ...]:
+    """The version in an INFO answer."""
+    return tuple(int(part) for part in str(info.get("redis_version", "0")).split(".")[:3] if part.isdigit())
+
+
+class Store:
+    """Calls on a sync client. Safe for many threads."""
+
+    def __init__(self, client: Any, retry_for: float, allow_unsafe: bool = False) -> None:
+        self.client = client
+        self._retry_for = retry_for
+        self._allow_unsafe = allow_unsafe
+        self._programs = _Programs()
+        self._lock = threading.Lock()
+
+    def call(self, call: Call, retry_for: float | None = None) -> Any:
+        """The raw reply. Raises StoreUnavailable, UnknownOutcome, StorageFull."""
+        try:
+            return self._once(call)
+        except redis.RedisError as error:
+            attempts = _Attempts(self._retry_for if retry_for is None else retry_for)
+            failed = error
+        while True:
+            time.sleep(attempts.after(failed))
+            try:
+                return self._once(call)
+            except redis.RedisError as error:
+                failed = error
+
+    def command(self, *words: Any, **options: Any) -> Any:
+        """One plain command, tried once. Raises StoreUnavailable or UnknownOutcome."""
+        try:
+            return self.client.execute_command(*words, **options)
+        except redis.RedisError as error:
+            _Attempts(0).after(error)
+            raise
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.client.close()
+
+    def _once(self, call: Call) -> Any:
+        if not self._programs.known:
+            with self._lock:
+                self._programs.learn(self.client.info(), self._allow_unsafe)
+        program = self._programs.get(call.script)
+        try:
+            return self.client.execute_command("EVALSHA", program.sha, 1, call.key, *call.args)
+        except redis.exceptions.NoScriptError:
+            return self.client.execute_command("EVAL", program.text, 1, call.key, *call.args)
+
+
+class AsyncStore:
+    """Calls on an asyncio client; see `Store`."""
+
+    def __init__(self, client: Any, retry_for: float, allow_unsafe: bool = False) -> None:
+        self.client = client
+        self._retry_for = retry_for
+        self._allow_unsafe = allow_unsafe
+        self._programs = _Programs()
+
+    async def call(self, call: Call, retry_for: float | None = None) -> Any:
+        """The raw reply. Raises StoreUnavailable, UnknownOutcome, StorageFull."""
+        try:
+            return await self._once(call)
+        except redis.RedisError as error:
+            attempts = _Attempts(self._retry_for if retry_for is None else retry_for)
+            failed = error
+        while True:
+            await asyncio.sleep(attempts.after(failed))
+            try:
+                return await self._once(call)
+            except redis.RedisError as error:
+                failed = error
+
+    async def command(self, *words: Any, **options: Any) -> Any:
+        """One plain command, tried once. Raises StoreUnavailable or UnknownOutcome."""
+        try:
+            return await self.client.execute_command(*words, **options)
+        except redis.RedisError as error:
+            _Attempts(0).after(error)
+            raise
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.client.aclose()
+
+    async def _once(self, call: Call) -> Any:
+        if not self._programs.known:
+            self._programs.learn(await self.client.info(), self._allow_unsafe)
+        program = self._programs.get(call.script)
+        try:
+            return await self.client.execute_command("EVALSHA", program.sha, 1, call.key, *call.args)
+        except redis.exceptions.NoScriptError:
+            return await self.client.execute_command("EVAL", program.text, 1, call.key, *call.args)
+
+
+def _message(error: redis.RedisError) -> str:
+    """The message with its code in front; redis-py takes the code of some errors away and makes it their class."""
+    names = {
+        redis.exceptions.ReadOnlyError: "READONLY",
+        redis.exceptions.BusyLoadingError: "LOADING",
+        redis.exceptions.OutOfMemoryError: "OOM",
+        redis.exceptions.NoScriptError: "NOSCRIPT",
+    }
+    for kind, code in names.items():
+        if isinstance(error, kind):
+            return f"{code} {error}"
+    return str(error)

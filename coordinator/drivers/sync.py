@@ -1,0 +1,220 @@
+"""Carries out operations with blocking calls and threads.
+
+One thread listens to the inbox of the session, whatever the number of waits. A forked child starts afresh: it shares no
+connection, no thread and no session with its parent.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+import weakref
+from typing import Any, TypeVar
+
+import redis
+
+from coordinator.drivers import clock
+from coordinator.drivers.connect import Target, locate, sync_client
+from coordinator.drivers.describe import describe
+from coordinator.drivers.ids import new_id
+from coordinator.drivers.keeper import Duties, Holding, Keeper
+from coordinator.drivers.messages import BATCH, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
+from coordinator.drivers.store import Store
+from coordinator.errors import CoordinatorError
+from coordinator.keys import key
+from coordinator.settings import Settings
+from coordinator.wire.calls import Scope
+from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Operation, Session, Step, Wait
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class _Slot:
+    def __init__(self) -> None:
+        self._messages: queue.SimpleQueue[Words] = queue.SimpleQueue()
+        self.put = self._messages.put
+
+    def get(self, seconds: float | None) -> Words | None:
+        try:
+            return self._messages.get(timeout=seconds)
+        except queue.Empty:
+            return None
+
+
+class _Listener(threading.Thread):
+    """Reads one session's inbox on a connection of its own until told to stop."""
+
+    def __init__(self, target: Target, settings: Settings, inbox: str, postman: Postman) -> None:
+        super().__init__(name="coordinator-listener", daemon=True)
+        # A blocking read may last longer than a call; if the server is gone, the next heartbeat shows it.
+        self._client = sync_client(target, READ_SECONDS + settings.operation_timeout, 1)
+        self._inbox, self._postman = inbox, postman
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        """Stop at the end of the read that goes on; the thread does not keep the process alive."""
+        self._stop.set()
+
+    def run(self) -> None:
+        pause = 0.0
+        while not self._stop.wait(pause):
+            try:
+                self._read()
+                pause = 0.0
+            except redis.RedisError as error:
+                log.debug("listening failed: %s", error)
+                pause = min(1.0, pause * 2 + 0.05)
+                self._postman.tell_all(RESYNC)
+        self._client.close()
+
+    def _read(self) -> None:
+        found = self._client.blpop([self._inbox], timeout=READ_SECONDS)
+        if found:
+            self._postman.deliver(found[1])
+            for more in self._client.lpop(self._inbox, BATCH) or ():
+                self._postman.deliver(more)
+
+
+class SyncDriver:
+    """Everything a sync client does on the outside. Safe for many threads, and across a fork."""
+
+    def __init__(self, url: str | None, settings: Settings, kind: str = "app") -> None:
+        self.settings = settings
+        self.target = locate(url)
+        self.scope = Scope.of(settings.namespace, settings.terms())
+        self._fields = describe(kind)
+        self._begin()
+        _live.add(self)
+
+    def _begin(self) -> None:
+        """What belongs to one process: connections, threads, the session."""
+        settings, self._pid, self._closed = self.settings, os.getpid(), False
+        self.store = Store(
+            sync_client(self.target, settings.operation_timeout, settings.max_connections),
+            settings.retry_for,
+            settings.allow_unsafe,
+        )
+        # The heartbeat has a connection of its own: it must never wait behind the application's calls.
+        self._keeper_store = Store(
+            sync_client(self.target, settings.operation_timeout, 1), settings.retry_for, settings.allow_unsafe
+        )
+        self.postman = Postman(self._lost)
+        self._listener: _Listener | None = None
+        duties = Duties(self._fields, self._opened, self._session_lost, self._mail)
+        self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
+
+    def after_fork(self) -> None:
+        """In a forked child: leave everything of the parent alone and start afresh."""
+        if not self._closed:
+            self._begin()
+
+    @property
+    def pid(self) -> int:
+        """The process this driver works for."""
+        return self._pid
+
+    def new_id(self) -> str:
+        """A new request id."""
+        return new_id()
+
+    def now(self) -> float:
+        """The clock that leases are judged by."""
+        return clock.now()
+
+    def hold(self, holding: Holding) -> None:
+        """Watch over a holding."""
+        self.keeper.hold(holding)
+
+    def run(self, operation: Operation[T]) -> T:
+        """Carry out an operation. An interruption is thrown into it, and what it still asks for is done."""
+        reply: Any = None
+        failure: BaseException | None = None
+        while True:
+            try:
+                step = operation.send(reply) if failure is None else operation.throw(failure)
+            except StopIteration as done:
+                return done.value  # type: ignore[no-any-return]
+            reply = failure = None
+            try:
+                reply = self._perform(step)
+            except BaseException as error:
+                failure = error
+
+    def close(self) -> None:
+        """End the session in good order and close all connections. Safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self.keeper.close()
+        if self._listener is not None:
+            self._listener.stop()
+        self.store.close()
+        self._keeper_store.close()
+
+    def _perform(self, step: Step) -> Any:
+        if isinstance(step, Call):
+            return self.store.call(step)
+        if isinstance(step, Wait):
+            slot = self.postman.slot(step.ident)
+            return slot.get(step.seconds) if isinstance(slot, _Slot) else None
+        if isinstance(step, Now):
+            return clock.now()
+        if isinstance(step, Session):
+            return self.keeper.ensure(step.lost)
+        return self._note(step)
+
+    def _note(self, step: Step) -> None:
+        match step:
+            case Expect(ident):
+                if self.postman.slot(ident) is None:
+                    self.postman.keep(ident, _Slot())
+            case Forget(ident):
+                self.postman.drop(ident)
+                self.keeper.let_go(ident)
+            case Abandon(ident):
+                self.keeper.abandon(ident)
+
+    def _opened(self, session: str) -> None:
+        self.postman.new_session()
+        if self._listener is not None:
+            self._listener.stop()
+        inbox = key(self.scope.namespace, "INBOX", session)
+        self._listener = _Listener(self.target, self.settings, inbox, self.postman)
+        self._listener.start()
+
+    def _session_lost(self, _session: str) -> None:
+        if self._listener is not None:
+            self._listener.stop()
+        self.postman.tell_all(SESSION_LOST)
+
+    def _mail(self, sent: int, waiting: int) -> None:
+        if self.postman.missing(sent, waiting):
+            self.postman.caught_up(sent)
+            self.postman.tell_all(RESYNC)
+        elif waiting and self._stuck and self.keeper.session:
+            # The listener does not read: its connection may be dead without knowing it.
+            self._opened(self.keeper.session)
+            self.postman.caught_up(sent - waiting)
+        self._stuck = waiting > 0
+
+    def _lost(self, ident: str, fence: int, why: str) -> None:
+        self.keeper.lose(ident, fence, why)
+
+    _stuck = False
+
+
+_live: weakref.WeakSet[SyncDriver] = weakref.WeakSet()
+
+
+def _restart_all() -> None:
+    for driver in list(_live):
+        try:
+            driver.after_fork()
+        except CoordinatorError as error:
+            log.warning("a client could not be restarted after a fork: %s", error)
+
+
+os.register_at_fork(after_in_child=_restart_all)

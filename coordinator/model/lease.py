@@ -1,0 +1,82 @@
+"""What a granted request has, and what can be said about one that waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from coordinator.model.names import Priority
+from coordinator.model.need import Need
+from coordinator.model.states import State
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A granted lock request. `fence` is larger than that of every earlier grant; `trusted_until` is on our own clock."""
+
+    ident: str
+    fence: int
+    trusted_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Another request as people see it: who, since when (epoch seconds), why, and whether its process is alive."""
+
+    ident: str
+    kind: str
+    state: str
+    priority: Priority
+    since: float | None
+    session: str
+    live: bool
+    owner: str
+    reason: str
+    queue: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class NeedView:
+    """How one need of a request stands. `place` counts from 0 at the head of the line; None once it is held."""
+
+    need: Need
+    capacity: int
+    place: int | None
+    line_length: int
+    holders: tuple[Person, ...]
+    ahead: tuple[Person, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything about one request at one moment. `at` and all times are epoch seconds by the server's clock."""
+
+    ident: str
+    kind: str
+    state: State
+    priority: Priority
+    at: float
+    asked: float
+    owner: str
+    reason: str
+    metadata: dict[str, Any]
+    fields: dict[str, str]
+    needs: tuple[NeedView, ...]
+    queue_place: int | None = None
+    queue_length: int | None = None
+    idle_workers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a request stands. `place` 0 is the head of the line that it is furthest back in; None: it does not wait.
+
+    `blockers` are those it waits for: the holders of what it needs, and whoever stands before it.
+    """
+
+    ident: str
+    state: State
+    place: int | None
+    line_length: int
+    blockers: tuple[Person, ...] = field(default=())

@@ -1,0 +1,61 @@
+"""From the arguments of the public interface to wire form, checked; shared by both clients and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from coordinator.errors import InvalidInput
+from coordinator.model import codec, need
+from coordinator.model.names import MAX_SECONDS, Priority, milliseconds, one_of, text
+from coordinator.model.need import Need
+from coordinator.wire.calls import LockAsk
+
+Needs = str | Need | Iterable[str | Need]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockOptions:
+    """Everything about a lock request but what it needs. Durations in seconds; `wait` None waits without end."""
+
+    priority: Priority | int | str = Priority.NORMAL
+    wait: float | None = None
+    ttl: float | None = None
+    owner: str = ""
+    reason: str = ""
+    metadata: Mapping[str, Any] | None = None
+
+
+def lock_options(priority: Priority | int | str, wait: float | None, given: Mapping[str, Any]) -> LockOptions:
+    """Options by name. Raises InvalidInput for an unknown one, naming the nearest that is known."""
+    for name in given:
+        one_of(name, "option", ("ttl", "owner", "reason", "metadata"))
+    return LockOptions(priority=priority, wait=wait, **given)
+
+
+def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float, *, trying: bool = False) -> LockAsk:
+    """The wire form of a lock request. Raises InvalidInput."""
+    hold = max_hold if options.ttl is None else options.ttl
+    milliseconds(hold, "ttl", least=0.05)
+    if hold > max_hold:
+        raise InvalidInput("ttl", hold, f"must be at most max_hold ({max_hold:g} s)")
+    return LockAsk(
+        ident=ident,
+        priority=int(Priority.of(options.priority)),
+        needs=need.to_wire(need.needs_of(needs)),
+        trying=trying or options.wait == 0,
+        wait_ms=None if options.wait is None else milliseconds(options.wait, "wait"),
+        hold_ms=milliseconds(hold, "ttl"),
+        owner=text(options.owner, "owner"),
+        reason=text(options.reason, "reason"),
+        metadata=codec.metadata_text(options.metadata),
+    )
+
+
+def timeout(seconds: float | None) -> float | None:
+    """A timeout of a wait; None waits without end. Raises InvalidInput."""
+    if seconds is None:
+        return None
+    milliseconds(seconds, "timeout")
+    return min(seconds, MAX_SECONDS)

@@ -1,0 +1,180 @@
+"""Looking inside: one request, one resource, the whole namespace. Nothing here changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from coordinator.keys import decode, encode
+from coordinator.model.codec import metadata_of
+from coordinator.model.lease import Explanation, NeedView, Person, Position
+from coordinator.model.names import Priority, resource_name
+from coordinator.model.need import INTERNAL, Need
+from coordinator.model.states import State
+from coordinator.wire import calls, replies
+from coordinator.wire.calls import Scope
+from coordinator.wire.replies import Raw, number, text
+from coordinator.wire.step import Operation
+
+MOST_NAMED = 20
+PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceView:
+    """A resource that is held or waited for. `holders` are request ids with what each holds."""
+
+    name: str
+    capacity: int
+    line_length: int
+    holders: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LineView:
+    """One resource with its holders and the head of its line. `at` is epoch seconds by the server's clock."""
+
+    name: str
+    at: float
+    capacity: int
+    line_length: int
+    holders: tuple[Person, ...]
+    waiters: tuple[Person, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """A queue: jobs that can run, jobs that wait for resources, workers with free slots."""
+
+    name: str
+    ready: int
+    waiting: int
+    idle_workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    """A process: its id, when it lapses unless it beats (epoch seconds), how much hangs on it, what it says of itself."""
+
+    ident: str
+    expires: float
+    holdings: int
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A namespace at one moment; of the resources one page, with `more` if there are others after it."""
+
+    at: float
+    resources: tuple[ResourceView, ...]
+    queues: tuple[QueueView, ...]
+    sessions: tuple[SessionView, ...]
+    counters: Mapping[str, int]
+    scheduled: int
+    dead: int
+    more: bool
+
+
+def explain(scope: Scope, ident: str) -> Operation[Explanation]:
+    """Everything about one request. Raises NotFound."""
+    raw = yield calls.explain(scope, ident, MOST_NAMED)
+    replies.expect(raw, "ok", ident=ident)
+    fields, note = replies.fields(raw[2]), replies.fields(raw[3])
+    place = raw[5] or (None, None, None)
+    return Explanation(
+        ident=ident,
+        kind=fields.get("kind", ""),
+        state=State(fields["state"]),
+        priority=Priority.of(number(fields.get("priority", 1))),
+        at=number(raw[1]) / 1000,
+        asked=number(fields.get("stamp", 0)) / 1_000_000,
+        owner=note.get("owner", ""),
+        reason=note.get("reason", ""),
+        metadata=metadata_of(note.get("metadata", "")),
+        fields=fields,
+        needs=tuple(_need_view(one) for one in raw[4]),
+        queue_place=None if place[0] is None else number(place[0]),
+        queue_length=None if place[1] is None else number(place[1]),
+        idle_workers=None if place[2] is None else number(place[2]),
+    )
+
+
+def position(scope: Scope, ident: str) -> Operation[Position]:
+    """Where a request stands, and whom it waits for. Raises NotFound."""
+    found = yield from explain(scope, ident)
+    waiting = [one for one in found.needs if one.place is not None]
+    if not waiting:
+        return Position(ident, found.state, found.queue_place, found.queue_length or 0)
+    worst = max(waiting, key=lambda one: one.place or 0)
+    blockers = {one.ident: one for need in waiting for one in (*need.holders, *need.ahead)}
+    return Position(ident, found.state, worst.place, worst.line_length, tuple(blockers.values()))
+
+
+def line(scope: Scope, resource: str, most: int = MOST_NAMED) -> Operation[LineView]:
+    """One resource with its holders and the head of its line. Raises InvalidInput."""
+    raw = yield calls.line(scope, encode(resource_name(resource)), most)
+    replies.expect(raw, "ok")
+    return LineView(resource, number(raw[1]) / 1000, number(raw[2]), number(raw[3]), _persons(raw[4]), _persons(raw[5]))
+
+
+def survey(scope: Scope, after: str = "", most: int = PAGE) -> Operation[Survey]:
+    """The namespace, with one page of its resources in order of name."""
+    raw = yield calls.survey(scope, encode(after) if after else "", most)
+    replies.expect(raw, "ok")
+    return Survey(
+        at=number(raw[1]) / 1000,
+        resources=tuple(
+            ResourceView(decode(text(one[0])), number(one[1]), number(one[2]), replies.fields(one[3])) for one in raw[2]
+        ),
+        queues=tuple(
+            sorted(
+                (QueueView(text(one[0]), *(number(count) for count in one[1:4])) for one in raw[3]),
+                key=lambda queue: queue.name,
+            )
+        ),
+        sessions=tuple(
+            SessionView(text(one[0]), float(text(one[1])) / 1000, number(one[2]), replies.fields(one[3]))
+            for one in raw[4]
+        ),
+        counters={name: int(count) for name, count in sorted(replies.fields(raw[5]).items())},
+        scheduled=number(raw[6]),
+        dead=number(raw[7]),
+        more=len(raw[2]) == most,
+    )
+
+
+def _need_view(raw: Raw) -> NeedView:
+    resource, mode, permits, capacity, place, length, holders, ahead = raw
+    name = text(resource)
+    # A resource that only the engine names (the serial order of a dedup key) is shown by its key.
+    shown = f"dedup key {decode(name.partition('/')[2])}" if name.startswith(INTERNAL) else decode(name)
+    return NeedView(
+        need=Need(shown, "shared" if text(mode) == "s" else "exclusive", number(permits)),
+        capacity=number(capacity),
+        place=number(place) if text(place) else None,
+        line_length=number(length),
+        holders=_persons(holders),
+        ahead=_persons(ahead),
+    )
+
+
+def _persons(raw: Raw) -> tuple[Person, ...]:
+    return tuple(_person([text(word) for word in one]) for one in raw)
+
+
+def _person(words: list[str]) -> Person:
+    ident, kind, state, priority, since, session, live, owner, reason, queue, name, _holding = words
+    return Person(
+        ident=ident,
+        kind=kind,
+        state=state,
+        priority=Priority.of(int(priority or 1)),
+        since=int(since) / 1000 if since else None,
+        session=session,
+        live=live == "live",
+        owner=owner,
+        reason=reason,
+        queue=queue,
+        name=name,
+    )

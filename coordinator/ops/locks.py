@@ -1,0 +1,153 @@
+"""Asking for locks, waiting for them, giving them back.
+
+The uncontended way is one call. Otherwise the request stands in line on the server and this side waits for a message; a
+message is only a hint, so whenever one may have been lost the request is sent again: it carries its id, and answers as
+it stands now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from coordinator.errors import CoordinatorError, LeaseLost, SessionLost, WaitCancelled, WaitTimeout
+from coordinator.model.lease import Grant
+from coordinator.policy.trust import trusted_until
+from coordinator.wire import calls
+from coordinator.wire.calls import LockAsk, Scope
+from coordinator.wire.replies import Raw, expect, number, text
+from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Operation, Session, Wait
+
+# A process whose session lapsed opens another and asks again; a server that lapses them at once is not worth more tries.
+SESSION_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The first answer to a lock request: granted, or in line (`grant` None)."""
+
+    grant: Grant | None
+
+
+def with_session(make: Callable[[str], Call], *wanted: str, ident: str = "") -> Operation[Raw]:
+    """A call that needs a live session; a lapsed one is replaced."""
+    session = yield Session()
+    for _ in range(SESSION_TRIES):
+        raw: Raw = yield make(session)
+        try:
+            expect(raw, *wanted, ident=ident)
+        except SessionLost:
+            session = yield Session(lost=session)
+            continue
+        return raw
+    raise SessionLost("the server gives up the sessions of this process at once; is its clock stepping?")
+
+
+def ask(scope: Scope, asked: LockAsk) -> Operation[Asked | None]:
+    """Ask once. None: not free, and not to wait (`trying`). Messages about it are kept from here on."""
+    yield Expect(asked.ident)
+    try:
+        outcome = yield from _look(scope, asked)
+    except BaseException:
+        yield from _withdraw(scope, asked.ident)
+        raise
+    if outcome is None:
+        yield Forget(asked.ident)
+    return outcome
+
+
+def acquire(scope: Scope, asked: LockAsk, seconds: float | None) -> Operation[Grant | None]:
+    """Ask and wait. None only when `trying`. Raises WaitTimeout after `seconds`, having left the lines."""
+    outcome = yield from ask(scope, asked)
+    if outcome is None or outcome.grant is not None:
+        return outcome and outcome.grant
+    try:
+        grant = yield from await_grant(scope, asked, seconds)
+    except WaitCancelled:
+        yield Forget(asked.ident)
+        raise
+    except BaseException:
+        yield from _withdraw(scope, asked.ident)
+        raise
+    return grant or (yield from give_up(scope, asked, seconds or 0.0))
+
+
+def await_grant(scope: Scope, asked: LockAsk, seconds: float | None) -> Operation[Grant | None]:
+    """Wait for a request that stands in line; None after `seconds`. Raises WaitCancelled when it ends otherwise."""
+    now: float = yield Now()
+    ends = None if seconds is None else now + seconds
+    while True:
+        words = yield Wait(asked.ident, None if ends is None else max(0.0, ends - now))
+        if words is None:
+            return None
+        if words[0] == "session_lost":
+            raise WaitCancelled(asked.ident, "cancelled", "session lost")
+        if words[0] == "ended":
+            raise WaitCancelled(asked.ident, words[2], "")
+        # Granted, or we do not know: the server says how much is left of the lease, counted from this call.
+        outcome = yield from _look(scope, asked)
+        if outcome is not None and outcome.grant is not None:
+            return outcome.grant
+        now = yield Now()
+
+
+def give_up(scope: Scope, asked: LockAsk, seconds: float) -> Operation[Grant]:
+    """Leave the lines after a wait that ran out; a grant that came at that very moment is taken."""
+    raw = yield calls.cancel(scope, asked.ident, "expire", "wait ran out")
+    if expect(raw, "ok", "held", "ended", "gone") == "held":
+        outcome = yield from _look(scope, asked)
+        if outcome is not None and outcome.grant is not None:
+            return outcome.grant
+    yield Forget(asked.ident)
+    raise WaitTimeout(asked.ident, seconds, "lock request")
+
+
+def release(scope: Scope, ident: str, fence: int) -> Operation[None]:
+    """Give a lock back. Raises LeaseLost if it was no longer ours."""
+    raw = yield calls.release(scope, ident, fence)
+    yield Forget(ident)
+    _ours(raw, ident)
+
+
+def extend(scope: Scope, ident: str, fence: int, lease_ms: int) -> Operation[float]:
+    """Move the end of the lease. Returns until when it may be trusted. Raises LeaseLost."""
+    sent: float = yield Now()
+    raw = yield calls.extend(scope, ident, fence, lease_ms)
+    _ours(raw, ident)
+    return trusted_until(sent, lease_ms / 1000)
+
+
+def _ours(raw: Raw, ident: str) -> None:
+    word = expect(raw, "ok", "lost", "gone")
+    if word != "ok":
+        raise LeaseLost(ident, text(raw[1]) if word == "lost" else "its record has expired")
+
+
+def _look(scope: Scope, asked: LockAsk) -> Operation[Asked | None]:
+    sent: float = yield Now()
+    raw = yield from with_session(
+        lambda session: calls.request(scope, session, asked), "granted", "waiting", "busy", "ended", ident=asked.ident
+    )
+    word = text(raw[0])
+    if word == "granted":
+        return Asked(Grant(asked.ident, number(raw[2]), trusted_until(sent, number(raw[3]) / 1000)))
+    if word == "ended":
+        raise WaitCancelled(asked.ident, text(raw[2]), "")
+    return Asked(None) if word == "waiting" else None
+
+
+def _withdraw(scope: Scope, ident: str) -> Operation[None]:
+    """Clean up behind an interrupted wait. If the store does not answer either, the driver goes on trying: a request
+    left behind would be granted to nobody."""
+    yield Forget(ident)
+    try:
+        yield from withdraw(scope, ident)
+    except CoordinatorError:
+        yield Abandon(ident)
+
+
+def withdraw(scope: Scope, ident: str) -> Operation[None]:
+    """Take a lock request back whatever has become of it: leave the lines, or release what was granted meanwhile."""
+    raw = yield calls.cancel(scope, ident, "cancel", "the caller was interrupted")
+    if expect(raw, "ok", "held", "ended", "gone", "told") == "held":
+        yield calls.release(scope, ident, number(raw[1]))

@@ -1,0 +1,52 @@
+"""What can be done to any request by its id: cancel, reprioritise, replay, force; and to a resource: define."""
+
+from __future__ import annotations
+
+from coordinator.errors import IllegalTransition
+from coordinator.keys import encode
+from coordinator.model.names import Priority, resource_name, text, whole
+from coordinator.model.need import MAX_PERMITS
+from coordinator.wire import calls, replies
+from coordinator.wire.calls import Scope
+from coordinator.wire.step import Operation
+
+
+def cancel(scope: Scope, ident: str, reason: str = "") -> Operation[bool]:
+    """Cancel a request that waits, or tell a running job to stop. True: it is over; False: it was told.
+
+    Raises IllegalTransition when it is over already or a lock is held, NotFound.
+    """
+    raw = yield calls.cancel(scope, ident, "cancel", text(reason, "reason") or "cancelled by a caller")
+    word = replies.expect(raw, "ok", "told", "held", "ended", ident=ident)
+    if word in ("held", "ended"):
+        raise IllegalTransition("held" if word == "held" else replies.text(raw[1]), "cancel")
+    return word == "ok"
+
+
+def reprioritise(scope: Scope, ident: str, priority: Priority) -> Operation[None]:
+    """Change the priority of a request that waits. Raises IllegalTransition, NotFound."""
+    raw = yield calls.reprioritise(scope, ident, int(priority))
+    if replies.expect(raw, "ok", "refused", ident=ident) == "refused":
+        raise IllegalTransition(replies.text(raw[1]), "reprioritise")
+
+
+def replay(scope: Scope, ident: str, call_id: str) -> Operation[None]:
+    """Queue a failed or dead job again, payload intact. Raises IllegalTransition, QueueFull, NotFound."""
+    raw = yield calls.replay(scope, ident, call_id)
+    if replies.expect(raw, "ok", "refused", ident=ident) == "refused":
+        raise IllegalTransition(replies.text(raw[1]), "replay")
+
+
+def force(scope: Scope, ident: str, reason: str) -> Operation[str]:
+    """Take a held lock or a running job away from its holder. Returns the state after. Raises IllegalTransition, NotFound."""
+    raw = yield calls.force(scope, ident, "", text(reason, "reason") or "no reason given")
+    if replies.expect(raw, "ok", "refused", ident=ident) == "refused":
+        raise IllegalTransition(replies.text(raw[1]), "release")
+    return replies.text(raw[1])
+
+
+def define(scope: Scope, resource: str, capacity: int) -> Operation[None]:
+    """Set how many permits a resource has, from 1 to 10,000. Raises InvalidInput."""
+    name = encode(resource_name(resource))
+    raw = yield calls.define(scope, name, whole(capacity, "capacity", 1, MAX_PERMITS))
+    replies.expect(raw, "ok")

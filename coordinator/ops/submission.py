@@ -1,0 +1,134 @@
+"""A job as it is handed in, checked and turned into wire form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from coordinator.errors import InvalidInput
+from coordinator.keys import encode
+from coordinator.model import codec, need
+from coordinator.model.names import Priority, label, milliseconds, one_of, resource_name, text
+from coordinator.model.need import Need
+from coordinator.policy.retry import RetryPolicy
+from coordinator.wire.calls import JobAsk, Word
+
+OnConflict = Literal["reject", "join", "replace", "rerun"]
+DedupScope = Literal["until_started", "until_finished", "ttl"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dedup:
+    """What happens to a job while another with the same key is there.
+
+    `reject`: Duplicate is raised. `join`: the ticket is that of the other job, result included. `replace`: the newest
+    payload wins as long as the job has not started, else as `join`. `rerun`: at most one active and one waiting, which
+    has the latest payload. The key is held `until_started`, `until_finished` (default) or for `ttl` seconds, and is
+    freed on every way a job can end. Raises InvalidInput.
+    """
+
+    key: str
+    on_conflict: OnConflict = "join"
+    scope: DedupScope = "until_finished"
+    ttl: float | None = None
+
+    def __post_init__(self) -> None:
+        resource_name(self.key, "dedup key")
+        one_of(self.on_conflict, "on_conflict", ("reject", "join", "replace", "rerun"))
+        one_of(self.scope, "scope", ("until_started", "until_finished", "ttl"))
+        if (self.scope == "ttl") != (self.ttl is not None):
+            raise InvalidInput("ttl", self.ttl, 'must be given with scope="ttl", and only then')
+        if self.ttl is not None:
+            milliseconds(self.ttl, "ttl", least=0.001)
+        if self.on_conflict == "rerun" and self.scope == "ttl":
+            raise InvalidInput(
+                "scope", self.scope, "does not go with on_conflict='rerun', which frees its key at the start"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """Everything about a job but its name and payload. Durations in seconds."""
+
+    resources: str | Need | Iterable[str | Need] = ()
+    priority: Priority | int | str = Priority.NORMAL
+    queue: str = "default"
+    dedup: Dedup | None = None
+    delay: float = 0
+    wait_timeout: float | None = None
+    run_timeout: float | None = None
+    total_timeout: float | None = None
+    retry: RetryPolicy | None = None
+    owner: str = ""
+    reason: str = ""
+    metadata: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Submission:
+    """One job of a batch: `Submission("deploy.apply", {"pull": 1498}, resources=["infra/prod/vpc"])`."""
+
+    name: str
+    payload: Any
+    options: JobOptions
+
+    def __init__(self, name: str, payload: Any = None, **options: Any) -> None:
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "payload", payload)
+        object.__setattr__(self, "options", job_options(options))
+
+
+def job_options(given: Mapping[str, Any]) -> JobOptions:
+    """Options by name. Raises InvalidInput for an unknown one, naming the nearest that is known."""
+    for name in given:
+        one_of(name, "option", OPTION_NAMES)
+    return JobOptions(**given)
+
+
+def to_ask(ident: str, job: Submission, max_payload: int) -> JobAsk:
+    """The wire form of a job. Raises InvalidInput, PayloadTooLarge."""
+    options = job.options
+    words: dict[str, Word] = {
+        "needs": need.to_wire(need.needs_of(options.resources, empty=True)),
+        "delay_ms": milliseconds(options.delay, "delay") or "",
+        "wait_ms": _clock(options.wait_timeout, "wait_timeout"),
+        "run_ms": _clock(options.run_timeout, "run_timeout"),
+        "end_ms": _clock(options.total_timeout, "total_timeout"),
+        "retry": _retry(options.retry),
+        "owner": text(options.owner, "owner"),
+        "reason": text(options.reason, "reason"),
+        "metadata": codec.metadata_text(options.metadata),
+        **_dedup(options.dedup),
+    }
+    return JobAsk(
+        ident,
+        label(job.name, "name"),
+        label(options.queue, "queue"),
+        int(Priority.of(options.priority)),
+        codec.pack(job.payload, "payload", max_payload),
+        {word: value for word, value in words.items() if value != ""},
+    )
+
+
+def _clock(seconds: float | None, argument: str) -> Word:
+    return "" if seconds is None else milliseconds(seconds, argument, least=0.001)
+
+
+def _retry(policy: RetryPolicy | None) -> str:
+    if policy is not None and not isinstance(policy, RetryPolicy):
+        raise InvalidInput("retry", policy, "must be a RetryPolicy")
+    return "" if policy is None else policy.to_wire()
+
+
+def _dedup(dedup: Dedup | None) -> dict[str, Word]:
+    if dedup is None:
+        return {}
+    if not isinstance(dedup, Dedup):
+        raise InvalidInput("dedup", dedup, "must be a Dedup")
+    scope = "until_started" if dedup.on_conflict == "rerun" else dedup.scope
+    ttl = "" if dedup.ttl is None else milliseconds(dedup.ttl, "ttl")
+    return {"dedup": encode(dedup.key), "on_conflict": dedup.on_conflict, "scope": scope, "ttl_ms": ttl}
+
+
+OPTION_NAMES = tuple(JobOptions.__dataclass_fields__)

@@ -1,0 +1,129 @@
+"""Handing in jobs, and waiting for what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from coordinator.errors import BatchRefused, CoordinatorError, JobFailed, WaitTimeout
+from coordinator.model import codec
+from coordinator.model.states import State
+from coordinator.ops.locks import with_session
+from coordinator.wire import calls, replies
+from coordinator.wire.calls import JobAsk, Scope
+from coordinator.wire.replies import Raw
+from coordinator.wire.step import Expect, Forget, Now, Operation, Wait
+
+# One script call does bounded work, and one command stays well below the server's limits for a request.
+MAX_JOBS_PER_CALL = 1000
+MAX_BYTES_PER_CALL = 4 * 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What became of a submission. `duplicate`: the id is that of a job that was there; `replaced`: its payload now is ours."""
+
+    ident: str
+    duplicate: bool = False
+    replaced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a request stands. `result` only for a job that succeeded."""
+
+    state: State
+    why: str
+    progress: str
+    result: Any
+
+
+def submit(scope: Scope, max_payload: int, job: JobAsk) -> Operation[Submitted]:
+    """Hand in one job. Raises the reason if it is refused."""
+    raw = yield calls.submit(scope, max_payload, [job])
+    replies.expect(raw, "ok")
+    return _submitted(raw[1], job.ident)
+
+
+def submit_many(scope: Scope, max_payload: int, jobs: Sequence[JobAsk]) -> Operation[list[Submitted]]:
+    """Hand in many jobs, a thousand per round trip. Raises BatchRefused if some were refused; the others are in."""
+    done: list[Submitted | None] = []
+    errors: dict[int, CoordinatorError] = {}
+    for chunk in chunks(jobs):
+        raw = yield calls.submit(scope, max_payload, chunk)
+        replies.expect(raw, "ok")
+        for job, answer in zip(chunk, raw[1:], strict=True):
+            try:
+                done.append(_submitted(answer, job.ident))
+            except CoordinatorError as error:
+                errors[len(done)] = error
+                done.append(None)
+    if errors:
+        raise BatchRefused(done, errors)
+    return [one for one in done if one is not None]
+
+
+def chunks(jobs: Sequence[JobAsk]) -> Iterator[list[JobAsk]]:
+    """The jobs in pieces that one call can carry."""
+    chunk: list[JobAsk] = []
+    size = 0
+    for job in jobs:
+        if chunk and (len(chunk) == MAX_JOBS_PER_CALL or size + len(job.payload) > MAX_BYTES_PER_CALL):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(job)
+        size += len(job.payload)
+    if chunk:
+        yield chunk
+
+
+def standing(scope: Scope, ident: str) -> Operation[Standing]:
+    """How a request stands now. Raises NotFound."""
+    raw = yield calls.watch(scope, ident, "")
+    return _standing(raw, ident)
+
+
+def await_end(scope: Scope, ident: str, seconds: float | None) -> Operation[Standing]:
+    """Wait until a request is over. Raises WaitTimeout, NotFound."""
+    yield Expect(ident)
+    try:
+        now: float = yield Now()
+        ends = None if seconds is None else now + seconds
+        while True:
+            # Looking and watching is one call, and it is repeated after every message: the message is only a hint.
+            raw = yield from with_session(
+                lambda session: calls.watch(scope, ident, session), "final", "pending", ident=ident
+            )
+            found = _standing(raw, ident)
+            if found.state.final:
+                return found
+            now = yield Now()
+            words = yield Wait(ident, None if ends is None else max(0.0, ends - now))
+            if words is None:
+                raise WaitTimeout(ident, seconds or 0.0, "the end of")
+    finally:
+        yield Forget(ident)
+
+
+def result(scope: Scope, ident: str, seconds: float | None) -> Operation[Any]:
+    """Wait for a job's result. Raises JobFailed, WaitTimeout, NotFound."""
+    found = yield from await_end(scope, ident, seconds)
+    if found.state is not State.SUCCEEDED:
+        raise JobFailed(ident, found.state, found.why)
+    return found.result
+
+
+def _standing(raw: Raw, ident: str) -> Standing:
+    word = replies.expect(raw, "final", "pending", ident=ident)
+    state = State(replies.text(raw[1]))
+    if word == "pending":
+        return Standing(state, "", replies.text(raw[2]), None)
+    packed = raw[3] if isinstance(raw[3], bytes) else str(raw[3]).encode()
+    return Standing(state, replies.text(raw[2]), "", codec.unpack(packed, f"the result of {ident}") if packed else None)
+
+
+def _submitted(raw: Raw, ident: str) -> Submitted:
+    if replies.expect(raw, "accepted", "duplicate", ident=ident) == "accepted":
+        return Submitted(ident)
+    return Submitted(replies.text(raw[1]), duplicate=True, replaced=replies.text(raw[2]) == "replaced")

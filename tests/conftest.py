@@ -1,0 +1,65 @@
+"""Fixtures every test may use: a private real server for each test process, and a namespace for each test.
+
+Nothing is ever flushed: tests keep apart by namespace, as applications do, and so can run side by side.
+"""
+
+import contextlib
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from coordinator.drivers.embedded import EmbeddedServer
+from tests.support.server import chosen_server, plain_client
+
+UNIT = Path(__file__).parent / "unit"
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects by the mark set here
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if UNIT in item.path.parents:
+            item.add_marker("no_redis")
+        used = {"redis_server", "fresh_server"} & set(getattr(item, "fixturenames", ()))
+        if used and item.get_closest_marker("no_redis"):
+            raise pytest.UsageError(f"{item.nodeid} is marked no_redis but uses {', '.join(sorted(used))}")
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[EmbeddedServer]:
+    """One server for the whole of this test process; a test that stops or stalls it takes `fresh_server`."""
+    with EmbeddedServer(binary=chosen_server()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_url(redis_server: EmbeddedServer) -> str:
+    return redis_server.url
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A name no other test has. Not from `random`, whose seed is set anew, and alike, before each test."""
+    return f"t-{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+def raw(redis_url: str) -> Iterator["redis.Redis"]:
+    """A plain client, to look at what is really there."""
+    with contextlib.closing(plain_client(redis_url)) as client:
+        yield client
+
+
+@pytest.fixture
+def fresh_server() -> Iterator[EmbeddedServer]:
+    """A server of the test's own, with data on disk: started again, it has the same address and data."""
+    folder = tempfile.mkdtemp(prefix="co-")  # short, so that the socket is inside it
+    try:
+        with EmbeddedServer(Path(folder), binary=chosen_server(), config={"appendfsync": "always"}) as server:
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
