@@ -142,7 +142,7 @@ class AsyncLockTicket(AsyncTicket):
     def __init__(self, driver: AsyncDriver, asked: LockAsk, needs: tuple[Need, ...], grant: Grant | None) -> None:
         super().__init__(driver, asked.ident)
         self._asked, self._needs = asked, needs
-        self._lease = grant and _lease(driver, grant, needs)
+        self._lease = None if grant is None else _lease(driver, grant, needs)
 
     async def wait(self, timeout: float | None = None) -> AsyncLease:
         """Wait for the lock. After a WaitTimeout the request still stands in line. Raises WaitCancelled."""
@@ -229,11 +229,11 @@ class AsyncCoordinator:
     async def try_acquire(
         self, needs: Needs, *, priority: Priority | int | str = Priority.NORMAL, **options: Any
     ) -> AsyncLease | None:
-        """Acquire if everything is free this very moment and nobody stands before us, else None. Options as `acquire`."""
+        """Acquire if everything is free now and nobody stands before us, else None. Options as `acquire`."""
         wanted = needs_of(needs)
         asked = self._ask(wanted, lock_options(priority, 0, options))
         grant = await self._driver.run(locks.acquire(self._driver.scope, asked, 0))
-        return grant and _lease(self._driver, grant, wanted)
+        return None if grant is None else _lease(self._driver, grant, wanted)
 
     async def request(
         self,
@@ -264,8 +264,8 @@ class AsyncCoordinator:
     async def submit(self, name: str, payload: Any = None, **options: Any) -> AsyncJobTicket:
         """Hand in a job for the workers.
 
-        Options: `resources` it must hold while it runs, `priority`, `queue`, `dedup`, `delay`, `wait_timeout` (until it
-        starts), `run_timeout` (each run), `total_timeout`, `retry`, `owner`, `reason`, `metadata`; durations in seconds.
+        Options: `resources` it must hold while it runs, `priority`, `queue`, `dedup`, `delay`, `wait_timeout` (until
+        it starts), `run_timeout` (each run), `total_timeout`, `retry`, `owner`, `reason`, `metadata`; in seconds.
         Raises QueueFull, LineFull, OverCapacity, PayloadTooLarge, Duplicate, InvalidInput, StoreUnavailable.
         """
         limit = self.settings.max_payload

@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+# How much of an offending value is shown in a message.
+MAX_SHOWN = 80
+
 
 class CoordinatorError(Exception):
     """Root of every error that this package raises on purpose."""
@@ -24,8 +27,8 @@ class InvalidInput(CoordinatorError, ValueError):
 
     def __init__(self, argument: str, value: object, problem: str) -> None:
         shown = repr(value)
-        if len(shown) > 80:
-            shown = f"{shown[:60]}... ({len(shown)} characters)"
+        if len(shown) > MAX_SHOWN:
+            shown = f"{shown[: MAX_SHOWN - 20]}... ({len(shown)} characters)"
         super().__init__(f"{argument}: {problem} (got {shown})")
         self.argument, self.value, self.problem = argument, value, problem
 

@@ -15,17 +15,21 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import redis
 import redis.asyncio
+from redis import sentinel
+from redis.asyncio import sentinel as async_sentinel
 from redis.asyncio.cluster import RedisCluster as AsyncRedisCluster
 from redis.asyncio.retry import Retry as AsyncRetry
-from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
 from redis.retry import Retry
-from redis.sentinel import Sentinel
 
 from coordinator.drivers.embedded import shared_server
 from coordinator.errors import ConfigError
 from coordinator.settings import DEFAULT_URL
+
+# redis-py does not annotate its Sentinel classes.
+_SENTINEL: Any = sentinel.Sentinel
+_ASYNC_SENTINEL: Any = async_sentinel.Sentinel
 
 SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster", "embedded")
 
@@ -100,7 +104,7 @@ def sync_client(target: Target, timeout: float, connections: int) -> Any:
     common = _common(timeout, connections, Retry(NoBackoff(), 0))
     if target.scheme == "redis+sentinel":
         options = dict(target.options)
-        watch = Sentinel(list(target.nodes), socket_timeout=timeout, **_auth(options))
+        watch: Any = _SENTINEL(list(target.nodes), socket_timeout=timeout, **_auth(options))
         return watch.master_for(target.service, redis.Redis, **common, **options)
     if target.scheme == "redis+cluster":
         host, port = target.nodes[0]
@@ -114,7 +118,7 @@ def async_client(target: Target, timeout: float, connections: int) -> Any:
     common = _common(timeout, connections, AsyncRetry(NoBackoff(), 0))
     if target.scheme == "redis+sentinel":
         options = dict(target.options)
-        watch = AsyncSentinel(list(target.nodes), socket_timeout=timeout, **_auth(options))
+        watch: Any = _ASYNC_SENTINEL(list(target.nodes), socket_timeout=timeout, **_auth(options))
         return watch.master_for(target.service, redis.asyncio.Redis, **common, **options)
     if target.scheme == "redis+cluster":
         host, port = target.nodes[0]

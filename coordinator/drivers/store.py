@@ -1,7 +1,7 @@
 """Runs calls on Redis, sync and async: EVALSHA, the script sent whole when the server does not know it, errors
 translated, calls repeated while the server is away.
 
-Repeating is safe because every call carries a request id, a fence or a count that makes a second one answer as the first
+Repeating is safe because every call carries a request id, a fence or a count, so that a second one answers as the first
 did. After a broken connection the outcome of a call is unknown; if the server does not come back in time, that is said.
 """
 

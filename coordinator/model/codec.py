@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgpack
@@ -76,13 +76,17 @@ def _check(value: Any, what: str, depth: int) -> None:
         return
     if depth == 0:
         raise InvalidInput(what, type(value).__name__, f"must not be nested more than {MAX_DEPTH} levels deep")
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            if not isinstance(name, str):
-                raise InvalidInput(what, name, "must have only strings as keys")
-            _check(inner, what, depth - 1)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            _check(inner, what, depth - 1)
-    else:
+    for inner in _inner(value, what):
+        _check(inner, what, depth - 1)
+
+
+def _inner(value: Any, what: str) -> Iterable[Any]:
+    """What a container holds. Raises InvalidInput for anything that is no container of plain data."""
+    if isinstance(value, list | tuple):
+        return value
+    if not isinstance(value, dict):
         raise InvalidInput(what, value, f"cannot carry a {type(value).__name__}; use plain data")
+    for name in value:
+        if not isinstance(name, str):
+            raise InvalidInput(what, name, "must have only strings as keys")
+    return value.values()

@@ -12,7 +12,7 @@ from coordinator.model.states import State
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A granted lock request. `fence` is larger than that of every earlier grant; `trusted_until` is on our own clock."""
+    """A granted lock request. `fence` is above that of every earlier grant; `trusted_until` is on our own clock."""
 
     ident: str
     fence: int

@@ -1,23 +1,19 @@
-"""What a request asks of one resource, and its text form on the wire."""
+"""What a request asks of one resource."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
-from coordinator.errors import Corrupt, InvalidInput
-from coordinator.keys import decode, encode
+from coordinator.errors import InvalidInput
 from coordinator.model.names import one_of, resource_name, whole
 
 Mode = Literal["exclusive", "shared"]
 
 MAX_NEEDS = 256
 MAX_PERMITS = 10_000
-INTERNAL = "~"
-
-_TOKEN = re.compile(r"([xs])(\d+):(\S+)")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,7 +38,7 @@ class Need:
 
 def needs_of(value: str | Need | Iterable[str | Need], *, empty: bool = False) -> tuple[Need, ...]:
     """Needs from a name, a Need or several of either, sorted by resource. Raises InvalidInput."""
-    given: Iterable[str | Need] = (value,) if isinstance(value, str | Need) else value
+    given: object = (value,) if isinstance(value, str | Need) else value
     if not isinstance(given, Iterable) or isinstance(given, bytes | dict):
         raise InvalidInput("resources", value, "must be a name, a Need or a sequence of either")
     needs = tuple(sorted(one if isinstance(one, Need) else Need(one) for one in given))
@@ -50,27 +46,7 @@ def needs_of(value: str | Need | Iterable[str | Need], *, empty: bool = False) -
         raise InvalidInput("resources", value, "must name at least one resource")
     if len(needs) > MAX_NEEDS:
         raise InvalidInput("resources", len(needs), f"must be at most {MAX_NEEDS} needs per request")
-    for one, following in zip(needs, needs[1:], strict=False):
+    for one, following in pairwise(needs):
         if one.resource == following.resource:
             raise InvalidInput("resources", one.resource, "must name each resource once")
     return needs
-
-
-def to_wire(needs: Iterable[Need]) -> str:
-    """`x1:infra/prod/vpc s1:config`: mode, permits, encoded resource."""
-    return " ".join(f"{'s' if need.mode == 'shared' else 'x'}{need.permits}:{encode(need.resource)}" for need in needs)
-
-
-def from_wire(wire: str) -> tuple[Need, ...]:
-    """The needs of a text, leaving out resources that only the engine names. Raises Corrupt."""
-    return tuple(_parse(wire))
-
-
-def _parse(wire: str) -> Iterator[Need]:
-    for token in wire.split():
-        match = _TOKEN.fullmatch(token)
-        if match is None:
-            raise Corrupt(f"not a need: {token[:80]!r}")
-        mode, permits, resource = match.groups()
-        if not resource.startswith(INTERNAL):
-            yield Need(decode(resource), "shared" if mode == "s" else "exclusive", int(permits))

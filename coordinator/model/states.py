@@ -2,7 +2,8 @@
 
 Everything about states lives here: the Lua guard (`render`), the diagram of the README (`mermaid`), the labels of the
 metrics, and the tests that try every pair. A lock request goes `waiting -> held -> released | lost`; a job goes
-`scheduled -> waiting -> ready -> running` and ends in one of the final states; `failed` and `dead` jobs can be replayed.
+`scheduled -> waiting -> ready -> running` and ends in one of the final states; `failed` and `dead` jobs can be
+replayed.
 """
 
 from __future__ import annotations

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from coordinator.errors import InvalidInput
-from coordinator.model import codec, need
+from coordinator.model import codec
 from coordinator.model.names import MAX_SECONDS, Priority, milliseconds, one_of, text
-from coordinator.model.need import Need
+from coordinator.model.need import Need, needs_of
 from coordinator.wire.calls import LockAsk
+from coordinator.wire.needs import to_wire
 
 Needs = str | Need | Iterable[str | Need]
 
@@ -43,7 +44,7 @@ def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float, *,
     return LockAsk(
         ident=ident,
         priority=int(Priority.of(options.priority)),
-        needs=need.to_wire(need.needs_of(needs)),
+        needs=to_wire(needs_of(needs)),
         trying=trying or options.wait == 0,
         wait_ms=None if options.wait is None else milliseconds(options.wait, "wait"),
         hold_ms=milliseconds(hold, "ttl"),

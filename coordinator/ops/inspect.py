@@ -9,10 +9,11 @@ from coordinator.keys import decode, encode
 from coordinator.model.codec import metadata_of
 from coordinator.model.lease import Explanation, NeedView, Person, Position
 from coordinator.model.names import Priority, resource_name
-from coordinator.model.need import INTERNAL, Need
+from coordinator.model.need import Need
 from coordinator.model.states import State
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import Scope
+from coordinator.wire.needs import INTERNAL
 from coordinator.wire.replies import Raw, number, text
 from coordinator.wire.step import Operation
 
@@ -54,7 +55,7 @@ class QueueView:
 
 @dataclass(frozen=True, slots=True)
 class SessionView:
-    """A process: its id, when it lapses unless it beats (epoch seconds), how much hangs on it, what it says of itself."""
+    """A process: when it lapses unless it beats (epoch seconds), how much hangs on it, what it says of itself."""
 
     ident: str
     expires: float

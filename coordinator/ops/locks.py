@@ -1,8 +1,8 @@
 """Asking for locks, waiting for them, giving them back.
 
-The uncontended way is one call. Otherwise the request stands in line on the server and this side waits for a message; a
-message is only a hint, so whenever one may have been lost the request is sent again: it carries its id, and answers as
-it stands now.
+The uncontended way is one call. Otherwise the request stands in line on the server and this side waits for a
+message. A message is only a hint, so whenever one may have been lost the request is sent again: it carries its id, and
+answers as it stands now.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from coordinator.wire.calls import LockAsk, Scope
 from coordinator.wire.replies import Raw, expect, number, text
 from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Operation, Session, Wait
 
-# A process whose session lapsed opens another and asks again; a server that lapses them at once is not worth more tries.
+# A process whose session lapsed opens another and asks again; where they lapse at once, more tries are no use.
 SESSION_TRIES = 3
 
 
@@ -60,7 +60,7 @@ def acquire(scope: Scope, asked: LockAsk, seconds: float | None) -> Operation[Gr
     """Ask and wait. None only when `trying`. Raises WaitTimeout after `seconds`, having left the lines."""
     outcome = yield from ask(scope, asked)
     if outcome is None or outcome.grant is not None:
-        return outcome and outcome.grant
+        return None if outcome is None else outcome.grant
     try:
         grant = yield from await_grant(scope, asked, seconds)
     except WaitCancelled:

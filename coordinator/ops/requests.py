@@ -38,7 +38,7 @@ def replay(scope: Scope, ident: str, call_id: str) -> Operation[None]:
 
 
 def force(scope: Scope, ident: str, reason: str) -> Operation[str]:
-    """Take a held lock or a running job away from its holder. Returns the state after. Raises IllegalTransition, NotFound."""
+    """Take a held lock or a running job away from its holder. Returns its state then. Raises IllegalTransition."""
     raw = yield calls.force(scope, ident, "", text(reason, "reason") or "no reason given")
     if replies.expect(raw, "ok", "refused", ident=ident) == "refused":
         raise IllegalTransition(replies.text(raw[1]), "release")

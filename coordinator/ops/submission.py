@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 from coordinator.errors import InvalidInput
 from coordinator.keys import encode
-from coordinator.model import codec, need
+from coordinator.model import codec
 from coordinator.model.names import Priority, label, milliseconds, one_of, resource_name, text
-from coordinator.model.need import Need
+from coordinator.model.need import Need, needs_of
 from coordinator.policy.retry import RetryPolicy
 from coordinator.wire.calls import JobAsk, Word
+from coordinator.wire.needs import to_wire
 
 OnConflict = Literal["reject", "join", "replace", "rerun"]
 DedupScope = Literal["until_started", "until_finished", "ttl"]
@@ -90,7 +91,7 @@ def to_ask(ident: str, job: Submission, max_payload: int) -> JobAsk:
     """The wire form of a job. Raises InvalidInput, PayloadTooLarge."""
     options = job.options
     words: dict[str, Word] = {
-        "needs": need.to_wire(need.needs_of(options.resources, empty=True)),
+        "needs": to_wire(needs_of(options.resources, empty=True)),
         "delay_ms": milliseconds(options.delay, "delay") or "",
         "wait_ms": _clock(options.wait_timeout, "wait_timeout"),
         "run_ms": _clock(options.run_timeout, "run_timeout"),

@@ -22,7 +22,7 @@ MAX_BYTES_PER_CALL = 4 * 1_048_576
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """What became of a submission. `duplicate`: the id is that of a job that was there; `replaced`: its payload now is ours."""
+    """What became of a submission. `duplicate`: the id is of a job that was there; `replaced`: it has our payload."""
 
     ident: str
     duplicate: bool = False

@@ -43,5 +43,5 @@ def remedy(message: str) -> Remedy:
 
 
 def pause(tries: int, chance: float) -> float:
-    """Seconds before sending again: 20 ms doubling to 1 s, half of it by chance, so that clients do not come together."""
+    """Seconds before sending again: 20 ms doubling to 1 s, half of it by chance, so that clients spread out."""
     return min(1.0, 0.02 * 2.0 ** min(tries, 16)) * (0.5 + 0.5 * chance)

@@ -1,10 +1,10 @@
 """How long a process may believe in its leases.
 
-A session is renewed by a call that the server answers with its own clock; all the process knows for certain is that the
-renewal took effect *after* it was sent. So trust runs from the moment of sending, and ends a margin before the server's
-own limit: until then nobody else can have been granted what we hold. The margin, a tenth of the lease and at least 50 ms,
-covers clock drift and the time the holder needs to stop. Times are seconds of a monotonic clock that also runs while the
-machine is suspended.
+A session is renewed by a call that the server answers with its own clock; all the process knows for certain is that
+the renewal took effect *after* it was sent. So trust runs from the moment of sending, and ends a margin before the
+server's own limit: until then nobody else can have been granted what we hold. The margin, a tenth of the lease and at
+least 50 ms, covers clock drift and the time the holder needs to stop. Times are seconds of a monotonic clock that also
+runs while the machine is suspended.
 """
 
 from __future__ import annotations

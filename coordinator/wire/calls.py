@@ -1,4 +1,4 @@
-"""One function for each script, with its arguments by name. The tests compare them with the headers of the Lua files."""
+"""One function for each script, with its arguments by name. Tests compare them with the headers of the Lua files."""
 
 from __future__ import annotations
 

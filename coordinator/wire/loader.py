@@ -1,8 +1,9 @@
 """Builds the Lua programs: includes resolved, key names and the state table rendered in, header parsed.
 
-A script's file begins with its contract in comments (`KEYS[n]`, `ARGV[n]`, `reply:`, `status:`, `Keeps:`), which the tests
-compare with the Python side. `--@include lib/x` pulls in a fragment once; `--@flags` names the flags of servers from
-7.0 on, where the `#!lua` line makes Redis refuse keys of another slot. 6.2 does not know that line, so it is left out.
+A script's file begins with its contract in comments (`KEYS[n]`, `ARGV[n]`, `reply:`, `status:`, `Keeps:`), which the
+tests compare with the Python side. `--@include lib/x` pulls in a fragment once; `--@flags` names the flags of servers
+from 7.0 on, where the `#!lua` line makes Redis refuse keys of another slot. 6.2 does not know that line, so it is left
+out.
 """
 
 from __future__ import annotations

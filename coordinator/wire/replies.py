@@ -58,15 +58,15 @@ def fields(raw: Raw) -> dict[str, str]:
 
 
 REFUSALS: dict[str, Callable[[Raw, str], CoordinatorError]] = {
-    "queue_full": lambda raw, ident: QueueFull(text(raw[1]), number(raw[2])),
-    "line_full": lambda raw, ident: LineFull(decode(text(raw[1])), number(raw[2])),
-    "over_capacity": lambda raw, ident: OverCapacity(decode(text(raw[1])), number(raw[2])),
-    "too_large": lambda raw, ident: PayloadTooLarge("payload", number(raw[1]), number(raw[2])),
-    "rejected": lambda raw, ident: Duplicate(text(raw[1]), text(raw[2])),
-    "conflict": lambda raw, ident: IdConflict(text(raw[1])),
-    "refused": lambda raw, ident: IllegalTransition(text(raw[1]), "do that to"),
-    "gone": lambda raw, ident: NotFound(ident),
-    "session_lost": lambda raw, ident: SessionLost("the session of this process has lapsed"),
+    "queue_full": lambda raw, _ident: QueueFull(text(raw[1]), number(raw[2])),
+    "line_full": lambda raw, _ident: LineFull(decode(text(raw[1])), number(raw[2])),
+    "over_capacity": lambda raw, _ident: OverCapacity(decode(text(raw[1])), number(raw[2])),
+    "too_large": lambda raw, _ident: PayloadTooLarge("payload", number(raw[1]), number(raw[2])),
+    "rejected": lambda raw, _ident: Duplicate(text(raw[1]), text(raw[2])),
+    "conflict": lambda raw, _ident: IdConflict(text(raw[1])),
+    "refused": lambda raw, _ident: IllegalTransition(text(raw[1]), "do that to"),
+    "gone": lambda _raw, ident: NotFound(ident),
+    "session_lost": lambda _raw, _ident: SessionLost("the session of this process has lapsed"),
 }
 
 

@@ -1,0 +1,35 @@
+"""Needs as they travel and as they are stored: `x1:infra/prod/vpc s1:config`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from coordinator.errors import Corrupt
+from coordinator.keys import decode, encode
+from coordinator.model.need import Need
+
+# Resources whose encoded name begins so are made by the engine; no user's name encodes to one.
+INTERNAL = "~"
+
+_TOKEN = re.compile(r"([xs])(\d+):(\S+)")
+
+
+def to_wire(needs: Iterable[Need]) -> str:
+    """`x1:infra/prod/vpc s1:config`: mode, permits, encoded resource."""
+    return " ".join(f"{'s' if need.mode == 'shared' else 'x'}{need.permits}:{encode(need.resource)}" for need in needs)
+
+
+def from_wire(wire: str) -> tuple[Need, ...]:
+    """The needs of a text, leaving out resources that only the engine names. Raises Corrupt."""
+    return tuple(_parse(wire))
+
+
+def _parse(wire: str) -> Iterator[Need]:
+    for token in wire.split():
+        match = _TOKEN.fullmatch(token)
+        if match is None:
+            raise Corrupt(f"not a need: {token[:80]!r}")
+        mode, permits, resource = match.groups()
+        if not resource.startswith(INTERNAL):
+            yield Need(decode(resource), "shared" if mode == "s" else "exclusive", int(permits))
