@@ -1,7 +1,7 @@
 """Every key of a namespace, named here and nowhere else.
 
 All keys of a namespace begin with `co:{namespace}:`; the braces are a hash tag, so a namespace lives in one cluster
-slot and on one node. `FAMILIES` is the table of what there is: the Lua scripts get their names from it (`render`), the
+slot and on one node. `FAMILIES` is the table of what there is: the Lua scripts get their names from it (`suffix`), the
 key check of `doctor` its lifetimes, the README its table.
 
 Text that users choose reaches a key only through `encode`, which is injective: different names give different keys,
@@ -160,9 +160,9 @@ def decode(encoded: str) -> str:
     return unquote(encoded)
 
 
-def render() -> str:
-    """The key names as Lua locals: `local K_LINE = 'line:'`."""
-    return "\n".join(f"local K_{one.name} = '{one.suffix}'" for one in FAMILIES)
+def suffix(name: str) -> str:
+    """What follows the prefix in the keys of a family; scripts write `K_LINE` for it. Raises KeyError."""
+    return _BY_NAME[name].suffix
 
 
 _BY_NAME = {one.name: one for one in FAMILIES}

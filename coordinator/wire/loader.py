@@ -21,9 +21,10 @@ from coordinator.model import states
 
 _INCLUDE = re.compile(r"^--@include (\S+)$", re.MULTILINE)
 _FLAGS = re.compile(r"^--@flags (\S+)$", re.MULTILINE)
+_KEY_NAME = re.compile(r"\bK_([A-Z_]+)\b")
 _HEADER = re.compile(r"^-- (KEYS\[\d+\]|ARGV\[\d+(?:\.\.\.)?\]|reply:|status:) ?(.*)$", re.MULTILINE)
 
-RENDERED: Mapping[str, Callable[[], str]] = {"keys": keys.render, "states": states.render}
+RENDERED: Mapping[str, Callable[[], str]] = {"states": states.render}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,9 @@ def resolve(name: str, replace: Mapping[str, str] | None = None) -> str:
     """
     done: dict[str, str] = {}
     body = _collect(name, replace or {}, done, ())
-    return "\n".join([*done.values(), body])
+    # Key names go in as literals. As locals they would be upvalues of nearly every function, and a script builds its
+    # functions anew in every call: measured for `submit`, 16 instead of 18 us of fixed cost.
+    return _KEY_NAME.sub(_literal, "\n".join([*done.values(), body]))
 
 
 def header(name: str) -> Header:
@@ -95,6 +98,13 @@ def program(name: str, shebang: bool) -> Program:
     # Not a matter of security: SHA-1 is how Redis addresses scripts.
     sha = hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest()
     return Program(name, body, sha, header(name))
+
+
+def _literal(match: re.Match[str]) -> str:
+    try:
+        return f"'{keys.suffix(match.group(1))}'"
+    except KeyError:
+        raise ProtocolError(f"no key family {match.group(1)!r}") from None
 
 
 def _collect(name: str, replace: Mapping[str, str], done: dict[str, str], path: tuple[str, ...]) -> str:

@@ -1,7 +1,6 @@
 -- Opens a script: one reading of the clock, the namespace's prefix, the caller's terms, and what the script will
 -- have to do before it ends. The clock is made monotonic with a stored high-water mark: a server whose clock steps
 -- back an hour does not freeze leases for an hour. Nothing is written here; `commit` writes.
---@include keys
 --@include lib/now
 local function open(meta, terms)
   local m = redis.call('HMGET', meta, 'clock', 'skew', 'tick', 'swept')
