@@ -110,7 +110,7 @@ def sync_client(target: Target, timeout: float, connections: int) -> Any:
         host, port = target.nodes[0]
         return RedisCluster(host=host, port=port, **common, **dict(target.options))
     pool = redis.BlockingConnectionPool.from_url(target.url, timeout=None, **common)
-    return redis.Redis(connection_pool=pool)
+    return redis.Redis.from_pool(pool)
 
 
 def async_client(target: Target, timeout: float, connections: int) -> Any:
@@ -124,7 +124,7 @@ def async_client(target: Target, timeout: float, connections: int) -> Any:
         host, port = target.nodes[0]
         return AsyncRedisCluster(host=host, port=port, **common, **dict(target.options))
     pool = redis.asyncio.BlockingConnectionPool.from_url(target.url, timeout=None, **common)
-    return redis.asyncio.Redis(connection_pool=pool)
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 def _common(timeout: float, connections: int, retry: Any) -> dict[str, Any]:

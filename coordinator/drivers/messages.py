@@ -20,6 +20,9 @@ Words = tuple[str, ...]
 RESYNC: Words = ("resync",)
 SESSION_LOST: Words = ("session_lost",)
 
+# Wakes a listener that is to stop.
+GOODBYE = "bye"
+
 # How long one blocking read lasts. Short enough that a listener of a lapsed session goes away, long enough to be rare.
 READ_SECONDS = 20
 BATCH = 1000

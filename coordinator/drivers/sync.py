@@ -20,7 +20,7 @@ from coordinator.drivers.connect import Target, locate, sync_client
 from coordinator.drivers.describe import describe
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Holding, Keeper
-from coordinator.drivers.messages import BATCH, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
+from coordinator.drivers.messages import BATCH, GOODBYE, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
 from coordinator.drivers.store import Store
 from coordinator.errors import CoordinatorError
 from coordinator.keys import key
@@ -52,27 +52,38 @@ class _Listener(threading.Thread):
         # A blocking read may last longer than a call; if the server is gone, the next heartbeat shows it.
         self._client = sync_client(target, READ_SECONDS + settings.operation_timeout, 1)
         self._inbox, self._postman = inbox, postman
-        self._stop = threading.Event()
+        self._stopping = threading.Event()
 
-    def stop(self) -> None:
-        """Stop at the end of the read that goes on; the thread does not keep the process alive."""
-        self._stop.set()
+    def stop(self, store: Store) -> None:
+        """Stop, woken by a last message; if that cannot be sent, at the end of the read that goes on."""
+        self._stopping.set()
+        try:
+            store.command("RPUSH", self._inbox, GOODBYE)
+            # The session is over, and with it whoever would delete a message that nobody reads.
+            store.command("EXPIRE", self._inbox, 60)
+        except CoordinatorError as error:
+            log.debug("the listener will stop by itself: %s", error)
+            return
+        if self is not threading.current_thread():
+            self.join(1)
 
     def run(self) -> None:
         pause = 0.0
-        while not self._stop.wait(pause):
+        while not self._stopping.wait(pause):
             try:
                 self._read()
                 pause = 0.0
             except redis.RedisError as error:
                 log.debug("listening failed: %s", error)
                 pause = min(1.0, pause * 2 + 0.05)
+                if self._stopping.is_set():
+                    break
                 self._postman.tell_all(RESYNC)
         self._client.close()
 
     def _read(self) -> None:
         found = self._client.blpop([self._inbox], timeout=READ_SECONDS)
-        if found:
+        if found and not self._stopping.is_set():
             self._postman.deliver(found[1])
             for more in self._client.lpop(self._inbox, BATCH) or ():
                 self._postman.deliver(more)
@@ -150,7 +161,7 @@ class SyncDriver:
         self._closed = True
         self.keeper.close()
         if self._listener is not None:
-            self._listener.stop()
+            self._listener.stop(self.store)
         self.store.close()
         self._keeper_store.close()
 
@@ -180,14 +191,14 @@ class SyncDriver:
     def _opened(self, session: str) -> None:
         self.postman.new_session()
         if self._listener is not None:
-            self._listener.stop()
+            self._listener.stop(self.store)
         inbox = key(self.scope.namespace, "INBOX", session)
         self._listener = _Listener(self.target, self.settings, inbox, self.postman)
         self._listener.start()
 
     def _session_lost(self, _session: str) -> None:
         if self._listener is not None:
-            self._listener.stop()
+            self._listener.stop(self.store)
         self.postman.tell_all(SESSION_LOST)
 
     def _mail(self, sent: int, waiting: int) -> None:

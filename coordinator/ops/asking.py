@@ -18,7 +18,7 @@ Needs = str | Need | Iterable[str | Need]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockOptions:
-    """Everything about a lock request but what it needs. Durations in seconds; `wait` None waits without end."""
+    """All of a lock request but what it needs. Durations in seconds; `wait` None is without end, 0 not at all."""
 
     priority: Priority | int | str = Priority.NORMAL
     wait: float | None = None
@@ -35,7 +35,7 @@ def lock_options(priority: Priority | int | str, wait: float | None, given: Mapp
     return LockOptions(priority=priority, wait=wait, **given)
 
 
-def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float, *, trying: bool = False) -> LockAsk:
+def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float) -> LockAsk:
     """The wire form of a lock request. Raises InvalidInput."""
     hold = max_hold if options.ttl is None else options.ttl
     milliseconds(hold, "ttl", least=0.05)
@@ -45,8 +45,8 @@ def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float, *,
         ident=ident,
         priority=int(Priority.of(options.priority)),
         needs=to_wire(needs_of(needs)),
-        trying=trying or options.wait == 0,
-        wait_ms=None if options.wait is None else milliseconds(options.wait, "wait"),
+        trying=options.wait == 0,
+        wait_ms=milliseconds(options.wait, "wait") if options.wait else None,
         hold_ms=milliseconds(hold, "ttl"),
         owner=text(options.owner, "owner"),
         reason=text(options.reason, "reason"),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from coordinator.errors import CoordinatorError, LeaseLost, SessionLost, WaitCancelled, WaitTimeout
 from coordinator.model.lease import Grant
+from coordinator.model.states import State
 from coordinator.policy.trust import trusted_until
 from coordinator.wire import calls
 from coordinator.wire.calls import LockAsk, Scope
@@ -63,7 +64,7 @@ def acquire(scope: Scope, asked: LockAsk, seconds: float | None) -> Operation[Gr
         return None if outcome is None else outcome.grant
     try:
         grant = yield from await_grant(scope, asked, seconds)
-    except WaitCancelled:
+    except (WaitCancelled, WaitTimeout):
         yield Forget(asked.ident)
         raise
     except BaseException:
@@ -83,7 +84,7 @@ def await_grant(scope: Scope, asked: LockAsk, seconds: float | None) -> Operatio
         if words[0] == "session_lost":
             raise WaitCancelled(asked.ident, "cancelled", "session lost")
         if words[0] == "ended":
-            raise WaitCancelled(asked.ident, words[2], "")
+            raise _ended(asked, words[2])
         # Granted, or we do not know: the server says how much is left of the lease, counted from this call.
         outcome = yield from _look(scope, asked)
         if outcome is not None and outcome.grant is not None:
@@ -132,8 +133,15 @@ def _look(scope: Scope, asked: LockAsk) -> Operation[Asked | None]:
     if word == "granted":
         return Asked(Grant(asked.ident, number(raw[2]), trusted_until(sent, number(raw[3]) / 1000)))
     if word == "ended":
-        raise WaitCancelled(asked.ident, text(raw[2]), "")
+        raise _ended(asked, text(raw[2]))
     return Asked(None) if word == "waiting" else None
+
+
+def _ended(asked: LockAsk, state: str) -> CoordinatorError:
+    """What a request that ended without a grant means for its waiter. The server may see the wait run out first."""
+    if state == State.EXPIRED:
+        return WaitTimeout(asked.ident, (asked.wait_ms or 0) / 1000, "lock request")
+    return WaitCancelled(asked.ident, state, "")
 
 
 def _withdraw(scope: Scope, ident: str) -> Operation[None]:
