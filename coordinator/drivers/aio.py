@@ -74,7 +74,7 @@ class AsyncDriver:
     def __init__(self, url: str | None, settings: Settings, extras: Extras | None = None) -> None:
         extras = extras or Extras()
         self.settings = settings
-        self.target = locate(url)
+        self.target = locate(url or settings.url)
         self.scope = Scope.of(settings.namespace, settings.terms())
         self.store = AsyncStore(
             async_client(self.target, settings.operation_timeout, settings.max_connections),

@@ -6,7 +6,6 @@ are, and `store` repeats them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,6 @@ from redis.retry import Retry
 
 from coordinator.drivers.embedded import shared_server
 from coordinator.errors import ConfigError
-from coordinator.settings import DEFAULT_URL
 
 # redis-py does not annotate its Sentinel classes.
 _SENTINEL: Any = sentinel.Sentinel
@@ -49,9 +47,8 @@ class Target:
         return f"Target({self.shown})"
 
 
-def locate(url: str | None) -> Target:
-    """The server of a URL; None: $COORDINATOR_URL, else 127.0.0.1:6379. Raises ConfigError, ServerStartError."""
-    given = url or os.environ.get("COORDINATOR_URL") or DEFAULT_URL
+def locate(given: str) -> Target:
+    """The server of a URL. Raises ConfigError, ServerStartError."""
     parts = urlsplit(given)
     if parts.scheme not in SCHEMES:
         raise ConfigError(

@@ -94,7 +94,7 @@ class SyncDriver:
 
     def __init__(self, url: str | None, settings: Settings, kind: str = "app") -> None:
         self.settings = settings
-        self.target = locate(url)
+        self.target = locate(url or settings.url)
         self.scope = Scope.of(settings.namespace, settings.terms())
         self._fields = describe(kind)
         self._begin()

@@ -1,7 +1,7 @@
 """Both faces of the client behind one: the same test body runs on the sync and on the asyncio client.
 
-The asyncio client lives on a loop in a thread of its own; whatever a call returns is wrapped again, so tickets and leases
-work the same way.
+The asyncio client lives on a loop in a thread of its own; whatever a call returns is wrapped again, so tickets and
+leases work the same way.
 """
 
 import asyncio

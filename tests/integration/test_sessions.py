@@ -1,0 +1,170 @@
+"""Liveness: death is seen in seconds, and whoever is thought dead learns of it first."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from coordinator import Coordinator, Settings, State
+from coordinator.errors import LeaseLost, WaitTimeout
+from tests.support.until import until
+
+HOLDER = """
+import sys, time
+from coordinator import Coordinator, Settings
+settings = Settings.of(namespace=sys.argv[2], session_ttl=2.0, sweep_interval=0.2, operation_timeout=2.0)
+co = Coordinator.connect(sys.argv[1], settings=settings)
+lease = co.acquire("a")
+waiting = co.request("b")
+print(lease.fence, flush=True)
+for line in sys.stdin:
+    if line.strip() == "held":
+        print(lease.held, lease.lost.wait(5), flush=True)
+    else:
+        try:
+            lease.release()
+            print("released", flush=True)
+        except Exception as error:
+            print(type(error).__name__, flush=True)
+"""
+
+
+@pytest.fixture
+def holder(redis_url: str, namespace: str) -> Any:
+    """A process of its own that holds `a` and waits for `b`."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, redis_url, namespace],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        yield process
+        if process.poll() is None:
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+
+
+def say(process: Any, line: str) -> str:
+    process.stdin.write(line + "\n")
+    process.stdin.flush()
+    return str(process.stdout.readline()).strip()
+
+
+def test_the_lock_of_a_killed_process_goes_on_within_its_session(other: Any, holder: Any) -> None:
+    blocker = other.acquire("b")
+    fence = int(holder.stdout.readline())
+    behind_dead_waiter = other.request("b")
+    began = time.monotonic()
+    holder.kill()
+    lease = other.acquire("a", wait=10)
+    assert time.monotonic() - began < 2.0 + 0.2 + 1.0
+    assert lease.fence > fence
+    until(lambda: other.line("b").line_length == 1, what="the dead waiter is gone")
+    blocker.release()
+    assert behind_dead_waiter.wait(5).held
+
+
+def test_a_paused_holder_learns_of_its_loss_and_is_refused(other: Any, holder: Any) -> None:
+    fence = int(holder.stdout.readline())
+    holder.send_signal(signal.SIGSTOP)
+    lease = other.acquire("a", wait=10)
+    assert lease.fence > fence
+    holder.send_signal(signal.SIGCONT)
+    assert say(holder, "held") == "False True"
+    assert say(holder, "release") == "LeaseLost"
+    assert lease.held
+
+
+def test_holding_for_longer_than_the_session_is_fine(co: Any, other: Any) -> None:
+    lease = co.acquire("a")
+    ticket = other.request("a")
+    with pytest.raises(WaitTimeout):
+        ticket.wait(3.0)  # longer than the session lasts without heartbeats
+    assert lease.held
+    lease.release()
+    assert ticket.wait(5).held
+
+
+def test_a_lost_session_is_replaced_by_the_next_call(co: Any, raw: Any, namespace: str) -> None:
+    lease = co.acquire("a")
+    raw.zadd(f"co:{{{namespace}}}:sessions", {raw.hget(f"co:{{{namespace}}}:req:{lease.ident}", "session"): 1})
+    until(lease.lost.is_set, what="the heartbeat is refused")
+    assert not lease.held
+    replacement = co.acquire("b")
+    until(lambda: co.get(lease.ident).state() == State.LOST, what="the sweep takes the lock back")
+    assert replacement.held
+    with pytest.raises(LeaseLost):
+        lease.release()
+    assert co.acquire("a", wait=5).held
+
+
+def test_a_session_lost_between_heartbeats_is_replaced_in_the_call(connect: Any, raw: Any, namespace: str) -> None:
+    client = connect(session_ttl=30.0, sweep_interval=10.0)
+    with client.lock("a"):
+        pass
+    raw.zadd(f"co:{{{namespace}}}:sessions", {raw.zrange(f"co:{{{namespace}}}:sessions", 0, 0)[0]: 1})
+    assert client.acquire("a").held
+
+
+def test_a_forked_child_has_a_session_of_its_own(redis_url: str, settings: Settings) -> None:
+    with Coordinator.connect(redis_url, settings=settings) as co:
+        lease = co.acquire("a")
+        report, child_end = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                refused = co.try_acquire("a") is None
+                own = co.acquire("b")
+                answer = f"{lease.held} {refused} {own.held} {own.ident.split('-')[0] != lease.ident.split('-')[0]}"
+                lease.release()  # not the child's to release
+                os.write(child_end, answer.encode())
+                own.release()
+                co.close()
+            finally:
+                os._exit(0)
+        assert os.read(report, 100) == b"False True True True"
+        os.waitpid(pid, 0)
+        os.close(report)
+        os.close(child_end)
+        assert lease.held
+        assert co.get(lease.ident).state() == State.HELD
+
+
+def test_fork_in_the_middle_of_traffic(redis_url: str, settings: Settings) -> None:
+    with Coordinator.connect(redis_url, settings=settings) as co:
+        stop = threading.Event()
+        errors: list[BaseException] = []
+
+        def traffic(name: str) -> None:
+            try:
+                while not stop.is_set():
+                    with co.lock(name):
+                        pass
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=traffic, args=(f"r{n}",)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        codes = []
+        for _ in range(5):
+            pid = os.fork()
+            if pid == 0:
+                code = 1
+                try:
+                    with co.lock("child", wait=20):
+                        code = 0
+                finally:
+                    os._exit(code)
+            codes.append(os.waitpid(pid, 0)[1])
+        stop.set()
+        for thread in threads:
+            thread.join(20)
+        assert codes == [0] * 5
+        assert errors == []

@@ -1,0 +1,86 @@
+"""Ten thousand waits in one process: connections, commands, and that each is answered."""
+
+import asyncio
+from collections import Counter
+
+import redis
+
+from coordinator import AsyncCoordinator, Settings
+
+WAITS = 10_000
+
+
+def connections(raw: "redis.Redis") -> int:
+    return sum(one["name"] == "coordinator" for one in raw.client_list())
+
+
+def calls(raw: "redis.Redis") -> Counter[str]:
+    return Counter({name: stat["calls"] for name, stat in raw.info("commandstats").items()})
+
+
+async def test_ten_thousand_waits_use_two_connections_and_no_polling(
+    redis_url: str, raw: "redis.Redis", namespace: str
+) -> None:
+    settings = Settings.of(namespace=namespace, max_connections=4, max_line=WAITS, session_ttl=30, sweep_interval=1)
+    before = connections(raw)
+    co = AsyncCoordinator.connect(redis_url, settings=settings)
+    try:
+        held = await co.acquire("hot")
+        tickets = [co.request("hot") for _ in range(WAITS)]
+        waiting = [await ticket for ticket in tickets]
+        waits = [asyncio.create_task(ticket.wait(50)) for ticket in waiting]
+        await asyncio.sleep(0)
+        assert connections(raw) - before <= 4 + 2
+        quiet = calls(raw)
+        await asyncio.sleep(2.0)  # the time over which commands are counted
+        spent = calls(raw) - quiet
+        assert spent["cmdstat_evalsha"] <= 4  # heartbeats, about one a second
+        assert spent["cmdstat_blpop"] == 0
+        await held.release()
+        for wait in waits[:200]:
+            lease = await wait
+            assert lease.held
+            await lease.release()
+        for wait in waits[200:]:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+    finally:
+        await co.close()
+
+
+async def test_a_cancelled_wait_leaves_the_line(redis_url: str, namespace: str) -> None:
+    co = AsyncCoordinator.connect(redis_url, namespace)
+    try:
+        held = await co.acquire("a")
+        waiter = asyncio.create_task(co.acquire("a"))
+        while (await co.line("a")).line_length == 0:
+            await asyncio.sleep(0)
+        waiter.cancel()
+        await asyncio.gather(waiter, return_exceptions=True)
+        assert waiter.cancelled()
+        assert (await co.line("a")).line_length == 0
+        await held.release()
+    finally:
+        await co.close()
+
+
+async def test_a_cancelled_wait_gives_back_what_was_granted_meanwhile(redis_url: str, namespace: str) -> None:
+    co = AsyncCoordinator.connect(redis_url, namespace)
+    try:
+        for _ in range(20):
+            held = await co.acquire("a")
+            waiter = asyncio.create_task(co.acquire("a"))
+            while (await co.line("a")).line_length == 0:
+                await asyncio.sleep(0)
+            release = asyncio.create_task(held.release())
+            await asyncio.sleep(0)
+            waiter.cancel()
+            await asyncio.gather(waiter, return_exceptions=True)
+            await release
+            if not waiter.cancelled():
+                await waiter.result().release()
+            lease = await co.try_acquire("a")
+            assert lease is not None
+            await lease.release()
+    finally:
+        await co.close()
