@@ -180,7 +180,7 @@ class Coordinator:
     def connect(cls, url: str | None = None, namespace: str | None = None, settings: Settings | None = None) -> Self:
         """Connect to redis://, rediss://, unix://, redis+sentinel://, redis+cluster:// or embedded://.
 
-        Without a URL that of the settings ($COORDINATOR_URL, else redis://127.0.0.1:6379/0); without a namespace that of the settings
+        Without a URL that of the settings ($COORDINATOR_URL, else redis://127.0.0.1:6379/0), and so for the namespace
         ("default"). Nothing is sent yet. Raises ConfigError.
         """
         return cls(SyncDriver(url, Settings.of_client(settings, namespace)))
