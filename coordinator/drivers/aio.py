@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import redis
 
 from coordinator.drivers import clock
-from coordinator.drivers.connect import async_client, locate, sync_client
+from coordinator.drivers.connect import async_client, close_async, locate, sync_client
 from coordinator.drivers.describe import describe
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Holding, Keeper
@@ -226,4 +226,4 @@ class AsyncDriver:
                     pause = min(1.0, pause * 2 + 0.05)
                     self.postman.tell_all(RESYNC)
         finally:
-            await client.aclose()
+            await close_async(client)

@@ -124,6 +124,27 @@ def async_client(target: Target, timeout: float, connections: int) -> Any:
     return redis.asyncio.Redis.from_pool(pool)
 
 
+def close_sync(client: Any) -> None:
+    """Close a client of `sync_client`, and the clients of the Sentinels it asks."""
+    watches = _sentinels(client)
+    client.close()
+    for watch in watches:
+        watch.close()
+
+
+async def close_async(client: Any) -> None:
+    """Close a client of `async_client`, and the clients of the Sentinels it asks."""
+    watches = _sentinels(client)
+    await client.aclose()
+    for watch in watches:
+        await watch.aclose()
+
+
+def _sentinels(client: Any) -> tuple[Any, ...]:
+    manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
+    return tuple(getattr(manager, "sentinels", ()))
+
+
 def _common(timeout: float, connections: int, retry: Any) -> dict[str, Any]:
     return {
         "socket_timeout": timeout,

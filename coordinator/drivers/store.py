@@ -15,6 +15,7 @@ from typing import Any
 
 import redis
 
+from coordinator.drivers.connect import close_async, close_sync
 from coordinator.errors import (
     ConfigError,
     CoordinatorError,
@@ -138,7 +139,7 @@ class Store:
 
     def close(self) -> None:
         """Close all connections."""
-        self.client.close()
+        close_sync(self.client)
 
     def _once(self, call: Call) -> Any:
         if not self._programs.known:
@@ -184,7 +185,7 @@ class AsyncStore:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self.client.aclose()
+        await close_async(self.client)
 
     async def _once(self, call: Call) -> Any:
         if not self._programs.known:

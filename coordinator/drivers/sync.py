@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import redis
 
 from coordinator.drivers import clock
-from coordinator.drivers.connect import Target, locate, sync_client
+from coordinator.drivers.connect import Target, close_sync, locate, sync_client
 from coordinator.drivers.describe import describe
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Holding, Keeper
@@ -79,7 +79,7 @@ class _Listener(threading.Thread):
                 if self._stopping.is_set():
                     break
                 self._postman.tell_all(RESYNC)
-        self._client.close()
+        close_sync(self._client)
 
     def _read(self) -> None:
         found = self._client.blpop([self._inbox], timeout=READ_SECONDS)
