@@ -44,6 +44,13 @@ if before then
   if before.kind ~= 'lock' or redis.call('GET', ctx.p .. K_NEEDS .. id) ~= ARGV[5] then
     return { 'conflict', id }
   end
+  if before.session ~= session and (before.state == 'held' or before.state == 'waiting') then
+    -- The process has a new session, so it has given up the one it asked under, and with it what it asked for. To show
+    -- it a lease of the old session would make it trust what the next eviction takes.
+    lapse(ctx, before, 'session lost')
+    settle_lines(ctx)
+    commit(ctx)
+  end
   return answer(before)
 end
 local r = { id = id, kind = 'lock', state = 'new', priority = tonumber(ARGV[4]), stamp = draw(ctx), session = session,
