@@ -80,8 +80,13 @@ settle_lines(ctx)
 r = load(ctx, id)
 if try and r.state == 'waiting' then
   -- A job that a dead worker held went back to its place before us.
+  local resource = needs_of(ctx, r)[1].resource
   finish(ctx, r, 'cancel', 'why', 'not free')
   settle_lines(ctx)
+  -- Nothing of it stays: a repeated call would find a request that has ended, where the first was told `busy`.
+  redis.call('DEL', ctx.p .. K_REQ .. id, ctx.p .. K_NEEDS .. id, ctx.p .. K_NOTE .. id)
+  commit(ctx)
+  return { 'busy', resource }
 end
 commit(ctx)
-return r.state == 'cancelled' and { 'busy', needs_of(ctx, r)[1].resource } or answer(r)
+return answer(r)
