@@ -45,7 +45,8 @@ local function run_again(ctx, r, attempts, why)
   if r.needs then
     take(ctx, r, r.session, fence, expires)
   end
-  move(ctx, r, 'again', 'settled', r.fence, 'fence', fence, 'attempts', attempts, 'why', why, 'since', text(ctx.now))
+  move(ctx, r, 'again', 'settled', r.fence, 'fence', fence, 'again', fence, 'attempts', attempts, 'why', why,
+    'since', text(ctx.now))
   redis.call('HDEL', ctx.p .. K_REQ .. r.id, 'started')
   return fence
 end
@@ -63,8 +64,13 @@ local function count_start(ctx, id, outcome)
   return attempts
 end
 
-local function repeated(r, fence)
-  return r and r.settled == fence and { 'ok', r.state == 'running' and r.fence or '' }
+-- A job may meanwhile run somewhere else, under a later claim: only the fence of a retry at once is given out again.
+local function repeated(ctx, r, fence)
+  if r.settled ~= fence then
+    return nil
+  end
+  local again = r.state == 'running' and redis.call('HGET', ctx.p .. K_REQ .. r.id, 'again')
+  return { 'ok', again == r.fence and again or '' }
 end
 
 -- `value` is a result or a reason, `delay_ms` counts for retry and snooze.
@@ -73,7 +79,7 @@ local function settle_job(ctx, session, id, fence, outcome, delay_ms, value)
   if not r then
     return { 'gone', '' }
   elseif r.state ~= 'running' or r.fence ~= fence or r.session ~= session then
-    return repeated(r, fence) or { 'stale', r.state }
+    return repeated(ctx, r, fence) or { 'stale', r.state }
   end
   local attempts = count_start(ctx, id, outcome)
   if EVENTS[outcome] then
