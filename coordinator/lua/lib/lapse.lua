@@ -4,7 +4,7 @@
 --@include lib/enqueue
 --@include lib/rerun
 local function bury(ctx, r, why)
-  finish(ctx, r, 'bury', 'why', why, 'crashes', r.crashes, 'settled', r.fence)
+  finish(ctx, r, 'bury', 'why', why, 'crashes', r.crashes)
 end
 
 local function lapse(ctx, r, why)
