@@ -18,6 +18,10 @@ end
 
 -- Gives up the lease without ending the job.
 local function put_back(ctx, r, event, delay_ms, ...)
+  if r.cancel then
+    finish(ctx, r, 'cancel', 'settled', r.fence, 'why', r.cancel)
+    return
+  end
   if superseded(ctx, r) then
     finish(ctx, r, 'cancel', 'settled', r.fence, 'why', 'superseded by a newer one')
     return
@@ -84,7 +88,7 @@ local function settle_job(ctx, session, id, fence, outcome, delay_ms, value)
   local attempts = count_start(ctx, id, outcome)
   if EVENTS[outcome] then
     end_job(ctx, r, outcome, value)
-  elseif outcome == 'retry' and delay_ms == 0 then
+  elseif outcome == 'retry' and delay_ms == 0 and not r.cancel then
     return { 'ok', run_again(ctx, r, attempts, value) }
   elseif outcome == 'retry' then
     put_back(ctx, r, 'retry', delay_ms, 'why', value)
