@@ -1,6 +1,9 @@
 -- Gives a worker up to `wanted` jobs, the first by rank over all its queues. A candidate with needs is checked once
 -- more and takes its resources here; until this moment a more urgent request could displace it.
 --@include lib/settle_lines
+-- How often one claim looks at the queues again after it found jobs that could not be claimed.
+local MAX_LOOKS = 8
+
 -- The best ready jobs over several queues: each queue's head, merged by rank.
 local function best(ctx, queues, wanted)
   local found = {}
@@ -18,9 +21,6 @@ end
 
 -- The last look at a candidate. One that cannot be claimed after all ends or steps back here.
 local function claimable(ctx, r)
-  if r.state ~= 'ready' then
-    return false
-  end
   if waiter_lapsed(ctx, r) or (r.end_by and r.end_by <= ctx.now) then
     finish(ctx, r, 'expire', 'why', 'wait ran out')
     return false
@@ -85,20 +85,36 @@ local function note_idle(ctx, session, queues, idle)
   end
 end
 
-local function claim_jobs(ctx, session, wanted, hold_ms, queues)
-  local jobs = {}
-  for _, found in ipairs(wanted > 0 and best(ctx, queues, wanted) or {}) do
+-- One look at the heads of the queues. Whatever it finds leaves the ready set, so the next look finds others.
+local function claim_some(ctx, jobs, session, wanted, hold_ms, queues)
+  local heads = best(ctx, queues, wanted - #jobs)
+  for _, found in ipairs(heads) do
     if #jobs == wanted then
       break
     end
     local r = load(ctx, found.id)
-    if not r then
+    if not r or r.state ~= 'ready' then
       redis.call('ZREM', ctx.p .. K_READY .. found.queue, found.id)
     elseif claimable(ctx, r) then
       jobs[#jobs + 1] = hand_out(ctx, r, session, hold_ms)
     end
   end
+  return #heads
+end
+
+local function claim_jobs(ctx, session, wanted, hold_ms, queues)
+  local jobs, found = {}, 1
+  for _ = 1, MAX_LOOKS do
+    if #jobs == wanted or found == 0 then
+      break
+    end
+    found = claim_some(ctx, jobs, session, wanted, hold_ms, queues)
+  end
   note_idle(ctx, session, queues, #jobs < wanted)
+  -- Others may lie behind those that could not be claimed; whoever is idle, this worker too, is rung for them.
+  for _, queue in ipairs(#jobs < wanted and found > 0 and queues or {}) do
+    ctx.bells[queue] = math.max(ctx.bells[queue] or 0, redis.call('ZCARD', ctx.p .. K_READY .. queue))
+  end
   settle_lines(ctx)
   return jobs
 end
