@@ -85,34 +85,32 @@ local function note_idle(ctx, session, queues, idle)
   end
 end
 
--- One look at the heads of the queues. Whatever it finds leaves the ready set, so the next look finds others.
+-- One look at the heads of the queues. Returns how many of them could not be claimed; they have left the ready set.
 local function claim_some(ctx, jobs, session, wanted, hold_ms, queues)
-  local heads = best(ctx, queues, wanted - #jobs)
-  for _, found in ipairs(heads) do
+  local dropped = 0
+  for _, found in ipairs(best(ctx, queues, wanted - #jobs)) do
     if #jobs == wanted then
       break
     end
     local r = load(ctx, found.id)
-    if not r or r.state ~= 'ready' then
-      redis.call('ZREM', ctx.p .. K_READY .. found.queue, found.id)
-    elseif claimable(ctx, r) then
+    if r and r.state == 'ready' and claimable(ctx, r) then
       jobs[#jobs + 1] = hand_out(ctx, r, session, hold_ms)
+    else
+      redis.call('ZREM', ctx.p .. K_READY .. found.queue, found.id)
+      dropped = dropped + 1
     end
   end
-  return #heads
+  return dropped
 end
 
 local function claim_jobs(ctx, session, wanted, hold_ms, queues)
-  local jobs, found = {}, 1
-  for _ = 1, MAX_LOOKS do
-    if #jobs == wanted or found == 0 then
-      break
-    end
-    found = claim_some(ctx, jobs, session, wanted, hold_ms, queues)
+  local jobs, dropped, looks = {}, 1, 0
+  while #jobs < wanted and dropped > 0 and looks < MAX_LOOKS do
+    dropped, looks = claim_some(ctx, jobs, session, wanted, hold_ms, queues), looks + 1
   end
   note_idle(ctx, session, queues, #jobs < wanted)
   -- Others may lie behind those that could not be claimed; whoever is idle, this worker too, is rung for them.
-  for _, queue in ipairs(#jobs < wanted and found > 0 and queues or {}) do
+  for _, queue in ipairs(#jobs < wanted and dropped > 0 and queues or {}) do
     ctx.bells[queue] = math.max(ctx.bells[queue] or 0, redis.call('ZCARD', ctx.p .. K_READY .. queue))
   end
   settle_lines(ctx)
