@@ -107,12 +107,12 @@ local function claim_jobs(ctx, session, wanted, hold_ms, queues)
   local jobs, dropped, looks = {}, 1, 0
   while #jobs < wanted and dropped > 0 and looks < MAX_LOOKS do
     dropped, looks = claim_some(ctx, jobs, session, wanted, hold_ms, queues), looks + 1
+    settle_lines(ctx)
   end
   note_idle(ctx, session, queues, #jobs < wanted)
   -- Others may lie behind those that could not be claimed; whoever is idle, this worker too, is rung for them.
   for _, queue in ipairs(#jobs < wanted and dropped > 0 and queues or {}) do
     ctx.bells[queue] = math.max(ctx.bells[queue] or 0, redis.call('ZCARD', ctx.p .. K_READY .. queue))
   end
-  settle_lines(ctx)
   return jobs
 end
