@@ -1,4 +1,5 @@
--- Takes a request out of its lines and its queue. A running job is told and ends by its own report.
+-- Takes a request out of its lines and its queue. A running job is told and ends by its own report, or when it would
+-- run once more.
 -- KEYS[1] meta
 -- ARGV[1] terms
 -- ARGV[2] request id

@@ -44,6 +44,13 @@ if before then
   if before.kind ~= 'lock' or redis.call('GET', ctx.p .. K_NEEDS .. id) ~= ARGV[5] then
     return { 'conflict', id }
   end
+  if before.session ~= session and (before.state == 'held' or before.state == 'waiting') then
+    -- The process has a new session, so it has given up the one it asked under, and with it what it asked for. To show
+    -- it a lease of the old session would make it trust what the next eviction takes.
+    lapse(ctx, before, 'session lost')
+    settle_lines(ctx)
+    commit(ctx)
+  end
   return answer(before)
 end
 local r = { id = id, kind = 'lock', state = 'new', priority = tonumber(ARGV[4]), stamp = draw(ctx), session = session,
@@ -73,8 +80,13 @@ settle_lines(ctx)
 r = load(ctx, id)
 if try and r.state == 'waiting' then
   -- A job that a dead worker held went back to its place before us.
+  local resource = needs_of(ctx, r)[1].resource
   finish(ctx, r, 'cancel', 'why', 'not free')
   settle_lines(ctx)
+  -- Nothing of it stays: a repeated call would find a request that has ended, where the first was told `busy`.
+  redis.call('DEL', ctx.p .. K_REQ .. id, ctx.p .. K_NEEDS .. id, ctx.p .. K_NOTE .. id)
+  commit(ctx)
+  return { 'busy', resource }
 end
 commit(ctx)
-return r.state == 'cancelled' and { 'busy', needs_of(ctx, r)[1].resource } or answer(r)
+return answer(r)

@@ -1,6 +1,9 @@
 -- Gives a worker up to `wanted` jobs, the first by rank over all its queues. A candidate with needs is checked once
 -- more and takes its resources here; until this moment a more urgent request could displace it.
 --@include lib/settle_lines
+-- How often one claim looks at the queues again after it found jobs that could not be claimed.
+local MAX_LOOKS = 8
+
 -- The best ready jobs over several queues: each queue's head, merged by rank.
 local function best(ctx, queues, wanted)
   local found = {}
@@ -18,9 +21,6 @@ end
 
 -- The last look at a candidate. One that cannot be claimed after all ends or steps back here.
 local function claimable(ctx, r)
-  if r.state ~= 'ready' then
-    return false
-  end
   if waiter_lapsed(ctx, r) or (r.end_by and r.end_by <= ctx.now) then
     finish(ctx, r, 'expire', 'why', 'wait ran out')
     return false
@@ -85,20 +85,34 @@ local function note_idle(ctx, session, queues, idle)
   end
 end
 
-local function claim_jobs(ctx, session, wanted, hold_ms, queues)
-  local jobs = {}
-  for _, found in ipairs(wanted > 0 and best(ctx, queues, wanted) or {}) do
+-- One look at the heads of the queues. Returns how many of them could not be claimed; they have left the ready set.
+local function claim_some(ctx, jobs, session, wanted, hold_ms, queues)
+  local dropped = 0
+  for _, found in ipairs(best(ctx, queues, wanted - #jobs)) do
     if #jobs == wanted then
       break
     end
     local r = load(ctx, found.id)
-    if not r then
-      redis.call('ZREM', ctx.p .. K_READY .. found.queue, found.id)
-    elseif claimable(ctx, r) then
+    if r and r.state == 'ready' and claimable(ctx, r) then
       jobs[#jobs + 1] = hand_out(ctx, r, session, hold_ms)
+    else
+      redis.call('ZREM', ctx.p .. K_READY .. found.queue, found.id)
+      dropped = dropped + 1
     end
   end
+  return dropped
+end
+
+local function claim_jobs(ctx, session, wanted, hold_ms, queues)
+  local jobs, dropped, looks = {}, 1, 0
+  while #jobs < wanted and dropped > 0 and looks < MAX_LOOKS do
+    dropped, looks = claim_some(ctx, jobs, session, wanted, hold_ms, queues), looks + 1
+    settle_lines(ctx)
+  end
   note_idle(ctx, session, queues, #jobs < wanted)
-  settle_lines(ctx)
+  -- Others may lie behind those that could not be claimed; whoever is idle, this worker too, is rung for them.
+  for _, queue in ipairs(#jobs < wanted and dropped > 0 and queues or {}) do
+    ctx.bells[queue] = math.max(ctx.bells[queue] or 0, redis.call('ZCARD', ctx.p .. K_READY .. queue))
+  end
   return jobs
 end

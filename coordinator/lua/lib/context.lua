@@ -1,18 +1,25 @@
 -- Opens a script: one reading of the clock, the namespace's prefix, the caller's terms, and what the script will
 -- have to do before it ends. The clock is made monotonic with a stored high-water mark: a server whose clock steps
--- back an hour does not freeze leases for an hour. Nothing is written here; `commit` writes.
+-- back an hour does not freeze leases for an hour, and one that is then put right again does not lapse everybody: the
+-- correction is dropped as soon as the server's own clock has passed the mark. Nothing is written here; `commit` writes.
 --@include lib/now
 local function open(meta, terms)
   local m = redis.call('HMGET', meta, 'clock', 'skew', 'tick', 'swept')
   local clock, skew = tonumber(m[1] or 0), tonumber(m[2] or 0)
-  local us = server_us() + skew
+  local us = server_us()
   local ctx = { meta = meta, p = string.sub(meta, 1, -5), tick = tonumber(m[3] or 0), swept = tonumber(m[4] or 0),
     dirty = {}, is_dirty = {}, bells = {}, stats = {} }
-  if us < clock then
-    ctx.skew = skew + clock - us
-    us = clock
-    ctx.save_clock = true
-  elseif us > clock + 250000 then
+  if us >= clock then
+    ctx.skew = skew ~= 0 and 0 or nil
+  else
+    us = us + skew
+    if us < clock then
+      ctx.skew = skew + clock - us
+      us = clock
+      ctx.save_clock = true
+    end
+  end
+  if us > clock + 250000 then
     ctx.save_clock = true
   end
   ctx.us, ctx.now = us, math.floor(us / 1000)

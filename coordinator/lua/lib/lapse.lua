@@ -1,10 +1,10 @@
 -- Takes back what a dead session or an elapsed clock leaves behind: a waiting lock request is cancelled, a held lock
--- is lost, a running job goes back to its place in line, unless it has taken down too many workers already.
+-- is lost, a running job goes back to its place in line, unless it was cancelled or has taken down too many workers.
 --@include lib/finish
 --@include lib/enqueue
 --@include lib/rerun
 local function bury(ctx, r, why)
-  finish(ctx, r, 'bury', 'why', why, 'crashes', r.crashes, 'settled', r.fence)
+  finish(ctx, r, 'bury', 'why', why, 'crashes', r.crashes)
 end
 
 local function lapse(ctx, r, why)
@@ -17,7 +17,9 @@ local function lapse(ctx, r, why)
   elseif r.state == 'running' then
     send(ctx, owner, 'lost ' .. r.id .. ' ' .. r.fence)
     r.crashes = r.crashes + 1
-    if r.crashes >= ctx.max_crashes then
+    if r.cancel then
+      finish(ctx, r, 'cancel', 'why', r.cancel, 'crashes', r.crashes)
+    elseif r.crashes >= ctx.max_crashes then
       bury(ctx, r, why .. ', ' .. r.crashes .. ' times')
     elseif superseded(ctx, r) then
       finish(ctx, r, 'cancel', 'why', 'superseded by a newer one', 'crashes', r.crashes)

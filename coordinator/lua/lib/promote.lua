@@ -18,6 +18,7 @@ local function evict(ctx, resource)
         lapse(ctx, r, holder.expires <= ctx.now and 'lease ended' or 'session lost')
       else
         redis.call('HDEL', key, held[i])
+        retire_resource(ctx, resource)
       end
     end
   end

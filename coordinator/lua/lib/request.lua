@@ -2,14 +2,16 @@
 --@include lib/context
 local function load(ctx, id)
   local v = redis.call('HMGET', ctx.p .. K_REQ .. id, 'state', 'kind', 'priority', 'stamp', 'session', 'fence',
-    'queue', 'needs', 'dedup', 'scope', 'wait_by', 'end_by', 'hold_ms', 'crashes', 'settled', 'on_conflict', 'expires')
+    'queue', 'needs', 'dedup', 'scope', 'wait_by', 'end_by', 'hold_ms', 'crashes', 'settled', 'on_conflict', 'expires',
+    'cancel')
   if not v[1] then
     return nil
   end
   return { id = id, state = v[1], kind = v[2], priority = tonumber(v[3]), stamp = tonumber(v[4]), session = v[5],
     fence = v[6], queue = v[7], needs = v[8], dedup = v[9], scope = v[10], wait_by = tonumber(v[11] or nil),
     end_by = tonumber(v[12] or nil), hold_ms = tonumber(v[13] or nil), crashes = tonumber(v[14] or 0),
-    settled = v[15], on_conflict = v[16], expires = tonumber(v[17] or 0) }
+    settled = v[15], on_conflict = v[16], expires = tonumber(v[17] or 0),
+    cancel = v[18] }
 end
 
 -- Needs are kept as text, `x1:infra/prod/vpc s1:config`: mode, permits, encoded resource.

@@ -18,6 +18,10 @@ end
 
 -- Gives up the lease without ending the job.
 local function put_back(ctx, r, event, delay_ms, ...)
+  if r.cancel then
+    finish(ctx, r, 'cancel', 'settled', r.fence, 'why', r.cancel)
+    return
+  end
   if superseded(ctx, r) then
     finish(ctx, r, 'cancel', 'settled', r.fence, 'why', 'superseded by a newer one')
     return
@@ -45,7 +49,8 @@ local function run_again(ctx, r, attempts, why)
   if r.needs then
     take(ctx, r, r.session, fence, expires)
   end
-  move(ctx, r, 'again', 'settled', r.fence, 'fence', fence, 'attempts', attempts, 'why', why, 'since', text(ctx.now))
+  move(ctx, r, 'again', 'settled', r.fence, 'fence', fence, 'again', fence, 'attempts', attempts, 'why', why,
+    'since', text(ctx.now))
   redis.call('HDEL', ctx.p .. K_REQ .. r.id, 'started')
   return fence
 end
@@ -63,8 +68,13 @@ local function count_start(ctx, id, outcome)
   return attempts
 end
 
-local function repeated(r, fence)
-  return r and r.settled == fence and { 'ok', r.state == 'running' and r.fence or '' }
+-- A job may meanwhile run somewhere else, under a later claim: only the fence of a retry at once is given out again.
+local function repeated(ctx, r, fence)
+  if r.settled ~= fence then
+    return nil
+  end
+  local again = r.state == 'running' and redis.call('HGET', ctx.p .. K_REQ .. r.id, 'again')
+  return { 'ok', again == r.fence and again or '' }
 end
 
 -- `value` is a result or a reason, `delay_ms` counts for retry and snooze.
@@ -73,12 +83,12 @@ local function settle_job(ctx, session, id, fence, outcome, delay_ms, value)
   if not r then
     return { 'gone', '' }
   elseif r.state ~= 'running' or r.fence ~= fence or r.session ~= session then
-    return repeated(r, fence) or { 'stale', r.state }
+    return repeated(ctx, r, fence) or { 'stale', r.state }
   end
   local attempts = count_start(ctx, id, outcome)
   if EVENTS[outcome] then
     end_job(ctx, r, outcome, value)
-  elseif outcome == 'retry' and delay_ms == 0 then
+  elseif outcome == 'retry' and delay_ms == 0 and not r.cancel then
     return { 'ok', run_again(ctx, r, attempts, value) }
   elseif outcome == 'retry' then
     put_back(ctx, r, 'retry', delay_ms, 'why', value)

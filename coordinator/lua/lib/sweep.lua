@@ -40,7 +40,8 @@ end
 
 local function clock_ran_out(ctx, id)
   local r = load(ctx, id)
-  if not r then
+  if not r or not (r.state == 'held' or next_state(r.state, 'expire')) then
+    -- The error of an illegal move would stop every heartbeat of the namespace.
     redis.call('ZREM', ctx.p .. K_DEADLINES, id)
   elseif r.state == 'held' then
     lapse(ctx, r, 'lease ended')

@@ -1,0 +1,158 @@
+"""What must be true of a namespace at any moment, read from a census of all its keys.
+
+Every script test ends with this check, so each scenario tests the places, the clocks and the lifetimes of all it wrote,
+besides what it is named after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from coordinator import keys
+from coordinator.model.states import State
+from tests.support.engine import Kept
+
+SESSION_FAMILIES = ("SESSION", "OWNS", "INBOX", "BATCH")
+
+
+class Keyspace:
+    """A census by family and member. Faults come out of `faults` as sentences."""
+
+    def __init__(self, namespace: str, census: Mapping[str, Kept], now: int) -> None:
+        self.now = now
+        self.strays: list[str] = []
+        self.kept: dict[tuple[str, str], Kept] = {}
+        self.families: dict[str, dict[str, Any]] = {one.name: {} for one in keys.FAMILIES}
+        for full, kept in census.items():
+            found = keys.classify(namespace, full)
+            if found is None:
+                self.strays.append(full)
+                continue
+            family, member = found
+            self.kept[family.name, member] = kept
+            self.families[family.name][member] = kept.value
+        self.requests: dict[str, dict[str, str]] = self.families["REQ"]
+
+    def faults(self) -> list[str]:
+        """Everything that is not as it must be."""
+        checks = (self._declared, self._sessions, self._records, self._places, self._lines, self._holders, self._rest)
+        return [fault for check in checks for fault in check()]
+
+    def one(self, family: str, member: str = "") -> Any:
+        """The value of a key, empty if it is not there."""
+        return self.families[family].get(member, {})
+
+    def scores(self, family: str, member: str = "") -> dict[str, float]:
+        """A sorted set as a dict."""
+        return dict(map(tuple, self.families[family].get(member, ())))
+
+    def _declared(self) -> Iterator[str]:
+        yield from (f"{key} belongs to no family" for key in self.strays)
+        for (name, member), kept in self.kept.items():
+            family = keys.family(name)
+            if kept.type != family.type:
+                yield f"{name} {member} is a {kept.type}, declared {family.type}"
+            if family.lifetime == "ttl" and not kept.has_ttl:
+                yield f"{name} {member} must have a time to live"
+            if family.lifetime == "permanent" and kept.has_ttl:
+                yield f"{name} {member} must not have a time to live"
+
+    def _sessions(self) -> Iterator[str]:
+        known = self.scores("SESSIONS")
+        for name in SESSION_FAMILIES:
+            for member in self.families[name]:
+                if member not in known:
+                    yield f"{name} {member} is left behind by a session that is gone"
+        for session, owned in self.families["OWNS"].items():
+            for ident in owned:
+                request = self.requests.get(ident, {})
+                if request.get("session") != session:
+                    yield f"{session} owns {ident}, which is not its own"
+
+    def _records(self) -> Iterator[str]:
+        payloads = self.one("PAYLOADS")
+        for ident, request in self.requests.items():
+            state = State(request["state"])
+            if self.kept["REQ", ident].has_ttl != state.final:
+                yield f"{ident} is {state} and {'lacks' if state.final else 'has'} a time to live"
+            open_job = request["kind"] == "job" and (not state.final or state in (State.FAILED, State.DEAD))
+            if open_job != (ident in payloads):
+                yield f"{ident} is {state} and its payload is {'kept' if ident in payloads else 'gone'}"
+        for ident in payloads:
+            if ident not in self.requests:
+                yield f"the payload of {ident} is left behind"
+        for name in ("NEEDS", "NOTE"):
+            for ident in self.families[name]:
+                record = self.kept.get(("REQ", ident))
+                if record is None or record.has_ttl != self.kept[name, ident].has_ttl:
+                    yield f"{name} {ident} does not live as long as its request"
+
+    def _places(self) -> Iterator[str]:
+        for ident, request in self.requests.items():
+            state, queue = request["state"], request.get("queue", "")
+            stands = {
+                "ready": ident in self.scores("READY", queue),
+                "waiting": ident in self.scores("WAITING", queue),
+                "scheduled": ident in self.scores("SCHEDULED"),
+            }
+            for place, there in stands.items():
+                wanted = state == place and (place != "waiting" or request["kind"] == "job")
+                if there != wanted:
+                    yield f"{ident} is {state} and {'stands' if there else 'does not stand'} among the {place}"
+            owned = ident in self.one("OWNS", request.get("session", ""))
+            if owned != (state in ("held", "running") or (state == "waiting" and request["kind"] == "lock")):
+                yield f"{ident} is {state} and its session {'owns' if owned else 'does not own'} it"
+            for resource in self._resources(ident):
+                waits = ident in self.scores("LINE", resource)
+                holds = ident in self.one("HOLDERS", resource)
+                if waits != (state in ("waiting", "ready")) or holds != (state in ("held", "running")):
+                    yield f"{ident} is {state}; in the line of {resource}: {waits}, holds it: {holds}"
+
+    def _lines(self) -> Iterator[str]:
+        for resource, line in self.families["LINE"].items():
+            idents = [ident for ident, _ in line]
+            yield from (f"{ident} in the line of {resource} is gone" for ident in idents if ident not in self.requests)
+            head = self.requests.get(idents[0], {})
+            free = not self.one("HOLDERS", resource) and len(self._resources(idents[0])) == 1
+            if free and head.get("state") == "waiting" and not self._lapsed(head) and not self.one("DIRTY"):
+                yield f"{resource} is free and {idents[0]} waits at its head"
+
+    def _lapsed(self, request: Mapping[str, str]) -> bool:
+        session = self.scores("SESSIONS").get(request.get("session", ""), 0)
+        over = int(request.get("wait_by") or self.now + 1) <= self.now
+        return over or (request["kind"] == "lock" and session <= self.now)
+
+    def _holders(self) -> Iterator[str]:
+        listed = self.scores("RESOURCES")
+        for resource, holders in self.families["HOLDERS"].items():
+            modes = [value.split()[0] for value in holders.values()]
+            permits = sum(int(value.split()[1]) for value in holders.values())
+            if len(set(modes)) > 1:
+                yield f"{resource} is held shared and exclusively"
+            # Lowering a capacity takes nothing back, so only what was never defined has a limit for certain.
+            if modes[0] == "x" and permits > 1 and ("DEF", resource) not in self.kept:
+                yield f"{resource} has {permits} permits out"
+            for ident, value in holders.items():
+                if self.requests.get(ident, {}).get("fence") != value.split()[2]:
+                    yield f"{resource} is held by {ident} under a fence that is not its newest"
+        for resource in listed:
+            if resource not in self.families["LINE"] and resource not in self.families["HOLDERS"]:
+                yield f"{resource} is listed and nobody holds or wants it"
+        for name in ("LINE", "HOLDERS"):
+            yield from (f"{one} is not listed" for one in self.families[name] if one not in listed)
+
+    def _rest(self) -> Iterator[str]:
+        for ident in self.scores("DEADLINES"):
+            if State(self.requests.get(ident, {"state": "lost"})["state"]).final:
+                yield f"{ident} is over and has a clock"
+        for ident in self.scores("DEAD"):
+            if self.requests.get(ident, {"state": "dead"})["state"] not in ("failed", "dead"):
+                yield f"{ident} is not dead"
+        for key, value in self.families["DEDUP"].items():
+            owner = self.requests.get(value.split()[0], {"state": "lost"})
+            if not self.kept["DEDUP", key].has_ttl and State(owner["state"]).final:
+                yield f"dedup key {key} is held by {value}, which is over"
+
+    def _resources(self, ident: str) -> list[str]:
+        return [need.partition(":")[2] for need in (self.one("NEEDS", ident) or "").split()]

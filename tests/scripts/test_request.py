@@ -1,0 +1,379 @@
+"""Asking for locks: who gets them, in which order, and that a refusal leaves nothing behind."""
+
+from dataclasses import replace
+
+import pytest
+import redis
+
+from coordinator.wire import calls
+from tests.scripts.reach import reaches
+from tests.support.engine import HOUR, Engine, job
+
+LOW, NORMAL, HIGH, CRITICAL, EMERGENCY = range(5)
+
+
+@reaches("request", "granted")
+def test_a_free_resource_is_granted_at_once_with_its_whole_lease(engine: Engine) -> None:
+    engine.open("s")
+    assert engine.ask("s", "r", "a", hold_ms=5000)[2:] == [engine.field("r", "fence"), "5000"]
+    assert (engine.state("r"), engine.holders("a"), engine.line("a")) == ("held", ["r"], [])
+    assert engine.inbox("s") == []  # the answer says it; a message besides would be taken for another grant
+
+
+def test_works_under_the_clock_of_the_server(raw: redis.Redis, namespace: str) -> None:
+    engine = Engine(raw, namespace, clocked=False)
+    engine.open("s")
+    fence = engine.hold("s", "r", "a")
+    assert abs(fence - int(raw.time()[0]) * 1_000_000) < 60_000_000
+    assert engine.release("r", fence) == ["ok"]
+
+
+@reaches("request", "waiting")
+def test_a_resource_in_use_is_waited_for_and_handed_on_by_the_release(engine: Engine) -> None:
+    engine.open("s")
+    fence = engine.hold("s", "r1", "a")
+    assert engine.ask("s", "r2", "a") == ["waiting", "r2"]
+    assert engine.release("r1", fence) == ["ok"]
+    assert engine.holders("a") == ["r2"]
+    assert engine.inbox("s") == [f"granted r2 {engine.field('r2', 'fence')} 86400000"]
+
+
+def test_a_repeated_call_answers_as_the_first_did(engine: Engine) -> None:
+    engine.open("s")
+    granted = engine.ask("s", "r1", "a")
+    with engine.unchanged():
+        assert engine.ask("s", "r1", "a") == granted
+    engine.ask("s", "r2", "a")
+    with engine.unchanged():
+        assert engine.ask("s", "r2", "a") == ["waiting", "r2"]
+
+
+def test_a_repeated_call_says_how_much_of_the_lease_is_left(engine: Engine) -> None:
+    engine.open("s")
+    engine.hold("s", "r", "a", hold_ms=5000)
+    engine.advance(2)
+    assert engine.ask("s", "r", "a", hold_ms=5000)[3] == "3000"
+
+
+@reaches("request", "ended")
+def test_a_repeated_call_for_a_request_that_is_over_says_so(engine: Engine) -> None:
+    engine.open("s")
+    engine.release("r", engine.hold("s", "r", "a"))
+    assert engine.ask("s", "r", "a") == ["ended", "r", "released"]
+
+
+@reaches("request", "conflict")
+def test_an_id_that_is_taken_by_something_else_is_refused(engine: Engine) -> None:
+    engine.open("s")
+    engine.hold("s", "r", "a")
+    assert engine.ask("s", "r", "b") == ["conflict", "r"]
+    engine.put("j")
+    assert engine.ask("s", "j", "a") == ["conflict", "j"]
+
+
+@reaches("request", "session_lost")
+def test_a_session_that_lapsed_or_never_was_asks_for_nothing(engine: Engine) -> None:
+    assert engine.ask("nobody", "r", "a") == ["session_lost"]
+    engine.open("s")
+    engine.advance(10)
+    assert engine.ask("s", "r", "a") == ["session_lost"]
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_what_died_with_its_session_is_not_handed_to_the_next_one(engine: Engine, held: bool) -> None:
+    """A process that was paused for longer than its session repeats its request under a new session. The lock that the
+    first one was granted is lost: answering `granted` would make the process trust a lease that the next sweep takes."""
+    engine.open("s1")
+    if not held:
+        engine.open("blocker")
+        engine.hold("blocker", "r0", "a")
+    engine.ask("s1", "r1", "a")
+    engine.keep_alive(11, *([] if held else ["blocker"]))
+    engine.open("s2")
+    assert engine.ask("s2", "r1", "a", writes=True) == ["ended", "r1", "lost" if held else "cancelled"]
+    assert (engine.holders("a"), engine.line("a")) == ([] if held else ["r0"], [])
+
+
+@reaches("request", "busy")
+def test_a_try_that_fails_stands_in_no_line(engine: Engine) -> None:
+    engine.open("s")
+    engine.hold("s", "r1", "b")
+    assert engine.ask("s", "r2", "a b", trying=True) == ["busy", "b"]
+    assert engine.ask("s", "r2", "a b", trying=True) == ["busy", "b"]
+    assert engine.state("r2") is None
+
+
+def test_a_try_does_not_pass_those_who_wait(engine: Engine) -> None:
+    engine.open("s")
+    engine.hold("s", "r1", "s1:a")
+    engine.ask("s", "r2", "a")
+    assert engine.ask("s", "r3", "s1:a", trying=True) == ["busy", "a"]
+
+
+def test_a_more_urgent_try_passes_those_who_wait_for_something_else(engine: Engine) -> None:
+    engine.open("s")
+    engine.hold("s", "r1", "b")
+    engine.ask("s", "r2", "a b")
+    assert engine.ask("s", "r3", "a", trying=True) == ["busy", "a"]
+    engine.hold("s", "r4", "a", trying=True, priority=EMERGENCY)
+
+
+def test_a_try_displaces_a_candidate_that_is_less_urgent(engine: Engine) -> None:
+    engine.open("s")
+    engine.put("j", "a")
+    assert engine.ask("s", "r1", "a", trying=True) == ["busy", "a"]
+    engine.hold("s", "r2", "a", trying=True, priority=HIGH)
+    assert engine.state("j") == "waiting"
+
+
+def test_a_try_that_meets_a_job_going_back_to_its_place_leaves_no_record(engine: Engine) -> None:
+    """The holder looks free because its worker is dead, but the job goes back to the head of the line before the try.
+    The answer is `busy`, and it must be `busy` again when the call is repeated, not the end of a request."""
+    engine.worker("w")
+    engine.put("j", "a")
+    engine.claim("w")
+    engine.advance(11)
+    engine.open("s")
+    assert engine.ask("s", "r", "a", trying=True, writes=True) == ["busy", "a"]
+    assert (engine.state("r"), engine.state("j")) == (None, "ready")
+    assert engine.ask("s", "r", "a", trying=True) == ["busy", "a"]
+
+
+@reaches("request", "line_full")
+def test_a_line_takes_as_many_as_it_may_and_not_one_more(engine: Engine) -> None:
+    engine.rules(max_line=2)
+    engine.open("s")
+    engine.hold("s", "r0", "a")
+    assert [engine.ask("s", f"r{n}", "a")[0] for n in (1, 2)] == ["waiting", "waiting"]
+    assert engine.ask("s", "r3", "b a") == ["line_full", "a", 2]
+    assert engine.ask("s", "r2", "a") == ["waiting", "r2"]
+    assert engine.ask("s", "r3", "a", trying=True) == ["busy", "a"]
+
+
+@reaches("request", "over_capacity")
+def test_more_permits_than_there_are_can_never_be_granted(engine: Engine) -> None:
+    engine.open("s")
+    assert engine.ask("s", "r", "x2:a") == ["over_capacity", "a", 1]
+    engine.call(calls.define(engine.scope, "a", 4))
+    assert engine.ask("s", "r", "x5:a") == ["over_capacity", "a", 4]
+    engine.hold("s", "r", "x4:a")
+
+
+def test_order_is_priority_then_arrival(engine: Engine) -> None:
+    engine.open("s")
+    fence = engine.hold("s", "r0", "a")
+    for ident, priority in [("n1", NORMAL), ("l", LOW), ("h", HIGH), ("n2", NORMAL), ("e", EMERGENCY)]:
+        engine.ask("s", ident, "a", priority=priority)
+    served, ident = [], "r0"
+    while engine.release(ident, fence) == ["ok"] and engine.holders("a"):
+        [ident] = engine.holders("a")
+        served.append(ident)
+        fence = int(engine.field(ident, "fence") or 0)
+    assert served == ["e", "h", "n1", "n2", "l"]
+
+
+@pytest.mark.parametrize(("waited", "first"), [(119.9, "h"), (120.1, "l")])
+def test_a_request_gains_one_level_for_each_period_it_waits(engine: Engine, waited: float, first: str) -> None:
+    engine.open("s")
+    fence = engine.hold("s", "r", "a")
+    engine.ask("s", "l", "a", priority=LOW)
+    engine.keep_alive(waited, "s")
+    engine.ask("s", "h", "a", priority=HIGH)
+    assert engine.line("a")[0] == first
+    engine.release("r", fence)
+    assert engine.holders("a") == [first]
+
+
+def test_without_aging_priority_wins_however_long_the_wait(engine: Engine) -> None:
+    engine.rules(aging_us=10**15)
+    engine.open("s")
+    engine.hold("s", "r", "a")
+    engine.ask("s", "l", "a", priority=LOW)
+    engine.keep_alive(100, "s")
+    engine.advance(20 * 365 * 24 * HOUR)
+    engine.raw.zadd(engine.key("SESSIONS"), {"s": engine.now + 10_000})
+    engine.ask("s", "n", "a", priority=NORMAL, writes=True)
+    engine.ask("s", "n2", "b l", priority=NORMAL)
+    assert engine.line("a") == ["l"]  # the lease of a day is long over: n had its turn first
+    assert engine.holders("a") == ["n"]
+
+
+def test_several_resources_are_granted_all_or_none(engine: Engine) -> None:
+    engine.open("s")
+    first, second = engine.hold("s", "r1", "a"), engine.hold("s", "r2", "b")
+    engine.ask("s", "both", "a b c")
+    engine.release("r1", first)
+    assert [engine.holders(one) for one in "abc"] == [[], ["r2"], []]
+    engine.release("r2", second)
+    assert [engine.holders(one) for one in "abc"] == [["both"]] * 3
+    assert {value.split()[2] for one in "abc" for value in engine.census()[engine.key("HOLDERS", one)].value.values()} == {
+        engine.field("both", "fence")
+    }
+
+
+def test_the_head_that_waits_for_another_resource_is_not_passed_and_delays_nobody_elsewhere(engine: Engine) -> None:
+    engine.open("s")
+    engine.hold("s", "r1", "b")
+    engine.ask("s", "head", "a b")
+    assert engine.ask("s", "next", "a") == ["waiting", "next"]
+    assert engine.holders("a") == []
+    engine.hold("s", "elsewhere", "c")
+
+
+def test_two_requests_for_the_same_two_resources_cannot_block_each_other(engine: Engine) -> None:
+    engine.open("s")
+    fence = engine.hold("s", "r", "a b")
+    engine.ask("s", "one", "a b")
+    engine.ask("s", "two", "b a", priority=HIGH)
+    engine.release("r", fence)
+    assert (engine.state("two"), engine.state("one")) == ("held", "waiting")
+    engine.release("two", engine.field("two", "fence") or "")
+    assert engine.state("one") == "held"
+
+
+def test_shared_holders_go_together_and_an_exclusive_one_alone(engine: Engine) -> None:
+    engine.open("s")
+    fences = {ident: engine.hold("s", ident, "s1:a") for ident in ("r1", "r2")}
+    engine.ask("s", "x", "a")
+    assert engine.ask("s", "r3", "s1:a") == ["waiting", "r3"]
+    engine.release("r1", fences["r1"])
+    assert engine.state("x") == "waiting"
+    engine.release("r2", fences["r2"])
+    assert (engine.holders("a"), engine.state("r3")) == (["x"], "waiting")
+    engine.ask("s", "r4", "s1:a")
+    engine.release("x", engine.field("x", "fence") or "")
+    assert engine.holders("a") == ["r3", "r4"]
+
+
+def test_permits_are_given_while_they_last_and_one_release_helps_several(engine: Engine) -> None:
+    engine.open("s")
+    engine.call(calls.define(engine.scope, "a", 3))
+    fence = engine.hold("s", "r1", "x3:a")
+    for ident, need in [("r2", "x1:a"), ("r3", "x2:a"), ("r4", "x1:a")]:
+        assert engine.ask("s", ident, need) == ["waiting", ident]
+    engine.release("r1", fence)
+    assert engine.holders("a") == ["r2", "r3"]
+    assert engine.state("r4") == "waiting"
+
+
+def test_a_large_need_at_the_head_is_not_passed_by_a_small_one(engine: Engine) -> None:
+    engine.open("s")
+    engine.call(calls.define(engine.scope, "a", 2))
+    fence = engine.hold("s", "r1", "x1:a")
+    engine.ask("s", "large", "x2:a")
+    assert engine.ask("s", "small", "x1:a") == ["waiting", "small"]
+    engine.release("r1", fence)
+    assert engine.holders("a") == ["large"]
+
+
+def test_a_long_line_of_sharers_is_granted_in_one_go(engine: Engine) -> None:
+    engine.rules(max_line=300)
+    engine.open("s")
+    fence = engine.hold("s", "r", "a")
+    calls_of = [calls.LockAsk(f"q{n:03}", 1, "s1:a", False, None, 60_000) for n in range(150)]
+    for one in calls_of:
+        engine.raw.get(engine.key("META", "")[:-4])  # keep the connection warm; the census is the slow part
+        engine.ask("s", one.ident, one.needs, hold_ms=60_000)
+    engine.release("r", fence)
+    assert len(engine.holders("a")) == 150
+
+
+def test_fences_of_a_resource_only_grow(engine: Engine) -> None:
+    engine.open("s")
+    fences = []
+    for n in range(5):
+        fences.append(engine.hold("s", f"r{n}", "a"))
+        engine.release(f"r{n}", fences[-1])
+    assert fences == sorted(set(fences))
+
+
+def test_fences_grow_across_the_loss_of_all_data(engine: Engine) -> None:
+    engine.open("s")
+    before = engine.hold("s", "r", "a")
+    engine.advance(0.001)
+    engine.raw.delete(*engine.census())
+    engine.open("s")
+    assert engine.hold("s", "r", "a") > before
+
+
+def test_a_holder_whose_session_lapsed_is_evicted_without_any_sweep(engine: Engine) -> None:
+    engine.open("dead")
+    engine.hold("dead", "r1", "a b")
+    engine.ask("dead", "r2", "c")
+    engine.advance(10)
+    engine.open("s")
+    engine.hold("s", "r3", "a")
+    assert engine.state("r1") == "lost"
+
+
+def test_a_waiter_whose_session_lapsed_is_passed_without_any_sweep(engine: Engine) -> None:
+    engine.open("dead")
+    engine.open("s")
+    fence = engine.hold("s", "r1", "a")
+    engine.ask("dead", "r2", "a")
+    engine.ask("s", "r3", "a")
+    engine.keep_alive(10, "s")
+    engine.release("r1", fence)
+    assert (engine.state("r2"), engine.state("r3")) == ("cancelled", "held")
+
+
+def test_a_lease_that_ended_is_taken_back_by_whoever_comes_next(engine: Engine) -> None:
+    engine.open("s")
+    engine.hold("s", "r1", "a", hold_ms=2000)
+    engine.advance(1.999)
+    assert engine.ask("s", "r2", "a", trying=True) == ["busy", "a"]
+    engine.advance(0.001)
+    engine.hold("s", "r3", "a", trying=True)
+    assert (engine.state("r1"), engine.inbox("s")) == ("lost", [f"lost r1 {engine.field('r1', 'fence')}"])
+
+
+def test_a_clock_that_steps_back_an_hour_freezes_no_lease(engine: Engine) -> None:
+    engine.open("s")
+    engine.hold("s", "r1", "a", hold_ms=2000)
+    engine.advance(-HOUR)
+    engine.beat("s")  # whatever comes first notes how far the clock is off
+    engine.advance(2.001)
+    engine.hold("s", "r2", "a", trying=True)
+
+
+def test_a_clock_that_steps_back_and_is_mended_lapses_nobody(engine: Engine) -> None:
+    engine.open("s")
+    engine.hold("s", "r1", "a")
+    engine.advance(-HOUR)
+    engine.beat("s")
+    engine.advance(HOUR + 1)
+    assert engine.beat("s")[0] == "ok"
+    assert engine.state("r1") == "held"
+
+
+def test_fences_grow_while_the_clock_stands_an_hour_back(engine: Engine) -> None:
+    engine.open("s")
+    before = engine.hold("s", "r1", "a")
+    engine.advance(-HOUR)
+    engine.release("r1", before)
+    assert engine.hold("s", "r2", "a") > before
+
+
+def test_a_more_urgent_lock_displaces_a_candidate_before_it_is_claimed(engine: Engine) -> None:
+    engine.worker("w")
+    engine.put("j", "a b")
+    assert engine.state("j") == "ready"
+    fence = engine.hold("w", "r", "b", priority=HIGH)
+    assert (engine.state("j"), engine.claim("w")) == ("waiting", [])
+    engine.release("r", fence)
+    assert [one.ident for one in engine.claim("w")] == ["j"]
+
+
+def test_a_displaced_candidate_lets_those_behind_it_on_its_other_lines_stand_back(engine: Engine) -> None:
+    engine.worker("w")
+    engine.submit(job("j1", "s1:a b"), job("j2", "s1:a"))
+    assert (engine.state("j1"), engine.state("j2")) == ("ready", "ready")
+    engine.hold("w", "r", "b", priority=HIGH)
+    assert (engine.state("j1"), engine.state("j2")) == ("waiting", "waiting")
+
+
+def test_what_people_wrote_stays_out_of_the_request_and_can_be_read(engine: Engine) -> None:
+    engine.open("s")
+    asked = replace(calls.LockAsk("r", 1, "x1:a", False, None, 1000), owner="pr-1", reason="apply", metadata='{"a": 1}')
+    engine.call(calls.request(engine.scope, "s", asked))
+    assert engine.census()[engine.key("NOTE", "r")].value == {"owner": "pr-1", "reason": "apply", "metadata": '{"a": 1}'}

@@ -1,0 +1,348 @@
+"""Runs the Lua scripts as they are, with a clock that the test moves, and looks at everything they leave behind.
+
+The scripts are sent through `wire.calls`, the same functions the operations use, so what is tested is what runs. Only the
+fragment `lib/now` is another one: it reads the time from a key outside the namespace. Around every call the whole
+namespace is compared, so that a refusal that writes anything fails whichever test happens to see it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import redis
+
+from coordinator import keys
+from coordinator.model.terms import Terms
+from coordinator.wire import calls, loader
+from coordinator.wire.calls import Claim, JobAsk, LockAsk, Report, Scope, Word
+from coordinator.wire.step import Call
+
+# The clock is found through the hash tag of the namespace, so one text of each script serves all tests.
+CLOCK = "test-clock:"
+NOW = f"""local function server_us()
+  return tonumber(redis.call('GET', '{CLOCK}' .. string.match(KEYS[1], '%b{{}}')))
+end"""
+EPOCH_US = 1_800_000_000_000_000
+HOUR = 3600.0
+
+TERMS = Terms(
+    aging_us=60_000_000,
+    max_line=100,
+    max_queue=100,
+    result_ms=3_600_000,
+    dead_ms=604_800_000,
+    max_crashes=3,
+    session_ms=10_000,
+    max_events=1000,
+)
+
+READ_ONLY = frozenset({"explain", "line", "survey"})
+# What may be answered without a write, and must be: these words say that nothing has changed.
+REFUSALS = frozenset(
+    {
+        "busy",
+        "conflict",
+        "ended",
+        "gone",
+        "held",
+        "line_full",
+        "lost",
+        "over_capacity",
+        "queue_full",
+        "refused",
+        "rejected",
+        "schema",
+        "session_lost",
+        "stale",
+        "too_large",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A key as it is: its type, all it holds, and whether it will go by itself."""
+
+    type: str
+    value: Any
+    has_ttl: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a worker is told of a job, in the order of the reply."""
+
+    ident: str
+    fence: str
+    name: str
+    queue: str
+    priority: int
+    attempts: int
+    deliveries: int
+    run_ms: str
+    retry: str
+    needs: str
+    metadata: str
+    payload: str
+
+
+def plain(value: Any) -> Any:
+    """A reply with text in place of bytes, all the way down."""
+    if isinstance(value, bytes):
+        return value.decode(errors="backslashreplace")
+    if isinstance(value, list | tuple | set):
+        items = [plain(one) for one in value]
+        return sorted(items) if isinstance(value, set) else items
+    if isinstance(value, dict):
+        return {plain(name): plain(inner) for name, inner in value.items()}
+    return value
+
+
+def wire_needs(short: str) -> str:
+    """`a s1:b` as needs on the wire: a plain name is an exclusive need of one permit."""
+    return " ".join(one if re.match(r"[xs]\d+:", one) else f"x1:{one}" for one in short.split())
+
+
+@cache
+def script_text(name: str, shebang: bool, clocked: bool) -> str:
+    """A script for EVAL, with the test's clock in it or the server's."""
+    real = loader.program(name, shebang).text
+    if not clocked:
+        return real
+    body = loader.resolve(name, replace={"lib/now": NOW})
+    return f"{real.splitlines()[0]}\n{body}" if shebang else body
+
+
+def census(raw: redis.Redis, namespace: str) -> dict[str, Kept]:
+    """Every key of a namespace."""
+    found = sorted(raw.scan_iter(match=f"{keys.prefix(namespace)}*", count=1000))
+    asked = raw.pipeline(transaction=False)
+    for key in found:
+        asked.type(key)
+        asked.pttl(key)
+    answers = asked.execute()
+    types = [one.decode() for one in answers[::2]]
+    for key, kind in zip(found, types, strict=True):
+        _ask_value(asked, key, kind)
+    values = asked.execute()
+    return {
+        key.decode(): Kept(kind, plain(value), ttl >= 0)
+        for key, kind, ttl, value in zip(found, types, answers[1::2], values, strict=True)
+    }
+
+
+def _ask_value(asked: Any, key: bytes, kind: str) -> None:
+    commands = {
+        "string": ("GET", key),
+        "hash": ("HGETALL", key),
+        "list": ("LRANGE", key, 0, -1),
+        "set": ("SMEMBERS", key),
+        "zset": ("ZRANGE", key, 0, -1, "WITHSCORES"),
+        "stream": ("XRANGE", key, "-", "+"),
+        "none": ("GET", key),
+    }
+    asked.execute_command(*commands[kind])
+
+
+class Engine:
+    """A namespace, driven by its scripts. `seen` collects the (script, status) pairs that were answered."""
+
+    def __init__(self, raw: redis.Redis, namespace: str, *, clocked: bool = True, **terms: int) -> None:
+        self.raw, self.namespace, self.clocked = raw, namespace, clocked
+        self.terms = replace(TERMS, **terms)
+        self.seen: set[tuple[str, str]] = set()
+        self._numbers: dict[str, int] = {}
+        self._shebang = int(raw.info("server")["redis_version"].split(".")[0]) >= 7
+        self._set_clock(EPOCH_US)
+
+    # --- time
+
+    @property
+    def now_us(self) -> int:
+        """The test's clock, as the scripts read it before they make it monotonic."""
+        return int(self.raw.get(self._clock_key) or 0)
+
+    @property
+    def now(self) -> int:
+        """The same in milliseconds."""
+        return self.now_us // 1000
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock, forward or back."""
+        self._set_clock(self.now_us + round(seconds * 1_000_000))
+
+    def keep_alive(self, seconds: float, *sessions: str) -> None:
+        """Let time pass while some sessions beat, without any sweep."""
+        step = self.terms.session_ms / 2000
+        while seconds > 0:
+            self.advance(min(step, seconds))
+            seconds -= step
+            for session in sessions:
+                self.raw.zadd(self.key("SESSIONS"), {session: self.now + self.terms.session_ms})
+
+    # --- the scripts
+
+    def rules(self, **changed: int) -> None:
+        """Other terms from here on."""
+        self.terms = replace(self.terms, **changed)
+
+    @property
+    def scope(self) -> Scope:
+        """What every call carries."""
+        return Scope.of(self.namespace, self.terms)
+
+    def call(self, call: Call, *, writes: bool = False) -> list[Any]:
+        """The reply. A refusal must have left everything as it was, unless the test says that it `writes`."""
+        before = self.census()
+        text = script_text(call.script, self._shebang, self.clocked)
+        reply: list[Any] = plain(self.raw.execute_command("EVAL", text, 1, call.key, *call.args))
+        words = self._words(call.script, reply)
+        self.seen |= {(call.script, word) for word in words}
+        if not writes and (call.script in READ_ONLY or all(word in REFUSALS for word in words[1:] or words)):
+            # A worker's report counts as its heartbeat even if every item of it is refused.
+            beats = {self.key("SESSIONS"), self.key("META")} if call.script == "settle" else set()
+            after = self.census()
+            assert {k: v for k, v in after.items() if k not in beats} == {
+                k: v for k, v in before.items() if k not in beats
+            }, f"{call.script} answered {words} and yet wrote"
+        return reply
+
+    def open(self, session: str, **fields: Word) -> str:
+        """A live session of that id."""
+        assert self.call(calls.open_session(self.scope, session, fields)) == ["ok", session]
+        return session
+
+    def worker(self, session: str, *queues: str) -> str:
+        """A live session of a worker."""
+        return self.open(session, queues=" ".join(queues or ("default",)))
+
+    def beat(self, session: str, started: Sequence[tuple[str, str]] = (), sweep_ms: int = 1000) -> list[Any]:
+        return self.call(calls.beat(self.scope, session, sweep_ms, started))
+
+    def sweep(self) -> int:
+        """Sweep once; how much was found."""
+        return int(self.call(calls.sweep(self.scope))[1])
+
+    def sweep_all(self) -> None:
+        """Sweep until nothing more is found."""
+        for _ in range(100):
+            if self.sweep() == 0:
+                return
+        raise AssertionError("a sweep finds something for ever")
+
+    def ask(self, session: str, ident: str, needs: str, *, writes: bool = False, **changed: Any) -> list[Any]:
+        """Ask for a lock: `ask("s", "r1", "a s1:b", priority=2, trying=True)`."""
+        plain_ask = LockAsk(ident, 1, wire_needs(needs), trying=False, wait_ms=None, hold_ms=86_400_000)
+        return self.call(calls.request(self.scope, session, replace(plain_ask, **changed)), writes=writes)
+
+    def hold(self, session: str, ident: str, needs: str, **changed: Any) -> int:
+        """Ask for a lock that is free; its fence."""
+        reply = self.ask(session, ident, needs, **changed)
+        assert reply[:2] == ["granted", ident], reply
+        return int(reply[2])
+
+    def release(self, ident: str, fence: int | str) -> list[Any]:
+        return self.call(calls.release(self.scope, ident, int(fence)))
+
+    def submit(self, *jobs: JobAsk, max_payload: int = 1000) -> list[list[Any]]:
+        """Hand in jobs; one answer for each."""
+        return self.call(calls.submit(self.scope, max_payload, jobs))[1:]
+
+    def put(self, ident: str, needs: str = "", **changed: Any) -> list[Any]:
+        """Hand in one job: `put("j1", "a", priority=3, wait_ms=500)`; its answer."""
+        return self.submit(job(ident, needs, **changed))[0]
+
+    def claim(self, session: str, wanted: int = 1, *queues: str, number: int | None = None) -> list[Job]:
+        """Claim jobs, under the next number of the session or the one given."""
+        ask = self._claim(session, wanted, queues, number)
+        reply = self.call(calls.claim(self.scope, session, ask))
+        assert reply[0] == "ok", reply
+        return [Job(*one) for one in reply[1:]]
+
+    def settle(self, session: str, *reports: Report) -> list[list[str]]:
+        """Report outcomes without claiming; one answer for each."""
+        reply = self.call(calls.settle(self.scope, session, Claim(0, 0, 0, ()), reports))
+        assert reply[0] == "ok", reply
+        return list(reply[1])
+
+    def report(self, session: str, given: Job, outcome: str, delay_ms: int = 0, value: str = "") -> list[str]:
+        """Report one outcome; its answer."""
+        return self.settle(session, Report(given.ident, given.fence, outcome, delay_ms, value))[0]
+
+    def cancel(self, ident: str, event: str = "cancel") -> list[Any]:
+        return self.call(calls.cancel(self.scope, ident, event, "because"))
+
+    # --- looking
+
+    def key(self, family: str, member: str = "") -> str:
+        return keys.key(self.namespace, family, member)
+
+    def census(self) -> dict[str, Kept]:
+        """Every key of the namespace."""
+        return census(self.raw, self.namespace)
+
+    def field(self, ident: str, name: str) -> str | None:
+        """A field of a request."""
+        value = self.raw.hget(self.key("REQ", ident), name)
+        return None if value is None else value.decode()
+
+    def state(self, ident: str) -> str | None:
+        return self.field(ident, "state")
+
+    def line(self, resource: str) -> list[str]:
+        """The ids in a line, from the head."""
+        return list(plain(self.raw.zrange(self.key("LINE", resource), 0, -1)))
+
+    def holders(self, resource: str) -> list[str]:
+        return sorted(plain(self.raw.hkeys(self.key("HOLDERS", resource))))
+
+    def inbox(self, session: str) -> list[str]:
+        """The messages of a session, which are taken out."""
+        key = self.key("INBOX", session)
+        messages = list(plain(self.raw.lrange(key, 0, -1)))
+        self.raw.delete(key)
+        return messages
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Whatever is called inside must leave the whole namespace as it was."""
+        before = self.census()
+        yield
+        assert self.census() == before
+
+    @property
+    def _clock_key(self) -> str:
+        return f"{CLOCK}{{{self.namespace}}}"
+
+    def _set_clock(self, us: int) -> None:
+        self.raw.set(self._clock_key, us, ex=3600)
+
+    def _claim(self, session: str, wanted: int, queues: Sequence[str], number: int | None) -> Claim:
+        if number is None:
+            number = self._numbers[session] = self._numbers.get(session, 0) + 1
+        return Claim(number, wanted, 86_400_000, tuple(queues) or ("default",))
+
+    @staticmethod
+    def _words(script: str, reply: list[Any]) -> list[str]:
+        items = {"submit": reply[1:], "settle": reply[1] if len(reply) > 1 else []}.get(script, [])
+        return [reply[0], *(one[0] for one in items)]
+
+
+def job(ident: str, needs: str = "", **changed: Any) -> JobAsk:
+    """A job in wire form. Words that are no field of it are options: `job("j", dedup="k", scope="ttl")`."""
+    parts = {"name": "work", "queue": "default", "priority": 1, "payload": b"payload"}
+    options: Mapping[str, Word] = {name: value for name, value in changed.items() if name not in parts}
+    if needs:
+        options = {"needs": wire_needs(needs), **options}
+    chosen = {name: changed.get(name, value) for name, value in parts.items()}
+    return JobAsk(ident=ident, options=options, **chosen)
+
+
+def dedup(key: str, on_conflict: str = "join", scope: str = "until_finished", **more: Word) -> dict[str, Word]:
+    """The options of a dedup key."""
+    return {"dedup": key, "on_conflict": on_conflict, "scope": scope, **more}
