@@ -6,6 +6,7 @@ connection, no thread and no session with its parent.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import queue
@@ -228,4 +229,14 @@ def _restart_all() -> None:
             log.warning("a client could not be restarted after a fork: %s", error)
 
 
+def _close_all() -> None:
+    """A process that ends without closing its clients still leaves nothing behind."""
+    for driver in list(_live):
+        try:
+            driver.close()
+        except CoordinatorError as error:
+            log.debug("a client could not be closed at exit: %s", error)
+
+
 os.register_at_fork(after_in_child=_restart_all)
+atexit.register(_close_all)

@@ -168,3 +168,10 @@ def test_fork_in_the_middle_of_traffic(redis_url: str, settings: Settings) -> No
             thread.join(20)
         assert codes == [0] * 5
         assert errors == []
+
+
+def test_a_process_that_just_ends_releases_what_it_held(redis_url: str, namespace: str, raw: Any) -> None:
+    program = "import sys; from coordinator import Coordinator; Coordinator.connect(*sys.argv[1:]).acquire('a')"
+    subprocess.run([sys.executable, "-c", program, redis_url, namespace], check=True, timeout=30)
+    assert raw.zcard(f"co:{{{namespace}}}:sessions") == 0
+    assert raw.zcard(f"co:{{{namespace}}}:resources") == 0
