@@ -8,7 +8,7 @@ local function open(meta, terms)
   local clock, skew = tonumber(m[1] or 0), tonumber(m[2] or 0)
   local us = server_us()
   local ctx = { meta = meta, p = string.sub(meta, 1, -5), tick = tonumber(m[3] or 0), swept = tonumber(m[4] or 0),
-    dirty = {}, is_dirty = {}, bells = {}, stats = {} }
+    dirty = {}, is_dirty = {}, arrived = {}, bells = {}, stats = {} }
   if us >= clock then
     ctx.skew = skew ~= 0 and 0 or nil
   else

@@ -19,6 +19,7 @@ local function withdraw(ctx, r)
   redis.call('ZREM', ctx.p .. K_READY .. r.queue, r.id)
   redis.call('ZADD', ctx.p .. K_WAITING .. r.queue, rank_of(ctx, r), r.id)
   move(ctx, r, 'withdraw')
+  ctx.arrived[r.id] = true
   for _, need in ipairs(needs_of(ctx, r)) do
     touch(ctx, need.resource)
   end

@@ -15,6 +15,7 @@ local function join_lines(ctx, r)
     redis.call('ZADD', ctx.p .. K_RESOURCES, 0, need.resource)
     touch(ctx, need.resource)
   end
+  ctx.arrived[r.id] = true
 end
 
 local function leave_lines(ctx, r)

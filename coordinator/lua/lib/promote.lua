@@ -88,9 +88,10 @@ local function promote(ctx, resource)
     local ids = redis.call('ZRANGE', line, kept, kept + 3)
     for _, id in ipairs(ids) do
       local r, stays = load(ctx, id), false
-      if not r then
+      if not r or (r.state ~= 'waiting' and r.state ~= 'ready') then
         redis.call('ZREM', line, id)
-      elseif not open and r.state == 'waiting' then
+      elseif not open and r.state == 'waiting' and not ctx.arrived[id] then
+        -- Offers stand before all who waited already; only arrivals of this script can stand in between.
         return
       else
         stays, open = consider(ctx, r, resource, used, limit, open)
