@@ -140,6 +140,16 @@ def render() -> str:
     return "\n".join(lines)
 
 
+def render_lives() -> str:
+    """The table as a Lua function `life_of(state)`: `live`, `final`, or nil for a word that is no state."""
+    lines = ["local function life_of(state)"]
+    for life, states in (("final", FINAL), ("live", set(State) - FINAL - {State.NEW})):
+        either = " or ".join(f"state == '{state}'" for state in sorted(states))
+        lines.append(f"  if {either} then return '{life}' end")
+    lines.append("end")
+    return "\n".join(lines)
+
+
 def mermaid() -> str:
     """The table as a mermaid state diagram."""
     lines = ["stateDiagram-v2"]

@@ -180,11 +180,15 @@ def line(scope: Scope, resource: str, most: int) -> Call:
     return scope.call("line", resource, most)
 
 
-def audit_request(scope: Scope, ident: str, fix: bool, grace_ms: int) -> Call:
-    return scope.call("audit_request", ident, "fix" if fix else "look", grace_ms)
+def audit_keys(scope: Scope, grace_ms: int, keys: Iterable[tuple[Word, Word]]) -> Call:
+    return scope.call("audit_keys", grace_ms, *(word for pair in keys for word in pair))
 
 
-def audit_resource(scope: Scope, resource: str, fix: bool, grace_ms: int) -> Call:
+def audit_request(scope: Scope, ident: Word, fix: bool, grace_ms: int, places: Iterable[Word] = ()) -> Call:
+    return scope.call("audit_request", ident, "fix" if fix else "look", grace_ms, *places)
+
+
+def audit_resource(scope: Scope, resource: Word, fix: bool, grace_ms: int) -> Call:
     return scope.call("audit_resource", resource, "fix" if fix else "look", grace_ms)
 
 

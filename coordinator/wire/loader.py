@@ -24,7 +24,7 @@ _FLAGS = re.compile(r"^--@flags (\S+)$", re.MULTILINE)
 _KEY_NAME = re.compile(r"\bK_([A-Z_]+)\b")
 _HEADER = re.compile(r"^-- (KEYS\[\d+\]|ARGV\[\d+(?:\.\.\.)?\]|reply:|status:) ?(.*)$", re.MULTILINE)
 
-RENDERED: Mapping[str, Callable[[], str]] = {"states": states.render}
+RENDERED: Mapping[str, Callable[[], str]] = {"states": states.render, "lives": states.render_lives}
 
 
 @dataclass(frozen=True, slots=True)

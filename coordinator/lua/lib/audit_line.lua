@@ -1,0 +1,52 @@
+-- Judges the standing of a request in its lines. An offer must be one that a worker could take up now, and a request
+-- must have the same rank everywhere, or two could wait for each other.
+--@include lib/front
+-- Whether the resource can be judged: every entry of its holders can be read, and no look at its line is pending.
+local function settled(ctx, resource)
+  if redis.call('SISMEMBER', ctx.p .. K_DIRTY, resource) == 1 then
+    return false
+  end
+  for _, value in ipairs(redis.call('HVALS', ctx.p .. K_HOLDERS .. resource)) do
+    if not parse_holder(value).mode then
+      return false
+    end
+  end
+  return true
+end
+
+local function all_settled(ctx, r)
+  for _, need in ipairs(needs_of(ctx, r)) do
+    if not settled(ctx, need.resource) then
+      return false
+    end
+  end
+  return true
+end
+
+-- Further back than `promote` looks, an offer is only looked at again when it is claimed.
+local function in_sight(ctx, r)
+  for _, need in ipairs(needs_of(ctx, r)) do
+    if (redis.call('ZRANK', ctx.p .. K_LINE .. need.resource, r.id) or WINDOW) >= WINDOW then
+      return false
+    end
+  end
+  return true
+end
+
+local function audit_standing(ctx, r, faults)
+  local rank
+  for _, need in ipairs(needs_of(ctx, r)) do
+    local here = redis.call('ZSCORE', ctx.p .. K_LINE .. need.resource, r.id)
+    if rank and here and here ~= rank then
+      faults[#faults + 1] = 'its rank is not the same in all its lines'
+      return
+    end
+    rank = rank or here
+  end
+  if r.state == 'waiting' and not r.needs then
+    faults[#faults + 1] = 'waits although it needs nothing'
+  elseif r.state == 'ready' and r.needs and in_sight(ctx, r) and all_settled(ctx, r) and not waiter_lapsed(ctx, r)
+    and not front_everywhere(ctx, r) then
+    faults[#faults + 1] = 'is offered although it is not its turn'
+  end
+end

@@ -1,0 +1,65 @@
+-- Judges one resource: its holders, its place in the register, its line. Reading only.
+--@include lib/audit_line
+-- Holders looked at in one call; a resource with more is shared, and each of them is judged as a request too.
+local MAX_HOLDERS = 4096
+
+local function entries(ctx, resource)
+  return redis.call('HRANDFIELD', ctx.p .. K_HOLDERS .. resource, MAX_HOLDERS, 'WITHVALUES')
+end
+
+-- Whether two holders cannot be there together. Permits count only where no capacity was defined: it may have been
+-- lowered since, which takes nothing back.
+local function clashes(ctx, resource, used, holder)
+  if used.mode and used.mode ~= holder.mode then
+    return true
+  end
+  local counted = redis.call('HEXISTS', ctx.p .. K_DEF .. resource, 'capacity') == 0
+  return counted and holder.mode == 'x' and used.permits + holder.permits > 1
+end
+
+local function audit_holders(ctx, resource, faults)
+  local held, used, clash = entries(ctx, resource), { permits = 0 }, false
+  for i = 1, #held, 2 do
+    local holder = parse_holder(held[i + 1])
+    if not holder.mode then
+      faults[#faults + 1] = 'its holder ' .. held[i] .. ' cannot be read'
+    else
+      clash = clash or clashes(ctx, resource, used, holder)
+      add(used, holder)
+    end
+  end
+  if clash then
+    faults[#faults + 1] = 'its holders cannot hold it together'
+  end
+end
+
+-- The first live waiter, if it could have all it needs. What lapsed within `grace` still counts as there: nobody can
+-- have noticed yet.
+local function forgotten(ctx, resource, grace)
+  local now = ctx.now
+  ctx.now = now - grace
+  for _, id in ipairs(redis.call('ZRANGE', ctx.p .. K_LINE .. resource, 0, WINDOW - 1)) do
+    local r = load(ctx, id)
+    if r and r.state ~= 'ready' and not waiter_lapsed(ctx, r) then
+      local could = r.state == 'waiting' and need_on(ctx, r, resource) and all_settled(ctx, r)
+        and front_everywhere(ctx, r)
+      ctx.now = now
+      return could and not waiter_lapsed(ctx, r) and id
+    end
+  end
+  ctx.now = now
+end
+
+local function audit_resource(ctx, resource, grace)
+  local faults = {}
+  audit_holders(ctx, resource, faults)
+  local there = redis.call('EXISTS', ctx.p .. K_LINE .. resource, ctx.p .. K_HOLDERS .. resource) > 0
+  if there ~= (redis.call('ZSCORE', ctx.p .. K_RESOURCES, resource) ~= false) then
+    faults[#faults + 1] = there and 'is in use, but not registered' or 'is registered, but not in use'
+  end
+  local waiter = #faults == 0 and forgotten(ctx, resource, grace)
+  if waiter then
+    faults[#faults + 1] = waiter .. ' waits for it although it could have it'
+  end
+  return faults
+end

@@ -1,0 +1,51 @@
+-- Writes what a request holds again, from its record. Its fence is the newest it was given, so its record is the truth.
+--@include lib/claim_jobs
+-- The longest hold of a job whose own is lost, in ms: a day.
+local LONGEST_HOLD = 86400000
+
+-- Whether what the request holds is still there for it, or free.
+local function room(ctx, r)
+  for _, need in ipairs(needs_of(ctx, r)) do
+    local held, used = redis.call('HGETALL', ctx.p .. K_HOLDERS .. need.resource), { permits = 0 }
+    local own = false
+    for i = 1, #held, 2 do
+      local holder = parse_holder(held[i + 1])
+      own = own or held[i] == r.id and holder.mode ~= nil
+      if held[i] ~= r.id and holder.mode and not lapsed(ctx, holder) then
+        add(used, holder)
+      end
+    end
+    if not own and not fits(used, need, capacity(ctx, need.resource)) then
+      return false
+    end
+  end
+  return true
+end
+
+local function hold_end(ctx, r)
+  local clock = tonumber(redis.call('ZSCORE', ctx.p .. K_DEADLINES, r.id) or nil)
+  if r.state == 'held' then
+    return r.expires > 0 and r.expires or clock or ctx.now + r.hold_ms
+  end
+  local run_ms = tonumber(redis.call('HGET', ctx.p .. K_REQ .. r.id, 'run_ms') or nil)
+  return clock or lease_end(ctx, r, run_ms, LONGEST_HOLD)
+end
+
+-- Unless another has got it meanwhile: then what is written there has the newer fence.
+local function hold_again(ctx, r)
+  if not room(ctx, r) then
+    lapse(ctx, r, 'another holds what it held')
+    return
+  end
+  redis.call('SADD', ctx.p .. K_OWNS .. r.session, r.id)
+  local expires = hold_end(ctx, r)
+  if r.needs then
+    take(ctx, r, r.session, r.fence, expires)
+    for _, need in ipairs(needs_of(ctx, r)) do
+      redis.call('ZADD', ctx.p .. K_RESOURCES, 0, need.resource)
+    end
+  end
+  if expires then
+    redis.call('ZADD', ctx.p .. K_DEADLINES, text(expires), r.id)
+  end
+end
