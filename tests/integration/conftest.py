@@ -8,6 +8,9 @@ import pytest
 
 from coordinator import Settings
 from tests.support.faces import connected
+from tests.support.scene import scene
+
+__all__ = ["scene"]  # a fixture of every test here
 
 
 @pytest.fixture
