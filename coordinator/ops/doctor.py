@@ -126,24 +126,22 @@ def key_fault(namespace: str, key: bytes, facts: Raw) -> KeyFault | None:
     one, member = found
     if kind != one.type:
         return KeyFault(key, f"is a {kind} where a {one.type} belongs", "unlink")
-    detail, cure = _lifetime_fault(one.lifetime, ttl == NO_TTL) or _session_fault(standing) or ("", "none")
+    detail, cure = (_stays_fault if ttl == NO_TTL else _ends_fault)(one.lifetime, standing)
     return KeyFault(key, detail, cure, member) if detail else None
 
 
-def _lifetime_fault(lifetime: Lifetime, stays: bool) -> tuple[str, Cure] | None:
-    if lifetime == "ttl" and stays:
+def _stays_fault(lifetime: Lifetime, standing: str) -> tuple[str, Cure]:
+    if lifetime == "ttl":
         return "has no time to live", "expire"
-    if lifetime == "permanent" and not stays:
-        return "has a time to live, but is to stay", "persist"
-    return None
-
-
-def _session_fault(standing: str) -> tuple[str, Cure] | None:
     if standing == "unknown":
         return "belongs to a session that is not there", "reap"
     if standing == "lapsed":
         return "belongs to a session that lapsed and was not taken back", "reap"
-    return None
+    return "", "none"
+
+
+def _ends_fault(lifetime: Lifetime, _standing: str) -> tuple[str, Cure]:
+    return ("has a time to live, but is to stay", "persist") if lifetime == "permanent" else ("", "none")
 
 
 def dedup_owner(value: bytes | None) -> bytes:

@@ -5,6 +5,7 @@ import itertools
 import random
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from coordinator.doctor import examine
 from coordinator.drivers.embedded import EmbeddedServer
 from coordinator.errors import CoordinatorError, UnsafeServer
 from coordinator.keys import prefix
+from tests.support import topology
 from tests.support.health import assert_healthy
 from tests.support.scene import Scene
 from tests.support.server import chosen_server, plain_client
@@ -201,6 +203,13 @@ def test_an_unsafe_server_is_told_where_clients_refuse_it(namespace: str) -> Non
         (finding,) = examine(client).problems
     assert finding.kind == "server"
     assert "as soon as maxmemory is set" in finding.detail
+
+
+def test_a_namespace_on_a_cluster_is_examined_on_its_node(settings: Settings, tmp_path: Path) -> None:
+    with topology.cluster(tmp_path) as url, Coordinator.connect(url, settings=settings) as client:
+        client.submit_many([Submission("job", n, resources=["x"], dedup=Dedup(str(n))) for n in range(20)])
+        report = examine(client)
+        assert (report.problems, report.checked > 60) == ((), True)
 
 
 def test_the_server_is_described(scene: Scene) -> None:
