@@ -1,7 +1,8 @@
 """Judges a finished run from two accounts of it: the server's, in the server's order, and what each process believed.
 
 It shares no code with the engine and reads no Redis: it is handed plain facts and replays them under the rules as they
-are promised to users. All resources are exclusive here, and a request needs all of its resources at once. The rules:
+are promised to users. All resources are exclusive here, a request needs all of its resources
+at once, and waits have no limit of their own. The rules:
 
 - `exclusion`: no resource has two holders, in the server's order and, along the fences, by what the processes believed;
 - `fence`: each grant of a resource has a larger fence than all grants of it before; nobody acts under any other number;
@@ -17,6 +18,7 @@ are promised to users. All resources are exclusive here, and a request needs all
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -238,7 +240,7 @@ class _Beliefs:
         elif claim.what == "holding":
             if (claim.request, claim.fence) in self._held:
                 self._complain("twice", f"{claim.process} started {request.pull} again under fence {claim.fence}")
-            self._held[claim.request, claim.fence] = [claim.t]
+            self._held.setdefault((claim.request, claim.fence), [claim.t])
         else:
             self._done(claim, request)
 
@@ -260,13 +262,13 @@ class _Beliefs:
             for resource in self._requests[ident].resources:
                 by_resource.setdefault(resource, []).append((fence, ident))
         for ident, request in self._requests.items():
-            if request.state in GOOD_ENDS and (ident, request.fence) not in self._held:
+            if request.state in GOOD_ENDS and request.fences and (ident, request.fence) not in self._held:
                 self._complain("lost", f"{request.pull} ended as {request.state}, but no process ever had it")
         for resource, grants in by_resource.items():
             self._check_believed(resource, sorted(grants))
 
     def _check_believed(self, resource: str, grants: list[tuple[int, str]]) -> None:
-        ended, owner = 0.0, ""
+        ended, owner = -math.inf, ""
         for fence, ident in grants:
             interval, request = self._held[ident, fence], self._requests[ident]
             if interval[0] < ended:
