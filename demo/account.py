@@ -16,7 +16,7 @@ from typing import Any
 from coordinator import Settings
 from coordinator.drivers.connect import locate, sync_client
 from coordinator.keys import key, prefix
-from coordinator.model.need import from_wire
+from coordinator.wire.needs import from_wire
 from demo.facts import Fact
 
 BATCH = 1000
@@ -37,7 +37,7 @@ class Account:
 
 
 @contextlib.contextmanager
-def raw_client(url: str | None) -> Iterator[Any]:
+def raw_client(url: str) -> Iterator[Any]:
     """A plain Redis client for looking at a namespace from outside."""
     client = sync_client(locate(url), Settings.of().operation_timeout, 2)
     try:
