@@ -14,7 +14,7 @@ from typing import Any
 
 from demo.history import FOLDER, Recorder
 from demo.instance import JOB
-from workers import Registry
+from workers import Context, Registry
 
 jobs = Registry()
 
@@ -26,7 +26,7 @@ def _recorder(pid: int) -> Recorder:
 
 
 @jobs.handler(JOB)
-async def apply(ctx: Any, payload: dict[str, Any]) -> dict[str, Any]:
+async def apply(ctx: Context, payload: dict[str, Any]) -> dict[str, Any]:
     """Hold everything the pull needs for `hold` seconds."""
     recorder, fence = _recorder(os.getpid()), ctx.fence()
     facts = {"pull": payload["pull"], "request": ctx.id, "fence": fence}

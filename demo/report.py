@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from demo.facts import Verdict
 from demo.figures import Figures, Spread
+from demo.trace import split
 
 MOST_SHOWN = 10
 UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
@@ -74,27 +76,29 @@ def as_tables(judged: Judged) -> RenderableType:
 
 
 def _waits(figures: Figures, factor: float) -> Table:
-    table = Table(title="Waits by priority", title_justify="left", title_style="bold", header_style="bold cyan")
+    table = Table(title="Waits by priority", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("priority", no_wrap=True)
     table.add_column("pulls", justify="right")
     for name in ("p50", "p95", "p99", "max"):
-        table.add_column(f"{name}\n[dim]in the trace", justify="right", no_wrap=True)
+        table.add_column(name, justify="right", no_wrap=True)
     for level, one in figures.waits.items():
         cells = [_cell(value, factor) for value in (one.p50, one.p95, one.p99, one.most)]
         table.add_row(level.name, str(one.count), *cells)
-    table.caption = f"A second of the replay is {duration(1 / factor)} of the trace; round trips are scaled up too."
+    table.caption = (
+        f"Beside each what it is in the trace, where a second here is {duration(1 / factor)}, round trips included."
+    )
     table.caption_justify = "left"
     return table
 
 
 def _cell(value: float, factor: float) -> Text:
-    return Text.assemble(f"{milliseconds(value)}\n", (duration(value / factor), "dim"))
+    return Text.assemble(milliseconds(value), (f"  {duration(value / factor):>8}", "dim"))
 
 
 def _facts(figures: Figures) -> Table:
     grid = Table.grid(padding=(0, 3))
     grid.add_column(style="cyan", no_wrap=True)
-    grid.add_column()
+    grid.add_column(overflow="fold")
     ends = ", ".join(f"{count} {state}" for state, count in sorted(figures.ends.items()))
     grid.add_row("replayed", f"{figures.pulls} pulls on {figures.resources} resources in {figures.elapsed:.1f} s")
     grid.add_row("of them", f"{figures.locks} locks held by an application, {figures.jobs} jobs run by the workers")
@@ -102,7 +106,8 @@ def _facts(figures: Figures) -> Table:
     one = figures.hand_off
     told = f": from done to next {milliseconds(one.p50)} (p50), {milliseconds(one.p99)} (p99)" if one.count else ""
     grid.add_row("hand-offs", f"{figures.hand_offs}{told}")
-    grid.add_row("longest line", f"{figures.longest_line}, for {figures.longest_line_of}")
+    repository, directory = split(figures.longest_line_of)
+    grid.add_row("longest line", f"{figures.longest_line} for {directory} of {repository}")
     grid.add_row("duplicates joined", str(figures.joined))
     return grid
 

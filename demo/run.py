@@ -6,6 +6,7 @@ The parent takes no part in what is replayed: it starts, looks and, when all is 
 from __future__ import annotations
 
 import contextlib
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -156,12 +157,12 @@ def _screen(options: Options, pulls: int, live: bool, console: Console) -> Itera
         with Live(console=console, auto_refresh=False, transient=True) as screen:
             yield lambda glance: screen.update(view.show(glance), refresh=True)
         return
-    said = -PLAIN_SECONDS
+    due = 0.0
 
     def show(glance: watch.Glance) -> None:
-        nonlocal said
-        if glance.elapsed - said >= PLAIN_SECONDS or glance.over == pulls:
-            said = glance.elapsed
+        nonlocal due
+        if glance.elapsed >= due:
+            due = glance.elapsed + PLAIN_SECONDS if glance.over < pulls else math.inf
             console.print(watch.plain(glance, options.seconds, pulls), soft_wrap=True, highlight=False)
 
     yield show

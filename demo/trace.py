@@ -81,6 +81,13 @@ def load(path: Path) -> Trace:
     return Trace(tuple(sorted(built, key=lambda one: one.arrival)))
 
 
+def split(resource: str) -> tuple[str, str]:
+    """For people: the repository without its owner, and the directory in it, with the workspace if it has a name."""
+    _, _, path = resource.partition("/")
+    repository, _, directory = path.partition("/")
+    return repository, directory.removesuffix("/default")
+
+
 class _Building:
     """One pull while its rows are read."""
 

@@ -13,14 +13,16 @@ from rich.table import Table
 from rich.text import Text
 
 from coordinator import Coordinator
+from coordinator.model.lease import Person
 from coordinator.ops.inspect import LineView, ResourceView
+from demo.trace import split
 
 MOST_PAGES = 10
 MOST_LINES = 10
 SPARKS = " ▁▂▃▄▅▆▇█"
 SPARK_SECONDS = 0.5
 SPARK_COUNT = 60
-BAR_WIDTH = 16
+BAR_WIDTH = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,63 +120,62 @@ class LiveView:
         grid.add_column(no_wrap=True)
         grid.add_column(ratio=1)
         grid.add_column(justify="right", no_wrap=True)
-        bar = ProgressBar(total=self._pulls, completed=glance.over)
+        bar = ProgressBar(total=self._pulls, completed=glance.over, complete_style="cyan")
         grid.add_row(f"{glance.elapsed:5.1f} s of {self._seconds:.0f}", bar, f"{glance.over} of {self._pulls} pulls")
         return grid
 
     def _numbers(self, glance: Glance) -> RenderableType:
-        grid = Table.grid(padding=(0, 2), expand=True)
-        for _ in range(5):
-            grid.add_column(no_wrap=True)
-        grid.add_column(ratio=1, justify="right", no_wrap=True)
-        grid.add_row(
-            _figure(glance.holding, "holding", "green"),
-            _figure(glance.held, "resources held", "green"),
-            _figure(glance.waiting, "waiting", "yellow"),
-            _figure(glance.joined, "duplicates joined", "magenta"),
-            _figure(f"{self._grants[-1] / SPARK_SECONDS:.0f}", "grants/s", "cyan"),
-            Text(_sparks(self._grants), style="cyan"),
+        text = Text("   ").join(
+            [
+                _figure(glance.holding, "holding", "green"),
+                _figure(glance.held, "resources held", "green"),
+                _figure(glance.waiting, "waiting", "yellow"),
+                _figure(glance.joined, "duplicates joined", "magenta"),
+                _figure(f"{self._grants[-1] / SPARK_SECONDS:.0f}", "grants/s", "cyan"),
+            ]
         )
-        return grid
+        return Group(text, Text(_sparks(self._grants), style="cyan"))
 
     def _table(self, glance: Glance) -> RenderableType:
         table = Table(expand=True, box=None, header_style="dim", padding=(0, 2, 0, 0))
-        table.add_column("resource", ratio=5, no_wrap=True, overflow="ellipsis")
-        table.add_column("held by", ratio=2, no_wrap=True, overflow="ellipsis")
+        table.add_column("directory", ratio=4, no_wrap=True, overflow="ellipsis")
+        table.add_column("held by", width=17, no_wrap=True, overflow="ellipsis")
         table.add_column("for", justify="right", no_wrap=True, width=7)
         table.add_column("line", no_wrap=True, width=BAR_WIDTH + 4)
-        table.add_column("next", ratio=3, no_wrap=True, overflow="ellipsis")
+        table.add_column("next", width=16, no_wrap=True, overflow="ellipsis")
+        table.add_column("repository", ratio=2, style="dim", no_wrap=True, overflow="ellipsis")
         for view in glance.lines:
-            table.add_row(*_line_cells(view))
+            table.add_row(*_cells(view))
         for _ in range(MOST_LINES - len(glance.lines)):
             table.add_row()
         return table
 
 
-def _line_cells(view: LineView) -> list[RenderableType]:
+def _cells(view: LineView) -> list[RenderableType]:
     holder = view.holders[0] if view.holders else None
     head = view.waiters[0] if view.waiters else None
-    owner, project = _split(view.name)
+    repository, directory = split(view.name)
     bar = Text("█" * min(view.line_length, BAR_WIDTH), style="yellow")
     if view.line_length:
         bar.append(f" {view.line_length}", style="bold yellow")
     return [
-        Text.assemble((f"{owner} ", "dim"), project),
-        Text(_short(holder.owner), style="green" if holder.kind == "lock" else "blue") if holder else Text(),
+        directory,
+        # Nobody passes the first in line, also while it waits for its other resources.
+        _who(holder) if holder else Text("first needs more" if head else "", style="dim"),
         "" if holder is None or holder.since is None else f"{max(0.0, view.at - holder.since):.2f} s",
         bar,
-        Text.assemble(_short(head.owner), (f"  {head.priority.name.lower()}", "dim")) if head else Text(),
+        Text.assemble(_short(head.owner), (f"  {head.priority.name.lower()}", "dim")) if head else "",
+        repository,
     ]
+
+
+def _who(holder: Person) -> Text:
+    colour = "green" if holder.kind == "lock" else "blue"
+    return Text.assemble((_short(holder.owner), colour), (f"  {holder.kind}", "dim"))
 
 
 def _business(view: ResourceView) -> tuple[int, bool, str]:
     return -view.line_length, not view.holders, view.name
-
-
-def _split(resource: str) -> tuple[str, str]:
-    """The repository's own name, and the directory in it."""
-    parts = resource.split("/")
-    return parts[1] if len(parts) > 1 else "", "/".join(parts[2:]).removesuffix("/default")
 
 
 def _short(owner: str) -> str:
