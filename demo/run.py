@@ -161,8 +161,9 @@ def _screen(options: Options, pulls: int, live: bool, console: Console) -> Itera
 
     def show(glance: watch.Glance) -> None:
         nonlocal due
-        if glance.elapsed >= due:
-            due = glance.elapsed + PLAIN_SECONDS if glance.over < pulls else math.inf
+        over = glance.over == pulls
+        if glance.elapsed >= due or (over and due < math.inf):
+            due = math.inf if over else glance.elapsed + PLAIN_SECONDS
             console.print(watch.plain(glance, options.seconds, pulls), soft_wrap=True, highlight=False)
 
     yield show
