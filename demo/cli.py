@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -58,6 +60,9 @@ def demo(  # noqa: PLR0913, PLR0917  (the options of a command are its parameter
     """Replay real Terraform pull requests on several processes, and check that every promise was kept."""
     if context.invoked_subcommand is not None:
         return
+    # A signal that ends this process ends its children too, in order: they are in sessions of their own.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     named = namespace or f"demo-{secrets.token_hex(3)}"
     options = Options(trace, seconds, named, url, keep, instances, workers)
     _show(run(options, load(trace), _console(as_json)), as_json)
@@ -147,6 +152,10 @@ def main() -> None:
         _fail(str(error), SOFTWARE)
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), NO_INPUT)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 def _fail(text: str, code: int) -> None:
