@@ -1,0 +1,29 @@
+# One image for everything in compose.yaml: the package, its worker, and the demonstration.
+#
+# Dependencies come from requirements.lock, every file checked against its hash; the project is installed without
+# fetching anything more.
+FROM python:3.12-slim
+
+ENV PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1
+
+WORKDIR /app
+
+COPY requirements.lock ./
+RUN pip install --require-hashes -r requirements.lock
+
+COPY pyproject.toml README.md LICENSE ./
+COPY coordinator coordinator
+COPY workers workers
+RUN pip install --no-deps --no-build-isolation .
+
+# The demonstration is run from here, as from a checkout; a process writes its history into /history.
+COPY demo demo
+RUN useradd --system --uid 10001 coordinator && install -d -o coordinator /history
+USER coordinator
+VOLUME /history
+ENV DEMO_HISTORY=/history
+
+CMD ["python", "-m", "demo", "--help"]

@@ -1,0 +1,126 @@
+"""The server's account of a run: its events stream, turned into facts for the checker.
+
+The stream is written by the same scripts that make the changes, so its order is the order in which they happened. What
+an event leaves out (which resources, for which pull) is read from the request's own keys. The counters of the
+namespace are kept apart from the stream, so they tell whether any of it is missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from coordinator import Settings
+from coordinator.drivers.connect import locate, sync_client
+from coordinator.keys import key, prefix
+from coordinator.wire.needs import from_wire
+from demo.facts import Fact
+
+BATCH = 1000
+ENDS = frozenset({"release", "lose", "succeed", "fail", "bury", "cancel", "expire", "shed"})
+BACK = {"give_back": "returned", "crash": "returned", "due": "returned", "retry": "parked", "snooze": "parked"}
+
+Event = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the server says happened. `missing` counts events that are no longer in the stream, by name."""
+
+    facts: tuple[Fact, ...]
+    times: tuple[float, ...]
+    joined: int
+    missing: Mapping[str, int]
+
+
+@contextlib.contextmanager
+def raw_client(url: str) -> Iterator[Any]:
+    """A plain Redis client for looking at a namespace from outside."""
+    client = sync_client(locate(url), Settings.of().operation_timeout, 2)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def read_account(client: Any, namespace: str) -> Account:
+    """The whole account of a namespace."""
+    events = list(_events(client, namespace))
+    asked = [event["id"] for event in events if event["event"] in ("ask", "delay")]
+    details = _details(client, namespace, asked)
+    facts, times = [], []
+    for event in events:
+        for fact in _facts(event, details):
+            facts.append(fact)
+            times.append(int(event["ms"]) / 1000)
+    seen = Counter(event["event"] for event in events)
+    counted = client.hgetall(key(namespace, "STATS"))
+    missing = {
+        name.decode(): int(count) - seen[name.decode()]
+        for name, count in counted.items()
+        if int(count) != seen[name.decode()]
+    }
+    return Account(tuple(facts), tuple(times), seen["join"], missing)
+
+
+def is_empty(client: Any, namespace: str) -> bool:
+    """Whether nothing has ever used the namespace."""
+    return not client.exists(key(namespace, "META"))
+
+
+def remove(client: Any, namespace: str) -> None:
+    """Delete all keys of a namespace. Only for one that the demonstration has made itself."""
+    # The braces and dashes of the prefix are no pattern characters, and a namespace cannot contain any.
+    batch = list(client.scan_iter(match=prefix(namespace) + "*", count=BATCH))
+    for start in range(0, len(batch), BATCH):
+        client.unlink(*batch[start : start + BATCH])
+
+
+def _events(client: Any, namespace: str) -> Iterator[Event]:
+    after = "-"
+    while True:
+        entries = client.xrange(key(namespace, "EVENTS"), min=after, count=BATCH)
+        for _, fields in entries:
+            yield {name.decode(): value.decode() for name, value in fields.items()}
+        if len(entries) < BATCH:
+            return
+        after = "(" + entries[-1][0].decode()
+
+
+def _details(client: Any, namespace: str, ids: Sequence[str]) -> dict[str, tuple[frozenset[str], str]]:
+    found = {}
+    for start in range(0, len(ids), BATCH):
+        chunk = ids[start : start + BATCH]
+        pipe = client.pipeline(transaction=False)
+        for ident in chunk:
+            pipe.get(key(namespace, "NEEDS", ident))
+            pipe.hget(key(namespace, "NOTE", ident), "owner")
+        answers = pipe.execute()
+        for at, ident in enumerate(chunk):
+            needs, owner = answers[2 * at], answers[2 * at + 1]
+            resources = frozenset(need.resource for need in from_wire((needs or b"").decode()))
+            found[ident] = (resources, (owner or b"").decode())
+    return found
+
+
+def _facts(event: Event, details: Mapping[str, tuple[frozenset[str], str]]) -> Iterator[Fact]:
+    name, ident = event["event"], event["id"]
+    fence, stamp, priority = (int(event.get(field, 0)) for field in ("fence", "stamp", "priority"))
+    if name in ("ask", "delay"):
+        resources, pull = details[ident]
+        yield Fact("asked", ident, pull=pull, resources=resources, priority=priority, stamp=stamp)
+        if name == "delay":
+            yield Fact("parked", ident)
+    elif name in ("grant", "claim"):
+        yield Fact("granted", ident, fence=fence)
+    elif name == "again":
+        yield Fact("regranted", ident, fence=fence)
+    elif name in BACK:
+        yield Fact("returned" if BACK[name] == "returned" else "parked", ident, stamp=stamp)
+    elif name == "reprioritise":
+        yield Fact("reprioritised", ident, priority=priority)
+    elif name in ENDS:
+        yield Fact("ended", ident, fence=int(event.get("settled", 0)), state=event["state"])
