@@ -172,8 +172,8 @@ def explain(scope: Scope, ident: str, most: int) -> Call:
     return scope.call("explain", ident, most)
 
 
-def survey(scope: Scope, after: str, most: int) -> Call:
-    return scope.call("survey", after, most)
+def survey(scope: Scope, after: str, most: int, prefix: str) -> Call:
+    return scope.call("survey", after, most, prefix)
 
 
 def line(scope: Scope, resource: str, most: int) -> Call:
