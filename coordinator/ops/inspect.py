@@ -105,6 +105,7 @@ def explain(scope: Scope, ident: str) -> Operation[Explanation]:
         queue_place=None if place[0] is None else number(place[0]),
         queue_length=None if place[1] is None else number(place[1]),
         idle_workers=None if place[2] is None else number(place[2]),
+        due=float(text(raw[6])) / 1000 if text(raw[6]) else None,
     )
 
 
@@ -180,7 +181,9 @@ def _persons(raw: Raw) -> tuple[Person, ...]:
 
 
 def _person(words: list[str]) -> Person:
-    ident, kind, state, priority, since, session, live, owner, reason, queue, name, _holding = words
+    ident, kind, state, priority, since, session, live, owner, reason, queue, name, holding = words
+    # `x 1 <fence> <session> <expires ms>`, empty for somebody who only waits.
+    mode, permits, *_, until = holding.split() if holding else ("", "0", "")
     return Person(
         ident=ident,
         kind=kind,
@@ -193,4 +196,7 @@ def _person(words: list[str]) -> Person:
         reason=reason,
         queue=queue,
         name=name,
+        mode={"x": "exclusive", "s": "shared"}.get(mode, ""),
+        permits=int(permits),
+        until=int(until) / 1000 if until else None,
     )

@@ -176,6 +176,14 @@ def survey(scope: Scope, after: str, most: int, prefix: str) -> Call:
     return scope.call("survey", after, most, prefix)
 
 
+def events(scope: Scope, after: str, most: int) -> Call:
+    return scope.call("events", after, most)
+
+
+def dead(scope: Scope, skip: int, most: int, until_ms: int | None) -> Call:
+    return scope.call("dead", skip, most, "" if until_ms is None else until_ms)
+
+
 def line(scope: Scope, resource: str, most: int) -> Call:
     return scope.call("line", resource, most)
 
