@@ -71,19 +71,12 @@ def _rows(found: Explanation) -> Iterator[tuple[str, Text]]:
     yield "kind", word(found.kind)
     yield "state", tables.state(found.state)
     yield "priority", tables.priority(found.priority)
-    for name, value in (("owner", found.owner), ("reason", found.reason)):
-        if value:
-            yield name, word(value)
-    yield "asked", _time(found.asked, found.at)
-    if found.due is not None:
-        yield "due", _time(found.due, found.at)
-    for name, shown in TIMES:
-        at = seconds(found.fields, name)
-        if at is not None:
-            yield shown, _time(at, found.at)
-    for name, shown in PLAIN:
-        if found.fields.get(name):
-            yield shown, word(found.fields[name])
+    times = [("asked", found.asked), ("due", found.due)]
+    times += [(shown, seconds(found.fields, name)) for name, shown in TIMES]
+    yield from ((shown, _time(at, found.at)) for shown, at in times if at is not None)
+    texts = [("owner", found.owner), ("reason", found.reason)]
+    texts += [(shown, found.fields.get(name, "")) for name, shown in PLAIN]
+    yield from ((shown, word(text)) for shown, text in texts if text)
     if found.queue_place is not None:
         yield "place in queue", word(f"{found.queue_place + 1} of {found.queue_length}")
     if found.metadata:

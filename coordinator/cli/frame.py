@@ -53,21 +53,24 @@ def busiest(found: Sequence[ResourceView], most: int) -> list[ResourceView]:
 
 
 def frame(namespace: str, now: Moment, before: Moment | None, *, keys: bool = False) -> RenderableType:
-    """The screen."""
+    """The screen; with `keys` it has a terminal to itself, which it fills."""
     survey, moving = now.survey, rates(now, before)
     queues = tables.queues(sorted(survey.queues, key=lambda one: -(one.ready + one.waiting))[:MOST_QUEUES])
     resources = tables.resources(busiest(now.resources, MOST_RESOURCES), survey)
     hidden = len(now.resources) - MOST_RESOURCES
     parts: list[RenderableType] = [
         _head(namespace, survey, keys),
-        Panel(_throughput(survey, moving), title="per second", title_align="left", border_style=tables.DIM),
-        Panel(queues, title="queues", title_align="left", border_style=tables.DIM),
+        Panel(
+            _throughput(survey, moving), title="per second", title_align="left", border_style=tables.DIM, expand=keys
+        ),
+        Panel(queues, title="queues", title_align="left", border_style=tables.DIM, expand=keys),
         Panel(
             resources,
             title="resources, longest line first",
             title_align="left",
             subtitle=f"{hidden} more" if hidden > 0 else None,
             border_style=tables.DIM,
+            expand=keys,
         ),
     ]
     return Group(*parts)

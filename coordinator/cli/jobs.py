@@ -80,8 +80,8 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands of this file."""
     submits = (
         "coordinator submit report.build",
-        "coordinator submit deploy.apply --payload '{\"pull\": 1498}' --resource infra/prod/vpc --wait",
-        "coordinator submit mail.send --payload @mail.json --queue bulk --priority low --delay 30",
+        "coordinator submit deploy.apply --payload '{\"pull\": 1498}' -r vpc --wait",
+        "coordinator submit mail.send --payload @mail.json -q bulk -p low",
         "coordinator submit cache.warm --dedup front-page --on-conflict rerun",
     )
     command(app, "submit", examples=submits)(submit)

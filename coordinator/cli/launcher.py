@@ -2,8 +2,8 @@
 
 It is run by path in a bare interpreter (`python -I -S launcher.py ...`) and so imports nothing of this package. Two
 things can only be done from inside the new process, and not between fork and exec of a process with threads: asking
-the kernel to end it when `coordinator lock` is killed, since nobody would watch over its lock then, and waiting until it
-has the terminal, since a command that reads too early would be stopped.
+the kernel to end it when `coordinator lock` is killed, since nobody would watch over its lock then, and waiting until
+it has the terminal, since a command that reads too early would be stopped.
 """
 
 import ctypes

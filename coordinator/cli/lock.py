@@ -26,9 +26,9 @@ from coordinator.model.need import Mode, Need, needs_of
 
 EXAMPLES = (
     "coordinator lock infra/prod/vpc -- terraform apply",
-    "coordinator lock infra/prod/vpc infra/prod/dns --priority high --wait 60 --reason 'PR 1498' -- make deploy",
-    "coordinator lock db/schema --shared --try -- ./report.sh || echo 'a migration is running'",
-    "coordinator lock gpu --permits 2 -- python train.py     # of those that `coordinator define gpu` allows",
+    "coordinator lock vpc dns --priority high --wait 60 -- make deploy",
+    "coordinator lock db/schema --shared --try -- ./report.sh || echo busy",
+    "coordinator lock gpu --permits 2 -- python train.py",
     "coordinator lock site -- sh -c 'deploy --fence $COORDINATOR_FENCE'",
 )
 
@@ -48,7 +48,7 @@ class LockCommand(TyperCommand):
 class LockOptions:
     """What is locked, how, and for which command."""
 
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="The resources; all of them or none.")]
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="The resources; all of them or none.")]
     shared: Annotated[bool, typer.Option("--shared", help="Share them with other shared holders.")] = False
     permits: Annotated[int, typer.Option(help="How many permits of each resource to take.")] = 1
     priority: Annotated[str, typer.Option("--priority", "-p", help="low, normal, high, critical or emergency.")] = (

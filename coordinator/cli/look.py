@@ -41,7 +41,7 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands of this file."""
     shows = ("coordinator show k3f9x2a7qp0d-1c", "coordinator show infra/prod/vpc")
     command(app, "show", examples=shows)(show)
-    whys = ("coordinator why k3f9x2a7qp0d-1c", "coordinator why k3f9x2a7qp0d-1c --json | jq -r '.blockers[].owner'")
+    whys = ("coordinator why k3f9x2a7qp0d-1c", "coordinator why k3f9x2a7qp0d-1c --json | jq '.blockers[].owner'")
     command(app, "why", examples=whys)(why)
     command(app, "stats", examples=("coordinator stats", "coordinator stats --json | jq .counters"))(stats)
 
