@@ -3,7 +3,7 @@
 -- ARGV[1] terms
 -- ARGV[2] request id
 -- ARGV[3] how many of those before it to name
--- reply: ok <now ms> [<field> <value>...] [<note field> <value>...] [<need>]... ; need: [resource, mode, permits, capacity, place, line length, [holder...], [ahead...]]
+-- reply: ok <now ms> [<field> <value>...] [<note field> <value>...] [<need>]... [<place in queue> <queue length> <idle workers>] <due ms, or empty> ; need: [resource, mode, permits, capacity, place, line length, [holder...], [ahead...]]
 -- reply: gone
 -- Keeps: nothing is written.
 --@include lib/front
@@ -29,4 +29,4 @@ if r.kind == 'job' and r.state == 'ready' then
   queue = { redis.call('ZRANK', ready, id), redis.call('ZCARD', ready), redis.call('ZCARD', ctx.p .. K_IDLE .. r.queue) }
 end
 return { 'ok', text(ctx.now), redis.call('HGETALL', ctx.p .. K_REQ .. id), redis.call('HGETALL', ctx.p .. K_NOTE .. id),
-  needs, queue }
+  needs, queue, redis.call('ZSCORE', ctx.p .. K_SCHEDULED, id) or '' }

@@ -3,14 +3,17 @@
 -- ARGV[1] terms
 -- ARGV[2] resources after this one in order of name, or empty for the first page
 -- ARGV[3] how many resources
+-- ARGV[4] only resources whose name begins with this, or empty for all
 -- reply: ok <now ms> [<resource>]... [<queue>]... [<session>]... [<counter> <value>...] ; resource: [name, capacity, line length, [<request id> <holder>...]]; queue: [name, ready, waiting, idle workers]; session: [id, expires ms, [<field> <value>...]]
 -- Keeps: nothing is written, and each call does bounded work.
 --@include lib/usage
 local MAX_LISTED = 200
 local ctx = open(KEYS[1], ARGV[1])
 local resources, queues, sessions = {}, {}, {}
-local from = ARGV[2] == '' and '-' or '(' .. ARGV[2]
-for _, name in ipairs(redis.call('ZRANGEBYLEX', ctx.p .. K_RESOURCES, from, '+', 'LIMIT', 0, ARGV[3])) do
+local from = ARGV[2] == '' and '[' .. ARGV[4] or '(' .. ARGV[2]
+-- Names are ASCII here, so this byte comes after every name that goes on from the prefix.
+local to = ARGV[4] == '' and '+' or '(' .. ARGV[4] .. '\255'
+for _, name in ipairs(redis.call('ZRANGEBYLEX', ctx.p .. K_RESOURCES, from, to, 'LIMIT', 0, ARGV[3])) do
   local holders = ctx.p .. K_HOLDERS .. name
   resources[#resources + 1] = { name, capacity(ctx, name), redis.call('ZCARD', ctx.p .. K_LINE .. name),
     redis.call('HLEN', holders) <= MAX_LISTED and redis.call('HGETALL', holders) or {} }

@@ -21,7 +21,10 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Another request as people see it: who, since when (epoch seconds), why, and whether its process is alive."""
+    """Another request as people see it: who, since when (epoch seconds), why, and whether its process is alive.
+
+    A holder also has the `mode` and `permits` it holds, and until when its lease lasts unless it is renewed.
+    """
 
     ident: str
     kind: str
@@ -34,6 +37,9 @@ class Person:
     reason: str
     queue: str
     name: str
+    mode: str = ""
+    permits: int = 0
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,10 @@ class NeedView:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Everything about one request at one moment. `at` and all times are epoch seconds by the server's clock."""
+    """Everything about one request at one moment. `at` and all times are epoch seconds by the server's clock.
+
+    `due`: when a scheduled job goes to its queue.
+    """
 
     ident: str
     kind: str
@@ -66,6 +75,7 @@ class Explanation:
     queue_place: int | None = None
     queue_length: int | None = None
     idle_workers: int | None = None
+    due: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

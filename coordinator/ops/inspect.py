@@ -19,6 +19,8 @@ from coordinator.wire.step import Operation
 
 MOST_NAMED = 20
 PAGE = 200
+# No name of a resource has this character, so a mark is never taken for a name.
+MARK = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,11 @@ class SessionView:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """A namespace at one moment; of the resources one page, with `more` if there are others after it."""
+    """A namespace at one moment; of the resources one page. `more`: there may be others, `after` the last of this page.
+
+    Pages follow each other by handing `after` to the next survey. It is a mark and not a name: the names of resources
+    that only the engine knows are shown changed.
+    """
 
     at: float
     resources: tuple[ResourceView, ...]
@@ -75,6 +81,7 @@ class Survey:
     scheduled: int
     dead: int
     more: bool
+    after: str = ""
 
 
 def explain(scope: Scope, ident: str) -> Operation[Explanation]:
@@ -98,6 +105,7 @@ def explain(scope: Scope, ident: str) -> Operation[Explanation]:
         queue_place=None if place[0] is None else number(place[0]),
         queue_length=None if place[1] is None else number(place[1]),
         idle_workers=None if place[2] is None else number(place[2]),
+        due=float(text(raw[6])) / 1000 if text(raw[6]) else None,
     )
 
 
@@ -119,14 +127,18 @@ def line(scope: Scope, resource: str, most: int = MOST_NAMED) -> Operation[LineV
     return LineView(resource, number(raw[1]) / 1000, number(raw[2]), number(raw[3]), _persons(raw[4]), _persons(raw[5]))
 
 
-def survey(scope: Scope, after: str = "", most: int = PAGE) -> Operation[Survey]:
-    """The namespace, with one page of its resources in order of name."""
-    raw = yield calls.survey(scope, encode(after) if after else "", most)
+def survey(scope: Scope, after: str = "", most: int = PAGE, prefix: str = "") -> Operation[Survey]:
+    """The namespace, with one page of its resources in order of name, only those that begin with `prefix`.
+
+    `after` is `Survey.after` of the page before, or the name of a resource.
+    """
+    mark = after.removeprefix(MARK) if after.startswith(MARK) else encode(after)
+    raw = yield calls.survey(scope, mark, most, encode(prefix))
     replies.expect(raw, "ok")
     return Survey(
         at=number(raw[1]) / 1000,
         resources=tuple(
-            ResourceView(decode(text(one[0])), number(one[1]), number(one[2]), replies.fields(one[3])) for one in raw[2]
+            ResourceView(_shown(text(one[0])), number(one[1]), number(one[2]), replies.fields(one[3])) for one in raw[2]
         ),
         queues=tuple(
             sorted(
@@ -142,16 +154,14 @@ def survey(scope: Scope, after: str = "", most: int = PAGE) -> Operation[Survey]
         scheduled=number(raw[6]),
         dead=number(raw[7]),
         more=len(raw[2]) == most,
+        after=MARK + text(raw[2][-1][0]) if raw[2] else "",
     )
 
 
 def _need_view(raw: Raw) -> NeedView:
     resource, mode, permits, capacity, place, length, holders, ahead = raw
-    name = text(resource)
-    # A resource that only the engine names (the serial order of a dedup key) is shown by its key.
-    shown = f"dedup key {decode(name.partition('/')[2])}" if name.startswith(INTERNAL) else decode(name)
     return NeedView(
-        need=Need(shown, "shared" if text(mode) == "s" else "exclusive", number(permits)),
+        need=Need(_shown(text(resource)), "shared" if text(mode) == "s" else "exclusive", number(permits)),
         capacity=number(capacity),
         place=number(place) if text(place) else None,
         line_length=number(length),
@@ -160,12 +170,20 @@ def _need_view(raw: Raw) -> NeedView:
     )
 
 
+def _shown(name: str) -> str:
+    """The name of a resource for people. One that only the engine names (the serial order of a dedup key) is shown by
+    its key."""
+    return f"dedup key {decode(name.partition('/')[2])}" if name.startswith(INTERNAL) else decode(name)
+
+
 def _persons(raw: Raw) -> tuple[Person, ...]:
     return tuple(_person([text(word) for word in one]) for one in raw)
 
 
 def _person(words: list[str]) -> Person:
-    ident, kind, state, priority, since, session, live, owner, reason, queue, name, _holding = words
+    ident, kind, state, priority, since, session, live, owner, reason, queue, name, holding = words
+    # `x 1 <fence> <session> <expires ms>`, empty for somebody who only waits.
+    mode, permits, *_, until = holding.split() if holding else ("", "0", "")
     return Person(
         ident=ident,
         kind=kind,
@@ -178,4 +196,7 @@ def _person(words: list[str]) -> Person:
         reason=reason,
         queue=queue,
         name=name,
+        mode={"x": "exclusive", "s": "shared"}.get(mode, ""),
+        permits=int(permits),
+        until=int(until) / 1000 if until else None,
     )

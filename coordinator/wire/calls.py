@@ -172,8 +172,16 @@ def explain(scope: Scope, ident: str, most: int) -> Call:
     return scope.call("explain", ident, most)
 
 
-def survey(scope: Scope, after: str, most: int) -> Call:
-    return scope.call("survey", after, most)
+def survey(scope: Scope, after: str, most: int, prefix: str) -> Call:
+    return scope.call("survey", after, most, prefix)
+
+
+def events(scope: Scope, after: str, most: int) -> Call:
+    return scope.call("events", after, most)
+
+
+def dead(scope: Scope, skip: int, most: int, until_ms: int | None) -> Call:
+    return scope.call("dead", skip, most, "" if until_ms is None else until_ms)
 
 
 def line(scope: Scope, resource: str, most: int) -> Call:

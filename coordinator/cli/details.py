@@ -1,0 +1,88 @@
+"""Everything about one request or one resource, on one screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from coordinator.cli import tables
+from coordinator.cli.screen import dumps
+from coordinator.cli.sentences import need_sentence
+from coordinator.cli.shapes import seconds
+from coordinator.cli.words import clean, count, duration, moment, word
+from coordinator.model.lease import Explanation
+from coordinator.ops.inspect import LineView
+
+# Fields of a request that have a line of their own, under the word that people use for them.
+PLAIN = (
+    ("name", "name"),
+    ("queue", "queue"),
+    ("attempts", "attempts"),
+    ("deliveries", "deliveries"),
+    ("crashes", "crashes"),
+    ("progress", "progress"),
+    ("cancel", "told to stop"),
+    ("why", "why"),
+    ("session", "session"),
+    ("fence", "fence"),
+    ("dedup", "dedup key"),
+)
+TIMES = (
+    ("since", "since"),
+    ("wait_by", "waits until"),
+    ("end_by", "ends by"),
+    ("expires", "lease until"),
+    ("ended", "ended"),
+)
+
+
+def request(found: Explanation) -> RenderableType:
+    """`show ID`."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style=tables.DIM)
+    grid.add_column(overflow="fold")
+    for name, value in _rows(found):
+        grid.add_row(name, value)
+    needs = [word(f"  {need_sentence(one, found.at)}") for one in found.needs]
+    return Group(grid, *([Text("needs", style=tables.DIM), *needs] if needs else []))
+
+
+def resource(view: LineView) -> RenderableType:
+    """`show RESOURCE`."""
+    permits = f", {view.capacity} permits" if view.capacity > 1 else ""
+    held = count(len(view.holders), "holder")
+    title = Text.assemble((clean(view.name), "bold"), f"{permits}: {held}, {count(view.line_length, 'waiter')}")
+    parts: list[RenderableType] = [title]
+    if view.holders:
+        parts += ["", tables.people(view.holders, view.at, waiting=False)]
+    if view.waiters:
+        parts += ["", tables.people(view.waiters, view.at, waiting=True)]
+    rest = view.line_length - len(view.waiters)
+    if rest > 0:
+        parts.append(Text(f"... and {rest} more", style=tables.DIM))
+    return Group(*parts)
+
+
+def _rows(found: Explanation) -> Iterator[tuple[str, Text]]:
+    yield "id", word(found.ident, "bold")
+    yield "kind", word(found.kind)
+    yield "state", tables.state(found.state)
+    yield "priority", tables.priority(found.priority)
+    times = [("asked", found.asked), ("due", found.due)]
+    times += [(shown, seconds(found.fields, name)) for name, shown in TIMES]
+    yield from ((shown, _time(at, found.at)) for shown, at in times if at is not None)
+    texts = [("owner", found.owner), ("reason", found.reason)]
+    texts += [(shown, found.fields.get(name, "")) for name, shown in PLAIN]
+    yield from ((shown, word(text)) for shown, text in texts if text)
+    if found.queue_place is not None:
+        yield "place in queue", word(f"{found.queue_place + 1} of {found.queue_length}")
+    if found.metadata:
+        yield "metadata", word(dumps(found.metadata, None))
+
+
+def _time(at: float, now: float) -> Text:
+    distance = f"{duration(now - at)} ago" if at <= now else f"in {duration(at - now)}"
+    return Text.assemble(moment(at), (f"  {distance}", tables.DIM))

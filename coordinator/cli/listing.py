@@ -1,0 +1,107 @@
+"""`coordinator ls`: what there is, page by page, so that a namespace of any size can be listed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from coordinator.cli import shapes, tables
+from coordinator.cli.options import Common, command, connect, scope_of
+from coordinator.cli.screen import Screen
+from coordinator.cli.words import word
+from coordinator.client import Coordinator
+from coordinator.errors import InvalidInput
+from coordinator.ops import history, inspect
+from coordinator.ops.history import DeadJob
+from coordinator.ops.inspect import Survey
+
+EXAMPLES = (
+    "coordinator ls",
+    "coordinator ls infra/prod/",
+    "coordinator ls --queues",
+    "coordinator ls --dead --json | jq -r '.jobs[].id'",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListOptions:
+    """What to list."""
+
+    prefix: Annotated[
+        str, typer.Argument(metavar="[PREFIX]", help="Only resources whose names begin like this.", show_default=False)
+    ] = ""
+    queues: Annotated[bool, typer.Option("--queues", help="Queues instead of resources.")] = False
+    sessions: Annotated[bool, typer.Option("--sessions", help="Processes instead of resources.")] = False
+    dead: Annotated[bool, typer.Option("--dead", help="Failed and dead jobs instead of resources.")] = False
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    command(app, "ls", examples=EXAMPLES)(ls)
+
+
+def ls(options: ListOptions, common: Common) -> None:
+    """List resources that are held or waited for, with their holders and the length of their lines."""
+    chosen = [name for name in ("queues", "sessions", "dead") if getattr(options, name)]
+    if len(chosen) > 1 or (chosen and options.prefix):
+        raise InvalidInput("ls", " ".join([options.prefix, *chosen]).strip(), "lists one kind of thing at a time")
+    lists = {"queues": list_queues, "sessions": list_sessions, "dead": list_dead}
+    with connect(common) as coordinator:
+        if chosen:
+            lists[chosen[0]](coordinator, Screen(common.json))
+        else:
+            list_resources(coordinator, Screen(common.json), options.prefix)
+
+
+def list_resources(coordinator: Coordinator, screen: Screen, prefix: str) -> None:
+    """Resources, all pages of them."""
+    tell = screen.progress(lambda number: f"{number} resources")
+    pages = list(surveys(coordinator, prefix, tell))
+    found = [one for page in pages for one in page.resources]
+    document = shapes.resources(coordinator.settings.namespace, pages[0].at, found)
+    empty = word(f"nothing is held or waited for{f' under {prefix}' if prefix else ''}", tables.DIM)
+    screen.show(document, tables.resources(found, pages[-1]) if found else empty)
+
+
+def surveys(coordinator: Coordinator, prefix: str, tell: Callable[[int], None], most: int = 0) -> Iterator[Survey]:
+    """The namespace page by page; at most so many pages, 0 for all."""
+    after, pages, seen = "", 0, 0
+    while True:
+        page = coordinator.run(inspect.survey(scope_of(coordinator), after, inspect.PAGE, prefix))
+        yield page
+        after, pages, seen = page.after, pages + 1, seen + len(page.resources)
+        if not page.more or pages == most:
+            return
+        tell(seen)
+
+
+def list_queues(coordinator: Coordinator, screen: Screen) -> None:
+    """Queues with their numbers."""
+    survey = coordinator.survey(most=1)
+    view = tables.queues(survey.queues) if survey.queues else Text("no queues yet", style=tables.DIM)
+    screen.show(shapes.queues(coordinator.settings.namespace, survey), view)
+
+
+def list_sessions(coordinator: Coordinator, screen: Screen) -> None:
+    """Processes."""
+    survey = coordinator.survey(most=1)
+    view = tables.sessions(survey.sessions, survey.at) if survey.sessions else Text("no processes", style=tables.DIM)
+    screen.show(shapes.sessions(coordinator.settings.namespace, survey), view)
+
+
+def list_dead(coordinator: Coordinator, screen: Screen) -> None:
+    """Failed and dead jobs, all pages of them."""
+    tell, found = screen.progress(lambda number: f"{number} jobs"), list[DeadJob]()
+    scope = scope_of(coordinator)
+    page = coordinator.run(history.dead(scope))
+    first = page
+    while page.jobs:
+        found += page.jobs
+        page = coordinator.run(history.dead(scope, skip=len(found), until=first.at))
+        tell(len(found))
+    view = tables.dead(found, first.at) if found else Text("no job failed or is dead", style=tables.DIM)
+    screen.show(shapes.dead(coordinator.settings.namespace, first.total, found), view)

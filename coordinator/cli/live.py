@@ -1,0 +1,157 @@
+"""What happens as it happens: events, top."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import sys
+import termios
+import time
+import tty
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from rich.live import Live
+
+from coordinator.cli import shapes, tables
+from coordinator.cli.frame import Moment, frame
+from coordinator.cli.listing import surveys
+from coordinator.cli.options import Common, command, connect, scope_of
+from coordinator.cli.screen import Screen
+from coordinator.client import Coordinator
+from coordinator.errors import StoreUnavailable
+from coordinator.ops import history
+from coordinator.ops.history import MOST_EVENTS, Happening
+
+POLL_SECONDS = 0.5
+# Resources beyond so many pages are not looked at every second.
+MOST_PAGES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsOptions:
+    """Which events."""
+
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until stopped.")] = False
+    limit: Annotated[int, typer.Option("--limit", help=f"The newest so many, up to {MOST_EVENTS}.")] = 20
+    subject: Annotated[
+        str | None, typer.Option("--id", help="Only those of this request (or of this resource, for define).")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopOptions:
+    """How often."""
+
+    once: Annotated[bool, typer.Option("--once", help="Print one frame and end.")] = False
+    interval: Annotated[float, typer.Option(min=0.2, max=60, help="Seconds between frames.")] = 1.0
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    shown = (
+        "coordinator events --limit 100",
+        "coordinator events --follow --json | jq -c 'select(.event == \"lose\")'",
+    )
+    command(app, "events", examples=shown)(events)
+    command(app, "top", examples=("coordinator top", "coordinator top --once"))(top)
+
+
+def events(options: EventsOptions, common: Common) -> None:
+    """Print what happened: grants, losses, retries, deaths. With --follow and --json one document a line.
+
+    Everyday steps of jobs that need no resource are counted (`coordinator stats`), but are no events.
+    """
+    screen = Screen(common.json)
+    with connect(common) as coordinator:
+        newest = coordinator.run(history.events(scope_of(coordinator), "", options.limit))
+        chosen = [one for one in newest if options.subject in (None, one.subject)]
+        if not options.follow:
+            screen.show({"events": [shapes.happening(one) for one in chosen]}, *map(tables.happening, chosen))
+            return
+        print_all(chosen, screen)
+        for one in following(coordinator, newest[-1].ident if newest else "0"):
+            if options.subject in (None, one.subject):
+                print_all([one], screen)
+
+
+def following(coordinator: Coordinator, after: str) -> Iterator[Happening]:
+    """Events after the one with this id, without end. Redis may be away for a while in between."""
+    scope = scope_of(coordinator)
+    while True:
+        found: tuple[Happening, ...] = ()
+        with contextlib.suppress(StoreUnavailable):
+            found = coordinator.run(history.events(scope, after))
+        for one in found:
+            after = one.ident
+            yield one
+        if not found:
+            time.sleep(POLL_SECONDS)
+
+
+def print_all(found: list[Happening], screen: Screen) -> None:
+    """Each event on its line."""
+    for one in found:
+        if screen.as_json:
+            screen.line(shapes.happening(one))
+        else:
+            screen.out.print(tables.happening(one))
+
+
+def top(options: TopOptions, common: Common) -> None:
+    """Watch queues, lines, holders and throughput; q or Ctrl-C ends it. Without a terminal: one frame."""
+    screen = Screen(common.json)
+    with connect(common) as coordinator:
+        namespace = coordinator.settings.namespace
+        now = look(coordinator)
+        if options.once or common.json or not screen.out.is_terminal:
+            document = shapes.stats(namespace, now.survey)
+            document["resources"] = shapes.resources(namespace, now.survey.at, now.resources)["resources"]
+            screen.show(document, frame(namespace, now, None))
+            return
+        with keys() as quits, Live(console=screen.out, screen=True, auto_refresh=False) as live:
+            before = None
+            while True:
+                live.update(frame(namespace, now, before, keys=True), refresh=True)
+                if quits(options.interval):
+                    return
+                before, now = now, look(coordinator)
+
+
+def look(coordinator: Coordinator) -> Moment:
+    """The namespace now, as far as a screen can show it."""
+    pages = list(surveys(coordinator, "", lambda _seen: None, MOST_PAGES))
+    return Moment(pages[-1], tuple(one for page in pages for one in page.resources))
+
+
+@contextlib.contextmanager
+def keys() -> Iterator[Quits]:
+    """Keys one by one, without Enter, as long as the context lasts; does nothing without a terminal."""
+    if not sys.stdin.isatty():
+        yield Quits(None)
+        return
+    fd = sys.stdin.fileno()
+    before = termios.tcgetattr(fd)
+    tty.setcbreak(fd)
+    try:
+        yield Quits(fd)
+    finally:
+        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+
+class Quits:
+    """Waits for the key that ends it."""
+
+    def __init__(self, fd: int | None) -> None:
+        self._fd = fd
+
+    def __call__(self, seconds: float) -> bool:
+        """True as soon as q is pressed, False after so many seconds. Raises KeyboardInterrupt on Ctrl-C."""
+        ends = time.monotonic() + seconds
+        while (rest := ends - time.monotonic()) > 0:
+            watched = [] if self._fd is None else [self._fd]
+            if select.select(watched, [], [], rest)[0] and sys.stdin.read(1) in ("q", "Q", ""):
+                return True
+        return False

@@ -1,0 +1,101 @@
+"""Looking at one thing, or at the numbers: show, why, stats."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from coordinator.cli import details, sentences, shapes, tables
+from coordinator.cli.options import Common, command, connect
+from coordinator.cli.screen import Screen
+from coordinator.client import Coordinator
+from coordinator.errors import NotFound
+from coordinator.model.lease import Explanation
+from coordinator.model.states import State
+
+# Ids of requests look like `k3f9x2a7qp0d-1c`; a resource may be called so as well.
+IDENT = re.compile(r"[0-9a-z]{12}-[0-9a-z]+")
+# Only for these the answer depends on who else is there.
+NEEDS_FLEET = (State.READY, State.RUNNING, State.HELD)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowOptions:
+    """What to show."""
+
+    what: Annotated[str, typer.Argument(metavar="ID|RESOURCE", help="The id of a request, or a resource.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhyOptions:
+    """Whom to explain."""
+
+    ident: Annotated[str, typer.Argument(metavar="ID", help="The id of the request.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    shows = ("coordinator show k3f9x2a7qp0d-1c", "coordinator show infra/prod/vpc")
+    command(app, "show", examples=shows)(show)
+    whys = ("coordinator why k3f9x2a7qp0d-1c", "coordinator why k3f9x2a7qp0d-1c --json | jq '.blockers[].owner'")
+    command(app, "why", examples=whys)(why)
+    command(app, "stats", examples=("coordinator stats", "coordinator stats --json | jq .counters"))(stats)
+
+
+def show(options: ShowOptions, common: Common) -> None:
+    """Show everything about a request, or about a resource with its holders and its line."""
+    screen = Screen(common.json)
+    with connect(common) as coordinator:
+        found = request_of(coordinator, options.what)
+        if found is not None:
+            screen.show(shapes.request(found), details.request(found))
+            return
+        view = coordinator.line(options.what)
+    if IDENT.fullmatch(options.what) and not view.holders and not view.line_length:
+        raise NotFound(options.what)
+    screen.show(shapes.resource(view), details.resource(view))
+
+
+def why(options: WhyOptions, common: Common) -> None:
+    """Say in sentences why a request waits, who is in the way since when, or how it ended."""
+    with connect(common) as coordinator:
+        found = coordinator.explain(options.ident)
+        around = fleet_of(coordinator, found) if found.state in NEEDS_FLEET else sentences.Fleet()
+    said = sentences.why(found, around)
+    document = {
+        "id": found.ident,
+        "state": str(found.state),
+        "sentences": said,
+        "needs": [shapes.need(one) for one in found.needs],
+        "blockers": [shapes.person(one) for one in sentences.blockers(found)],
+        "workers": around.serving,
+        "holder_live": around.holder_live,
+    }
+    Screen(common.json).show(document, Text(said[0], style="bold"), *(Text(f"  {one}") for one in said[1:]))
+
+
+def stats(common: Common) -> None:
+    """Print how often each event has happened, and what there is now."""
+    screen = Screen(common.json)
+    with connect(common) as coordinator:
+        survey = coordinator.survey(most=1)
+        views = (tables.stats(survey), "", tables.queues(survey.queues)) if survey.queues else (tables.stats(survey),)
+        screen.show(shapes.stats(coordinator.settings.namespace, survey), *views)
+
+
+def request_of(coordinator: Coordinator, what: str) -> Explanation | None:
+    """The request of that id, if there is one."""
+    try:
+        return coordinator.explain(what) if IDENT.fullmatch(what) else None
+    except NotFound:
+        return None
+
+
+def fleet_of(coordinator: Coordinator, found: Explanation) -> sentences.Fleet:
+    """What the answer needs to know about the other processes."""
+    survey = coordinator.survey(most=1)
+    return sentences.fleet(survey, found.fields.get("queue", ""), found.fields.get("session", ""))

@@ -1,0 +1,206 @@
+"""Why a request is where it is, in sentences that name what is in the way, since when, and what helps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from coordinator.cli.shapes import seconds, whole
+from coordinator.cli.words import clean, count, duration, moment, ordinal
+from coordinator.model.lease import Explanation, NeedView, Person
+from coordinator.model.states import State
+from coordinator.ops.inspect import Survey
+
+# A survey names at most so many sessions: from that many on, one that is not named may still live.
+MOST_SESSIONS = 200
+MOST_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """What matters of the sessions: how many live workers serve the job's queue, whether the holder's process lives.
+    None: not known."""
+
+    serving: int | None = None
+    holder_live: bool | None = None
+
+
+def fleet(survey: Survey, queue: str, session: str) -> Fleet:
+    """The part of a survey that concerns a request of this queue and this session."""
+    live = [one for one in survey.sessions if one.expires > survey.at]
+    whole_fleet = len(survey.sessions) < MOST_SESSIONS
+    serving = sum(queue in one.fields.get("queues", "").split() for one in live)
+    holder_live = any(one.ident == session for one in live)
+    return Fleet(serving if serving or whole_fleet else None, holder_live if holder_live or whole_fleet else None)
+
+
+def why(found: Explanation, around: Fleet) -> list[str]:
+    """The answer, the most important sentence first."""
+    return [_headline(found), *_BY_STATE.get(found.state, _ended)(found, around)]
+
+
+def blockers(found: Explanation) -> list[Person]:
+    """Whom a waiting request waits for: holders, and whoever stands before it."""
+    waiting = [one for one in found.needs if one.place is not None]
+    known = {one.ident: one for need in waiting for one in (*need.holders, *need.ahead)}
+    return list(known.values())
+
+
+def person(one: Person, at: float) -> str:
+    """`pr-1498 (lock k3-1) since 3m 12s: "apply"`, and whether it has lapsed."""
+    name = clean(one.owner) or clean(one.name)
+    said = f"{name} ({one.kind} {clean(one.ident)})" if name else f"{one.kind} {clean(one.ident)}"
+    if one.since is not None:
+        said += f" since {duration(at - one.since)}"
+    if one.mode == "shared" or one.permits > 1:
+        said += ", shared" if one.mode == "shared" else f", {one.permits} permits"
+    if one.reason:
+        said += f': "{clean(one.reason)}"'
+    return said + lapsed(one, at)
+
+
+def lapsed(one: Person, at: float) -> str:
+    """A remark about a holder that is no longer one; empty for the others."""
+    if one.mode and not one.live:
+        return " [lapsed: its process is gone, the next sweep takes it back]"
+    if one.until is not None and one.until <= at:
+        return f" [lapsed: its lease ended {duration(at - one.until)} ago, the next sweep takes it back]"
+    return ""
+
+
+def persons(several: Sequence[Person], total: int, at: float) -> str:
+    """The first few of them by name, the others counted."""
+    named = [person(one, at) for one in several[:MOST_NAMED]]
+    rest = total - len(named)
+    return "; ".join([*named, f"{rest} more"] if rest > 0 else named)
+
+
+def need_sentence(view: NeedView, at: float) -> str:
+    """How one need stands: its place in line, who holds the resource, who is before it."""
+    name = clean(view.need.resource)
+    if view.place is None:
+        return f"{name}: held by {persons(view.holders, len(view.holders), at)}." if view.holders else f"{name}: free."
+    said = [f"{name}: {ordinal(view.place)} of {view.line_length} in line{_kind(view)}"]
+    if view.holders:
+        said.append(f"held by {persons(view.holders, len(view.holders), at)}")
+    if view.ahead:
+        said.append(f"before it {persons(view.ahead, view.place, at)}")
+    if not view.holders and not view.ahead:
+        said.append("nobody holds it")
+    return "; ".join(said) + "."
+
+
+def _kind(view: NeedView) -> str:
+    if view.need.mode == "shared":
+        return " to share it"
+    return f" for {view.need.permits} of {view.capacity} permits" if view.capacity > 1 else ""
+
+
+def _headline(found: Explanation) -> str:
+    what = f"Job {clean(found.fields.get('name', ''))}" if found.kind == "job" else "Lock request"
+    who = f" by {clean(found.owner)}" if found.owner else ""
+    reason = f': "{clean(found.reason)}"' if found.reason else ""
+    asked = f"asked {duration(found.at - found.asked)} ago{who}"
+    return f"{what} {clean(found.ident)} is {found.state} ({found.priority.name.lower()} priority, {asked}{reason})."
+
+
+def _waiting(found: Explanation, _around: Fleet) -> list[str]:
+    said = [need_sentence(one, found.at) for one in found.needs if one.place is not None]
+    blocked = blockers(found)
+    if not blocked and said:
+        said.append(
+            "Nobody is in its way: the next sweep should move it. If it stays, `coordinator doctor` tells more."
+        )
+    elif any(lapsed(one, found.at) for one in blocked):
+        said.append(
+            "Sweeps come with every live process's heartbeat; with none left, `coordinator doctor --fix` does it."
+        )
+    return [*said, *_last_failure(found), *_deadline(found)]
+
+
+def _ready(found: Explanation, around: Fleet) -> list[str]:
+    queue = clean(found.fields.get("queue", ""))
+    place = ordinal(found.queue_place or 0)
+    said = [f"It can run: {place} of {found.queue_length or 1} in queue {queue}."]
+    idle = found.idle_workers or 0
+    if around.serving == 0:
+        said.append(
+            f"No live worker serves queue {queue}: start one with `coordinator worker run MODULE:REGISTRY "
+            f"--queues {queue}`."
+        )
+    elif idle:
+        said.append(f"{count(idle, 'worker')} of the queue {'has' if idle == 1 else 'have'} free slots.")
+    elif around.serving:
+        said.append(f"All slots are taken ({count(around.serving, 'live worker')} serve the queue).")
+    return [*said, *_last_failure(found), *_deadline(found)]
+
+
+def _scheduled(found: Explanation, _around: Fleet) -> list[str]:
+    if found.due is None:
+        return [*_last_failure(found)]
+    rest = found.due - found.at
+    when = f"in {duration(rest)}" if rest > 0 else "now: the next sweep queues it"
+    return [f"It is due {when} ({moment(found.due)}).", *_last_failure(found)]
+
+
+def _running(found: Explanation, around: Fleet) -> list[str]:
+    since = seconds(found.fields, "since")
+    running = f"It has been running for {duration(found.at - since)}" if since else "It is running"
+    attempt = (whole(found.fields, "attempts") or 0) + (0 if "started" in found.fields else 1)
+    said = [f"{running}, attempt {attempt}, in process {clean(found.fields.get('session', ''))}."]
+    if around.holder_live is False:
+        said.append("That process has lapsed: the next sweep queues the job again.")
+    if found.fields.get("progress"):
+        said.append(f"Progress: {clean(found.fields['progress'])}.")
+    if found.fields.get("cancel"):
+        said.append(f'It was told to stop: "{clean(found.fields["cancel"])}".')
+    return said
+
+
+def _held(found: Explanation, around: Fleet) -> list[str]:
+    names = ", ".join(clean(one.need.resource) for one in found.needs)
+    since, expires = seconds(found.fields, "since"), seconds(found.fields, "expires")
+    said = [f"It holds {names} since {duration(found.at - since)}." if since else f"It holds {names}."]
+    if around.holder_live is False:
+        said.append("Its process has lapsed: the next sweep takes the lock back.")
+    elif expires is not None and expires <= found.at:
+        said.append(f"Its lease ended {duration(found.at - expires)} ago: the next sweep takes it back.")
+    elif expires is not None:
+        said.append(f"Its lease lasts {duration(expires - found.at)} more, as long as its process lives.")
+    longest = max((one.line_length for one in found.needs), default=0)
+    if longest:
+        said.append(f"{count(longest, 'request waits', 'requests wait')} for it.")
+    return said
+
+
+def _ended(found: Explanation, _around: Fleet) -> list[str]:
+    ended, reason = seconds(found.fields, "ended"), found.fields.get("why", "")
+    when = f" {duration(found.at - ended)} ago ({moment(ended)})" if ended else ""
+    said = [f"It ended{when} as {found.state}{': ' + clean(reason) if reason else ''}."]
+    if found.state in (State.FAILED, State.DEAD):
+        said.append(f"`coordinator replay {clean(found.ident)}` queues it again, its payload as it was.")
+    return said
+
+
+def _last_failure(found: Explanation) -> list[str]:
+    reason = found.fields.get("why", "")
+    attempts = whole(found.fields, "attempts") or 0
+    if not reason:
+        return []
+    return [f"A worker had it before, and it came back: {clean(reason)} ({count(attempts, 'attempt')} so far)."]
+
+
+def _deadline(found: Explanation) -> list[str]:
+    wait_by = seconds(found.fields, "wait_by")
+    if wait_by is None:
+        return []
+    return [f"It gives up waiting in {duration(wait_by - found.at)}."]
+
+
+_BY_STATE = {
+    State.WAITING: _waiting,
+    State.READY: _ready,
+    State.SCHEDULED: _scheduled,
+    State.RUNNING: _running,
+    State.HELD: _held,
+}
