@@ -26,8 +26,8 @@ class Desk:
     def __init__(self, slots: int) -> None:
         self.slots, self.taken = slots, 0
         self.waiting: deque[Entry] = deque()
-        # Whether there may be jobs that were not looked for yet. A worker begins by looking.
-        self.hungry = True
+        # Whether there may be jobs that were not looked for yet.
+        self.hungry = False
         self.changed = asyncio.Event()
 
     @property

@@ -55,6 +55,7 @@ class Exchange(Service):
             await asyncio.shield(self._task)
 
     async def _begin(self) -> None:
+        self._desk.ring()
         self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def _end(self) -> None:
