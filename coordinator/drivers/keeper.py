@@ -9,6 +9,7 @@ call that needs a session opens another.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -73,6 +74,8 @@ class Keeper:
         self._threads: list[threading.Thread] = []
         self._session = ""
         self._trusted_until = 0.0
+        self._looks_at = math.inf
+        self._begun: list[tuple[str, str]] = []
 
     @property
     def session(self) -> str:
@@ -97,7 +100,9 @@ class Keeper:
         """Watch over a holding until `let_go`."""
         with self._changed:
             self._holdings[holding.ident] = holding
-            self._changed.notify()
+            # Only one that ends before the watch looks again needs it woken: a busy worker holds thousands a second.
+            if holding.trusted_until < self._looks_at:
+                self._changed.notify()
 
     def let_go(self, ident: str) -> None:
         """No longer watch over it."""
@@ -187,7 +192,8 @@ class Keeper:
                 ends = [one.trusted_until for one in self._holdings.values()]
                 if self._session:
                     ends.append(self._trusted_until)
-                self._changed.wait(max(0.0, min(ends) - clock.now()) if ends else None)
+                self._looks_at = min(ends, default=math.inf)
+                self._changed.wait(max(0.0, self._looks_at - clock.now()) if self._looks_at < math.inf else None)
 
     def _beats(self) -> None:
         wait = self._interval
@@ -201,13 +207,15 @@ class Keeper:
 
     def _beat(self, session: str) -> float:
         sent = clock.now()
-        started = tuple(self._duties.started())
+        # Kept until a beat was answered; telling one twice does no harm.
+        self._begun += self._duties.started()
         try:
-            raw = self._store.call(calls.beat(self._scope, session, self._sweep_ms, started), 0.0)
+            raw = self._store.call(calls.beat(self._scope, session, self._sweep_ms, self._begun), 0.0)
             word = replies.expect(raw, "ok", "session_lost")
         except CoordinatorError as error:
             log.warning("heartbeat failed: %s", error)
             return min(self._interval, 0.5)
+        self._begun.clear()
         with self._changed:
             if session != self._session:
                 return self._interval

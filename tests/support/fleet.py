@@ -1,0 +1,107 @@
+"""A worker's surroundings, played by hand: a driver without Redis, and what is asked of it."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from coordinator.model import codec
+from coordinator.ops.fleet import Claimed
+from coordinator.settings import Settings
+from coordinator.wire.calls import Scope
+from coordinator.wire.step import Call, Now, Session
+
+
+async def until_async(condition: Callable[[], Any], seconds: float = 10.0, what: str = "") -> Any:
+    """The first true value of `condition`, which may be a coroutine function; fails after `seconds`."""
+    ends = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if asyncio.iscoroutine(found):
+            found = await found
+        if found:
+            return found
+        if time.monotonic() > ends:
+            raise AssertionError(f"not within {seconds} s: {what or condition}")
+        await asyncio.sleep(0.005)
+
+
+class FakeKeeper:
+    """Remembers what is held."""
+
+    def __init__(self) -> None:
+        self.session = "s1"
+        self.trusted_until = math.inf
+        self.held: dict[str, Any] = {}
+
+    def let_go(self, ident: str) -> None:
+        self.held.pop(ident, None)
+
+
+class FakeDriver:
+    """Runs operations; `answer` plays the server: it is given each call and returns a reply or an error to raise."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = Settings.of(namespace="fake", **settings)
+        self.scope = Scope.of("fake", self.settings.terms())
+        self.keeper = FakeKeeper()
+        self.postman = SimpleNamespace(on_bell=None, on_cancel=None)
+        self.calls: list[Call] = []
+        self.answer: Callable[[Call], Any] = lambda call: ["ok", [], []] if call.script == "settle" else ["ok"]
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    def hold(self, holding: Any) -> None:
+        self.keeper.held[holding.ident] = holding
+
+    def in_loop(self, work: Callable[..., None], *args: Any) -> None:
+        asyncio.get_running_loop().call_soon_threadsafe(work, *args)
+
+    async def run(self, operation: Any) -> Any:
+        reply: Any = None
+        while True:
+            try:
+                step = operation.send(reply)
+            except StopIteration as done:
+                return done.value
+            reply = await self._perform(step)
+
+    async def _perform(self, step: Any) -> Any:
+        if isinstance(step, Session):
+            return self.keeper.session
+        if isinstance(step, Now):
+            return self.time
+        self.calls.append(step)
+        await asyncio.sleep(0)
+        reply = self.answer(step)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+
+class LoopDriver(FakeDriver):
+    """A fake driver whose loop is known, so that threads can reach it."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._loop = asyncio.get_running_loop()
+
+    def in_loop(self, work: Callable[..., None], *args: Any) -> None:
+        self._loop.call_soon_threadsafe(work, *args)
+
+
+def claimed(ident: str = "j-1", name: str = "job", payload: Any = None, **more: Any) -> Claimed:
+    """A job as a claim hands it out."""
+    fields = {"fence": 7, "queue": "default", "payload": codec.pack(payload, "payload", 10_000), **more}
+    return Claimed(ident, name=name, **fields)
+
+
+def wire(one: Claimed) -> list[Any]:
+    """The same as it stands in a reply."""
+    words = [one.ident, str(one.fence), one.name, one.queue, one.priority, one.attempts, one.deliveries]
+    words += ["" if not one.run_ms else str(one.run_ms), one.retry, one.needs, one.metadata]
+    return [word.encode() if isinstance(word, str) else word for word in words] + [one.payload]

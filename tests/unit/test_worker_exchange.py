@@ -1,0 +1,223 @@
+"""Settling and claiming, against a server that is played by hand."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from coordinator.errors import StoreUnavailable, UnknownOutcome
+from coordinator.wire.step import Call
+from tests.support.fleet import LoopDriver, claimed, until_async, wire
+from workers import Registry, SnoozeFor
+from workers.desk import Desk
+from workers.exchange import MAX_BATCH, Exchange
+from workers.executor import Executor
+
+
+class Bench:
+    """An exchange with an executor, and a server with jobs to give."""
+
+    def __init__(self) -> None:
+        self.driver = LoopDriver()
+        self.driver.answer = self.answer
+        self.desk = Desk(4)
+        self.jobs = Registry()
+        self.executor = Executor(self.jobs, self.driver, self.desk, 1)  # type: ignore[arg-type]
+        self.exchange = Exchange(self.driver, self.desk, self.executor, ("a", "b"))  # type: ignore[arg-type]
+        self.ready: list[Any] = []
+        self.verdict: Callable[[str], list[Any]] = lambda _ident: ["ok", b""]
+        self.failures: list[Exception] = []
+        self.settled: list[tuple[str, str, str]] = []
+
+    def put(self, *jobs: Any) -> None:
+        self.ready += jobs
+        self.desk.ring()
+
+    def answer(self, call: Call) -> Any:
+        if self.failures and call.script == "settle":
+            return self.failures.pop(0)
+        given = lambda wanted: [wire(self.ready.pop(0)) for _ in range(min(wanted, len(self.ready)))]  # noqa: E731
+        if call.script == "claim":
+            return ["ok", *given(call.args[3])]
+        assert call.script == "settle"
+        number, wanted, queues = call.args[2], call.args[3], int(call.args[5])
+        words = call.args[6 + queues :]
+        reports = [words[at : at + 5] for at in range(0, len(words), 5)]
+        self.settled += [(str(one[0]), str(one[1]), str(one[2])) for one in reports]
+        return ["ok", [self.verdict(str(one[0])) for one in reports], given(wanted) if number else []]
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    made = Bench()
+
+    @made.jobs.handler("job")
+    async def job(ctx: Any, payload: Any) -> Any:
+        return payload
+
+    await made.executor.start()
+    yield made
+    made.exchange.stop_claiming()
+    await made.executor.release_all()
+    await made.executor.stop()
+    await made.exchange.stop()
+    await made.exchange.stop()
+
+
+async def test_outcomes_and_the_next_claim_go_in_one_call(bench: Bench) -> None:
+    bench.ready = [claimed(f"j-{n}", name="job") for n in range(10)]
+    await bench.exchange.start()
+    await until_async(lambda: len(bench.settled) == 10)
+    assert [call.script for call in bench.driver.calls] == ["claim", "settle", "settle", "settle"]
+    claim, *settles = bench.driver.calls
+    assert claim.args[1:] == ("s1", 1, 4, 86_400_000, "a", "b")
+    assert [call.args[2:4] for call in settles] == [(2, 4), (3, 4), (4, 4)]
+    assert not bench.executor.jobs
+    assert bench.desk.taken == 0
+
+
+async def test_never_more_than_the_free_slots_are_claimed(bench: Bench) -> None:
+    go_on = asyncio.Event()
+
+    @bench.jobs.handler("wait")
+    async def wait(ctx: Any, payload: Any) -> None:
+        await go_on.wait()
+
+    bench.ready = [claimed(f"j-{n}", name="wait") for n in range(6)]
+    await bench.exchange.start()
+    await until_async(lambda: bench.desk.taken == 4)
+    bench.desk.ring()
+    assert len(bench.driver.calls) == 1
+    go_on.set()
+    await until_async(lambda: len(bench.settled) == 6)
+
+
+async def test_a_worker_that_found_nothing_waits_for_a_bell(bench: Bench) -> None:
+    await bench.exchange.start()
+    await until_async(lambda: len(bench.driver.calls) == 1)
+    bench.put(claimed(name="job"))
+    await until_async(lambda: bench.settled)
+    assert bench.settled == [("j-1", "7", "succeeded")]
+
+
+async def test_a_bell_during_a_claim_is_not_forgotten(bench: Bench) -> None:
+    plain = bench.driver.answer
+
+    def answer(call: Call) -> Any:
+        if len(bench.driver.calls) == 1:
+            reply = plain(call)
+            bench.put(claimed(name="job"))
+            return reply
+        return plain(call)
+
+    bench.driver.answer = answer
+    await bench.exchange.start()
+    await until_async(lambda: bench.settled)
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), UnknownOutcome("broken")])
+async def test_what_the_store_did_not_answer_is_sent_again_under_the_same_number(
+    bench: Bench, error: Exception
+) -> None:
+    bench.ready = [claimed(name="job")]
+    bench.failures = [error, error]
+    await bench.exchange.start()
+    await until_async(lambda: bench.settled)
+    settles = [call for call in bench.driver.calls if call.script == "settle"]
+    assert [call.args[2] for call in settles] == [2, 2, 2]
+    assert len({call.args for call in settles}) == 1
+    assert bench.settled == [("j-1", "7", "succeeded")]
+
+
+async def test_an_outcome_whose_lease_ended_is_dropped(bench: Bench) -> None:
+    bench.ready = [claimed(name="job")]
+    bench.failures = [StoreUnavailable("away")] * 1000
+    await bench.exchange.start()
+    await until_async(lambda: len(bench.driver.calls) >= 2)
+    bench.executor.jobs["j-1"].lose("the session has lapsed")
+    await until_async(lambda: not bench.executor.jobs)
+    bench.failures = []
+    bench.put(claimed("j-2", name="job"))
+    await until_async(lambda: bench.settled)
+    assert bench.settled == [("j-2", "7", "succeeded")]
+
+
+@pytest.mark.parametrize("verdict", [["stale", b"waiting"], ["gone", b""]])
+async def test_a_refused_outcome_is_dropped(bench: Bench, verdict: list[Any], caplog: pytest.LogCaptureFixture) -> None:
+    bench.verdict = lambda ident: verdict if ident == "j-1" else ["ok", b""]
+    bench.ready = [claimed("j-1", name="job"), claimed("j-2", name="job")]
+    await bench.exchange.start()
+    await until_async(lambda: not bench.executor.jobs and len(bench.settled) == 2)
+    assert "the outcome succeeded of job j-1 is void" in caplog.text
+    assert bench.desk.taken == 0
+
+
+async def test_a_retry_at_once_runs_again_in_its_slot(bench: Bench) -> None:
+    runs: list[int] = []
+
+    @bench.jobs.handler("again", timeout=None)
+    async def again(ctx: Any, payload: Any) -> None:
+        runs.append(ctx.fence())
+        if len(runs) == 1:
+            raise SnoozeFor(0)
+        if len(runs) == 2:
+            raise ValueError("no")
+
+    bench.ready = [claimed("j-1", name="again", retry="3 0 0 1 0"), claimed("j-2", name="again", retry="3 0 0 1 0")]
+    bench.verdict = lambda ident: ["ok", b"8"] if ident == "j-2" and bench.settled[-1][2] == "retry" else ["ok", b""]
+    await bench.exchange.start()
+    await until_async(lambda: len(runs) == 3)
+    await until_async(lambda: not bench.executor.jobs)
+    assert runs == [7, 7, 8]
+    assert bench.settled == [("j-1", "7", "snooze"), ("j-2", "7", "retry"), ("j-2", "8", "succeeded")]
+    assert bench.desk.taken == 0
+
+
+async def test_jobs_of_a_session_that_ended_meanwhile_are_lost(bench: Bench) -> None:
+    @bench.jobs.handler("wait")
+    async def wait(ctx: Any, payload: Any) -> None:
+        await asyncio.Event().wait()
+
+    plain = bench.driver.answer
+
+    def answer(call: Call) -> Any:
+        reply = plain(call)
+        bench.driver.keeper.session = "s2"
+        return reply
+
+    bench.driver.answer = answer
+    bench.ready = [claimed(name="wait")]
+    await bench.exchange.start()
+    await until_async(lambda: len(bench.driver.calls) >= 1 and not bench.executor.jobs and not bench.desk.taken)
+    assert bench.settled == []
+
+
+async def test_stopping_leaves_the_idle_list_and_hands_back_what_comes_late(bench: Bench) -> None:
+    plain = bench.driver.answer
+
+    def answer(call: Call) -> Any:
+        if len(bench.driver.calls) == 1:
+            bench.exchange.stop_claiming()
+        return plain(call)
+
+    bench.driver.answer = answer
+    bench.ready = [claimed("j-1", name="job")]
+    await bench.exchange.start()
+    await until_async(lambda: bench.driver.calls)
+    await bench.exchange.stop()
+    assert bench.settled == [("j-1", "7", "released")]
+    last = bench.driver.calls[-1]
+    assert last.args[2:4] == (2, 0)
+    bench.put(claimed("j-2", name="job"))
+    assert len(bench.driver.calls) == 2
+
+
+async def test_a_batch_has_a_limit(bench: Bench) -> None:
+    bench.desk.slots = 1000
+    bench.ready = [claimed(f"j-{n}", name="job") for n in range(2 * MAX_BATCH + 1)]
+    await bench.exchange.start()
+    await until_async(lambda: len(bench.settled) == 2 * MAX_BATCH + 1)
+    assert max(call.args[3] for call in bench.driver.calls) == MAX_BATCH
+    sizes = [(len(call.args) - 8) // 5 for call in bench.driver.calls if call.script == "settle"]
+    assert max(sizes) == MAX_BATCH

@@ -1,0 +1,158 @@
+"""From how a run ended to what is reported."""
+
+from typing import Any
+
+import pytest
+
+from coordinator import RetryPolicy
+from coordinator.errors import InvalidInput
+from coordinator.policy.outcome import (
+    Cancelled,
+    Failed,
+    Outcome,
+    Poisoned,
+    Released,
+    Retry,
+    Snooze,
+    Succeeded,
+)
+from tests.support.fleet import FakeDriver, claimed
+from workers import GiveUp, RetryLater, SnoozeFor, judge, words
+from workers.control import HandlerFailed, plain
+from workers.job import Job, Stop
+from workers.registry import Handler
+
+
+def job_of(retry: RetryPolicy | None = None, **more: Any) -> Job:
+    return Job(claimed(**more), Handler("job", print, "thread", retry), FakeDriver())  # type: ignore[arg-type]
+
+
+STEADY = RetryPolicy(max_attempts=2, base=4, jitter=0)
+
+
+@pytest.mark.parametrize(
+    ("policy", "attempts", "outcome"),
+    [
+        (None, 0, Retry(1.0, "ValueError: no")),
+        (None, 2, Failed("ValueError: no")),
+        (STEADY, 0, Retry(4.0, "ValueError: no")),
+        (STEADY, 1, Failed("ValueError: no")),
+    ],
+)
+def test_the_handlers_policy_decides_else_the_default(
+    policy: RetryPolicy | None, attempts: int, outcome: Outcome
+) -> None:
+    assert judge.failure(job_of(policy, attempts=attempts), ValueError("no"), 0.5) == outcome
+
+
+def test_the_jobs_own_policy_wins_and_an_unreadable_one_is_ignored() -> None:
+    own = Job(claimed(retry="3 500 500 1 0"), Handler("job", print, "thread", STEADY), FakeDriver())  # type: ignore[arg-type]
+    assert judge.failure(own, ValueError("no"), 0.5) == Retry(0.5, "ValueError: no")
+    broken = Job(claimed(retry="0 what"), Handler("job", print, "thread", STEADY), FakeDriver())  # type: ignore[arg-type]
+    assert judge.failure(broken, ValueError("no"), 0.5) == Retry(4.0, "ValueError: no")
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts", "outcome"),
+    [
+        (SnoozeFor(3), 9, Snooze(3)),
+        (GiveUp("hopeless"), 0, Failed("hopeless")),
+        (GiveUp(), 0, Failed("given up")),
+        (RetryLater(0, "soon"), 0, Retry(0, "soon")),
+        (RetryLater(9), 1, Retry(9, "to be retried")),
+        (RetryLater(9, "again"), 2, Failed("again")),
+        (HandlerFailed("KeyError: 'x'"), 2, Failed("KeyError: 'x'")),
+        (SystemExit(3), 2, Failed("SystemExit: 3")),
+    ],
+)
+def test_an_exception_can_be_an_answer(error: BaseException, attempts: int, outcome: Outcome) -> None:
+    assert judge.failure(job_of(attempts=attempts), error, 0.5) == outcome
+
+
+@pytest.mark.parametrize("make", [lambda: RetryLater(-1), lambda: SnoozeFor(float("nan")), lambda: GiveUp("x" * 5000)])
+def test_answers_that_make_no_sense_are_refused(make: Any) -> None:
+    with pytest.raises(InvalidInput):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("how", "outcome"),
+    [
+        (Stop.CANCEL, Cancelled("why")),
+        (Stop.RELEASE, Released()),
+        (Stop.TIMEOUT, Retry(1.0, "why")),
+    ],
+)
+def test_whatever_a_stopped_handler_raises_the_reason_to_stop_counts(how: Stop, outcome: Outcome) -> None:
+    job = job_of()
+    job.stop(how, "why")
+    assert judge.failure(job, RuntimeError("while cleaning up"), 0.5) == outcome
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reported"),
+    [
+        (Succeeded(None), ("succeeded", 0, b"")),
+        (Succeeded({"a": 1}), ("succeeded", 0, b"\x81\xa1a\x01")),
+        (Succeeded(judge.Packed(b"xx")), ("succeeded", 0, b"xx")),
+        (Failed("why"), ("failed", 0, "why")),
+        (Cancelled("why"), ("cancelled", 0, "why")),
+        (Poisoned("why"), ("dead", 0, "why")),
+        (Retry(0, "why"), ("retry", 0, "why")),
+        (Retry(0.0001, "why"), ("retry", 1, "why")),
+        (Snooze(1.5), ("snooze", 1500, b"")),
+        (Released(), ("released", 0, b"")),
+    ],
+)
+def test_each_outcome_has_its_words(outcome: Outcome, reported: Any) -> None:
+    found = judge.report(job_of(), outcome, 1000)
+    assert (found.ident, found.fence) == ("j-1", "7")
+    assert (found.outcome, found.delay_ms, found.value) == reported
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [("x" * 2000, "PayloadTooLarge: result of 2003 bytes"), (object(), "InvalidInput: result: cannot carry a object")],
+)
+def test_a_result_that_cannot_be_kept_fails_the_job(result: Any, said: str) -> None:
+    found = judge.report(job_of(), Succeeded(result), 1000)
+    assert found.outcome == "failed"
+    assert str(found.value).startswith(said)
+
+
+class RetrySpecially(RetryLater):
+    def __init__(self) -> None:
+        super().__init__(3, "special")
+
+
+def test_an_answer_leaves_its_process_without_what_the_application_added() -> None:
+    sent = plain(RetrySpecially())
+    assert type(sent) is RetryLater
+    assert isinstance(sent, RetryLater)
+    assert (sent.delay, sent.reason) == (3, "special")
+    assert plain(SnoozeFor(2)).args == (2,)
+    assert plain(GiveUp("x")).args == ("x",)
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("a\x1b[31m\nb\u202e"), "ValueError: a\\x1b[31m\\nb\\u202e"),
+        (ValueError(), "ValueError"),
+        (Mute(), "Mute: (its message cannot be shown)"),
+        (ValueError("na\u00efve"), "ValueError: na\u00efve"),
+        (ValueError("\ud800"), "ValueError: \\ud800"),
+    ],
+)
+def test_errors_are_said_in_one_clean_line(error: BaseException, said: str) -> None:
+    assert words.of_error(error) == said
+
+
+def test_errors_are_bounded() -> None:
+    assert len(words.of_error(ValueError("\x00" * 100_000))) == 1000
+    assert words.of_error(ValueError("x" * 100_000)).endswith("...")

@@ -1,0 +1,156 @@
+"""The worker's commands: `coordinator worker ...`, also `python -m workers ...`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from coordinator.errors import (
+    ConfigError,
+    CoordinatorError,
+    InvalidInput,
+    StoreUnavailable,
+    UnknownOutcome,
+    UnsafeServer,
+)
+from coordinator.model.names import one_of
+from coordinator.settings import Settings
+from workers import logs
+from workers.registry import load
+from workers.supervisor import Supervisor, watch_supervisor
+from workers.worker import Worker, WorkerOptions
+
+app = typer.Typer(
+    name="worker",
+    help="Run the handlers of an application: take jobs from queues and work them off.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+LEVELS = ("debug", "info", "warning", "error")
+
+_HELP = """Work off jobs until told to stop.
+
+An example. In `app/tasks.py`:
+
+\b
+    from workers import Registry
+    jobs = Registry()
+
+\b
+    @jobs.handler("deploy.apply")
+    async def apply(ctx, payload): ...
+
+Then:
+
+\b
+    coordinator worker run app.tasks:jobs --queues default,bulk --processes 2
+
+SIGTERM or Ctrl-C: claims nothing more, hands back what has not begun, and lets running handlers finish for `--grace`
+seconds; a second signal does not wait for them. Jobs that are handed back lose no attempt. The exit code is 0.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was asked for on the command line."""
+
+    target: str
+    url: str | None
+    namespace: str | None
+    queues: tuple[str, ...]
+    concurrency: int
+    grace: float
+    level: str
+
+
+@app.callback()
+def main() -> None:
+    """Run the handlers of an application: take jobs from queues and work them off."""
+
+
+@app.command(help=_HELP, epilog="Settings such as COORDINATOR_SESSION_TTL come from the environment.")
+def run(  # noqa: PLR0913, PLR0917  (typer: every option is a parameter)
+    target: Annotated[
+        str, typer.Argument(metavar="MODULE:REGISTRY", help="Where the handlers are, as app.tasks:jobs.")
+    ],
+    url: Annotated[
+        str | None, typer.Option(help="Where Redis is. Default: $COORDINATOR_URL, else 127.0.0.1:6379.")
+    ] = None,
+    namespace: Annotated[str | None, typer.Option(help="Which coordinator on that Redis.")] = None,
+    queues: Annotated[str, typer.Option(help="Queues, with commas between. Default: those of the handlers.")] = "",
+    processes: Annotated[int, typer.Option(min=1, max=1024, help="Worker processes.")] = 1,
+    concurrency: Annotated[int, typer.Option(min=1, max=10_000, help="Jobs at once in each process.")] = 64,
+    grace: Annotated[float, typer.Option(min=0, help="Seconds that running handlers may take when stopping.")] = 25.0,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    watch_pipe: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Work off jobs until told to stop."""
+    names = tuple(name.strip() for name in queues.split(",") if name.strip())
+    plan = Plan(target, url, namespace, names, concurrency, grace, log_level)
+    raise typer.Exit(_guarded(plan, processes, watch_pipe))
+
+
+def _guarded(plan: Plan, processes: int, watch_pipe: int | None) -> int:
+    """Do it, and say an expected error in one line. Returns the exit code, as sysexits has it."""
+    try:
+        one_of(plan.level, "log-level", LEVELS)
+        logs.configure(logs.suitable(), plan.level)
+        if processes > 1:
+            return _supervise(plan, processes)
+        asyncio.run(_work(plan, watch_pipe))
+    except (InvalidInput, ConfigError, UnsafeServer) as error:
+        typer.echo(f"coordinator worker: {error}", err=True)
+        return os.EX_USAGE if isinstance(error, InvalidInput) else os.EX_CONFIG
+    except (StoreUnavailable, UnknownOutcome) as error:
+        typer.echo(f"coordinator worker: {error}", err=True)
+        return os.EX_UNAVAILABLE
+    except CoordinatorError as error:
+        typer.echo(f"coordinator worker: {error}", err=True)
+        return os.EX_SOFTWARE
+    return os.EX_OK
+
+
+async def _work(plan: Plan, watch_pipe: int | None) -> None:
+    worker = Worker(
+        load(plan.target),
+        plan.url,
+        plan.namespace,
+        queues=plan.queues,
+        concurrency=plan.concurrency,
+        grace=plan.grace,
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, worker.stop_soon)
+    if watch_pipe is not None:
+        watch_supervisor(watch_pipe, lambda: _hurry(loop, worker))
+    await worker.run()
+
+
+def _hurry(loop: asyncio.AbstractEventLoop, worker: Worker) -> None:
+    for _ in range(2):
+        loop.call_soon_threadsafe(worker.stop_soon)
+
+
+def _supervise(plan: Plan, processes: int) -> int:
+    # What can be wrong in the plan is said once, here, and not by every child.
+    WorkerOptions(queues=plan.queues, concurrency=plan.concurrency, grace=plan.grace)
+    Settings.of_client(None, plan.namespace)
+    words = ["run", plan.target, "--processes", "1", "--watch-pipe", "{pipe}", "--log-level", plan.level]
+    words += ["--concurrency", str(plan.concurrency), "--grace", str(plan.grace)]
+    if plan.namespace is not None:
+        words += ["--namespace", plan.namespace]
+    if plan.queues:
+        words += ["--queues", ",".join(plan.queues)]
+    environment = dict(os.environ)
+    if plan.url is not None:
+        # Not among the words: a URL may hold a password, and everybody can see the command line of a process.
+        environment["COORDINATOR_URL"] = plan.url
+    return Supervisor([sys.executable, "-m", "workers", *words], processes, environment).run()

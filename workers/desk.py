@@ -1,0 +1,55 @@
+"""Where the executor and the exchange meet: how many slots are taken, which outcomes wait, whether looking for jobs is
+worth while. Used on the loop only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+from coordinator.wire.calls import Report
+from workers.job import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An outcome to be reported. `keeps`: the job's slot stays taken, for it may run again at once."""
+
+    job: Job
+    report: Report
+    keeps: bool
+
+
+class Desk:
+    """The slots of one worker and the outcomes on their way out."""
+
+    def __init__(self, slots: int) -> None:
+        self.slots, self.taken = slots, 0
+        self.waiting: deque[Entry] = deque()
+        # Whether there may be jobs that were not looked for yet.
+        self.hungry = False
+        self.changed = asyncio.Event()
+
+    @property
+    def free(self) -> int:
+        """Slots that a job could be claimed for."""
+        return max(0, self.slots - self.taken)
+
+    def occupy(self) -> None:
+        """Take a slot."""
+        self.taken += 1
+
+    def vacate(self) -> None:
+        """Give a slot back; there may be work for it."""
+        self.taken -= 1
+        self.ring()
+
+    def ring(self) -> None:
+        """There may be jobs: look."""
+        self.hungry = True
+        self.changed.set()
+
+    def put(self, entry: Entry) -> None:
+        """Hand over an outcome to be reported."""
+        self.waiting.append(entry)
+        self.changed.set()

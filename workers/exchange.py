@@ -1,0 +1,174 @@
+"""The worker's one line to the store: outcomes go in and jobs come out, in one round trip at a time.
+
+Slots come first: no more jobs are claimed than slots are free, so nothing that was claimed waits behind something else.
+It is the only writer of outcomes. While the store is away they are kept and sent again (a report under the same fence
+answers as it did the first time) until the lease is over; then they are dropped, for the job is somebody else's. One
+claim is on its way at a time, because the store remembers one batch: sent again under the same number it is handed out
+again. While a round trip lasts outcomes gather, so a busy worker reports in batches without ever waiting for one to
+fill.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+
+from coordinator.drivers.aio import AsyncDriver
+from coordinator.errors import CoordinatorError
+from coordinator.ops import fleet
+from coordinator.ops.fleet import Claimed, Verdict
+from coordinator.policy.resend import pause
+from coordinator.wire.calls import Claim
+from workers.desk import Desk, Entry
+from workers.executor import Executor
+from workers.job import lease_end
+from workers.service import Service
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH = 256
+MAX_BYTES = 4 * 1_048_576
+
+
+class Exchange(Service):
+    """Settles and claims until it is stopped; stopping waits until every outcome is recorded or void."""
+
+    def __init__(self, driver: AsyncDriver, desk: Desk, executor: Executor, queues: tuple[str, ...]) -> None:
+        super().__init__()
+        self._driver, self._desk, self._executor, self._queues = driver, desk, executor, queues
+        self._hold_ms = round(driver.settings.max_hold * 1000)
+        self._number = 0
+        self._task: asyncio.Task[None] | None = None
+        self._claiming = True
+        self._leaving = self._closing = False
+
+    def stop_claiming(self) -> None:
+        """Claim nothing from now on, and have the store no longer ring here."""
+        if self._claiming:
+            self._claiming, self._leaving = False, True
+            self._desk.changed.set()
+
+    async def failed(self) -> None:
+        """Wait until the work ends by itself, which it only does by a fault; raises that."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
+    async def _begin(self) -> None:
+        self._desk.ring()
+        self._task = asyncio.get_running_loop().create_task(self._work())
+
+    async def _end(self) -> None:
+        self.stop_claiming()
+        self._closing = True
+        self._desk.changed.set()
+        if self._task is not None:
+            await self._task
+
+    async def _work(self) -> None:
+        tries = 0
+        while not self._closing or self._desk.waiting:
+            await self._desk.changed.wait()
+            self._desk.changed.clear()
+            while self._anything_to_do():
+                if await self._round():
+                    tries = 0
+                else:
+                    await asyncio.sleep(pause(tries, random.random()))
+                    tries += 1
+
+    def _anything_to_do(self) -> bool:
+        desk = self._desk
+        return bool(desk.waiting) or self._leaving or (self._claiming and desk.hungry and desk.free > 0)
+
+    async def _round(self) -> bool:
+        """One round trip. False if the store could not serve it."""
+        batch = self._batch()
+        ask = self._ask()
+        if not batch and not ask.number:
+            return True
+        try:
+            found = await self._driver.run(fleet.exchange(self._driver.scope, ask, [one.report for one in batch]))
+        except CoordinatorError as error:
+            log.warning("the store did not take outcomes or give jobs: %s", error)
+            self._desk.waiting.extendleft(reversed(batch))
+            self._desk.hungry = True
+            if self._closing:
+                self._leaving = False  # a store that is away rings nobody
+            return False
+        if ask.number:
+            self._number = ask.number
+            self._leaving = self._leaving and ask.wanted > 0
+        for entry, verdict in zip(batch, found.verdicts, strict=True):
+            self._judged(entry, verdict, found.sent)
+        if ask.wanted and len(found.jobs) >= ask.wanted:
+            self._desk.hungry = True  # there may be more for the slots that are left
+        self._take(found)
+        return True
+
+    def _batch(self) -> list[Entry]:
+        """Outcomes for one call, leaving out those whose lease is over."""
+        batch: list[Entry] = []
+        size = 0
+        waiting = self._desk.waiting
+        while waiting and len(batch) < MAX_BATCH:
+            entry = waiting[0]
+            size += len(entry.report.value)
+            if batch and size > MAX_BYTES:
+                break
+            waiting.popleft()
+            if entry.job.lost:
+                self._drop(entry, f"its lease is over: {entry.job.why_lost or 'not renewed in time'}")
+            else:
+                batch.append(entry)
+        return batch
+
+    def _ask(self) -> Claim:
+        """The claim that goes along; number 0 is none. The number moves on when the reply is there, not before."""
+        wanted = min(self._desk.free, MAX_BATCH) if self._claiming else 0
+        if wanted:
+            # Before the call: a bell that rings while it lasts must not be forgotten.
+            self._desk.hungry = False
+        number = self._number + 1 if wanted or self._leaving else 0
+        return Claim(number, wanted, self._hold_ms, self._queues)
+
+    def _judged(self, entry: Entry, verdict: Verdict, sent: float) -> None:
+        job = entry.job
+        if verdict.word != "ok":
+            self._drop(entry, f"the store says {verdict.word} {verdict.detail}".rstrip())
+        elif verdict.fence is None:
+            self._settled(entry)
+        elif job.lost:
+            self._drop(entry, f"its lease is over: {job.why_lost}")
+        elif not self._claiming:
+            self._settled(entry)
+            self._executor.hand_back(job.claimed._replace(fence=verdict.fence))
+        else:
+            run_ms = job.claimed.run_ms
+            self._executor.again(job, verdict.fence, self._lease_end(job.claimed, sent) if run_ms else None)
+
+    def _settled(self, entry: Entry) -> None:
+        self._executor.forget(entry.job)
+        if entry.keeps:
+            self._desk.vacate()
+
+    def _drop(self, entry: Entry, why: str) -> None:
+        log.warning("the outcome %s of job %s is void: %s", entry.report.outcome, entry.job.ident, why)
+        self._settled(entry)
+
+    def _take(self, found: fleet.Exchange) -> None:
+        for claimed in found.jobs:
+            if self._claiming:
+                self._executor.begin(claimed, self._lease_end(claimed, found.sent))
+            else:
+                self._executor.hand_back(claimed)
+        if found.jobs and self._driver.keeper.session != found.session:
+            # The session ended while the reply was on its way: nobody has told these jobs, so we do.
+            for claimed in found.jobs:
+                job = self._executor.jobs.get(claimed.ident)
+                if job is not None and job.fence == claimed.fence:
+                    job.lose("the session has lapsed")
+
+    def _lease_end(self, claimed: Claimed, sent: float) -> float:
+        settings = self._driver.settings
+        return lease_end(claimed, sent, settings.session_ttl, settings.max_hold)

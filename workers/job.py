@@ -1,0 +1,111 @@
+"""One run of a job in this process: what it was claimed as, and whether it may go on.
+
+Two things can end a run early, and they are kept apart. *Lost*: the lease is over, nothing that happens from here on
+counts, and no outcome is reported. *Stopped*: the lease still holds, but the handler is to end (somebody cancelled it,
+its time ran out, the worker shuts down), and its outcome is reported. Any thread may say that a job is lost; all else
+happens on the loop.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from coordinator.ops.fleet import Claimed
+from coordinator.policy.trust import trusted_until
+
+if TYPE_CHECKING:
+    from coordinator.drivers.aio import AsyncDriver
+    from workers.registry import Handler
+
+
+class Stop(Enum):
+    """Why a handler is told to end while the lease still holds."""
+
+    CANCEL = "cancel"
+    TIMEOUT = "timeout"
+    RELEASE = "release"
+
+
+class Job:
+    """One run. What the keeper of the session watches over: see `Holding`."""
+
+    __slots__ = (
+        "_driver",
+        "_lost",
+        "begun",
+        "claimed",
+        "fence",
+        "finished",
+        "handler",
+        "ident",
+        "interrupt",
+        "progress",
+        "stopped",
+        "told",
+        "trusted_until",
+        "why",
+        "why_lost",
+        "zombie",
+    )
+
+    def __init__(self, claimed: Claimed, handler: Handler, driver: AsyncDriver, trusted: float = math.inf) -> None:
+        self.claimed, self.handler, self.trusted_until = claimed, handler, trusted
+        self.ident, self.fence = claimed.ident, claimed.fence
+        self.stopped: Stop | None = None
+        self.why = self.why_lost = ""
+        # begun: the handler runs or ran. told: its start is on the way to the server. finished: its outcome is known.
+        # zombie: a thread still runs the handler although the outcome was reported.
+        self.begun = self.told = self.finished = self.zombie = self._lost = False
+        self.interrupt: Callable[[Stop | None], Any] | None = None
+        self.progress: str | None = None
+        self._driver = driver
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1."""
+        return self.claimed.attempts + 1
+
+    @property
+    def seconds(self) -> float | None:
+        """How long one run may take: the job's word, else the handler's."""
+        return self.claimed.run_ms / 1000 if self.claimed.run_ms else self.handler.timeout
+
+    @property
+    def lost(self) -> bool:
+        """Whether the lease is over. By the clock, so it is true in time even if nobody came round to say so."""
+        if self._lost:
+            return True
+        now = self._driver.now()
+        return now >= self.trusted_until or now >= self._driver.keeper.trusted_until
+
+    def lose(self, why: str) -> None:
+        """The lease is over. From any thread."""
+        self.why_lost, self._lost = why, True
+        self._driver.in_loop(self._interrupt, None)
+
+    def stop(self, how: Stop, why: str) -> None:
+        """The handler is to end. The first reason counts; each further one reminds a handler that has not."""
+        if self.finished:
+            return
+        if self.stopped is None:
+            self.stopped, self.why = how, why
+        self._interrupt(how)
+
+    def _interrupt(self, how: Stop | None) -> None:
+        if self.interrupt is not None and not self.finished:
+            self.interrupt(how)
+
+    def again(self, fence: int, lease_end: float | None) -> Job:
+        """The next run of a job that is retried at once: a new fence, one more attempt, the resources it had."""
+        claimed = self.claimed._replace(fence=fence, attempts=self.claimed.attempts + 1)
+        return Job(claimed, self.handler, self._driver, self.trusted_until if lease_end is None else lease_end)
+
+
+def lease_end(claimed: Claimed, sent: float, session_ttl: float, max_hold: float) -> float:
+    """Until when the lease of a claim sent at `sent` may be trusted, session aside; as the server reckons it."""
+    if claimed.run_ms:
+        return trusted_until(sent, claimed.run_ms / 1000 + session_ttl)
+    return trusted_until(sent, max_hold) if claimed.needs else math.inf

@@ -1,0 +1,118 @@
+"""From the end of a run to its outcome, and from the outcome to the words of a report. Nothing is done here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from coordinator.errors import CoordinatorError
+from coordinator.model import codec
+from coordinator.policy.outcome import (
+    Cancelled,
+    Failed,
+    Outcome,
+    Poisoned,
+    Released,
+    Retry,
+    Snooze,
+    Succeeded,
+    after_failure,
+)
+from coordinator.policy.retry import RetryPolicy
+from coordinator.wire.calls import Report
+from workers import words
+from workers.control import GiveUp, HandlerFailed, RetryLater, SnoozeFor
+from workers.job import Job, Stop
+
+
+class Packed(bytes):
+    """A result that is packed already, in the process that made it."""
+
+
+def failure(job: Job, error: BaseException, chance: float) -> Outcome:
+    """The outcome of a handler that raised. `chance` is in [0, 1)."""
+    if job.stopped is not None:
+        return stopped(job, chance)
+    if isinstance(error, SnoozeFor):
+        return Snooze(error.seconds)
+    if isinstance(error, GiveUp):
+        return Failed(words.reason(error.reason) or "given up")
+    if isinstance(error, RetryLater):
+        chosen = after_failure(_policy(job), job.attempt, words.reason(error.reason) or "to be retried", chance)
+        return Retry(error.delay, chosen.reason) if isinstance(chosen, Retry) else chosen
+    said = error.said if isinstance(error, HandlerFailed) else words.of_error(error)
+    return after_failure(_policy(job), job.attempt, said, chance)
+
+
+def stopped(job: Job, chance: float) -> Outcome:
+    """The outcome of a handler that was told to stop, and did."""
+    if job.stopped is Stop.CANCEL:
+        return Cancelled(words.reason(job.why))
+    if job.stopped is Stop.TIMEOUT:
+        return after_failure(_policy(job), job.attempt, words.reason(job.why), chance)
+    return Released()
+
+
+def report(job: Job, outcome: Outcome, max_result: int) -> Report:
+    """The words of an outcome. A result that cannot be kept makes it a failure."""
+    return _WORDS[type(outcome)](job, outcome, max_result)
+
+
+def _succeeded(job: Job, outcome: Succeeded, max_result: int) -> Report:
+    try:
+        return Report(job.ident, str(job.fence), "succeeded", 0, pack_result(outcome.result, max_result))
+    except CoordinatorError as error:
+        return Report(job.ident, str(job.fence), "failed", 0, words.of_error(error))
+
+
+def pack_result(result: object, max_result: int) -> bytes:
+    """A result as it is stored. Raises InvalidInput, PayloadTooLarge."""
+    if result is None:
+        return b""  # nothing needs no key
+    return result if isinstance(result, Packed) else codec.pack(result, "result", max_result)
+
+
+def unfit(error: CoordinatorError) -> GiveUp:
+    """The answer of a handler whose result cannot be kept: trying again would make the same one."""
+    return GiveUp(words.of_error(error))
+
+
+def _with_reason(word: str) -> Callable[[Job, Failed | Cancelled | Poisoned, int], Report]:
+    def make(job: Job, outcome: Failed | Cancelled | Poisoned, _max_result: int) -> Report:
+        return Report(job.ident, str(job.fence), word, 0, outcome.reason)
+
+    return make
+
+
+def _retry(job: Job, outcome: Retry, _max_result: int) -> Report:
+    return Report(job.ident, str(job.fence), "retry", math.ceil(outcome.delay * 1000), outcome.reason)
+
+
+def _snooze(job: Job, outcome: Snooze, _max_result: int) -> Report:
+    return Report(job.ident, str(job.fence), "snooze", math.ceil(outcome.delay * 1000))
+
+
+def _released(job: Job, _outcome: Released, _max_result: int) -> Report:
+    return Report(job.ident, str(job.fence), "released")
+
+
+_WORDS: dict[type, Callable[..., Report]] = {
+    Succeeded: _succeeded,
+    Failed: _with_reason("failed"),
+    Cancelled: _with_reason("cancelled"),
+    Poisoned: _with_reason("dead"),
+    Retry: _retry,
+    Snooze: _snooze,
+    Released: _released,
+}
+
+
+def _policy(job: Job) -> RetryPolicy:
+    """The job's own retry policy, else the handler's, else the default."""
+    default = job.handler.retry or RetryPolicy.default()
+    if not job.claimed.retry:
+        return default
+    try:
+        return RetryPolicy.from_wire(job.claimed.retry)
+    except CoordinatorError:
+        return default

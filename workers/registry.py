@@ -1,0 +1,146 @@
+"""Which handler runs which job. Names are all that Redis ever says about code; what they mean is decided here, by the
+process that was started with this registry."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Literal, TypeVar
+
+from coordinator.errors import ConfigError, InvalidInput
+from coordinator.model.names import label, milliseconds, one_of
+from coordinator.policy.retry import RetryPolicy
+from coordinator.policy.timeout import TimeoutPolicy
+
+Executor = Literal["async", "thread", "process"]
+Function = Callable[..., Any]
+F = TypeVar("F", bound=Function)
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """One handler and how it is run. `timeout` in seconds, for jobs that bring no run timeout of their own."""
+
+    name: str
+    function: Function
+    executor: Executor
+    retry: RetryPolicy | None = None
+    timeout: float | None = None
+    queue: str | None = None
+
+
+class Registry:
+    """Handlers by name.
+
+    jobs = Registry()
+
+    @jobs.handler("deploy.apply", retry=RetryPolicy(max_attempts=5), timeout=600)
+    async def apply(ctx, payload):
+        return {"applied": True}
+    """
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, Handler] = {}
+        self.get = self._handlers.get
+
+    def handler(
+        self,
+        name: str,
+        *,
+        executor: Executor | None = None,
+        retry: RetryPolicy | None = None,
+        timeout: TimeoutPolicy | float | None = None,
+        queue: str | None = None,
+    ) -> Callable[[F], F]:
+        """Register a function `(ctx, payload) -> result` under `name`. It stays callable as it is.
+
+        `executor`: `async def` runs on the loop, `def` in a thread; `"process"` runs a `def` in a process of its own
+        that is killed when it runs out of time or is cancelled. `retry` and `timeout` hold for jobs that bring none.
+        `queue` names the queue its jobs come by, so that a worker started without queues serves it.
+        Raises InvalidInput for a name that is taken or cannot be one.
+        """
+        label(name, "name")
+        if retry is not None and not isinstance(retry, RetryPolicy):
+            raise InvalidInput("retry", retry, "must be a RetryPolicy")
+        seconds = _seconds(timeout)
+        if queue is not None:
+            label(queue, "queue")
+
+        def register(function: F) -> F:
+            taken = self._handlers.get(name)
+            if taken is not None:
+                raise InvalidInput("name", name, f"is taken by {_place(taken.function)}")
+            self._handlers[name] = Handler(name, function, _executor(function, executor), retry, seconds, queue)
+            return function
+
+        return register
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The queues that handlers were registered for; `default` if some named none."""
+        found = {one.queue or "default" for one in self}
+        return tuple(sorted(found)) or ("default",)
+
+    def __iter__(self) -> Iterator[Handler]:
+        return iter(list(self._handlers.values()))
+
+    def __len__(self) -> int:
+        return len(self._handlers)
+
+
+def load(target: str) -> Registry:
+    """The registry of `module:name`, imported from the current directory or the path. Raises ConfigError."""
+    module_name, colon, name = target.partition(":")
+    if not (colon and module_name and name):
+        raise ConfigError([f"{target!r} is not module:registry, as in app.tasks:jobs"])
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise
+        raise ConfigError([f"there is no module {error.name!r}, neither in {here} nor installed"]) from None
+    found = getattr(module, name, None)
+    if isinstance(found, Registry):
+        return found
+    known = [each for each, value in vars(module).items() if isinstance(value, Registry)]
+    near = get_close_matches(name, known, 1) or known
+    hint = f"; did you mean {module_name}:{near[0]}?" if near else ""
+    raise ConfigError([f"{target!r} is not a workers.Registry{hint}"])
+
+
+def _executor(function: Function, asked: Executor | None) -> Executor:
+    if not callable(function):
+        raise InvalidInput("function", function, "must be callable")
+    # A bound or callable object hides what it really is one attribute further.
+    call = getattr(function, "__call__", None)  # noqa: B004
+    is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+    if asked is None:
+        return "async" if is_async else "thread"
+    one_of(asked, "executor", ("async", "thread", "process"))
+    if is_async != (asked == "async"):
+        kind = "an async def" if is_async else "a plain def"
+        fitting = "'async'" if is_async else "'thread' or 'process'"
+        raise InvalidInput("executor", asked, f"must be {fitting} for {kind}")
+    return asked
+
+
+def _seconds(timeout: TimeoutPolicy | float | None) -> float | None:
+    if isinstance(timeout, TimeoutPolicy):
+        if timeout.wait is not None or timeout.total is not None:
+            raise InvalidInput("timeout", timeout, "only `run` is the handler's; `wait` and `total` belong to the job")
+        return timeout.run
+    if timeout is not None:
+        milliseconds(timeout, "timeout", least=0.001)
+    return timeout
+
+
+def _place(function: Function) -> str:
+    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', repr(function))}"

@@ -1,0 +1,182 @@
+"""One worker: the place where its parts are put together, and the order in which they end.
+
+Read it to know the process: the *exchange* claims jobs for free slots and reports outcomes, the *executor* runs them,
+the *listener* hears bells and cancellations, the driver's *keeper* renews the session in threads of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from coordinator.drivers.aio import AsyncDriver, Extras
+from coordinator.errors import ConfigError
+from coordinator.model.names import label, milliseconds, one_of, whole
+from coordinator.settings import Settings
+from workers.desk import Desk
+from workers.exchange import Exchange
+from workers.executor import Executor
+from workers.listener import Listener
+from workers.registry import Registry
+
+log = logging.getLogger(__name__)
+
+MAX_CONCURRENCY = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions:
+    """How a worker works. Durations in seconds. Raises InvalidInput.
+
+    `queues` defaults to those of the handlers. `concurrency` is how many jobs run at once; `process_slots` how many of
+    them in processes. `grace` is how long running handlers may take to finish when the worker is told to stop. `poll`
+    is how often a worker that hears nothing looks for work all the same.
+    """
+
+    queues: tuple[str, ...] = ()
+    concurrency: int = 64
+    grace: float = 25.0
+    process_slots: int = os.cpu_count() or 1
+    poll: float = 5.0
+
+    def __post_init__(self) -> None:
+        for queue in self.queues:
+            label(queue, "queue")
+        whole(self.concurrency, "concurrency", 1, MAX_CONCURRENCY)
+        whole(self.process_slots, "process_slots", 1, MAX_CONCURRENCY)
+        milliseconds(self.grace, "grace")
+        milliseconds(self.poll, "poll", least=0.01)
+
+
+class Worker:
+    """Runs the jobs of some queues, in this process and on this event loop.
+
+        async with Worker(registry, url="redis://...", queues=["default", "mail"]):
+            ...
+        await Worker(registry).run()    # until `stop_soon` is called or the task is cancelled
+
+    A worker that is told to stop claims nothing more, hands back what has not begun, lets handlers finish for `grace`
+    seconds, then cancels them and hands back their jobs, none of which costs a job an attempt.
+    Raises ConfigError, InvalidInput; on starting UnsafeServer, StoreUnavailable.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        url: str | None = None,
+        namespace: str | None = None,
+        settings: Settings | None = None,
+        **options: Any,
+    ) -> None:
+        chosen = _options(options)
+        if not len(registry):
+            raise ConfigError(["the registry has no handlers"])
+        queues = tuple(dict.fromkeys(chosen.queues)) or registry.queues
+        self.options = chosen
+        fields = (("queues", " ".join(queues)), ("concurrency", str(chosen.concurrency)))
+        extras = Extras(kind="worker", fields=fields, started=self._begun)
+        self._driver = AsyncDriver(url, Settings.of_client(settings, namespace), extras)
+        self._desk = Desk(chosen.concurrency)
+        self._executor = Executor(registry, self._driver, self._desk, chosen.process_slots)
+        self._exchange = Exchange(self._driver, self._desk, self._executor, queues)
+        self._listener = Listener(self._driver, self._desk, self._executor, chosen.poll)
+        self._asked, self._hurry = asyncio.Event(), asyncio.Event()
+        self._stopping: asyncio.Task[None] | None = None
+
+    @property
+    def session(self) -> str:
+        """The id of the worker's live session, or empty."""
+        return self._driver.keeper.session
+
+    def stop_soon(self) -> None:
+        """Ask to stop; asked a second time, running handlers are not waited for. To be called on the loop."""
+        if self._asked.is_set():
+            self._hurry.set()
+        self._asked.set()
+        self._exchange.stop_claiming()
+
+    async def run(self) -> None:
+        """Work until asked to stop, then stop in good order."""
+        await self.start()
+        waits = [asyncio.ensure_future(one) for one in (self._asked.wait(), self._exchange.failed())]
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                one.result()
+        finally:
+            for one in waits:
+                one.cancel()
+            await self.stop()
+
+    async def start(self) -> None:
+        """Open the session and begin to claim."""
+        await self._driver.session()
+        log.info("worker started: session %s on %s", self.session, self._driver.target.shown)
+        # The executor before those that give it work, the exchange last: from then on jobs come.
+        for service in (self._executor, self._listener, self._exchange):
+            await service.start()
+
+    async def stop(self) -> None:
+        """Stop in good order; also called by several at once, or before the start. A cancellation hurries it."""
+        if self._stopping is None:
+            self._asked.set()
+            self._stopping = asyncio.get_running_loop().create_task(self._stop())
+        try:
+            await asyncio.shield(self._stopping)
+        except asyncio.CancelledError:
+            self._hurry.set()
+            await self._stopping
+            raise
+
+    async def _stop(self) -> None:
+        try:
+            # Nothing new, and what has not begun goes back at once, so that another worker need not wait for us.
+            self._exchange.stop_claiming()
+            self._executor.release_waiting()
+            # Outcomes flow out all the while: the exchange still runs, the listener still hears cancellations.
+            await self._let_finish()
+            await self._executor.release_all()
+            # Processes are killed and threads given up before the session ends: no handler outlives its lease.
+            await self._executor.stop()
+            await self._listener.stop()
+            # Now every job has an outcome; each is recorded, or void because the lease ended first.
+            await self._exchange.stop()
+        finally:
+            # The session last: until here the leases hold. What it still has (a claim whose reply never came) is
+            # handed back by closing it.
+            await self._driver.close()
+        log.info("worker stopped")
+
+    def _begun(self) -> Iterable[tuple[str, str]]:
+        return self._executor.begun()
+
+    async def _let_finish(self) -> None:
+        waits = [asyncio.ensure_future(one) for one in (self._executor.finished(), self._hurry.wait())]
+        await asyncio.wait(waits, timeout=self.options.grace, return_when=asyncio.FIRST_COMPLETED)
+        for one in waits:
+            one.cancel()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+
+def _options(given: dict[str, Any]) -> WorkerOptions:
+    for name in given:
+        one_of(name, "option", tuple(WorkerOptions.__dataclass_fields__))
+    queues = given.get("queues") or ()
+    return WorkerOptions(**{**given, "queues": (queues,) if isinstance(queues, str) else tuple(queues)})
