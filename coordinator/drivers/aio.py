@@ -146,9 +146,10 @@ class AsyncDriver:
         self._closed = True
         await asyncio.to_thread(self.keeper.close)
         if self._listener is not None:
-            self._listener.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._listener
+            # A cancellation that meets the end of a connect or a read may be swallowed there: it is repeated.
+            while not self._listener.done():
+                self._listener.cancel()
+                await asyncio.wait({self._listener}, timeout=1)
         await self.store.close()
         self._keeper_store.close()
 
@@ -212,7 +213,7 @@ class AsyncDriver:
         client = async_client(self.target, READ_SECONDS + self.settings.operation_timeout, 1)
         pause = 0.0
         try:
-            while True:
+            while asyncio.current_task() is self._listener:
                 await asyncio.sleep(pause)
                 try:
                     found = await client.blpop([inbox], timeout=READ_SECONDS)
