@@ -91,7 +91,7 @@ class AsyncDriver:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: asyncio.Task[None] | None = None
         self._opening = asyncio.Lock()
-        self._stuck = self._closed = False
+        self._closed = False
 
     def new_id(self) -> str:
         """A new request id."""
@@ -179,7 +179,7 @@ class AsyncDriver:
     # --- called by the keeper's threads
 
     def _opened(self, session: str) -> None:
-        self.in_loop(self._listen_to, session)
+        self.in_loop(self._new_inbox, session)
 
     def _session_lost(self, _session: str) -> None:
         self.in_loop(self.postman.tell_all, SESSION_LOST)
@@ -196,14 +196,14 @@ class AsyncDriver:
         if self.postman.missing(sent, waiting):
             self.postman.caught_up(sent)
             self.postman.tell_all(RESYNC)
-        elif waiting and self._stuck and self.keeper.session:
-            # The listener does not read: its connection may be dead without knowing it.
+        elif self.postman.stuck(waiting, clock.now()) and self.keeper.session:
             self._listen_to(self.keeper.session)
-            self.postman.caught_up(sent - waiting)
-        self._stuck = waiting > 0
+
+    def _new_inbox(self, session: str) -> None:
+        self.postman.new_session()
+        self._listen_to(session)
 
     def _listen_to(self, session: str) -> None:
-        self.postman.new_session()
         if self._listener is not None:
             self._listener.cancel()
         inbox = key(self.scope.namespace, "INBOX", session)

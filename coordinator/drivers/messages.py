@@ -27,6 +27,9 @@ GOODBYE = "bye"
 READ_SECONDS = 20
 BATCH = 1000
 
+# How long messages may wait in the inbox before its reader is taken for dead.
+STUCK_SECONDS = 1.0
+
 
 class Slot(Protocol):
     """Where messages about one request are kept for whoever waits."""
@@ -42,6 +45,7 @@ class Postman:
         self._slots: dict[str, Slot] = {}
         self._lost = lost
         self._received = 0
+        self._waiting_since: float | None = None
         self.on_bell: Callable[[str], None] = _ignore
         self.on_cancel: Callable[[str, str], None] = _ignore_two
 
@@ -92,6 +96,18 @@ class Postman:
         A message that is just being handed over looks lost for a moment; looking again does no harm.
         """
         return self._received + waiting < sent
+
+    def stuck(self, waiting: int, now: float) -> bool:
+        """Whether messages have been waiting for so long that nobody can be reading: the connection may be dead
+        without knowing it. `now` is on the clock of leases; true once, then the time begins anew."""
+        if not waiting:
+            self._waiting_since = None
+        elif self._waiting_since is None:
+            self._waiting_since = now
+        elif now - self._waiting_since >= STUCK_SECONDS:
+            self._waiting_since = None
+            return True
+        return False
 
     def caught_up(self, sent: int) -> None:
         """Count as received whatever was lost."""

@@ -55,12 +55,16 @@ class _Listener(threading.Thread):
         self._inbox, self._postman = inbox, postman
         self._stopping = threading.Event()
 
-    def stop(self, store: Store) -> None:
-        """Stop, woken by a last message; if that cannot be sent, at the end of the read that goes on."""
+    def retire(self) -> None:
+        """Stop at the end of the read that goes on; what that still brings is handed over."""
         self._stopping.set()
+
+    def stop(self, store: Store) -> None:
+        """Stop because the session is over, woken by a last message if that can be sent."""
+        self.retire()
         try:
             store.command("RPUSH", self._inbox, GOODBYE)
-            # The session is over, and with it whoever would delete a message that nobody reads.
+            # With the session went whoever would delete a message that nobody reads.
             store.command("EXPIRE", self._inbox, 60)
         except CoordinatorError as error:
             log.debug("the listener will stop by itself: %s", error)
@@ -84,7 +88,7 @@ class _Listener(threading.Thread):
 
     def _read(self) -> None:
         found = self._client.blpop([self._inbox], timeout=READ_SECONDS)
-        if found and not self._stopping.is_set():
+        if found:
             self._postman.deliver(found[1])
             for more in self._client.lpop(self._inbox, BATCH) or ():
                 self._postman.deliver(more)
@@ -193,6 +197,9 @@ class SyncDriver:
         self.postman.new_session()
         if self._listener is not None:
             self._listener.stop(self.store)
+        self._listen_to(session)
+
+    def _listen_to(self, session: str) -> None:
         inbox = key(self.scope.namespace, "INBOX", session)
         self._listener = _Listener(self.target, self.settings, inbox, self.postman)
         self._listener.start()
@@ -206,16 +213,13 @@ class SyncDriver:
         if self.postman.missing(sent, waiting):
             self.postman.caught_up(sent)
             self.postman.tell_all(RESYNC)
-        elif waiting and self._stuck and self.keeper.session:
-            # The listener does not read: its connection may be dead without knowing it.
-            self._opened(self.keeper.session)
-            self.postman.caught_up(sent - waiting)
-        self._stuck = waiting > 0
+        elif self.postman.stuck(waiting, clock.now()) and self.keeper.session:
+            if self._listener is not None:
+                self._listener.retire()
+            self._listen_to(self.keeper.session)
 
     def _lost(self, ident: str, fence: int, why: str) -> None:
         self.keeper.lose(ident, fence, why)
-
-    _stuck = False
 
 
 _live: weakref.WeakSet[SyncDriver] = weakref.WeakSet()
