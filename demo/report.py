@@ -85,7 +85,7 @@ def _waits(figures: Figures, factor: float) -> Table:
         cells = [_cell(value, factor) for value in (one.p50, one.p95, one.p99, one.most)]
         table.add_row(level.name, str(one.count), *cells)
     table.caption = (
-        f"Beside each what it is in the trace, where a second here is {duration(1 / factor)}, round trips included."
+        f"On the right the same in the trace, of which a second here is {duration(1 / factor)}; round trips count."
     )
     table.caption_justify = "left"
     return table
