@@ -206,9 +206,9 @@ def test_several_resources_are_granted_all_or_none(engine: Engine) -> None:
     assert [engine.holders(one) for one in "abc"] == [[], ["r2"], []]
     engine.release("r2", second)
     assert [engine.holders(one) for one in "abc"] == [["both"]] * 3
-    assert {value.split()[2] for one in "abc" for value in engine.census()[engine.key("HOLDERS", one)].value.values()} == {
-        engine.field("both", "fence")
-    }
+    assert {
+        value.split()[2] for one in "abc" for value in engine.census()[engine.key("HOLDERS", one)].value.values()
+    } == {engine.field("both", "fence")}
 
 
 def test_the_head_that_waits_for_another_resource_is_not_passed_and_delays_nobody_elsewhere(engine: Engine) -> None:
@@ -376,4 +376,8 @@ def test_what_people_wrote_stays_out_of_the_request_and_can_be_read(engine: Engi
     engine.open("s")
     asked = replace(calls.LockAsk("r", 1, "x1:a", False, None, 1000), owner="pr-1", reason="apply", metadata='{"a": 1}')
     engine.call(calls.request(engine.scope, "s", asked))
-    assert engine.census()[engine.key("NOTE", "r")].value == {"owner": "pr-1", "reason": "apply", "metadata": '{"a": 1}'}
+    assert engine.census()[engine.key("NOTE", "r")].value == {
+        "owner": "pr-1",
+        "reason": "apply",
+        "metadata": '{"a": 1}',
+    }
