@@ -9,10 +9,12 @@ from importlib.resources import files
 from coordinator.wire import loader
 
 DEFINES = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
-LUA = frozenset(
-    "and break do else elseif end error false for function if in ipairs local math nil not or pairs redis repeat return "
-    "string table then tonumber tostring true type unpack until while KEYS ARGV".split()
-)
+LUA = {
+    *("and", "break", "do", "else", "elseif", "end", "false", "for", "function", "if", "in", "local", "nil", "not"),
+    *("or", "repeat", "return", "then", "true", "until", "while"),
+    *("error", "ipairs", "math", "pairs", "redis", "string", "table", "tonumber", "tostring", "type", "unpack"),
+    *("KEYS", "ARGV"),
+}
 INCLUDES = re.compile(r"^--@include (\S+)$", re.MULTILINE)
 
 

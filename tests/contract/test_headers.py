@@ -15,6 +15,7 @@ from coordinator.ops import inspect as inspect_ops
 from coordinator.ops import locks, requests, work
 from coordinator.wire import calls, loader, replies
 from coordinator.wire.calls import Claim, JobAsk, LockAsk, Report, Scope
+from coordinator.wire.step import Call
 from tests.contract.lua import code, statuses_answered
 from tests.support.engine import TERMS
 
@@ -50,12 +51,12 @@ LONG: dict[str, Any] = {
 SHORT: dict[str, Any] = {**LONG, "fields": {}, "started": (), "jobs": (), "reports": ()}
 
 
-def function(script: str) -> Callable[..., calls.Call]:
-    found: Callable[..., calls.Call] = getattr(calls, script)
+def function(script: str) -> Callable[..., Call]:
+    found: Callable[..., Call] = getattr(calls, script)
     return found
 
 
-def made(script: str, given: dict[str, Any]) -> calls.Call:
+def made(script: str, given: dict[str, Any]) -> Call:
     asks = {"request": LockAsk("r", 1, "x1:a", False, None, 1000), "claim": CLAIM, "settle": CLAIM}
     names = list(inspect.signature(function(script)).parameters)[1:]
     return function(script)(SCOPE, *(asks[script] if name == "ask" else given[name] for name in names))

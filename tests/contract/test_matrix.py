@@ -1,4 +1,4 @@
-"""Every pair of a state and an event, on a real Redis: what the table lists moves, all else is an error and no write."""
+"""Every pair of a state and an event, on a real Redis: what is listed moves, all else is an error and no write."""
 
 from __future__ import annotations
 
