@@ -1,5 +1,4 @@
--- Takes a request out of its lines and its queue. A running job is told and ends by its own report, or when it would
--- run once more.
+-- Takes a request out of its lines and its queue. A running job is told; it ends with its report or its worker.
 -- KEYS[1] meta
 -- ARGV[1] terms
 -- ARGV[2] request id

@@ -6,7 +6,8 @@
 -- reply: ok <now ms> [<field> <value>...] [<note field> <value>...] [<need>]... [<place in queue> <queue length> <idle workers>] <due ms, or empty> ; need: [resource, mode, permits, capacity, place, line length, [holder...], [ahead...]]
 -- reply: gone
 -- Keeps: nothing is written.
---@include lib/front
+--@include lib/request
+--@include lib/usage
 --@include lib/person
 local ctx = open(KEYS[1], ARGV[1])
 local id, most = ARGV[2], tonumber(ARGV[3])

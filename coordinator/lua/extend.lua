@@ -9,6 +9,7 @@
 -- reply: gone
 -- Keeps: what has lapsed is not extended.
 --@include lib/places
+--@include lib/send
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
 local r = load(ctx, ARGV[2])

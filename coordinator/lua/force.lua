@@ -21,4 +21,5 @@ end
 lapse(ctx, r, 'forced: ' .. ARGV[4])
 settle_lines(ctx)
 commit(ctx)
-return { 'ok', r.state }
+-- Its line may have moved it on.
+return { 'ok', load(ctx, r.id).state }

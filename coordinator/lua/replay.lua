@@ -42,4 +42,5 @@ end
 enqueue(ctx, r)
 settle_lines(ctx)
 commit(ctx)
-return { 'ok', r.state }
+-- Its line may have moved it on.
+return { 'ok', load(ctx, r.id).state }

@@ -14,6 +14,7 @@
 -- status: gone <empty>
 -- Keeps: one report per fence counts; a repeated call answers as the first did.
 --@flags allow-oom
+--@include lib/settle_lines
 --@include lib/settle_job
 --@include lib/batch
 --@include lib/owner

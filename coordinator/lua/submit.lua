@@ -14,8 +14,6 @@
 -- status: conflict <id> <state>
 -- Keeps: a refused job writes nothing; a repeated one answers as the first time.
 --@include lib/settle_lines
---@include lib/ask
---@include lib/dedup
 --@include lib/submit_job
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])

@@ -8,7 +8,7 @@
 -- reply: gone
 -- reply: session_lost
 -- Keeps: looking and watching are one step, so the end cannot fall between them.
---@include lib/request
+--@include lib/context
 --@include lib/send
 local ctx = open(KEYS[1], ARGV[1])
 local id, session = ARGV[2], ARGV[3]

@@ -64,13 +64,14 @@ def acquire(scope: Scope, asked: LockAsk, seconds: float | None) -> Operation[Gr
         return None if outcome is None else outcome.grant
     try:
         grant = yield from await_grant(scope, asked, seconds)
+        # Inside the `try` as well: if the store is away just now, the request must not stay to be granted to nobody.
+        return grant or (yield from give_up(scope, asked, seconds or 0.0))
     except (WaitCancelled, WaitTimeout):
         yield Forget(asked.ident)
         raise
     except BaseException:
         yield from _withdraw(scope, asked.ident)
         raise
-    return grant or (yield from give_up(scope, asked, seconds or 0.0))
 
 
 def await_grant(scope: Scope, asked: LockAsk, seconds: float | None) -> Operation[Grant | None]:

@@ -15,6 +15,6 @@ def engine(raw: redis.Redis, namespace: str, request: pytest.FixtureRequest) -> 
     reach (`@reaches`) must have been given."""
     one = Engine(raw, namespace)
     yield one
-    missing = getattr(request.function, "reached", set()) - one.seen
+    missing: set[tuple[str, str]] = getattr(request.function, "reached", set()) - one.seen
     assert not missing, f"never answered: {sorted(missing)}"
     assert Keyspace(namespace, one.census(), one.now).faults() == []

@@ -36,7 +36,10 @@ class Keyspace:
 
     def faults(self) -> list[str]:
         """Everything that is not as it must be."""
-        checks = (self._declared, self._sessions, self._records, self._places, self._lines, self._holders, self._rest)
+        checks = (
+            *(self._declared, self._sessions, self._records, self._parts, self._places),
+            *(self._lines, self._holders, self._listed, self._rest),
+        )
         return [fault for check in checks for fault in check()]
 
     def one(self, family: str, member: str = "") -> Any:
@@ -75,13 +78,15 @@ class Keyspace:
         for ident, request in self.requests.items():
             state = State(request["state"])
             if self.kept["REQ", ident].has_ttl != state.final:
-                yield f"{ident} is {state} and {'lacks' if state.final else 'has'} a time to live"
+                yield f"{ident} is {state}; has a time to live: {not state.final}"
             open_job = request["kind"] == "job" and (not state.final or state in (State.FAILED, State.DEAD))
             if open_job != (ident in payloads):
-                yield f"{ident} is {state} and its payload is {'kept' if ident in payloads else 'gone'}"
+                yield f"{ident} is {state}; its payload is there: {not open_job}"
         for ident in payloads:
             if ident not in self.requests:
                 yield f"the payload of {ident} is left behind"
+
+    def _parts(self) -> Iterator[str]:
         for name in ("NEEDS", "NOTE"):
             for ident in self.families[name]:
                 record = self.kept.get(("REQ", ident))
@@ -124,7 +129,6 @@ class Keyspace:
         return over or (request["kind"] == "lock" and session <= self.now)
 
     def _holders(self) -> Iterator[str]:
-        listed = self.scores("RESOURCES")
         for resource, holders in self.families["HOLDERS"].items():
             modes = [value.split()[0] for value in holders.values()]
             permits = sum(int(value.split()[1]) for value in holders.values())
@@ -136,6 +140,9 @@ class Keyspace:
             for ident, value in holders.items():
                 if self.requests.get(ident, {}).get("fence") != value.split()[2]:
                     yield f"{resource} is held by {ident} under a fence that is not its newest"
+
+    def _listed(self) -> Iterator[str]:
+        listed = self.scores("RESOURCES")
         for resource in listed:
             if resource not in self.families["LINE"] and resource not in self.families["HOLDERS"]:
                 yield f"{resource} is listed and nobody holds or wants it"

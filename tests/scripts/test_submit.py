@@ -1,5 +1,7 @@
 """Handing in jobs: where they go, how duplicates are answered, and the limits at their border."""
 
+from typing import Any
+
 import pytest
 
 from coordinator.wire import calls
@@ -190,7 +192,7 @@ def end(engine: Engine, how: str) -> None:
         elif how == "deadline":
             engine.advance(2)
             engine.sweep()
-        elif how == "superseded":
+        elif how == "told to stop":
             engine.cancel("j1")
             engine.report("w", given, "retry", 1000)
         else:
@@ -206,7 +208,7 @@ ENDS = {
     "cancelled waiting": "cancelled",
     "expired": "expired",
     "deadline": "expired",
-    "superseded": "cancelled",
+    "told to stop": "cancelled",
 }
 
 
@@ -214,7 +216,7 @@ ENDS = {
 @pytest.mark.parametrize("how", ENDS)
 def test_the_key_is_free_after_every_end(engine: Engine, how: str, scope: str) -> None:
     engine.worker("w")
-    clock = {"expired": {"wait_ms": 1000}, "deadline": {"end_ms": 2000}}.get(how, {})
+    clock: dict[str, Any] = {"expired": {"wait_ms": 1000}, "deadline": {"end_ms": 2000}}.get(how, {})
     engine.put("j1", **dedup("k", "reject", scope), **clock)
     end(engine, how)
     assert engine.state("j1") == ENDS[how]
@@ -300,4 +302,6 @@ def test_metadata_clocks_and_retries_reach_the_worker(engine: Engine) -> None:
     engine.worker("w")
     engine.put("j", "a", metadata='{"a": 1}', run_ms=1500, retry="3 1000 30000 2 0.1", priority=3)
     [given] = engine.claim("w")
-    assert given == Job("j", given.fence, "work", "default", 3, 0, 1, "1500", "3 1000 30000 2 0.1", "x1:a", '{"a": 1}', "payload")
+    assert given == Job(
+        "j", given.fence, "work", "default", 3, 0, 1, "1500", "3 1000 30000 2 0.1", "x1:a", '{"a": 1}', "payload"
+    )

@@ -1,7 +1,7 @@
 """Runs the Lua scripts as they are, with a clock that the test moves, and looks at everything they leave behind.
 
-The scripts are sent through `wire.calls`, the same functions the operations use, so what is tested is what runs. Only the
-fragment `lib/now` is another one: it reads the time from a key outside the namespace. Around every call the whole
+The scripts are sent through `wire.calls`, the same functions the operations use, so what is tested is what runs. Only
+the fragment `lib/now` is another one: it reads the time from a key outside the namespace. Around every call the whole
 namespace is compared, so that a refusal that writes anything fails whichever test happens to see it.
 """
 
@@ -200,7 +200,7 @@ class Engine:
         """The reply. A refusal must have left everything as it was, unless the test says that it `writes`."""
         before = self.census()
         text = script_text(call.script, self._shebang, self.clocked)
-        reply: list[Any] = plain(self.raw.execute_command("EVAL", text, 1, call.key, *call.args))
+        reply: list[Any] = plain(self.raw.eval(text, 1, call.key, *call.args))
         words = self._words(call.script, reply)
         self.seen |= {(call.script, word) for word in words}
         if not writes and (call.script in READ_ONLY or all(word in REFUSALS for word in words[1:] or words)):
@@ -289,7 +289,7 @@ class Engine:
     def field(self, ident: str, name: str) -> str | None:
         """A field of a request."""
         value = self.raw.hget(self.key("REQ", ident), name)
-        return None if value is None else value.decode()
+        return None if value is None else str(plain(value))
 
     def state(self, ident: str) -> str | None:
         return self.field(ident, "state")
@@ -343,6 +343,6 @@ def job(ident: str, needs: str = "", **changed: Any) -> JobAsk:
     return JobAsk(ident=ident, options=options, **chosen)
 
 
-def dedup(key: str, on_conflict: str = "join", scope: str = "until_finished", **more: Word) -> dict[str, Word]:
+def dedup(key: str, on_conflict: str = "join", scope: str = "until_finished", **more: Word) -> dict[str, Any]:
     """The options of a dedup key."""
     return {"dedup": key, "on_conflict": on_conflict, "scope": scope, **more}

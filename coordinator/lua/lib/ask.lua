@@ -1,5 +1,6 @@
 -- What lock requests and jobs have in common when they ask: the limits of the lines, and their longer fields, which
 -- live in keys of their own so that the request's hash stays compact.
+--@include lib/context
 --@include lib/usage
 local function refused_needs(ctx, r, joins)
   for _, need in ipairs(r.needs_list) do

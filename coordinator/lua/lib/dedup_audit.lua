@@ -1,7 +1,6 @@
 -- The dedup keys that name a request, and what is wrong with each: a key must go when its job is over, unless it is
 -- held for a time; then it must have that time to live.
 --@include lives
---@include lib/request
 local function dedup_fault(ctx, r, id, key)
   local value = redis.call('GET', ctx.p .. K_DEDUP .. key)
   local owner, till = string.match(value or '', '^(%S+) ?(%d*)$')

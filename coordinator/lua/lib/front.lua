@@ -1,5 +1,6 @@
 -- Whether a request stands at the front of one line: everybody before it has been offered the resource already,
 -- and all of them, the holders and the request itself fit together. Reading only.
+--@include lib/request
 --@include lib/usage
 -- How many unclaimed candidates one line may have at once; the next come up as these are claimed.
 local WINDOW = 64

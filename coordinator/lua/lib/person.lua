@@ -1,6 +1,6 @@
 -- Who a request is, for people: id, kind, state, priority, since, session, live or lapsed, owner, reason, queue, name,
 -- and as a holder what it holds.
---@include lib/usage
+--@include lib/send
 local function person(ctx, id, holding)
   local v = redis.call('HMGET', ctx.p .. K_REQ .. id, 'kind', 'state', 'priority', 'since', 'session', 'queue', 'name')
   local note = redis.call('HMGET', ctx.p .. K_NOTE .. id, 'owner', 'reason')

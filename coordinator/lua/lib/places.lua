@@ -1,7 +1,6 @@
 -- The places a request can be in, and the only code that puts it there or takes it away: the lines of its resources,
 -- the holders of its resources, its queue, its session.
 --@include lib/request
---@include lib/usage
 local function retire_resource(ctx, resource)
   if redis.call('EXISTS', ctx.p .. K_LINE .. resource, ctx.p .. K_HOLDERS .. resource) == 0 then
     redis.call('ZREM', ctx.p .. K_RESOURCES, resource)

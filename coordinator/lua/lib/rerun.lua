@@ -1,7 +1,6 @@
 -- `rerun` keeps at most one job active and one waiting per dedup key. A job that gives up its lease without ending
 -- either takes its key back, so that newer data replaces its payload, or finds it taken: then it is superseded, and
 -- the one that waits under the key carries the newer data.
---@include lib/request
 local function superseded(ctx, r)
   if r.on_conflict ~= 'rerun' then
     return false

@@ -1,6 +1,5 @@
 -- Messages to a session's inbox. They are hints: the truth is in the request. `mail` counts all messages ever sent,
 -- so that a session whose connection dropped one notices at its next heartbeat.
---@include lib/context
 local function live(ctx, session)
   local expires = session and redis.call('ZSCORE', ctx.p .. K_SESSIONS, session)
   return expires and tonumber(expires) > ctx.now

@@ -1,6 +1,7 @@
 -- Applies one outcome, if its fence is the job's newest one. A repeated report answers as the first did; a report
 -- under an older fence, or for a job that was taken back, is `stale` and changes nothing.
---@include lib/settle_lines
+--@include lib/finish
+--@include lib/enqueue
 --@include lib/rerun
 local EVENTS = { succeeded = 'succeed', failed = 'fail', cancelled = 'cancel', dead = 'bury' }
 

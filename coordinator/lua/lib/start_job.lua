@@ -1,5 +1,5 @@
 -- Notes that the handler of a claimed job has really begun: only now does the attempt count.
---@include lib/move
+--@include lib/request
 local function start_job(ctx, id, fence)
   local r = load(ctx, id)
   local key = ctx.p .. K_REQ .. id

@@ -1,6 +1,5 @@
 -- What a resource is in use for, and whether a need still fits. Reading only: holders whose session or lease has
 -- lapsed count as gone here, and are taken back by `evict` before anything is written.
---@include lib/request
 --@include lib/send
 -- Above this many holders a resource can only be shared or counted, and looking each one up would be slow: lapsed
 -- ones are then left to the sweep.

@@ -1,0 +1,172 @@
+"""The header of each script, the Python call, the Lua itself and the tests say the same."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordinator.ops import inspect as inspect_ops
+from coordinator.ops import locks, requests, work
+from coordinator.wire import calls, loader, replies
+from coordinator.wire.calls import Claim, JobAsk, LockAsk, Report, Scope
+from coordinator.wire.step import Call
+from tests.contract.lua import code, statuses_answered
+from tests.support.engine import TERMS
+
+SCRIPTS = loader.names()
+AUDITS = ("audit_request", "audit_resource")
+SCOPE = Scope.of("n", TERMS)
+CLAIM = Claim(1, 1, 1000, ("q1", "q2"))
+
+# A value for each parameter of a call: one with and one without its variable part.
+LONG: dict[str, Any] = {
+    "session": "s",
+    "ident": "r",
+    "fields": {"host": "h", "pid": 1},
+    "sweep_ms": 1000,
+    "started": [("j1", "1"), ("j2", "2")],
+    "fence": 1,
+    "lease_ms": 1000,
+    "event": "cancel",
+    "reason": "because",
+    "priority": 1,
+    "max_payload": 1000,
+    "jobs": [JobAsk("j", "n", "q", 1, b"", {"needs": "x1:a"})],
+    "progress": "0.5",
+    "call_id": "c",
+    "resource": "a",
+    "capacity": 1,
+    "most": 10,
+    "after": "",
+    "fix": False,
+    "grace_ms": 1000,
+    "reports": [Report("j", "1", "succeeded")],
+}
+SHORT: dict[str, Any] = {**LONG, "fields": {}, "started": (), "jobs": (), "reports": ()}
+
+
+def function(script: str) -> Callable[..., Call]:
+    found: Callable[..., Call] = getattr(calls, script)
+    return found
+
+
+def made(script: str, given: dict[str, Any]) -> Call:
+    asks = {"request": LockAsk("r", 1, "x1:a", False, None, 1000), "claim": CLAIM, "settle": CLAIM}
+    names = list(inspect.signature(function(script)).parameters)[1:]
+    return function(script)(SCOPE, *(asks[script] if name == "ask" else given[name] for name in names))
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_each_script_has_the_call_of_its_name_and_they_agree_on_the_arguments(script: str) -> None:
+    header = loader.header(script)
+    long, short = made(script, LONG), made(script, SHORT)
+    assert (long.script, long.key, header.keys) == (script, SCOPE.meta, 1)
+    assert long.args[0] == TERMS.text
+    if header.variadic:
+        assert len(short.args) >= header.args - 1
+        assert len(long.args) >= header.args
+    else:
+        assert len(short.args) == len(long.args) == header.args
+
+
+def test_no_call_is_without_a_script() -> None:
+    public = {
+        name
+        for name, one in vars(calls).items()
+        if inspect.isfunction(one) and one.__module__ == calls.__name__ and not name.startswith("_")
+    }
+    assert public == set(SCRIPTS)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_header_says_what_the_script_does_and_keeps(script: str) -> None:
+    head = re.split(r"^[^-]", loader.source(script), maxsplit=1, flags=re.MULTILINE)[0]
+    assert re.match(r"-- [A-Z].*[.]$", head.splitlines()[0]), "begins with a sentence"
+    assert "\n-- Keeps: " in head
+    numbers = [int(one) for one in re.findall(r"^-- ARGV\[(\d+)", head, re.MULTILINE)]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_reads_the_arguments_its_header_names(script: str) -> None:
+    header = loader.header(script)
+    used = {int(one) for one in re.findall(r"ARGV\[(\d+)\]", code(script))}
+    assert used <= set(range(1, header.args + 1))
+    fixed = header.args - 1 if header.variadic else header.args
+    # The last fixed words before a variable part are read together with it.
+    assert set(range(1, fixed)) <= used | {6}
+
+
+# Words that open a list in the Lua but are no reply: the two parts of a note, the steps of a number.
+SHARED_BUILDERS = {
+    "submit": ("lib/submit_job", "lib/ask"),
+    "settle": ("lib/settle_job",),
+    "request": ("lib/ask",),
+    "replay": ("lib/submit_job",),
+}
+
+
+@pytest.mark.parametrize("script", [one for one in SCRIPTS if one not in AUDITS])
+def test_a_header_lists_every_reply_that_the_script_can_give(script: str) -> None:
+    header = loader.header(script)
+    named = {*header.replies, *header.statuses}
+    own = statuses_answered(script)
+    assert own <= named
+    shared = {word for one in SHARED_BUILDERS.get(script, ()) for word in statuses_answered(one)}
+    assert named <= own | shared
+
+
+def names_in(operations: Any) -> set[str]:
+    """All words that the code of some operations names."""
+    tree = ast.parse(inspect.getsource(operations))
+    return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+@pytest.mark.parametrize("script", [one for one in SCRIPTS if one not in AUDITS])
+def test_every_reply_is_known_to_whoever_reads_it(script: str) -> None:
+    known = set(replies.REFUSALS)
+    for module in (inspect_ops, locks, requests, work):
+        known |= names_in(module)
+    # These are read by the drivers and the worker: the keeper of the session, the worker's settler.
+    known |= {"ok", "schema", "stale"}
+    header = loader.header(script)
+    assert {*header.replies, *header.statuses} <= known
+
+
+def test_no_refusal_is_without_a_script_that_gives_it() -> None:
+    given = {word for one in SCRIPTS for word in (*loader.header(one).replies, *loader.header(one).statuses)}
+    assert set(replies.REFUSALS) <= given
+
+
+def test_every_reply_of_every_header_is_reached_by_a_script_test() -> None:
+    """`@reaches(script, statuses...)` is checked when the test runs; here, that none is forgotten."""
+    reached: set[tuple[str, str]] = set()
+    for file in (Path(__file__).parent.parent / "scripts").glob("test_*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "reaches":
+                script, *statuses = [one.value for one in node.args if isinstance(one, ast.Constant)]
+                reached |= {(str(script), str(status)) for status in statuses}
+    wanted = {
+        (script, status)
+        for script in SCRIPTS
+        if script not in AUDITS
+        for status in (*loader.header(script).replies, *loader.header(script).statuses)
+    }
+    assert wanted - reached == set()
+    assert {one for one in reached if one[0] not in AUDITS} - wanted == set()
+
+
+@pytest.mark.parametrize("script", ["release", "settle", "cancel", "sweep", "beat", "close_session", "force"])
+def test_finishing_works_when_memory_is_full(script: str) -> None:
+    assert loader.program(script, True).text.startswith("#!lua flags=allow-oom\n")
+
+
+@pytest.mark.parametrize("script", ["submit", "request", "claim", "open_session", "replay", "define"])
+def test_taking_on_more_work_is_refused_when_memory_is_full(script: str) -> None:
+    assert loader.program(script, True).text.startswith("#!lua flags=\n")

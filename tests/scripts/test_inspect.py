@@ -1,0 +1,132 @@
+"""Looking at requests and waiting for their end, progress, and replaying what failed."""
+
+import pytest
+
+from coordinator.wire import calls
+from tests.scripts.reach import reaches
+from tests.support.engine import Engine, dedup
+
+
+@reaches("watch", "pending", "final", "gone", "session_lost")
+def test_looking_and_watching_is_one_step(engine: Engine) -> None:
+    engine.worker("w")
+
+    def watch(session: str = "") -> list[object]:
+        return engine.call(calls.watch(engine.scope, "j", session))
+
+    assert watch("w") == ["gone"]
+    engine.put("j")
+    assert watch("nobody") == ["session_lost"]
+    with engine.unchanged():
+        assert watch() == ["pending", "ready", ""]
+    assert watch("w") == ["pending", "ready", ""]
+    assert engine.raw.pttl(engine.key("WATCH", "j")) > 0
+    engine.report("w", engine.claim("w")[0], "succeeded", value="result")
+    assert engine.inbox("w") == ["ended j succeeded"]
+    with engine.unchanged():
+        assert watch("nobody") == ["final", "succeeded", "", "result"]
+
+
+@reaches("note_progress", "ok", "stale")
+def test_progress_is_heard_from_the_newest_fence_only(engine: Engine) -> None:
+    engine.worker("w")
+    engine.put("j")
+    [given] = engine.claim("w")
+
+    def progress(fence: str) -> list[object]:
+        return engine.call(calls.note_progress(engine.scope, "j", fence, "0.4 planning"))
+
+    assert progress("1") == ["stale"]
+    assert progress(given.fence) == ["ok"]
+    assert engine.call(calls.watch(engine.scope, "j", "")) == ["pending", "running", "0.4 planning"]
+    engine.report("w", given, "released")
+    assert progress(given.fence) == ["stale"]
+
+
+@reaches("explain", "ok", "gone")
+def test_an_explanation_names_who_holds_and_who_stands_before(engine: Engine) -> None:
+    engine.worker("s")
+    engine.hold("s", "holder", "a")
+    engine.ask("s", "ahead", "a")
+    engine.ask("s", "me", "a b", owner="pr-1")
+    reply = engine.call(calls.explain(engine.scope, "me", 20))
+    needs = {one[0]: one for one in reply[4]}
+    assert needs["a"][1:6] == ["x", 1, 1, "1", 2]
+    assert [one[0] for one in needs["a"][6]] == ["holder"]
+    assert [one[0] for one in needs["a"][7]] == ["ahead"]
+    assert needs["b"][4:] == ["0", 1, [], []]
+    assert engine.call(calls.explain(engine.scope, "never-was", 20)) == ["gone"]
+    engine.put("j1")
+    engine.put("j2")
+    assert engine.call(calls.explain(engine.scope, "j2", 20))[5] == [1, 2, 0]
+
+
+@reaches("line", "ok")
+@reaches("survey", "ok")
+def test_a_resource_and_the_namespace_are_shown_page_by_page(engine: Engine) -> None:
+    engine.worker("w")
+    for name in "abc":
+        engine.hold("w", f"r{name}", name)
+    engine.ask("w", "waiter", "a")
+    engine.put("j")
+    reply = engine.call(calls.line(engine.scope, "a", 20))
+    assert (reply[2:4], [one[0] for one in reply[4]], [one[0] for one in reply[5]]) == ([1, 1], ["ra"], ["waiter"])
+    first = engine.call(calls.survey(engine.scope, "", 2))
+    assert [one[0] for one in first[2]] == ["a", "b"]
+    assert first[3] == [["default", 1, 0, 0]]
+    assert [one[0] for one in engine.call(calls.survey(engine.scope, "b", 2))[2]] == ["c"]
+
+
+def replay(engine: Engine, ident: str = "j", call: str = "c1") -> list[object]:
+    return engine.call(calls.replay(engine.scope, ident, call))
+
+
+def fail(engine: Engine, outcome: str = "failed", needs: str = "", **options: object) -> None:
+    """A job that ended that way."""
+    engine.worker("w")
+    engine.put("j", needs, **options)
+    engine.report("w", engine.claim("w")[0], outcome, value="broke")
+
+
+@reaches("replay", "ok")
+@pytest.mark.parametrize("outcome", ["failed", "dead"])
+def test_a_failed_job_is_queued_again_as_new_with_its_payload(engine: Engine, outcome: str) -> None:
+    fail(engine, outcome, "a", metadata="{}", end_ms=5000)
+    assert replay(engine) == ["ok", "ready"]
+    with engine.unchanged():
+        assert replay(engine) == ["ok", "ready"]
+    [given] = engine.claim("w")
+    assert (given.payload, given.attempts, given.deliveries, given.metadata) == ("payload", 0, 1, "{}")
+    engine.keep_alive(6, "w")
+    engine.sweep()
+    assert engine.state("j") == "running"
+    engine.report("w", given, outcome)
+    assert replay(engine, call="c2") == ["ok", "ready"]
+
+
+@reaches("replay", "refused", "gone", "queue_full")
+def test_what_did_not_fail_is_not_replayed(engine: Engine) -> None:
+    fail(engine)
+    assert replay(engine, "never-was") == ["gone"]
+    engine.hold("w", "r", "a")
+    assert replay(engine, "r") == ["gone"]
+    engine.rules(max_queue=1)
+    engine.put("other")
+    assert replay(engine, "other") == ["refused", "ready"]
+    assert replay(engine) == ["queue_full", "default", 1]
+    engine.raw.hdel(engine.key("PAYLOADS"), "j")
+    assert replay(engine) == ["gone"]
+    engine.raw.hset(engine.key("PAYLOADS"), "j", b"payload")
+
+
+def test_a_replayed_job_holds_its_dedup_key_again_if_it_is_free(engine: Engine) -> None:
+    fail(engine, **dedup("k", "reject"))
+    replay(engine)
+    assert engine.put("j2", **dedup("k", "reject")) == ["rejected", "j", "ready"]
+
+
+def test_a_replayed_job_leaves_a_dedup_key_to_the_one_that_has_it(engine: Engine) -> None:
+    fail(engine, **dedup("k", "reject"))
+    engine.put("j2", **dedup("k", "reject"))
+    replay(engine)
+    assert engine.put("j3", **dedup("k", "reject")) == ["rejected", "j2", "ready"]

@@ -1,0 +1,69 @@
+"""Opening and closing sessions."""
+
+from coordinator.wire import calls
+from tests.scripts.reach import reaches
+from tests.support.engine import Engine, job
+
+
+@reaches("open_session", "ok")
+def test_a_session_is_listed_with_what_it_says_of_itself_and_its_queues(engine: Engine) -> None:
+    engine.open("w", host="h", queues="x y")
+    kept = engine.census()
+    assert kept[engine.key("SESSION", "w")].value == {"host": "h", "queues": "x y", "since": str(engine.now)}
+    assert kept[engine.key("QUEUES")].value == ["x", "y"]
+    assert engine.raw.zscore(engine.key("SESSIONS"), "w") == engine.now + 10_000
+
+
+def test_opening_a_session_twice_is_as_once(engine: Engine) -> None:
+    engine.worker("w")
+    with engine.unchanged():
+        engine.worker("w")
+
+
+@reaches("open_session", "schema")
+def test_a_namespace_of_another_layout_is_not_touched(engine: Engine) -> None:
+    engine.raw.hset(engine.key("META"), "schema", "0")
+    assert engine.call(calls.open_session(engine.scope, "s", {"host": "h"})) == ["schema", "0"]
+
+
+@reaches("close_session", "ok")
+def test_a_session_that_closes_leaves_nothing_behind_and_burns_no_attempt(engine: Engine) -> None:
+    engine.worker("w")
+    engine.open("s")
+    engine.hold("w", "held", "a")
+    engine.hold("s", "other", "b")
+    engine.ask("w", "waiting", "b")
+    engine.ask("s", "next", "a")
+    engine.submit(job("j", "c"), job("k"))
+    [given, _] = engine.claim("w", 3)
+    engine.beat("w", [(given.ident, given.fence)])
+    assert engine.call(calls.close_session(engine.scope, "w")) == ["ok", 0]
+    assert [engine.state(one) for one in ("held", "waiting", "next", "j", "k")] == [
+        "released",
+        "cancelled",
+        "held",
+        "ready",
+        "ready",
+    ]
+    assert (engine.field("j", "attempts"), engine.field("j", "crashes")) == ("0", None)
+    assert engine.raw.zscore(engine.key("SESSIONS"), "w") is None
+    with engine.unchanged():
+        assert engine.call(calls.close_session(engine.scope, "w")) == ["ok", 0]
+
+
+def test_a_large_session_closes_in_bounded_steps(engine: Engine) -> None:
+    engine.open("s")
+    for n in range(70):
+        engine.hold("s", f"r{n}", f"a{n}")
+    assert engine.call(calls.close_session(engine.scope, "s")) == ["ok", 6]
+    assert engine.call(calls.close_session(engine.scope, "s")) == ["ok", 0]
+
+
+def test_a_session_that_closes_is_not_rung(engine: Engine) -> None:
+    engine.worker("w1")
+    engine.worker("w2")
+    engine.claim("w1")
+    engine.claim("w2")
+    engine.call(calls.close_session(engine.scope, "w1"))
+    engine.put("j")
+    assert engine.inbox("w2") == ["bell default"]

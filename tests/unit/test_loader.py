@@ -1,0 +1,68 @@
+"""How the Lua programs are put together."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from coordinator import keys
+from coordinator.errors import ProtocolError
+from coordinator.wire import loader
+
+
+def resolve(**texts: str) -> str:
+    return loader.resolve("lib/a", replace={f"lib/{name}": text for name, text in texts.items()})
+
+
+def test_a_fragment_comes_once_and_before_what_uses_it() -> None:
+    found = resolve(a="--@include lib/b\n--@include lib/c\nA()", b="--@include lib/c\nB()", c="C()")
+    assert found.split() == ["C()", "B()", "A()"]
+
+
+def test_a_circle_is_an_error_that_shows_the_way() -> None:
+    with pytest.raises(ProtocolError, match="lib/a -> lib/b -> lib/c -> lib/a"):
+        resolve(a="--@include lib/b", b="--@include lib/c", c="--@include lib/a")
+    with pytest.raises(ProtocolError, match="lib/a -> lib/a"):
+        resolve(a="--@include lib/a")
+
+
+@pytest.mark.parametrize("name", ["nonsense", "lib/nonsense", "../client"])
+def test_what_is_not_there_is_an_error(name: str) -> None:
+    with pytest.raises(ProtocolError, match="no script"):
+        loader.source(name)
+
+
+def test_names_of_keys_become_their_suffix() -> None:
+    assert resolve(a="x(K_LINE, K_META)") == f"x('{keys.suffix('LINE')}', 'meta')"
+    with pytest.raises(ProtocolError, match="NONSENSE"):
+        resolve(a="K_NONSENSE")
+
+
+@pytest.mark.parametrize("name", loader.names())
+def test_every_script_resolves_whole(name: str) -> None:
+    text = loader.resolve(name)
+    assert "--@include" not in text
+    assert "K_" not in text
+    assert text.count("local function open(") == 1
+    assert text.count("local function next_state(") <= 1
+
+
+def test_servers_from_7_on_get_the_first_line_and_older_ones_do_not() -> None:
+    new, old = loader.program("release", True), loader.program("release", False)
+    assert new.text == f"#!lua flags=allow-oom\n{old.text}"
+    assert not old.text.startswith("#")
+    assert new.sha != old.sha
+    assert loader.program("submit", True).text.startswith("#!lua flags=\n")
+    assert loader.program("release", True) is new
+
+
+def test_a_header_is_read_as_it_is_written() -> None:
+    header = loader.header("settle")
+    assert (header.keys, header.args, header.variadic) == (1, 7, True)
+    assert (header.replies, header.statuses) == (("ok", "session_lost"), ("ok", "stale", "gone"))
+
+
+def test_another_text_for_a_fragment_takes_its_place() -> None:
+    replace: Mapping[str, str] = {"lib/now": "local function server_us() return 7 end"}
+    text = loader.resolve("sweep", replace)
+    assert "return 7 end" in text
+    assert "'TIME'" not in text

@@ -1,0 +1,239 @@
+"""The waiting for locks, fed by hand: no Redis, no thread, no clock."""
+
+import pytest
+
+from coordinator.errors import (
+    LeaseLost,
+    LineFull,
+    ProtocolError,
+    SessionLost,
+    StoreUnavailable,
+    WaitCancelled,
+    WaitTimeout,
+)
+from coordinator.model.lease import Grant
+from coordinator.ops import locks
+from coordinator.wire.calls import LockAsk, Scope
+from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Session, Wait
+from tests.support.engine import TERMS
+from tests.unit.hand import Hand
+
+SCOPE = Scope.of("n", TERMS)
+ASKED = LockAsk("r", 1, "x1:a", trying=False, wait_ms=5000, hold_ms=60_000)
+TRYING = LockAsk("r", 1, "x1:a", trying=True, wait_ms=None, hold_ms=60_000)
+GRANTED = [b"granted", b"r", b"77", b"60000"]
+WAITING = [b"waiting", b"r"]
+OUTAGE = StoreUnavailable("away")
+
+
+def asked(operation: Hand, answer: object, now: float = 100.0) -> None:
+    """One look at the server."""
+    operation.expects(Now(), now)
+    operation.expects(Session(), "s")
+    operation.expects("request", answer)
+
+
+def in_line(seconds: float | None = 5.0) -> Hand:
+    """An operation that stands in line since 100.0 and is about to wait."""
+    hand = Hand(locks.acquire(SCOPE, ASKED, seconds))
+    hand.expects(Expect("r"))
+    asked(hand, WAITING)
+    hand.expects(Now(), 100.0)
+    return hand
+
+
+def test_a_free_lock_is_one_call_and_trusted_from_when_it_was_sent() -> None:
+    hand = Hand(locks.acquire(SCOPE, ASKED, 5))
+    hand.expects(Expect("r"))
+    asked(hand, GRANTED, 100.0)
+    assert hand.returns() == Grant("r", 77, 154.0)
+
+
+def test_a_try_that_fails_keeps_no_messages() -> None:
+    hand = Hand(locks.acquire(SCOPE, TRYING, None))
+    hand.expects(Expect("r"))
+    asked(hand, [b"busy", b"a"])
+    hand.expects(Forget("r"))
+    assert hand.returns() is None
+
+
+def test_a_grant_is_confirmed_and_its_lease_counted_from_the_confirmation() -> None:
+    hand = in_line()
+    hand.expects(Wait("r", 5.0), ("granted", "r", "77", "60000"))
+    asked(hand, [b"granted", b"r", b"77", b"50000"], 102.0)
+    assert hand.returns() == Grant("r", 77, 147.0)
+
+
+def test_after_lost_messages_the_truth_is_looked_at_and_the_rest_of_the_wait_goes_on() -> None:
+    hand = in_line()
+    hand.expects(Wait("r", 5.0), ("resync",))
+    asked(hand, WAITING, 102.0)
+    hand.expects(Now(), 102.0)
+    hand.expects(Wait("r", 3.0), ("resync",))
+    asked(hand, GRANTED, 104.0)
+    assert hand.returns().fence == 77
+
+
+def test_a_wait_that_runs_out_leaves_the_lines() -> None:
+    hand = in_line()
+    hand.expects(Wait("r", 5.0), None)
+    call = hand.expects("cancel", [b"ok", b"expired"])
+    assert isinstance(call, Call)
+    assert call.args[1:3] == ("r", "expire")
+    while not hand.over:
+        hand.expects(Forget("r"))
+    assert hand.raises(WaitTimeout).ident == "r"
+
+
+def test_a_grant_at_the_very_last_moment_is_taken() -> None:
+    hand = in_line()
+    hand.expects(Wait("r", 5.0), None)
+    hand.expects("cancel", [b"held", b"77", b"60000"])
+    asked(hand, GRANTED, 105.0)
+    assert hand.returns().fence == 77
+
+
+def test_a_wait_without_end_waits_without_end() -> None:
+    hand = in_line(None)
+    hand.expects(Wait("r", None), ("resync",))
+    asked(hand, WAITING)
+    hand.expects(Now(), 10**6)
+    hand.expects(Wait("r", None), ("ended", "r", "cancelled"))
+    hand.expects(Forget("r"))
+    hand.raises(WaitCancelled)
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt(), GeneratorExit("task"), OUTAGE])
+def test_an_interrupted_wait_withdraws_its_request(interruption: BaseException) -> None:
+    hand = in_line()
+    hand.expects(Wait, interruption)
+    hand.expects(Forget("r"))
+    call = hand.expects("cancel", [b"ok", b"cancelled"])
+    assert isinstance(call, Call)
+    assert call.args[1:3] == ("r", "cancel")
+    hand.raises(type(interruption))
+
+
+def test_an_interrupted_wait_gives_back_what_was_granted_meanwhile() -> None:
+    hand = in_line()
+    hand.expects(Wait, KeyboardInterrupt())
+    hand.expects(Forget("r"))
+    hand.expects("cancel", [b"held", b"77", b"60000"])
+    call = hand.expects("release", [b"ok"])
+    assert isinstance(call, Call)
+    assert call.args[1:] == ("r", 77)
+    hand.raises(KeyboardInterrupt)
+
+
+def test_an_interruption_of_the_first_call_withdraws_too() -> None:
+    hand = Hand(locks.acquire(SCOPE, ASKED, 5))
+    hand.expects(Expect("r"))
+    asked(hand, KeyboardInterrupt())
+    hand.expects(Forget("r"))
+    hand.expects("cancel", [b"gone"])
+    hand.raises(KeyboardInterrupt)
+
+
+def test_what_cannot_be_withdrawn_now_is_withdrawn_later() -> None:
+    hand = in_line()
+    hand.expects(Wait, KeyboardInterrupt())
+    hand.expects(Forget("r"))
+    hand.expects("cancel", OUTAGE)
+    hand.expects(Abandon("r"))
+    hand.raises(KeyboardInterrupt)
+
+
+@pytest.mark.parametrize("error", [OUTAGE, KeyboardInterrupt()])
+def test_a_wait_that_runs_out_while_the_store_is_away_leaves_nothing_behind(error: BaseException) -> None:
+    """Without the cleanup the request would be granted to nobody, for as long as the process lives."""
+    hand = in_line()
+    hand.expects(Wait, None)
+    hand.expects("cancel", error)
+    hand.expects(Forget("r"))
+    hand.expects("cancel", OUTAGE)
+    hand.expects(Abandon("r"))
+    hand.raises(type(error))
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (("session_lost",), WaitCancelled),
+        (("ended", "r", "cancelled"), WaitCancelled),
+        (("ended", "r", "lost"), WaitCancelled),
+        (("ended", "r", "expired"), WaitTimeout),
+    ],
+)
+def test_a_request_that_ends_otherwise_ends_the_wait(words: tuple[str, ...], kind: type[Exception]) -> None:
+    hand = in_line()
+    hand.expects(Wait, words)
+    hand.expects(Forget("r"))
+    hand.raises(kind)
+
+
+def test_a_lapsed_session_is_replaced_and_the_call_repeated() -> None:
+    hand = Hand(locks.acquire(SCOPE, ASKED, 5))
+    hand.expects(Expect("r"))
+    asked(hand, [b"session_lost"])
+    hand.expects(Session(lost="s"), "s2")
+    call = hand.expects("request", GRANTED)
+    assert isinstance(call, Call)
+    assert call.args[1] == "s2"
+    assert hand.returns().fence == 77
+
+
+def test_a_server_that_lapses_every_session_is_not_asked_for_ever() -> None:
+    hand = Hand(locks.ask(SCOPE, ASKED))
+    hand.expects(Expect("r"))
+    asked(hand, [b"session_lost"])
+    for n in range(locks.SESSION_TRIES):
+        hand.expects(Session, f"s{n}")
+        if n < locks.SESSION_TRIES - 1:
+            hand.expects("request", [b"session_lost"])
+    hand.expects(Forget("r"))
+    hand.expects("cancel", [b"gone"])
+    hand.raises(SessionLost)
+
+
+def test_a_refusal_is_raised_and_nothing_kept() -> None:
+    hand = Hand(locks.acquire(SCOPE, ASKED, 5))
+    hand.expects(Expect("r"))
+    asked(hand, [b"line_full", b"a%20b", 7])
+    hand.expects(Forget("r"))
+    hand.expects("cancel", [b"gone"])
+    assert hand.raises(LineFull).resource == "a b"
+
+
+def test_an_answer_nobody_knows_is_our_fault() -> None:
+    hand = Hand(locks.acquire(SCOPE, ASKED, 5))
+    hand.expects(Expect("r"))
+    asked(hand, [b"nonsense"])
+    hand.expects(Forget("r"))
+    hand.expects("cancel", [b"gone"])
+    hand.raises(ProtocolError)
+
+
+@pytest.mark.parametrize(("reply", "why"), [([b"lost", b"lost"], "lost"), ([b"gone"], "its record has expired")])
+def test_releasing_what_is_no_longer_ours_says_so(reply: list[bytes], why: str) -> None:
+    hand = Hand(locks.release(SCOPE, "r", 77))
+    hand.expects("release", reply)
+    hand.expects(Forget("r"))
+    assert hand.raises(LeaseLost).why == why
+    hand = Hand(locks.extend(SCOPE, "r", 77, 1000))
+    hand.expects(Now(), 5.0)
+    hand.expects("extend", reply)
+    assert hand.raises(LeaseLost).why == why
+
+
+def test_an_extended_lease_is_trusted_from_when_it_was_sent() -> None:
+    hand = Hand(locks.extend(SCOPE, "r", 77, 10_000))
+    hand.expects(Now(), 5.0)
+    hand.expects("extend", [b"ok", b"10000"])
+    assert hand.returns() == pytest.approx(14.0)
+
+
+def test_releasing_forgets_the_messages() -> None:
+    hand = Hand(locks.release(SCOPE, "r", 77))
+    hand.expects("release", [b"ok"])
+    hand.expects(Forget("r"))
+    assert hand.returns() is None

@@ -1,0 +1,95 @@
+"""Settings: validated as a whole, from every source, with every complaint at once."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordinator.errors import ConfigError
+from coordinator.model.terms import NO_AGING_US, Terms
+from coordinator.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"COORDINATOR_{name.upper()}", raising=False)
+
+
+def test_every_setting_has_a_default_and_a_description() -> None:
+    assert Settings.of() == Settings.of()
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_terms_are_in_the_units_of_redis() -> None:
+    given = Settings.of(
+        aging_after=1.5, max_line=1, max_queue=2, result_ttl=3, dead_ttl=4, max_deliveries=5, max_events=0
+    )
+    assert given.terms() == Terms(1_500_000, 1, 2, 3000, 4000, 5, 10_000, 0)
+    assert given.terms().text == "1500000 1 2 3000 4000 5 10000 0"
+    assert Settings.of(aging_after=None).terms().aging_us == NO_AGING_US
+
+
+def test_places_in_line_are_exact_for_every_age_and_priority() -> None:
+    """A score is a double: the largest one, in the year 2100 and without aging, must still count single steps."""
+    largest = 4_102_444_800_000_000 + 4 * NO_AGING_US
+    assert largest < 2**53
+    assert float(largest) + 1 != float(largest)
+
+
+def test_all_complaints_come_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Settings.of(max_line=0, session_ttl=0.5, colour="red")
+    assert len(caught.value.problems) == 3
+    assert "colour: no such setting" in caught.value.problems
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"sweep_interval": 6},
+        {"operation_timeout": 11},
+        {"session_ttl": float("nan")},
+        {"max_payload": "much"},
+        {"aging_after": 0},
+    ],
+)
+def test_settings_that_do_not_hold_together_are_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        Settings.of(**given)
+
+
+def test_arguments_win_over_a_file_and_a_file_over_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COORDINATOR_MAX_LINE", "1")
+    monkeypatch.setenv("COORDINATOR_MAX_QUEUE", "1")
+    monkeypatch.setenv("COORDINATOR_MAX_EVENTS", "1")
+    file = tmp_path / "co.toml"
+    file.write_text("max_line = 2\nmax_queue = 2\n")
+    found = Settings.from_toml(file, max_line=3)
+    assert (found.max_line, found.max_queue, found.max_events) == (3, 2, 1)
+
+
+@pytest.mark.parametrize("text", ["max_line = ", "colour = 'red'", "\udcff"])
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "co.toml"
+    file.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(ConfigError):
+        Settings.from_toml(file)
+    with pytest.raises(ConfigError, match="missing"):
+        Settings.from_toml(tmp_path / "missing")
+
+
+def test_a_namespace_given_to_the_client_wins_and_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COORDINATOR_NAMESPACE", "from-env")
+    assert Settings.of_client(None, None).namespace == "from-env"
+    assert Settings.of_client(Settings.of(namespace="given"), None).namespace == "given"
+    assert Settings.of_client(Settings.of(namespace="given"), "argument").namespace == "argument"
+    for bad in ("", "a{b}", "a b"):
+        with pytest.raises(ValueError, match="namespace"):
+            Settings.of_client(None, bad)
+
+
+def test_a_url_with_a_password_is_not_shown() -> None:
+    assert "secret" not in repr(Settings.of(url="redis://:secret@host/0"))
