@@ -13,7 +13,7 @@ def plainly(script: str, reply: list[Any]) -> Answer:
     if script in ("beat", "sweep", "force", "replay", "close_session") and word == "ok":
         return ("ok",)
     if script == "request":
-        return {"granted": ("granted", reply[1], reply[-1]), "busy": ("busy",)}.get(word, tuple(reply))
+        return (word, reply[1], reply[3]) if word == "granted" else ("busy",) if word == "busy" else tuple(reply)
     if script == "cancel" and word == "held":
         return word, reply[2]
     if script == "watch":

@@ -13,7 +13,7 @@ import redis
 from coordinator.keys import key
 from coordinator.wire import loader
 from coordinator.wire.step import Call
-from tests.support.model import ACTIVE, QUEUED, Fact, Facts, World
+from tests.support.model import ACTIVE, QUEUED, REPLAYABLE, Fact, Facts, Request, World
 
 # The clock stands in a key beside `meta`, so that the text of the scripts is the same for all namespaces.
 CLOCK = "local function server_us() return tonumber(redis.call('GET', KEYS[1] .. '-clock')) end"
@@ -176,31 +176,39 @@ class Look:
 
 def expected(world: World, look: Look) -> View:
     """The view that the model has, in the same form."""
-    every = world.requests.values()
-    sessions = {name: ends for name, ends in world.sessions.items() if ends > world.now}
+    every = list(world.requests.values())
     jobs = [r for r in every if r.kind == "job"]
-    clocks = {r.ident: world.clock(r) for r in every}
+    sessions = {name: ends for name, ends in world.sessions.items() if ends > world.now}
     return {
-        "requests": {r.ident: _request(r) for r in every},
+        "requests": {r.ident: _summary(r) for r in every},
         "lines": {name: [r.ident for r in world.line(name)] for name in look.resources},
-        "holders": {
-            name: {r.ident: _holding(world, r.ident, name) for r in world.holders(name)} for name in look.resources
-        },
+        "holders": {name: {r.ident: _holding(r, name) for r in world.holders(name)} for name in look.resources},
         "ready": {name: [r.ident for r in world.ready([name])] for name in look.queues},
-        "waiting": {
-            name: [r.ident for r in world.ranked(lambda r, q=name: r.kind == "job" and r.state == "waiting" and r.queue == q)]  # type: ignore[misc]
-            for name in look.queues
-        },
+        "waiting": {name: _waiting(world, name) for name in look.queues},
         "scheduled": {r.ident: r.due for r in jobs if r.state == "scheduled"},
-        "deadlines": {ident: clock for ident, clock in clocks.items() if clock is not None},
-        "dead": {r.ident for r in jobs if r.state in ("failed", "dead")},
+        "deadlines": {r.ident: clock for r in every if (clock := world.clock(r)) is not None},
+        "dead": {r.ident for r in jobs if r.state in REPLAYABLE},
         "resources": {name for r in every if r.state in (*ACTIVE, *QUEUED) for name in r.needs},
         "payloads": {r.ident: r.payload for r in jobs if r.payload is not None},
         "sessions": sessions,
-        "owns": {
-            name: {r.ident for r in every if r.session == name and (r.state in ACTIVE or (r.kind, r.state) == ("lock", "waiting"))}
-            for name in look.sessions
-        },
+        "owns": {name: {r.ident for r in every if _owned(r) and r.session == name} for name in look.sessions},
         "inbox": {name: Counter(world.inbox[name]) for name in sessions},
         "dedup": {name: owner for name, owner in world.dedup.items() if not world.over(owner[1])},
     }
+
+
+def _owned(r: Request) -> bool:
+    return r.state in ACTIVE or (r.kind == "lock" and r.state == "waiting")
+
+
+def _summary(r: Request) -> tuple[Any, ...]:
+    return r.state, r.priority, r.session if _owned(r) else "", r.attempts, r.deliveries, r.crashes
+
+
+def _holding(r: Request, resource: str) -> str:
+    mode, permits = r.needs[resource]
+    return f"{mode} {permits} {r.fence} {r.session} {r.ends}"
+
+
+def _waiting(world: World, queue: str) -> list[str]:
+    return [r.ident for r in world.ranked(lambda r: r.kind == "job" and r.state == "waiting" and r.queue == queue)]

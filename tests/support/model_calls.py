@@ -63,6 +63,11 @@ class Model(World):
                 r.started, r.attempts = True, r.attempts + 1
         return ("ok",)
 
+    def sweep(self) -> Answer:
+        """What lapsed has been followed before this; a lapsed session is forgotten now."""
+        self.sessions = {session: ends for session, ends in self.sessions.items() if ends > self.now}
+        return ("ok",)
+
     def define(self, resource: str, capacity: int) -> Answer:
         self.capacity[resource] = capacity
         self.admit()
