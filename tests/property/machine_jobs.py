@@ -83,10 +83,10 @@ class JobMachine(EngineMachine):
         self.step(call, lambda: self.model.settle(session, ask, said), [r.ident])
 
     @rule(n=which)
-    @precondition(lambda self: any(r.settled > 0 for r in self.model.requests.values()))
+    @precondition(lambda self: any(r.settled for r in self.model.requests.values()))
     def repeat_settle(self, n: int) -> None:
         """A report that was heard long ago is sent once more, whatever became of the job."""
-        found = [r for r in self.model.requests.values() if r.settled > 0]
+        found = [r for r in self.model.requests.values() if r.settled]
         r = found[-1 - n % len(found)]
         session = self.session(n)
         ask, said = Claim(0, 0, 1000, ()), [Report(r.ident, str(r.settled), "released", 0, b"")]

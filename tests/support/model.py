@@ -66,8 +66,8 @@ class Request:
     attempts: int = 0
     deliveries: int = 0
     crashes: int = 0
-    settled: int = -1  # the fence of the last report that counted
-    resumed: int = -1  # the fence that a retry at once was given
+    settled: int | None = None  # the fence of the last report that counted
+    resumed: int | None = None  # the fence that a retry at once was given
     replayed: str = ""
     watchers: set[str] = field(default_factory=set)
 
