@@ -21,9 +21,9 @@ def plainly(script: str, reply: list[Any]) -> Answer:
     if script == "submit":
         return word, *(_submitted(one) for one in reply[1:])
     if script == "claim" and word == "ok":
-        return word, [_job(one) for one in reply[1:]]
+        return word, sorted(_job(one) for one in reply[1:])
     if script == "settle" and word == "ok":
-        return word, [_settled(one) for one in reply[1]], [_job(one) for one in reply[2]] if len(reply) > 2 else []
+        return word, [_settled(one) for one in reply[1]], sorted(map(_job, *reply[2:] or [[]]))
     return tuple(reply)
 
 

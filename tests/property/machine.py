@@ -177,6 +177,16 @@ class EngineMachine(RuleBasedStateMachine):
         ask = LockAsk(self.new("r"), priority, needs, trying, wait, hold * 3)
         self.step(calls.request(self.scope, session, ask), lambda: self.model.request(session, ask))
 
+    @rule(n=which, other=which, same=st.booleans())
+    def ask_again(self, n: int, other: int, same: bool) -> None:
+        """An old request is sent once more, at times under another session or for something else."""
+        r = self.pick(n, ("waiting", "held", "released", "cancelled", "lost"), "lock")
+        if r:
+            session = r.session if same else self.session(other)
+            needs = " ".join(f"{ask.mode}{ask.permits}:{name}" for name, ask in r.needs.items()) if other else "x1:a"
+            ask = LockAsk(r.ident, r.priority, needs, False, None, r.hold_ms)
+            self.step(calls.request(self.scope, session, ask), lambda: self.model.request(session, ask), [r.ident])
+
     @rule(n=which, stale=st.integers(0, 9))
     def release(self, n: int, stale: int) -> None:
         states = ("held",) if stale < 8 else ("held", "waiting", "released", "lost", "running")

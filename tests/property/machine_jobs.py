@@ -60,6 +60,9 @@ class JobMachine(EngineMachine):
     def claim(self, n: int, wanted: int, queues: tuple[str, ...]) -> None:
         session, ask = self.session(n), self.next_claim(wanted, queues)
         self.step(calls.claim(self.scope, session, ask), lambda: self.model.claim(session, ask))
+        given = [one[0] for one in self.raw[1:]]
+        ranked = sorted(given, key=lambda ident: self.model.rank(self.model.requests[ident]))
+        assert given == ranked or self.model.took_back
 
     @rule(n=which, given=reports, wanted=st.integers(0, 2), queues=queue_sets)
     def settle(self, n: int, given: list[tuple[int, str, int, str]], wanted: int, queues: tuple[str, ...]) -> None:

@@ -231,7 +231,7 @@ class World:
             self.finish(r, "expired")
         elif r.state == "running":
             r.crashes += 1
-            if r.crashes >= self.terms.max_crashes:
+            if r.crashes >= self.terms.max_crashes and not r.cancelled:
                 self.finish(r, "dead")
             else:
                 self.put_back(r)

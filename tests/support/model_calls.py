@@ -80,27 +80,33 @@ class Model(World):
             return ("session_lost",)
         needs, before = parse_needs(ask.needs), self.requests.get(ask.ident)
         if before:
-            same = before.kind == "lock" and before.needs == needs
-            return self._standing(before) if same else ("conflict", ask.ident)
+            return self._asked_again(before, session, needs)
         refusal = self._refusal(needs, joins=not ask.trying)
         if refusal:
             return refusal
         r = Request(ask.ident, "lock", needs, ask.priority, self.draw(), session=session, hold_ms=ask.hold_ms)
         r.wait_by = None if ask.wait_ms is None else self.now + ask.wait_ms
-        fact = self.facts.get(r.ident)
         if ask.trying:
             self.admit()
         if ask.trying and not self.its_turn(r):
-            # The engine may find out only after it took back a job that a dead worker held: then there is a record.
-            if fact is not None:
-                assert fact.state == "cancelled", f"{r.ident} was not free and is {fact.state}"
-                r.state = "cancelled"
-                self.requests[r.ident] = r
+            if self.took_back:  # only then did the engine have to write before it knew
                 self.refresh(session)
             return ("busy",)
         self.refresh(session)
         self.requests[r.ident] = r
         self.admit(asking=r.ident)
+        return self._standing(r)
+
+    def _asked_again(self, r: Request, session: str, needs: dict[str, Ask]) -> Answer:
+        """A repeated call; under a new session it ends what was asked under the old one."""
+        if r.kind != "lock" or r.needs != needs:
+            return "conflict", r.ident
+        if r.session != session and r.state in ("held", "waiting"):
+            if r.state == "held":
+                self.take_back(r)
+            else:
+                self.finish(r, "cancelled")
+            self.admit()
         return self._standing(r)
 
     def _standing(self, r: Request) -> Answer:
@@ -306,13 +312,15 @@ class Model(World):
     def claim(self, session: str, ask: Claim) -> Answer:
         if not self.live(session):
             return ("session_lost",)
-        return "ok", self._claim(session, ask, set())
+        ready_before = {r.ident for r in self.ready(ask.queues)}
+        self.admit()
+        return "ok", self._claim(session, ask, {r.ident for r in self.ready(ask.queues)} - ready_before)
 
     def _claim(self, session: str, ask: Claim, late: set[str]) -> list[Answer]:
         """The best ready jobs over the queues; those in `late` only if the engine has them too."""
         number, idents = self.batches.get(session, (0, []))
         if number == ask.number:
-            return [self._described(self.requests[i]) for i in idents if self._runs(i, session)]
+            return sorted(self._described(self.requests[i]) for i in idents if self._runs(i, session))
         self.refresh(session)
         chosen: list[Request] = []
         for r in self.ready(ask.queues):
@@ -327,7 +335,7 @@ class Model(World):
             chosen.append(r)
         self.batches[session] = (ask.number, [r.ident for r in chosen])
         self.admit()
-        return [self._described(r) for r in chosen]
+        return sorted(self._described(r) for r in chosen)
 
     def _runs(self, ident: str, session: str) -> bool:
         r = self.requests[ident]
