@@ -1,0 +1,50 @@
+"""The engine against its model, on an imitation of Redis and on a real server.
+
+A run is short here. For a long one: `COORDINATOR_PROPERTY_RUN=2000x50 pytest tests/property --timeout 0`.
+"""
+
+from __future__ import annotations
+
+import os
+
+import fakeredis
+import pytest
+import redis
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.property.engine import Engine
+from tests.property.machine_jobs import JobMachine
+
+EXAMPLES, STEPS = map(int, os.environ.get("COORDINATOR_PROPERTY_RUN", "40x30").split("x"))
+# Random, so that every run looks elsewhere; a failure prints what reproduces it.
+PROFILE = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=STEPS,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.mark.no_redis
+def test_on_an_imitation() -> None:
+    client = fakeredis.FakeRedis(version=(6, 2))
+
+    class OnImitation(JobMachine):
+        def connect(self, namespace: str) -> Engine:
+            return Engine(client, namespace, shebang=False)
+
+    run_state_machine_as_test(OnImitation, settings=PROFILE)
+
+
+def test_on_a_server(raw: redis.Redis) -> None:
+    shebang = int(raw.info()["redis_version"].split(".")[0]) >= 7
+
+    class OnServer(JobMachine):
+        def connect(self, namespace: str) -> Engine:
+            return Engine(raw, namespace, shebang)
+
+    run_state_machine_as_test(OnServer, settings=PROFILE)
