@@ -146,10 +146,7 @@ class AsyncDriver:
         self._closed = True
         await asyncio.to_thread(self.keeper.close)
         if self._listener is not None:
-            # A cancellation that meets the end of a connect or a read may be swallowed there: it is repeated.
-            while not self._listener.done():
-                self._listener.cancel()
-                await asyncio.wait({self._listener}, timeout=1)
+            await _end(self._listener)
         await self.store.close()
         self._keeper_store.close()
 
@@ -213,7 +210,7 @@ class AsyncDriver:
         client = async_client(self.target, READ_SECONDS + self.settings.operation_timeout, 1)
         pause = 0.0
         try:
-            while asyncio.current_task() is self._listener:
+            while self._listener is asyncio.current_task():
                 await asyncio.sleep(pause)
                 try:
                     found = await client.blpop([inbox], timeout=READ_SECONDS)
@@ -228,3 +225,13 @@ class AsyncDriver:
                     self.postman.tell_all(RESYNC)
         finally:
             await close_async(client)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel a task until it has ended. Once is not enough: redis-py sends under `asyncio.wait_for`, which before
+    Python 3.12 swallows a cancellation that comes at the moment when the sending is done."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.1)
+    if not task.cancelled():
+        task.exception()
