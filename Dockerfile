@@ -20,10 +20,10 @@ COPY workers workers
 RUN pip install --no-deps --no-build-isolation .
 
 # The demonstration is run from here, as from a checkout; a process writes its history into /history.
-COPY demo demo
+COPY coordinator_demo coordinator_demo
 RUN useradd --system --uid 10001 coordinator && install -d -o coordinator /history
 USER coordinator
 VOLUME /history
 ENV DEMO_HISTORY=/history
 
-CMD ["python", "-m", "demo", "--help"]
+CMD ["python", "-m", "coordinator_demo", "--help"]

@@ -14,10 +14,10 @@ from rich.console import Console
 
 from coordinator import Coordinator
 from coordinator.keys import prefix
-from demo.checker import check
-from demo.facts import Wanted
-from demo.trace import DEFAULT_TRACE, TraceError, load
-from demo.watch import Glance, LiveView, look
+from coordinator_demo.checker import check
+from coordinator_demo.facts import Wanted
+from coordinator_demo.trace import DEFAULT_TRACE, TraceError, load
+from coordinator_demo.watch import Glance, LiveView, look
 
 ROOT = Path(__file__).parents[2]
 HEADER = "arrival_s,pull,repo,project,workspace,priority,hold_s"
@@ -33,7 +33,7 @@ SMALL = [
 def demo(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "TMPDIR": str(folder), "TERM": "dumb"}
     return subprocess.run(
-        [sys.executable, "-m", "demo", *arguments],
+        [sys.executable, "-m", "coordinator_demo", *arguments],
         cwd=ROOT,
         env=environment,
         capture_output=True,

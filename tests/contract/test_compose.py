@@ -10,15 +10,15 @@ import pytest
 import typer
 import yaml
 
-from demo.cli import app as demo_app
-from demo.run import aging_after
-from demo.trace import DEFAULT_TRACE, load
+from coordinator_demo.cli import app as demo_app
+from coordinator_demo.run import aging_after
+from coordinator_demo.trace import DEFAULT_TRACE, load
 from workers.cli import app as workers_app
 
 pytestmark = pytest.mark.no_redis
 
 ROOT = Path(__file__).parents[2]
-APPS = {"demo": demo_app, "workers": workers_app}
+APPS = {"coordinator_demo": demo_app, "workers": workers_app}
 OURS = ("instance-0", "instance-1", "worker", "check")
 
 
@@ -77,7 +77,7 @@ def test_every_command_is_one_that_the_program_understands(compose, name) -> Non
 def test_the_two_instances_share_the_trace_between_them(compose) -> None:
     parsed = [parse(compose["services"][name]["command"]) for name in ("instance-0", "instance-1")]
 
-    assert [one[:2] for one in parsed] == [("demo", "instance")] * 2
+    assert [one[:2] for one in parsed] == [("coordinator_demo", "instance")] * 2
     assert [one[2]["index"] for one in parsed] == [0, 1]
     assert {one[2]["of"] for one in parsed} == {2}
 
@@ -95,7 +95,7 @@ def test_the_worker_runs_handlers_that_exist_and_can_be_scaled(compose) -> None:
 
 def test_all_processes_share_the_rules_that_the_judge_goes_by(compose) -> None:
     services = [compose["services"][name] for name in OURS]
-    seconds = {parse(one["command"])[2]["seconds"] for one in services if one["command"][2] == "demo"}
+    seconds = {parse(one["command"])[2]["seconds"] for one in services if one["command"][2] == "coordinator_demo"}
     environments = [one["environment"] for one in services]
 
     (length,) = seconds

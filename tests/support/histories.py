@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from demo.checker import check
-from demo.facts import Claim, Fact, Verdict, Wanted
+from coordinator_demo.checker import check
+from coordinator_demo.facts import Claim, Fact, Verdict, Wanted
 
 NORMAL, HIGH, EMERGENCY = 1, 2, 4
 AGING_US = 1000

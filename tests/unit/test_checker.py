@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from demo.facts import Wanted
+from coordinator_demo.facts import Wanted
 from tests.support.histories import (
     EMERGENCY,
     HIGH,

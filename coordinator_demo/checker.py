@@ -24,7 +24,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from demo.facts import Claim, Fact, Problem, Rule, Verdict, Wanted
+from coordinator_demo.facts import Claim, Fact, Problem, Rule, Verdict, Wanted
 
 TOP_PRIORITY = 4
 GOOD_ENDS = frozenset({"succeeded", "released"})

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from coordinator import Priority
-from demo.account import Account
-from demo.facts import Claim, Fact
-from demo.history import Line
-from demo.trace import Trace
+from coordinator_demo.account import Account
+from coordinator_demo.facts import Claim, Fact
+from coordinator_demo.history import Line
+from coordinator_demo.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from rich.text import Text
 from coordinator import Coordinator
 from coordinator.model.lease import Person
 from coordinator.ops.inspect import LineView, ResourceView
-from demo.trace import split
+from coordinator_demo.trace import split
 
 MOST_PAGES = 10
 MOST_LINES = 10

@@ -1,7 +1,7 @@
 """What the workers of the demonstration run: holding for as long as the pull did, and writing down when.
 
-The worker process is an ordinary one (`python -m workers run demo.handlers:jobs`). Its history is kept in the
-folder that `DEMO_HISTORY` names.
+The worker process is an ordinary one (`python -m workers run coordinator_demo.handlers:jobs`). Its history is kept in
+the folder that `DEMO_HISTORY` names.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from demo.history import FOLDER, Recorder
-from demo.instance import JOB
+from coordinator_demo.history import FOLDER, Recorder
+from coordinator_demo.instance import JOB
 from workers import Context, Registry
 
 jobs = Registry()

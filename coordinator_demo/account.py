@@ -17,7 +17,7 @@ from coordinator import Settings
 from coordinator.drivers.connect import locate, sync_client
 from coordinator.keys import key, prefix
 from coordinator.wire.needs import from_wire
-from demo.facts import Fact
+from coordinator_demo.facts import Fact
 
 BATCH = 1000
 ENDS = frozenset({"release", "lose", "succeed", "fail", "bury", "cancel", "expire", "shed"})

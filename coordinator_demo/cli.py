@@ -1,7 +1,7 @@
 """The command line of the demonstration.
 
-`python -m demo` does everything by itself. `python -m demo instance` is one application instance and `python -m demo
-check` the judging alone: for when other machinery, such as compose, starts the processes.
+`coordinator demo` does everything by itself. `python -m coordinator_demo instance` is one application instance and
+`python -m coordinator_demo check` the judging alone: for when other machinery, such as compose, starts the processes.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from rich.console import Console
 
 from coordinator import AsyncCoordinator, Coordinator, CoordinatorError
 from coordinator.errors import ConfigError, StoreUnavailable
-from demo import account, history, report
-from demo.instance import Log, Share, run_async, run_threads
-from demo.processes import ChildError
-from demo.report import Judged
-from demo.run import Options, judge, run
-from demo.trace import DEFAULT_TRACE, Trace, TraceError, load
+from coordinator_demo import account, history, report
+from coordinator_demo.instance import Log, Share, run_async, run_threads
+from coordinator_demo.processes import ChildError
+from coordinator_demo.report import Judged
+from coordinator_demo.run import Options, judge, run
+from coordinator_demo.trace import DEFAULT_TRACE, Trace, TraceError, load
 
 DEFAULT_SECONDS = 40.0
 # Wide enough for the tables where there is no terminal that says how wide it is.
@@ -36,7 +36,12 @@ INTERRUPTED = 130
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-TraceFile = Annotated[Path, typer.Option("--trace", help="A CSV file of the shape of the trace that is shipped.")]
+TraceFile = Annotated[
+    Path,
+    typer.Option(
+        "--trace", show_default="the one that is shipped", help="A CSV file of the shape of the trace that is shipped."
+    ),
+]
 Seconds = Annotated[float, typer.Option(min=0.5, max=86400, help="How long the whole trace should take here.")]
 Url = Annotated[str, typer.Option(help="The Redis that all processes of the run share.")]
 Namespace = Annotated[str, typer.Option(help="The namespace on that Redis.")]

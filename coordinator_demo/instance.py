@@ -16,8 +16,8 @@ from typing import Any
 
 from coordinator import AsyncCoordinator, Coordinator, CoordinatorError, Dedup
 from coordinator.errors import JobFailed
-from demo.history import Recorder, clock
-from demo.trace import Pull, Trace
+from coordinator_demo.history import Recorder, clock
+from coordinator_demo.trace import Pull, Trace
 
 AGAIN_EVERY = 10
 # As long as a webhook may come once more; the duplicate joins the job even when that is over by then.

@@ -12,9 +12,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from demo.facts import Verdict
-from demo.figures import Figures, Spread
-from demo.trace import split
+from coordinator_demo.facts import Verdict
+from coordinator_demo.figures import Figures, Spread
+from coordinator_demo.trace import split
 
 MOST_SHOWN = 10
 UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))

@@ -20,11 +20,11 @@ from rich.live import Live
 from coordinator import Coordinator
 from coordinator.drivers.embedded import EmbeddedServer
 from coordinator.errors import ConfigError
-from demo import account, checker, figures, history, watch
-from demo.facts import Wanted
-from demo.processes import ChildError, Children
-from demo.report import Judged
-from demo.trace import Trace
+from coordinator_demo import account, checker, figures, history, watch
+from coordinator_demo.facts import Wanted
+from coordinator_demo.processes import ChildError, Children
+from coordinator_demo.report import Judged
+from coordinator_demo.trace import Trace
 
 QUEUE = "default"
 CONCURRENCY = 64
@@ -113,7 +113,15 @@ def judge(client: Any, options: Options, trace: Trace, folder: Path) -> Judged:
 def _replay(options: Options, trace: Trace, place: Place, children: Children, console: Console) -> None:
     common = ["--url", place.url, "--namespace", options.namespace]
     for number in range(options.workers):
-        arguments = ["run", "demo.handlers:jobs", *common, "--queues", QUEUE, "--concurrency", str(CONCURRENCY)]
+        arguments = [
+            "run",
+            "coordinator_demo.handlers:jobs",
+            *common,
+            "--queues",
+            QUEUE,
+            "--concurrency",
+            str(CONCURRENCY),
+        ]
         children.start(f"worker-{number}", ["-m", "workers", *arguments])
     with Coordinator.connect(place.url, options.namespace) as co:
         _await_workers(co, options.workers, children)
@@ -122,7 +130,7 @@ def _replay(options: Options, trace: Trace, place: Place, children: Children, co
             arguments = ["--index", str(index), "--of", str(options.instances), "--start", repr(start)]
             arguments += ["--trace", str(options.trace_path.absolute()), "--seconds", str(options.seconds)]
             arguments += ["--history", str(place.folder)]
-            children.start(f"instance-{index}", ["-m", "demo", "instance", *common, *arguments])
+            children.start(f"instance-{index}", ["-m", "coordinator_demo", "instance", *common, *arguments])
         _watch(co, options, len(trace.pulls), start, children, console)
 
 
