@@ -14,9 +14,11 @@ import pytest
 import redis
 
 from coordinator.drivers.embedded import EmbeddedServer
+from tests.support.health import assert_healthy
 from tests.support.server import chosen_server, plain_client
 
 UNIT = Path(__file__).parent / "unit"
+EXAMINED = {Path(__file__).parent / "integration", Path(__file__).parent / "acceptance"}
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects by the mark set here
@@ -52,6 +54,23 @@ def raw(redis_url: str) -> Iterator["redis.Redis"]:
     """A plain client, to look at what is really there."""
     with contextlib.closing(plain_client(redis_url)) as client:
         yield client
+
+
+@pytest.fixture(autouse=True)
+def doctor_is_content(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After every integration and acceptance test the doctor finds nothing in its namespace.
+
+    Set up before the test's own fixtures, and so the last to end: clients are closed by then. Tests that plant faults
+    on purpose are marked `plants_faults`.
+    """
+    examined = EXAMINED & set(request.node.path.parents)
+    used = {"namespace", "redis_url"} <= set(request.fixturenames)
+    if not examined or not used or request.node.get_closest_marker("plants_faults"):
+        yield
+        return
+    url, namespace = request.getfixturevalue("redis_url"), request.getfixturevalue("namespace")
+    yield
+    assert_healthy(url, namespace)
 
 
 @pytest.fixture

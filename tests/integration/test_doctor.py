@@ -10,6 +10,8 @@ from coordinator.keys import encode
 from tests.support.scene import Scene
 from tests.support.until import until
 
+pytestmark = pytest.mark.plants_faults
+
 
 def submit(scene: Scene, *resources: str, **options: Any) -> str:
     return scene.co.submit("job", {"n": 1}, resources=list(resources), **options).ident

@@ -69,7 +69,9 @@ class EngineMachine(RuleBasedStateMachine):
         self.silent: set[str] = set()
         self.repeatable: tuple[Any, ...] | None = None
         for resource, capacity in CAPACITY.items():
-            self.step(calls.define(self.scope, resource, capacity), lambda r=resource, c=capacity: self.model.define(r, c))
+            self.step(
+                calls.define(self.scope, resource, capacity), lambda r=resource, c=capacity: self.model.define(r, c)
+            )
         self.open()
         self.open()
 

@@ -39,7 +39,12 @@ def _options(needs: str, delay: int, limit: Seconds, dedup: tuple[str, str, str]
     if dedup:
         key, on_conflict, scope = dedup
         scope = "until_started" if on_conflict == "rerun" else scope
-        words |= {"dedup": key, "on_conflict": on_conflict, "scope": scope, "ttl_ms": 25_000 if scope == "ttl" else None}
+        words |= {
+            "dedup": key,
+            "on_conflict": on_conflict,
+            "scope": scope,
+            "ttl_ms": 25_000 if scope == "ttl" else None,
+        }
     return {name: word for name, word in words.items() if word}
 
 
@@ -110,7 +115,11 @@ class JobMachine(EngineMachine):
 
     def report(self, session: str, n: int, outcome: str, delay: int, fence: str) -> Report | None:
         own: list[Any] = [r for r in self.model.requests.values() if r.state == "running" and r.session == session]
-        r = own[n % len(own)] if own and n < 80 else self.pick(n, ("running", "ready", "succeeded", "scheduled", "held"))
+        r = (
+            own[n % len(own)]
+            if own and n < 80
+            else self.pick(n, ("running", "ready", "succeeded", "scheduled", "held"))
+        )
         if r is None:
             return None
         return Report(r.ident, str(r.fence - (fence == "old")), outcome, delay, b"x")

@@ -1,9 +1,5 @@
 """Proves after a test that its namespace is as it should be."""
 
-from collections.abc import Iterator
-
-import pytest
-
 from coordinator import Coordinator, Settings
 from coordinator.doctor import examine
 from coordinator.wire import calls
@@ -39,10 +35,3 @@ def _sweep(client: Coordinator) -> Operation[None]:
         raw = yield call
         if int(raw[1]) == 0:
             return
-
-
-@pytest.fixture
-def healthy(redis_url: str, namespace: str) -> Iterator[None]:
-    """The doctor finds nothing in the test's namespace when the test is over."""
-    yield
-    assert_healthy(redis_url, namespace)

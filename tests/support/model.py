@@ -196,9 +196,7 @@ class World:
     def overdue(self) -> list[str]:
         """What a sweep must not leave behind."""
         return [
-            r.ident
-            for r in self.requests.values()
-            if self.lapsed(r) or (r.state == "scheduled" and self.over(r.due))
+            r.ident for r in self.requests.values() if self.lapsed(r) or (r.state == "scheduled" and self.over(r.due))
         ]
 
     def follow(self, skip: Iterable[str] = ()) -> None:
