@@ -94,6 +94,16 @@ def test_shared_holders_go_together_and_an_exclusive_one_alone(engine: Engine) -
     assert engine.holders("a") == ["r3", "r4"]
 
 
+def test_a_counted_resource_is_not_shared_and_held_at_once(engine: Engine) -> None:
+    engine.open("s")
+    engine.call(calls.define(engine.scope, "a", 3))
+    fence = engine.hold("s", "r1", "s1:a")
+    assert engine.ask("s", "r2", "a") == ["waiting", "r2"]
+    engine.release("r1", fence)
+    assert engine.state("r2") == "held"
+    assert engine.ask("s", "r3", "s1:a") == ["waiting", "r3"]
+
+
 def test_permits_are_given_while_they_last_and_one_release_helps_several(engine: Engine) -> None:
     engine.open("s")
     engine.call(calls.define(engine.scope, "a", 3))
