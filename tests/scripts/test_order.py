@@ -145,6 +145,15 @@ def test_a_more_urgent_lock_displaces_a_candidate_before_it_is_claimed(engine: E
     assert [one.ident for one in engine.claim("w")] == ["j"]
 
 
+def test_candidates_behind_several_that_are_displaced_elsewhere_stand_back_too(engine: Engine) -> None:
+    engine.worker("w")
+    engine.submit(*(job(f"j{n}", "s1:a s1:b") for n in range(3)), job("j3", "s1:a"), job("j4", "s1:a"))
+    assert {engine.state(f"j{n}") for n in range(5)} == {"ready"}
+    engine.hold("w", "r", "b", priority=HIGH)
+    assert {engine.state(f"j{n}") for n in range(5)} == {"waiting"}
+    assert engine.claim("w", 5) == []
+
+
 def test_a_displaced_candidate_lets_those_behind_it_on_its_other_lines_stand_back(engine: Engine) -> None:
     engine.worker("w")
     engine.submit(job("j1", "s1:a b"), job("j2", "s1:a"))
