@@ -16,9 +16,14 @@ if not r then
 elseif r.state ~= 'waiting' and r.state ~= 'ready' and r.state ~= 'scheduled' then
   return { 'refused', r.state }
 end
+local before = r.priority
 r.priority = tonumber(ARGV[3])
 redis.call('HSET', ctx.p .. K_REQ .. r.id, 'priority', r.priority)
 emit(ctx, 'reprioritise', r.id, 'priority', r.priority)
+if r.state == 'ready' and r.needs and r.priority < before then
+  -- It may fall behind several who cannot go yet, where `promote` does not look for offers; it is offered anew.
+  withdraw(ctx, r)
+end
 local rank = rank_of(ctx, r)
 if r.state == 'ready' then
   redis.call('ZADD', ctx.p .. K_READY .. r.queue, rank, r.id)

@@ -20,7 +20,7 @@ from tests.contract.lua import code, statuses_answered
 from tests.support.engine import TERMS
 
 SCRIPTS = loader.names()
-AUDITS = ("audit_request", "audit_resource")
+AUDITS = tuple(name for name in SCRIPTS if name.startswith("audit_"))  # their tests are those of the doctor
 SCOPE = Scope.of("n", TERMS)
 CLAIM = Claim(1, 1, 1000, ("q1", "q2"))
 
@@ -47,8 +47,14 @@ LONG: dict[str, Any] = {
     "fix": False,
     "grace_ms": 1000,
     "reports": [Report("j", "1", "succeeded")],
+    "prefix": "infra/",
+    "skip": 0,
+    "until_ms": None,
+    "keys": [("meta", "")],
+    "places": ["ready:default"],
 }
-SHORT: dict[str, Any] = {**LONG, "fields": {}, "started": (), "jobs": (), "reports": ()}
+SHORT: dict[str, Any] = {**LONG, **dict.fromkeys(("fields", "started", "jobs", "reports", "keys", "places"), ())}
+SHORT["fields"] = {}
 
 
 def function(script: str) -> Callable[..., Call]:

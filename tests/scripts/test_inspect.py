@@ -71,10 +71,10 @@ def test_a_resource_and_the_namespace_are_shown_page_by_page(engine: Engine) -> 
     engine.put("j")
     reply = engine.call(calls.line(engine.scope, "a", 20))
     assert (reply[2:4], [one[0] for one in reply[4]], [one[0] for one in reply[5]]) == ([1, 1], ["ra"], ["waiter"])
-    first = engine.call(calls.survey(engine.scope, "", 2))
+    first = engine.call(calls.survey(engine.scope, "", 2, ""))
     assert [one[0] for one in first[2]] == ["a", "b"]
     assert first[3] == [["default", 1, 0, 0]]
-    assert [one[0] for one in engine.call(calls.survey(engine.scope, "b", 2))[2]] == ["c"]
+    assert [one[0] for one in engine.call(calls.survey(engine.scope, "b", 2, ""))[2]] == ["c"]
 
 
 def replay(engine: Engine, ident: str = "j", call: str = "c1") -> list[object]:
@@ -130,3 +130,64 @@ def test_a_replayed_job_leaves_a_dedup_key_to_the_one_that_has_it(engine: Engine
     engine.put("j2", **dedup("k", "reject"))
     replay(engine)
     assert engine.put("j3", **dedup("k", "reject")) == ["rejected", "j2", "ready"]
+
+
+def test_a_survey_can_be_of_the_names_that_begin_alike(engine: Engine) -> None:
+    engine.open("s")
+    for n, name in enumerate(["infra/a", "infra/b", "infrared", "other"]):
+        engine.hold("s", f"r{n}", name)
+
+    def names(after: str, most: int, prefix: str) -> list[str]:
+        return [one[0] for one in engine.call(calls.survey(engine.scope, after, most, prefix))[2]]
+
+    assert names("", 10, "infra/") == ["infra/a", "infra/b"]
+    assert names("", 1, "infra/") == ["infra/a"]
+    assert names("infra/a", 10, "infra/") == ["infra/b"]
+    assert names("", 10, "nothing") == []
+
+
+@reaches("dead", "ok")
+def test_dead_jobs_are_listed_oldest_first_and_page_by_page(engine: Engine) -> None:
+    engine.worker("w")
+    for n in range(3):
+        engine.put(f"j{n}", owner="me")
+        engine.report("w", engine.claim("w")[0], "failed", value="broke")
+        engine.advance(1)
+    assert engine.beat("w")[0] == "ok"
+
+    def dead(skip: int, most: int, until_ms: int | None = None) -> tuple[int, list[str]]:
+        reply = engine.call(calls.dead(engine.scope, skip, most, until_ms))
+        assert all(one[1:3] == ["failed", "work"] and one[6:8] == ["broke", "me"] for one in reply[3])
+        return reply[2], [one[0] for one in reply[3]]
+
+    assert dead(0, 2) == (3, ["j0", "j1"])
+    assert dead(2, 2) == (3, ["j2"])
+    assert dead(0, 9, engine.now - 2000) == (2, ["j0", "j1"])
+
+
+@reaches("events", "ok")
+def test_events_are_read_from_the_newest_or_after_one_that_is_known(engine: Engine) -> None:
+    engine.open("s")
+    fence = engine.hold("s", "r", "a")
+    engine.release("r", fence)
+
+    def events(after: str, most: int = 10) -> list[tuple[str, str]]:
+        reply = engine.call(calls.events(engine.scope, after, most))
+        return [(ident, words[words.index("event") + 1]) for ident, words in reply[2]]
+
+    seen = events("")
+    assert [what for _, what in seen] == ["ask", "grant", "release"]
+    assert events("", 1) == seen[-1:]
+    assert events(seen[0][0]) == seen[1:]
+    assert events(seen[-1][0]) == []
+
+
+def test_the_events_stream_is_capped_and_can_be_off(engine: Engine) -> None:
+    engine.rules(max_events=0)
+    engine.open("s")
+    engine.release("r", engine.hold("s", "r", "a"))
+    assert engine.raw.exists(engine.key("EVENTS")) == 0
+    engine.rules(max_events=100)
+    for n in range(150):
+        engine.call(calls.define(engine.scope, "a", n % 7 + 1))
+    assert engine.raw.xlen(engine.key("EVENTS")) <= 200  # the cap is by whole nodes of the stream, of 100 each

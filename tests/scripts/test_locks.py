@@ -139,6 +139,18 @@ def test_a_candidate_that_becomes_less_urgent_makes_room(engine: Engine) -> None
     assert (engine.state("one"), engine.state("two")) == ("waiting", "ready")
 
 
+def test_a_candidate_that_falls_behind_several_who_cannot_go_yet_is_withdrawn(engine: Engine) -> None:
+    """Nobody behind a blocked waiter may stay offered, however many stand between them."""
+    engine.worker("w")
+    engine.hold("w", "r", "b")
+    engine.put("one", "a")
+    for ident in ("two", "three"):
+        engine.put(ident, "a b")
+    reprioritise(engine, "one", LOW)
+    assert engine.line("a") == ["two", "three", "one"]
+    assert (engine.state("one"), engine.claim("w")) == ("waiting", [])
+
+
 def test_a_waiter_that_becomes_urgent_enough_displaces_a_candidate(engine: Engine) -> None:
     engine.worker("w")
     engine.put("one", "a")

@@ -94,6 +94,16 @@ def test_shared_holders_go_together_and_an_exclusive_one_alone(engine: Engine) -
     assert engine.holders("a") == ["r3", "r4"]
 
 
+def test_a_counted_resource_is_not_shared_and_held_at_once(engine: Engine) -> None:
+    engine.open("s")
+    engine.call(calls.define(engine.scope, "a", 3))
+    fence = engine.hold("s", "r1", "s1:a")
+    assert engine.ask("s", "r2", "a") == ["waiting", "r2"]
+    engine.release("r1", fence)
+    assert engine.state("r2") == "held"
+    assert engine.ask("s", "r3", "s1:a") == ["waiting", "r3"]
+
+
 def test_permits_are_given_while_they_last_and_one_release_helps_several(engine: Engine) -> None:
     engine.open("s")
     engine.call(calls.define(engine.scope, "a", 3))
@@ -133,6 +143,15 @@ def test_a_more_urgent_lock_displaces_a_candidate_before_it_is_claimed(engine: E
     assert (engine.state("j"), engine.claim("w")) == ("waiting", [])
     engine.release("r", fence)
     assert [one.ident for one in engine.claim("w")] == ["j"]
+
+
+def test_candidates_behind_several_that_are_displaced_elsewhere_stand_back_too(engine: Engine) -> None:
+    engine.worker("w")
+    engine.submit(*(job(f"j{n}", "s1:a s1:b") for n in range(3)), job("j3", "s1:a"), job("j4", "s1:a"))
+    assert {engine.state(f"j{n}") for n in range(5)} == {"ready"}
+    engine.hold("w", "r", "b", priority=HIGH)
+    assert {engine.state(f"j{n}") for n in range(5)} == {"waiting"}
+    assert engine.claim("w", 5) == []
 
 
 def test_a_displaced_candidate_lets_those_behind_it_on_its_other_lines_stand_back(engine: Engine) -> None:

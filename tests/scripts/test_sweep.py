@@ -212,6 +212,20 @@ def test_a_stale_holder_is_evicted_and_its_resource_leaves_the_list(engine: Engi
     assert engine.holders("a") == []
 
 
+def test_a_line_left_to_the_sweep_is_looked_at_behind_those_who_cannot_go(engine: Engine) -> None:
+    engine.worker("w")
+    engine.hold("w", "r", "b")
+    engine.put("offered", "a")
+    for ident in ("one", "two"):
+        engine.put(ident, "a b")
+    # As a script leaves it that moved the job back and had no more promotions left.
+    engine.raw.zadd(engine.key("LINE", "a"), {"offered": 2**52})
+    engine.raw.hset(engine.key("REQ", "offered"), "stamp", 2**52)
+    engine.raw.sadd(engine.key("DIRTY"), "a")
+    engine.sweep()
+    assert engine.state("offered") == "waiting"
+
+
 @pytest.mark.parametrize("minutes", [1, 60])
 def test_what_is_due_stays_due_when_the_clock_steps_back(engine: Engine, minutes: int) -> None:
     engine.put("j", delay_ms=1000)

@@ -90,8 +90,9 @@ local function promote(ctx, resource)
       local r, stays = load(ctx, id), false
       if not r or (r.state ~= 'waiting' and r.state ~= 'ready') then
         redis.call('ZREM', line, id)
-      elseif not open and r.state == 'waiting' and not ctx.arrived[id] then
-        -- Offers stand before all who waited already; only arrivals of this script can stand in between.
+      elseif not open and r.state == 'waiting' and not ctx.arrived[id] and not ctx.thorough then
+        -- Offers stand before all who waited already; only arrivals of this script can stand in between, or of
+        -- the one that left this line to the sweep.
         return
       else
         stays, open = consider(ctx, r, resource, used, limit, open)

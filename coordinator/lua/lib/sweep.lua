@@ -94,6 +94,7 @@ local function sweep(ctx)
   end
   for _, resource in ipairs(redis.call('SPOP', ctx.p .. K_DIRTY, 64)) do
     touch(ctx, resource)
+    ctx.thorough = true
     found = found + 1
   end
   settle_lines(ctx)
