@@ -45,16 +45,12 @@ local function clock_ran_out(ctx, id)
     redis.call('ZREM', ctx.p .. K_DEADLINES, id)
   elseif r.state == 'held' then
     lapse(ctx, r, 'lease ended')
-  elseif r.state == 'running' and not (r.end_by and r.end_by <= ctx.now) then
+  elseif r.state == 'running' then
     lapse(ctx, r, 'run timeout')
   else
-    local running, owner = r.state == 'running', r.session
-    finish(ctx, r, 'expire', 'why', r.end_by and r.end_by <= ctx.now and 'deadline' or 'wait ran out')
-    if running then
-      send(ctx, owner, 'lost ' .. id .. ' ' .. r.fence)
-    elseif r.kind == 'lock' then
-      send(ctx, owner, 'ended ' .. id .. ' ' .. r.state)
-    end
+    local owner = r.kind == 'lock' and r.session
+    finish(ctx, r, 'expire', 'why', out_of_time(ctx, r) or 'wait ran out')
+    send(ctx, owner, 'ended ' .. id .. ' ' .. r.state)
   end
 end
 
