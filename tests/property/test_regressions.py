@@ -47,8 +47,8 @@ def test_offers_behind_several_newcomers_are_withdrawn(driver: Driver) -> None:
     assert driver.state("early") == "waiting"
 
 
-def test_a_ready_job_that_nobody_was_woken_for_is_no_secret(driver: Driver) -> None:
-    """A worker is woken for one queue and takes a better job of another: whoever else is idle is woken then."""
+def test_a_worker_idle_on_two_queues_is_rung_once(driver: Driver) -> None:
+    """It may have only one slot; the other job is for the next idle worker."""
     driver.claim("s1", 1)
     driver.advance(0.1, "s2")
     driver.claim("s2", 1)

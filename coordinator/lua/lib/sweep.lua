@@ -2,13 +2,11 @@
 -- does not wait for it, because `promote` evicts whatever lapsed on the lines it touches.
 --@include lib/settle_lines
 --@include lib/requeue
+--@include lib/idle
 local MAX_SESSIONS, MAX_OWNED, MAX_DUE = 8, 64, 128
 
 local function forget_session(ctx, session)
-  local queues = redis.call('HGET', ctx.p .. K_SESSION .. session, 'queues')
-  for queue in string.gmatch(queues or '', '%S+') do
-    redis.call('ZREM', ctx.p .. K_IDLE .. queue, session)
-  end
+  no_longer_idle(ctx, session)
   redis.call('ZREM', ctx.p .. K_SESSIONS, session)
   redis.call('DEL', ctx.p .. K_SESSION .. session, ctx.p .. K_INBOX .. session, ctx.p .. K_BATCH .. session)
 end
