@@ -34,7 +34,7 @@ def _submitted(one: list[str]) -> Answer:
 def _settled(one: list[str]) -> Answer:
     if one[0] == "ok":
         return "ok", one[1] != ""
-    return ("gone",) if one[0] == "gone" else tuple(one)
+    return (one[0],)  # the state behind `stale` is that of now, also when the report is repeated
 
 
 def _job(one: list[str]) -> Answer:

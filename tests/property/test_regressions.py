@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from unittest.mock import ANY
+
 import pytest
 
-from coordinator.wire.calls import Report
+from coordinator.wire.calls import Report, Word
 from tests.property.driver import Driver
 
 pytestmark = pytest.mark.no_redis
@@ -26,3 +28,38 @@ def test_a_job_that_was_cancelled_does_not_run_again_when_its_worker_dies(driver
     driver.advance(11)
     driver.sweep()
     assert driver.state("j") == "cancelled"
+
+
+def test_a_job_past_its_deadline_expires_however_it_is_taken_back(driver: Driver) -> None:
+    driver.submit(("j", {"needs": "x1:a", "end_ms": 1000}))
+    assert driver.claim("s1") == {"j": ANY}
+    driver.advance(2, "s2")
+    driver.request("s2", "r", "x1:a")  # takes back what lapsed on the resource, before any sweep
+    assert driver.state("j") == "expired"
+
+
+def test_offers_behind_several_newcomers_are_withdrawn(driver: Driver) -> None:
+    driver.request("s1", "holder", "x1:b")
+    driver.submit(("early", {"needs": "x1:a"}))
+    assert driver.state("early") == "ready"
+    urgent: dict[str, Word] = {"needs": "x1:a x1:b", "priority": 4}
+    driver.submit(("first", dict(urgent)), ("second", dict(urgent)))
+    assert driver.state("early") == "waiting"
+
+
+def test_a_worker_idle_on_two_queues_is_rung_once(driver: Driver) -> None:
+    """It may have only one slot; the other job is for the next idle worker."""
+    driver.claim("s1", 1)
+    driver.advance(0.1, "s2")
+    driver.claim("s2", 1)
+    driver.submit(("urgent", {"priority": 4}), queue="qb")
+    driver.submit(("plain", {}), queue="qa")
+    assert (driver.bells("s1"), driver.bells("s2")) == (1, 1)
+
+
+def test_offers_behind_several_that_stepped_back_are_withdrawn_too(driver: Driver) -> None:
+    shared: dict[str, Word] = {"needs": "s1:a s1:b"}
+    driver.submit(("one", dict(shared)), ("two", dict(shared)), ("three", {"needs": "s1:b"}))
+    assert driver.state("three") == "ready"
+    driver.request("s1", "urgent", "x1:a", priority=4)
+    assert [driver.state(ident) for ident in ("one", "two", "three")] == ["waiting"] * 3

@@ -279,7 +279,7 @@ class Model(World):
         if r.state != "running" or r.fence != fence or r.session != session:
             if r.settled == fence:
                 return "ok", r.state == "running" and r.fence == r.resumed
-            return "stale", r.state
+            return ("stale",)
         if report.outcome == "released":
             r.attempts -= r.started
         else:

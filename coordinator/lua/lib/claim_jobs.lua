@@ -21,8 +21,9 @@ end
 
 -- The last look at a candidate. One that cannot be claimed after all ends or steps back here.
 local function claimable(ctx, r)
-  if waiter_lapsed(ctx, r) or (r.end_by and r.end_by <= ctx.now) then
-    finish(ctx, r, 'expire', 'why', 'wait ran out')
+  local late = out_of_time(ctx, r)
+  if late then
+    finish(ctx, r, 'expire', 'why', late)
     return false
   end
   if r.needs and not its_turn(ctx, r) then

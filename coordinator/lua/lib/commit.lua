@@ -1,10 +1,11 @@
 -- Ends a script that wrote: the clock, the counters, the bells for idle workers, and the resources left for later.
 --@include lib/context
 --@include lib/send
+--@include lib/idle
 -- At most this many idle workers are woken by one script: waking more than there are jobs wins nothing.
 local MAX_BELLS = 16
 
--- Wakes live idle workers of a queue, the longest idle first; each is taken off the idle list, so it is rung once.
+-- Wakes live idle workers of a queue, the longest idle first; each is rung once until it claims again.
 local function ring(ctx, queue, wanted)
   local idle = ctx.p .. K_IDLE .. queue
   for _ = 1, MAX_BELLS do
@@ -16,6 +17,7 @@ local function ring(ctx, queue, wanted)
       return
     end
     if live(ctx, popped[1]) then
+      no_longer_idle(ctx, popped[1])
       send(ctx, popped[1], 'bell ' .. queue)
       wanted = wanted - 1
     end

@@ -6,7 +6,7 @@
 local WINDOW = 64
 
 local function waiter_lapsed(ctx, r)
-  return (r.wait_by and r.wait_by <= ctx.now) or (r.kind == 'lock' and not live(ctx, r.session))
+  return out_of_time(ctx, r) or (r.kind == 'lock' and not live(ctx, r.session))
 end
 
 -- `id` may be a request that is not in line yet: everybody of its rank or better then counts as before it.

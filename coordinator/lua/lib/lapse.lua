@@ -1,5 +1,6 @@
 -- Takes back what a dead session or an elapsed clock leaves behind: a waiting lock request is cancelled, a held lock
--- is lost, a running job goes back to its place in line, unless it was cancelled or has taken down too many workers.
+-- is lost, a running job goes back to its place in line, unless it was cancelled, its deadline has passed, or it has
+-- taken down too many workers.
 --@include lib/finish
 --@include lib/enqueue
 --@include lib/rerun
@@ -17,7 +18,9 @@ local function lapse(ctx, r, why)
   elseif r.state == 'running' then
     send(ctx, owner, 'lost ' .. r.id .. ' ' .. r.fence)
     r.crashes = r.crashes + 1
-    if r.cancel then
+    if out_of_time(ctx, r) then
+      finish(ctx, r, 'expire', 'why', 'deadline')
+    elseif r.cancel then
       finish(ctx, r, 'cancel', 'why', r.cancel, 'crashes', r.crashes)
     elseif r.crashes >= ctx.max_crashes then
       bury(ctx, r, why .. ', ' .. r.crashes .. ' times')

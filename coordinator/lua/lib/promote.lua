@@ -48,8 +48,8 @@ local function grant(ctx, r)
 end
 
 local function retire(ctx, r)
-  local expired = r.wait_by and r.wait_by <= ctx.now
-  finish(ctx, r, expired and 'expire' or 'cancel', 'why', expired and 'wait ran out' or 'session lost')
+  local late = out_of_time(ctx, r)
+  finish(ctx, r, late and 'expire' or 'cancel', 'why', late or 'session lost')
   send(ctx, r.kind == 'lock' and r.session, 'ended ' .. r.id .. ' ' .. r.state)
 end
 

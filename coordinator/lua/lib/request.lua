@@ -38,6 +38,14 @@ local function need_on(ctx, r, resource)
   end
 end
 
+-- Why a request is out of time, if it is: its whole life has a deadline, and its wait may have one of its own.
+local function out_of_time(ctx, r)
+  if r.end_by and r.end_by <= ctx.now then
+    return 'deadline'
+  end
+  return r.wait_by and r.wait_by <= ctx.now and 'wait ran out' or nil
+end
+
 -- Smaller is nearer the head: time of arrival, plus one aging period for each level below the most urgent. A request
 -- is therefore overtaken only by more urgent ones that come within (difference in levels) x aging_after of it, and
 -- nothing ever has to be re-scored as it ages.

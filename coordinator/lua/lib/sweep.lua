@@ -2,13 +2,11 @@
 -- does not wait for it, because `promote` evicts whatever lapsed on the lines it touches.
 --@include lib/settle_lines
 --@include lib/requeue
+--@include lib/idle
 local MAX_SESSIONS, MAX_OWNED, MAX_DUE = 8, 64, 128
 
 local function forget_session(ctx, session)
-  local queues = redis.call('HGET', ctx.p .. K_SESSION .. session, 'queues')
-  for queue in string.gmatch(queues or '', '%S+') do
-    redis.call('ZREM', ctx.p .. K_IDLE .. queue, session)
-  end
+  no_longer_idle(ctx, session)
   redis.call('ZREM', ctx.p .. K_SESSIONS, session)
   redis.call('DEL', ctx.p .. K_SESSION .. session, ctx.p .. K_INBOX .. session, ctx.p .. K_BATCH .. session)
 end
@@ -45,16 +43,12 @@ local function clock_ran_out(ctx, id)
     redis.call('ZREM', ctx.p .. K_DEADLINES, id)
   elseif r.state == 'held' then
     lapse(ctx, r, 'lease ended')
-  elseif r.state == 'running' and not (r.end_by and r.end_by <= ctx.now) then
+  elseif r.state == 'running' then
     lapse(ctx, r, 'run timeout')
   else
-    local running, owner = r.state == 'running', r.session
-    finish(ctx, r, 'expire', 'why', r.end_by and r.end_by <= ctx.now and 'deadline' or 'wait ran out')
-    if running then
-      send(ctx, owner, 'lost ' .. id .. ' ' .. r.fence)
-    elseif r.kind == 'lock' then
-      send(ctx, owner, 'ended ' .. id .. ' ' .. r.state)
-    end
+    local owner = r.kind == 'lock' and r.session
+    finish(ctx, r, 'expire', 'why', out_of_time(ctx, r) or 'wait ran out')
+    send(ctx, owner, 'ended ' .. id .. ' ' .. r.state)
   end
 end
 
