@@ -1,6 +1,7 @@
 """A worker's surroundings, played by hand: a driver without Redis, and what is asked of it."""
 
 import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -133,7 +134,8 @@ class LoopDriver(FakeDriver):
         self._loop = asyncio.get_running_loop()
 
     def in_loop(self, work: Callable[..., None], *args: Any) -> None:
-        self._loop.call_soon_threadsafe(work, *args)
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(work, *args)
 
 
 def claimed(ident: str = "j-1", name: str = "job", payload: Any = None, **more: Any) -> Claimed:
