@@ -66,6 +66,13 @@ class Exchange(Service):
             await self._task
 
     async def _work(self) -> None:
+        try:
+            await self._exchange()
+        except Exception:
+            log.exception("the exchange with the store ended by a fault")
+            raise
+
+    async def _exchange(self) -> None:
         tries = 0
         while not self._closing or self._desk.waiting:
             await self._desk.changed.wait()

@@ -217,7 +217,7 @@ class Executor(Service):
             self._driver.in_loop(self._thread_ended, job, ended, (value, error))
 
         def interrupt(how: Stop | None) -> None:
-            if how in (Stop.TIMEOUT, Stop.RELEASE) and not ended.done():
+            if how is Stop.TIMEOUT and not ended.done():
                 job.zombie = True
                 ended.cancel()
 

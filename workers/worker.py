@@ -97,7 +97,10 @@ class Worker:
         """Ask to stop; asked a second time, running handlers are not waited for. To be called on the loop."""
         if self._asked.is_set():
             self._hurry.set()
-        self._asked.set()
+            log.info("asked to stop again: running handlers are not waited for")
+        else:
+            self._asked.set()
+            log.info("asked to stop: no more jobs are claimed")
         self._exchange.stop_claiming()
 
     async def run(self) -> None:

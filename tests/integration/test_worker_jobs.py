@@ -12,9 +12,9 @@ from typing import Any
 import psutil
 import pytest
 
-from coordinator import AsyncCoordinator, RetryPolicy, Settings, State
-from coordinator.errors import CoordinatorError, JobFailed
-from tests.support.fleet import until_async
+from coordinator import RetryPolicy, Settings, State
+from coordinator.errors import CoordinatorError
+from tests.support.fleet import Fleet, until_async
 from tests.support.server import gone
 from workers import GiveUp, Registry, RetryLater, SnoozeFor, Worker
 
@@ -121,29 +121,6 @@ def in_process(ctx: Any, payload: Any) -> Any:
     return [os.getpid(), ctx.attempt, ctx.fence(), payload]
 
 
-class Fleet:
-    """A client and workers of one namespace."""
-
-    def __init__(self, url: str, settings: Settings, stack: AsyncExitStack) -> None:
-        self._url, self.settings, self._stack = url, settings, stack
-        self.client = AsyncCoordinator.connect(url, settings=settings)
-
-    async def worker(self, registry: Registry = jobs, **options: Any) -> Worker:
-        given = {"queues": "default", "process_slots": 1, "poll": 0.5, **options}
-        return await self._stack.enter_async_context(Worker(registry, self._url, None, self.settings, **given))
-
-    async def state(self, ticket: Any, state: State) -> None:
-        async def reached() -> bool:
-            return bool(await ticket.state() == state)
-
-        await until_async(reached, what=f"{ticket} {state}")
-
-    async def why(self, ticket: Any, seconds: float = 10) -> tuple[str, str]:
-        with pytest.raises(JobFailed) as caught:
-            await ticket.result(seconds)
-        return caught.value.state, caught.value.why
-
-
 @pytest.fixture
 def mark(request: pytest.FixtureRequest) -> str:
     name = request.node.nodeid
@@ -162,7 +139,7 @@ async def fleet(redis_url: str, settings: Settings) -> AsyncIterator[Fleet]:
 
 
 async def test_a_job_succeeds_with_what_its_handler_returns(fleet: Fleet) -> None:
-    await fleet.worker()
+    await fleet.worker(jobs)
     ticket = await fleet.client.submit("add", {"a": 1, "b": 2})
     assert await ticket.result(10) == 3
     nothing = await fleet.client.submit("add", {"a": [], "b": []})
@@ -170,7 +147,7 @@ async def test_a_job_succeeds_with_what_its_handler_returns(fleet: Fleet) -> Non
 
 
 async def test_a_handler_knows_its_job(fleet: Fleet) -> None:
-    await fleet.worker()
+    await fleet.worker(jobs)
     ticket = await fleet.client.submit("facts", resources=["infra/vpc", "b c"], priority="high", metadata={"team": "x"})
     attempt, deliveries, queue, priority, metadata, held, fence = await ticket.result(10)
     assert (attempt, deliveries, queue, priority, metadata) == (1, 1, "default", 2, {"team": "x"})
@@ -180,23 +157,15 @@ async def test_a_handler_knows_its_job(fleet: Fleet) -> None:
 
 
 async def test_a_worker_that_waits_is_woken_by_a_submission(fleet: Fleet) -> None:
-    await fleet.worker(poll=600)
+    await fleet.worker(jobs, poll=600)
     for n in range(3):
-        await until_idle(fleet)
+        await fleet.idle()
         ticket = await fleet.client.submit("add", {"a": n, "b": 0})
         assert await ticket.result(5) == n
 
 
-async def until_idle(fleet: Fleet, workers: int = 1) -> None:
-    async def idle() -> bool:
-        queues = (await fleet.client.survey()).queues
-        return bool(queues) and queues[0].idle_workers == workers
-
-    await until_async(idle)
-
-
 async def test_a_job_that_fails_runs_again_until_it_succeeds_or_has_no_attempts_left(fleet: Fleet) -> None:
-    await fleet.worker()
+    await fleet.worker(jobs)
     good = await fleet.client.submit("flaky")
     bad = await fleet.client.submit("flaky", retry=RetryPolicy(max_attempts=2, base=0.05))
     assert await good.result(10) == 3
@@ -204,7 +173,7 @@ async def test_a_job_that_fails_runs_again_until_it_succeeds_or_has_no_attempts_
 
 
 async def test_a_retry_at_once_keeps_the_slot_and_the_resource(fleet: Fleet) -> None:
-    await fleet.worker(concurrency=1)
+    await fleet.worker(jobs, concurrency=1)
     first, second = [await fleet.client.submit("at_once", resources="shared/thing") for _ in range(2)]
     fences, later = await first.result(10), await second.result(10)
     assert fences == sorted(set(fences))
@@ -214,13 +183,13 @@ async def test_a_retry_at_once_keeps_the_slot_and_the_resource(fleet: Fleet) -> 
 
 
 async def test_a_snooze_costs_no_attempt(fleet: Fleet) -> None:
-    await fleet.worker()
+    await fleet.worker(jobs)
     ticket = await fleet.client.submit("snooze", retry=ONCE)
     assert await ticket.result(20) == [1, 4]
 
 
 async def test_a_handler_may_choose_when_to_retry_or_to_give_up(fleet: Fleet) -> None:
-    await fleet.worker()
+    await fleet.worker(jobs)
     tickets = [await fleet.client.submit("later", what) for what in ("later", "give up")]
     assert await fleet.why(tickets[0], 20) == ("failed", "not yet")
     assert await fleet.why(tickets[1]) == ("failed", "no use")
@@ -228,7 +197,7 @@ async def test_a_handler_may_choose_when_to_retry_or_to_give_up(fleet: Fleet) ->
 
 
 async def test_a_result_that_is_too_large_fails_the_job(fleet: Fleet) -> None:
-    await fleet.worker()
+    await fleet.worker(jobs)
     assert await (await fleet.client.submit("big", 10)).result(10) == "x" * 10
     state, why = await fleet.why(await fleet.client.submit("big", 2_000_000))
     assert state == "failed"
@@ -242,7 +211,7 @@ async def test_poisoned_jobs_are_set_aside_and_their_siblings_run(fleet: Fleet, 
     good = [await fleet.client.submit("add", {"a": n, "b": n}) for n in range(5)]
     raw.hset(f"co:{{{namespace}}}:payloads", corrupt.ident, b"\xc1\x00")
     raw.hset(f"co:{{{namespace}}}:req:{nameless.ident}", "name", b"\xff\xfe")
-    await fleet.worker()
+    await fleet.worker(jobs)
     assert [await one.result(10) for one in good] == [0, 2, 4, 6, 8]
     assert await fleet.why(unknown) == ("dead", "no handler 'no.such.handler' in this worker")
     state, why = await fleet.why(corrupt)
@@ -252,7 +221,7 @@ async def test_poisoned_jobs_are_set_aside_and_their_siblings_run(fleet: Fleet, 
 
 
 async def test_a_coroutine_is_cancelled_with_the_reason(fleet: Fleet, mark: str) -> None:
-    await fleet.worker()
+    await fleet.worker(jobs)
     ticket = await fleet.client.submit("wait", mark)
     await until_async(begun[mark].is_set)
     assert await ticket.cancel("not wanted any more") is False
@@ -261,7 +230,7 @@ async def test_a_coroutine_is_cancelled_with_the_reason(fleet: Fleet, mark: str)
 
 
 async def test_a_thread_is_told_that_it_is_cancelled(fleet: Fleet, mark: str) -> None:
-    await fleet.worker()
+    await fleet.worker(jobs)
     ticket = await fleet.client.submit("wait_thread", mark)
     await until_async(begun[mark].is_set)
     await ticket.cancel("stop it")
@@ -272,7 +241,7 @@ async def test_a_thread_is_told_that_it_is_cancelled(fleet: Fleet, mark: str) ->
 async def test_a_cancellation_whose_message_was_lost_is_found_when_messages_are_missing(
     fleet: Fleet, mark: str, raw: Any, namespace: str
 ) -> None:
-    worker = await fleet.worker()
+    worker = await fleet.worker(jobs)
     ticket = await fleet.client.submit("wait", mark)
     await until_async(begun[mark].is_set)
     raw.hset(f"co:{{{namespace}}}:req:{ticket.ident}", "cancel", "unheard")
@@ -281,14 +250,14 @@ async def test_a_cancellation_whose_message_was_lost_is_found_when_messages_are_
 
 
 async def test_a_coroutine_times_out(fleet: Fleet, mark: str) -> None:
-    await fleet.worker()
+    await fleet.worker(jobs)
     ticket = await fleet.client.submit("wait", mark, run_timeout=0.2, retry=ONCE)
     assert await fleet.why(ticket) == ("failed", "timed out after 0.2 s")
     assert reasons[mark] == "timed out after 0.2 s"
 
 
 async def test_a_thread_times_out_at_once_and_its_late_result_does_not_count(fleet: Fleet, mark: str) -> None:
-    await fleet.worker(concurrency=1)
+    await fleet.worker(jobs, concurrency=1)
     ticket = await fleet.client.submit("deaf_thread", mark, run_timeout=0.2, retry=ONCE)
     assert await fleet.why(ticket) == ("failed", "timed out after 0.2 s")
     following = await fleet.client.submit("add", {"a": 1, "b": 1})
@@ -299,7 +268,7 @@ async def test_a_thread_times_out_at_once_and_its_late_result_does_not_count(fle
 
 
 async def test_a_process_does_its_job(fleet: Fleet) -> None:
-    await fleet.worker()
+    await fleet.worker(jobs)
     pid, attempt, fence, payload = await (await fleet.client.submit("process", {"a": [1, None]})).result(30)
     assert (pid != os.getpid(), attempt, payload) == (True, 1, {"a": [1, None]})
     assert fence > 0
@@ -310,7 +279,7 @@ async def test_a_process_does_its_job(fleet: Fleet) -> None:
 
 
 async def test_a_process_that_dies_fails_its_attempt_and_another_takes_its_place(fleet: Fleet) -> None:
-    await fleet.worker()
+    await fleet.worker(jobs)
     ticket = await fleet.client.submit("process", {"die": 1}, retry=ONCE)
     assert await fleet.why(ticket, 30) == ("failed", "its process died with exit code 3")
     assert (await (await fleet.client.submit("process", {})).result(30))[1] == 1
@@ -318,7 +287,7 @@ async def test_a_process_that_dies_fails_its_attempt_and_another_takes_its_place
 
 @pytest.mark.parametrize("how", ["timeout", "cancel"])
 async def test_a_process_is_really_killed(fleet: Fleet, tmp_path: Path, how: str) -> None:
-    await fleet.worker()
+    await fleet.worker(jobs)
     await (await fleet.client.submit("process", {})).result(30)
     noted = tmp_path / "pid"
     limit = 1.0 if how == "timeout" else None
@@ -345,7 +314,7 @@ async def test_a_process_handler_must_be_found_by_its_name(fleet: Fleet) -> None
 
 async def test_many_small_jobs_go_through_in_batches(fleet: Fleet, raw: Any) -> None:
     tickets = [await fleet.client.submit("add", {"a": n, "b": 1}) for n in range(300)]
-    await fleet.worker(concurrency=64)
+    await fleet.worker(jobs, concurrency=64)
     assert [await one.result(20) for one in tickets] == [n + 1 for n in range(300)]
 
 

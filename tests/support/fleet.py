@@ -1,17 +1,24 @@
 """A worker's surroundings, played by hand: a driver without Redis, and what is asked of it."""
 
 import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from coordinator import AsyncCoordinator, State
+from coordinator.errors import JobFailed
 from coordinator.model import codec
 from coordinator.ops.fleet import Claimed
 from coordinator.settings import Settings
 from coordinator.wire.calls import Scope
 from coordinator.wire.step import Call, Now, Session
+from workers import Registry, Worker
 
 
 async def until_async(condition: Callable[[], Any], seconds: float = 10.0, what: str = "") -> Any:
@@ -26,6 +33,42 @@ async def until_async(condition: Callable[[], Any], seconds: float = 10.0, what:
         if time.monotonic() > ends:
             raise AssertionError(f"not within {seconds} s: {what or condition}")
         await asyncio.sleep(0.005)
+
+
+class Fleet:
+    """A client and workers of one namespace."""
+
+    def __init__(self, url: str, settings: Settings, stack: AsyncExitStack) -> None:
+        self.url, self.settings, self._stack = url, settings, stack
+        self.client = AsyncCoordinator.connect(url, settings=settings)
+
+    async def worker(self, registry: Registry, **options: Any) -> Worker:
+        """A worker that ends with the test."""
+        given = {"queues": "default", "process_slots": 1, "poll": 0.5, **options}
+        return await self._stack.enter_async_context(Worker(registry, self.url, None, self.settings, **given))
+
+    async def state(self, ticket: Any, state: State) -> None:
+        """Wait until a job is in a state."""
+
+        async def reached() -> bool:
+            return bool(await ticket.state() == state)
+
+        await until_async(reached, what=f"{ticket} {state}")
+
+    async def why(self, ticket: Any, seconds: float = 10) -> tuple[str, str]:
+        """How a job ended without success, and why."""
+        with pytest.raises(JobFailed) as caught:
+            await ticket.result(seconds)
+        return caught.value.state, caught.value.why
+
+    async def idle(self, workers: int = 1) -> None:
+        """Wait until so many workers have said that they have nothing to do."""
+
+        async def reached() -> bool:
+            queues = (await self.client.survey()).queues
+            return bool(queues) and queues[0].idle_workers == workers
+
+        await until_async(reached)
 
 
 class FakeKeeper:
@@ -91,7 +134,8 @@ class LoopDriver(FakeDriver):
         self._loop = asyncio.get_running_loop()
 
     def in_loop(self, work: Callable[..., None], *args: Any) -> None:
-        self._loop.call_soon_threadsafe(work, *args)
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(work, *args)
 
 
 def claimed(ident: str = "j-1", name: str = "job", payload: Any = None, **more: Any) -> Claimed:
