@@ -73,6 +73,9 @@ def _rows(found: Explanation) -> Iterator[tuple[str, Text]]:
     yield "priority", tables.priority(found.priority)
     times = [("asked", found.asked), ("due", found.due)]
     times += [(shown, seconds(found.fields, name)) for name, shown in TIMES]
+    if found.state.final:
+        # What would have happened later no longer matters.
+        times = [one for one in times if one[1] is not None and one[1] <= found.at]
     yield from ((shown, _time(at, found.at)) for shown, at in times if at is not None)
     texts = [("owner", found.owner), ("reason", found.reason)]
     texts += [(shown, found.fields.get(name, "")) for name, shown in PLAIN]
