@@ -17,7 +17,8 @@ from coordinator.cli.failures import FAILED
 from coordinator.cli.options import Common, command, connect
 from coordinator.cli.screen import Screen
 from coordinator.cli.words import clean, count, word
-from coordinator.doctor import Report, examine
+from coordinator.doctor import examine
+from coordinator.ops.doctor import Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
