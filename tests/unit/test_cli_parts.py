@@ -1,7 +1,7 @@
 """The parts of the command line that need no server: parsing, payloads, contributed commands, settings."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -36,7 +36,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 @pytest.fixture
-def contribute(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any], None]]:
+def contribute(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     def add(loaded: Any) -> None:
         class Entry:
             name, value = "extra", "somewhere:app"
@@ -50,7 +50,7 @@ def contribute(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any], None
         found: dict[str, EntryPoint] = {"extra": entry}
         monkeypatch.setattr(main, "_contributed", lambda: found)
 
-    yield add
+    return add
 
 
 def test_the_version(run: Run) -> None:
