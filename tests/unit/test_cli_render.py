@@ -185,8 +185,8 @@ def hostile_views() -> dict[str, Callable[[], tuple[RenderableType, ...]]]:
         "sessions": lambda: (tables.sessions(survey.sessions, NOW),),
         "dead": lambda: (tables.dead([dead], NOW),),
         "people": lambda: (
-            tables.people([person], NOW, waiting=True),
-            tables.people([person], NOW, waiting=False),
+            tables.holding([person], NOW),
+            tables.waiting([person]),
         ),
         "stats": lambda: (tables.stats(survey),),
         "happening": lambda: (tables.happening(event),),
@@ -256,7 +256,7 @@ def test_a_lapsed_holder_is_said_to_be_lapsed(changed: dict[str, Any], remark: s
     need = a_need(holders=(a_person(**changed),))
     text = said(a_request(State.WAITING, needs=(need,)))
     assert f"[lapsed: {remark}" in text
-    assert "lapsed" in printed(tables.people(need.holders, NOW, waiting=False))
+    assert "lapsed" in printed(tables.holding(need.holders, NOW))
 
 
 @pytest.mark.parametrize(
@@ -335,6 +335,7 @@ def test_top_shows_rates_between_two_frames_and_the_longest_lines_first() -> Non
     assert frame.rates(late, early)["succeed"] == 0
     lines = [ResourceView(name, 1, length, {}) for name, length in (("a", 1), ("b", 5), ("c", 5))]
     assert [one.name for one in frame.busiest(lines, 2)] == ["b", "c"]
+    assert [frame.short(number) for number in (0, 9999, 12_400, 3_100_000)] == ["0", "9999", "12.4k", "3.1M"]
     text = printed(frame.frame("prod", replace(late, resources=tuple(lines)), early))
     assert "10.0" in text
     assert "prod" in text
