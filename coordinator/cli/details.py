@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -46,8 +47,13 @@ def request(found: Explanation) -> RenderableType:
     grid.add_column(overflow="fold")
     for name, value in _rows(found):
         grid.add_row(name, value)
-    needs = [word(f"  {need_sentence(one, found.at)}") for one in found.needs]
+    needs = [indented(need_sentence(one, found.at)) for one in found.needs]
     return Group(grid, *([Text("needs", style=tables.DIM), *needs] if needs else []))
+
+
+def indented(sentence: str) -> RenderableType:
+    """A sentence below a heading; where it goes on in the next line, that is indented as well."""
+    return Padding(Text(sentence), (0, 0, 0, 2), expand=False)
 
 
 def resource(view: LineView) -> RenderableType:
@@ -57,9 +63,9 @@ def resource(view: LineView) -> RenderableType:
     title = Text.assemble((clean(view.name), "bold"), f"{permits}: {held}, {count(view.line_length, 'waiter')}")
     parts: list[RenderableType] = [title]
     if view.holders:
-        parts += ["", tables.people(view.holders, view.at, waiting=False)]
+        parts += ["", tables.holding(view.holders, view.at)]
     if view.waiters:
-        parts += ["", tables.people(view.waiters, view.at, waiting=True)]
+        parts += ["", tables.waiting(view.waiters)]
     rest = view.line_length - len(view.waiters)
     if rest > 0:
         parts.append(Text(f"... and {rest} more", style=tables.DIM))
@@ -73,6 +79,9 @@ def _rows(found: Explanation) -> Iterator[tuple[str, Text]]:
     yield "priority", tables.priority(found.priority)
     times = [("asked", found.asked), ("due", found.due)]
     times += [(shown, seconds(found.fields, name)) for name, shown in TIMES]
+    if found.state.final:
+        # What would have happened later no longer matters.
+        times = [one for one in times if one[1] is not None and one[1] <= found.at]
     yield from ((shown, _time(at, found.at)) for shown, at in times if at is not None)
     texts = [("owner", found.owner), ("reason", found.reason)]
     texts += [(shown, found.fields.get(name, "")) for name, shown in PLAIN]

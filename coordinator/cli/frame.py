@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from coordinator.cli import tables
-from coordinator.cli.words import clean, moment, word
+from coordinator.cli.words import clean, moment
 from coordinator.ops.inspect import ResourceView, Survey
 
 MOST_QUEUES = 12
@@ -61,7 +61,7 @@ def frame(namespace: str, now: Moment, before: Moment | None, *, keys: bool = Fa
     parts: list[RenderableType] = [
         _head(namespace, survey, keys),
         Panel(
-            _throughput(survey, moving), title="per second", title_align="left", border_style=tables.DIM, expand=keys
+            _throughput(survey, moving), title="throughput", title_align="left", border_style=tables.DIM, expand=keys
         ),
         Panel(queues, title="queues", title_align="left", border_style=tables.DIM, expand=keys),
         Panel(
@@ -92,10 +92,21 @@ def _head(namespace: str, survey: Survey, keys: bool) -> Text:
 
 def _throughput(survey: Survey, moving: Mapping[str, float]) -> Table:
     grid = Table.grid(padding=(0, 3, 0, 0))
+    grid.add_column(style=tables.DIM, no_wrap=True)
     shown = [(name, label) for name, label in RATES if moving.get(name) or survey.counters.get(name)]
     for _ in shown:
-        grid.add_column(justify="right")
-    grid.add_row(*(Text(label, style=tables.DIM) for _name, label in shown))
-    grid.add_row(*(Text(f"{moving[name]:.1f}" if moving else "-", style="bold") for name, _label in shown))
-    grid.add_row(*(word(f"{survey.counters.get(name, 0)} in all", tables.DIM) for name, _label in shown))
+        grid.add_column(justify="right", no_wrap=True)
+    grid.add_row("", *(Text(label, style=tables.DIM) for _name, label in shown))
+    grid.add_row(
+        "per second", *(Text(f"{moving[name]:.1f}" if moving else "-", style="bold") for name, _label in shown)
+    )
+    grid.add_row("in all", *(Text(short(survey.counters.get(name, 0))) for name, _label in shown))
     return grid
+
+
+def short(number: int) -> str:
+    """`950`, `12.4k`, `3.1M`: a count in few characters."""
+    for least, size, unit in ((10**9, 10**9, "G"), (10**6, 10**6, "M"), (10**4, 10**3, "k")):
+        if number >= least:
+            return f"{number / size:.1f}{unit}"
+    return str(number)

@@ -75,7 +75,7 @@ def why(options: WhyOptions, common: Common) -> None:
         "workers": around.serving,
         "holder_live": around.holder_live,
     }
-    Screen(common.json).show(document, Text(said[0], style="bold"), *(Text(f"  {one}") for one in said[1:]))
+    Screen(common.json).show(document, Text(said[0], style="bold"), *map(details.indented, said[1:]))
 
 
 def stats(common: Common) -> None:

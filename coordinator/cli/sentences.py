@@ -131,7 +131,7 @@ def _ready(found: Explanation, around: Fleet) -> list[str]:
     elif idle:
         said.append(f"{count(idle, 'worker')} of the queue {'has' if idle == 1 else 'have'} free slots.")
     elif around.serving:
-        said.append(f"All slots are taken ({count(around.serving, 'live worker')} serve the queue).")
+        said.append(f"All slots of the queue are taken ({count(around.serving, 'live worker')}).")
     return [*said, *_last_failure(found), *_deadline(found)]
 
 

@@ -127,24 +127,29 @@ def dead(found: Iterable[DeadJob], at: float) -> Table:
     return table
 
 
-def people(found: Iterable[Person], at: float, *, waiting: bool) -> Table:
-    """Holders of a resource, or its line from the head."""
-    first = "PLACE" if waiting else "HOLDS"
-    table = columns(first, "ID", "PRIORITY", "OWNER", "STATE", "SINCE", "REASON", right=("PLACE",))
-    for place, one in enumerate(found, 1):
-        holds = "shared" if one.mode == "shared" else f"{one.permits}"
+def holding(found: Iterable[Person], at: float) -> Table:
+    """The holders of a resource."""
+    table = columns("HOLDS", "ID", "PRIORITY", "OWNER", "STATE", "SINCE", "REASON")
+    for one in found:
         since = f"{duration(at - one.since)} ago" if one.since is not None else ""
-        standing = word("lapsed", "bold red") if lapsed(one, at) else state(one.state)
-        who = word(one.owner or one.name)
         table.add_row(
-            word(place if waiting else holds),
+            word("shared" if one.mode == "shared" else one.permits),
             word(one.ident),
             priority(one.priority),
-            who,
-            standing,
+            word(one.owner or one.name),
+            word("lapsed", "bold red") if lapsed(one, at) else state(one.state),
             word(since),
             word(one.reason),
         )
+    return table
+
+
+def waiting(found: Iterable[Person]) -> Table:
+    """The line of a resource, from the head."""
+    table = columns("PLACE", "ID", "KIND", "PRIORITY", "OWNER", "STATE", "REASON", right=("PLACE",))
+    for place, one in enumerate(found, 1):
+        cells = (priority(one.priority), word(one.owner or one.name), state(one.state), word(one.reason))
+        table.add_row(word(place), word(one.ident), word(one.kind), *cells)
     return table
 
 

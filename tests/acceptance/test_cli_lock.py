@@ -1,0 +1,231 @@
+"""`coordinator lock` with real processes on a real Redis."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from coordinator import Coordinator, State
+from coordinator.drivers.embedded import EmbeddedServer
+from tests.support.cli import Cli
+from tests.support.server import gone
+from tests.support.until import until
+
+HELD = "infra/prod/vpc"
+
+
+@pytest.fixture
+def co(redis_url: str, namespace: str) -> Iterator[Coordinator]:
+    with Coordinator.connect(redis_url, namespace) as client:
+        yield client
+
+
+@pytest.fixture
+def cli(redis_url: str, namespace: str) -> Iterator[Cli]:
+    with closing(Cli(redis_url, namespace)) as made:
+        yield made
+
+
+def text_of(file: Path) -> str:
+    """What a file holds so far; empty if it is not there yet."""
+    return file.read_text() if file.exists() else ""
+
+
+def waiters(co: Coordinator, count: int) -> None:
+    until(lambda: co.line(HELD).line_length == count, 30, f"{count} waiting")
+
+
+def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=30)
+    return process.returncode, out, err
+
+
+def test_the_exit_code_of_the_command_is_passed_on(cli: Cli, co: Coordinator) -> None:
+    done = cli.run("lock", HELD, "--", "sh", "-c", "exit 7")
+    assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
+    assert co.line(HELD).holders == ()
+
+
+def test_a_command_that_a_signal_ends_is_128_and_its_number(cli: Cli) -> None:
+    assert cli.run("lock", HELD, "--", "sh", "-c", "kill -9 $$").returncode == 128 + signal.SIGKILL
+
+
+def test_the_command_knows_its_lock(cli: Cli, co: Coordinator) -> None:
+    script = 'printf "%s|%s|%s" "$COORDINATOR_FENCE" "$COORDINATOR_LEASE_ID" "$COORDINATOR_RESOURCES"'
+    done = cli.run("lock", "b c", "a", "--", "sh", "-c", script)
+    fence, ident, names = done.stdout.split("|")
+    found = co.explain(ident)
+    assert (fence, names, found.state) == (found.fields["fence"], "a\nb c", State.RELEASED)
+
+
+def test_the_lock_is_held_while_the_command_runs_and_says_who_and_why(cli: Cli, co: Coordinator) -> None:
+    process = cli.start("lock", HELD, "--owner", "pr-1498", "--reason", "apply", "--", "cat")
+    holder = until(lambda: co.line(HELD).holders, 30)[0]
+    assert (holder.owner, holder.reason, holder.mode) == ("pr-1498", "apply", "exclusive")
+    out, err = process.communicate("typed\n", timeout=30)
+    assert (process.returncode, out, err) == (0, "typed\n", "")
+    assert co.line(HELD).holders == ()
+
+
+def test_options_behind_the_dashes_belong_to_the_command(cli: Cli) -> None:
+    done = cli.run("lock", HELD, "--", "printf", "%s,", "--json", "--wait", "--", "")
+    assert (done.returncode, done.stdout) == (0, "--json,--wait,--,,")
+
+
+def test_shared_and_counted_locks(cli: Cli, co: Coordinator) -> None:
+    co.define("gpu", capacity=4)
+    with co.lock("gpu"):
+        nested = cli.run("lock", "gpu", "--permits", "3", "--try", "--", "true")
+        assert nested.returncode == 0, nested.stderr
+        assert cli.run("lock", "gpu", "--permits", "4", "--try", "--", "true").returncode == os.EX_TEMPFAIL
+    assert cli.run("lock", "gpu", "--permits", "5", "--", "true").returncode == os.EX_USAGE
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
+def test_signals_are_passed_to_the_command(cli: Cli, co: Coordinator, tmp_path: Path, number: signal.Signals) -> None:
+    ready = tmp_path / "ready"
+    name = number.name.removeprefix("SIG")
+    script = f"trap 'echo got {name}; exit 9' {name}; : > {ready}; while :; do sleep 0.02; done"
+    process = cli.start("lock", HELD, "--", "sh", "-c", script)
+    until(ready.exists, 30)
+    process.send_signal(number)
+    assert ended(process)[:2] == (9, f"got {name}\n")
+    assert co.line(HELD).holders == ()
+
+
+def test_a_signal_while_waiting_leaves_the_line(cli: Cli, co: Coordinator) -> None:
+    with co.lock(HELD, owner="pr-1", reason="apply"):
+        process = cli.start("lock", HELD, "--", "echo", "never")
+        waiters(co, 1)
+        process.send_signal(signal.SIGTERM)
+        code, out, err = ended(process)
+        assert (code, out) == (128 + signal.SIGTERM, "")
+        assert "stopped by SIGTERM while waiting" in err
+        assert co.line(HELD).line_length == 0
+
+
+def test_who_waits_is_told_for_whom(cli: Cli, co: Coordinator) -> None:
+    with co.lock(HELD, owner="pr-1", reason="apply"):
+        process = cli.start("lock", HELD, "--", "true")
+        assert process.stderr is not None
+        told = process.stderr.readline()
+        assert "first of 1 in line behind pr-1 (lock " in told
+        assert '"apply"' in told
+    assert ended(process)[0] == 0
+
+
+def test_a_wait_that_runs_out_is_a_temporary_failure(cli: Cli, co: Coordinator) -> None:
+    with co.lock(HELD):
+        done = cli.run("lock", HELD, "--wait", "0.2", "--", "echo", "never")
+        assert (done.returncode, done.stdout) == (os.EX_TEMPFAIL, "")
+        assert "not granted within 0.2 s" in done.stderr
+        assert co.line(HELD).line_length == 0
+
+
+def test_try_does_not_wait_and_names_the_holder(cli: Cli, co: Coordinator) -> None:
+    with co.lock(HELD, owner="pr-1", reason="apply"):
+        for how in (("--try",), ("--wait", "0")):
+            done = cli.run("lock", HELD, *how, "--", "echo", "never")
+            assert (done.returncode, done.stdout) == (os.EX_TEMPFAIL, "")
+        done = cli.run("lock", HELD, "--try", "--json", "--", "echo", "never")
+        error = json.loads(done.stderr)["error"]
+        assert error["exit_code"] == os.EX_TEMPFAIL
+        assert "held by pr-1" in error["message"]
+    assert cli.run("lock", HELD, "--try", "--", "true").returncode == 0
+
+
+def test_a_lock_that_is_taken_away_ends_the_command(cli: Cli, co: Coordinator, tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    process = cli.start("lock", HELD, "--", "sh", "-c", f"echo $$ > {pid}; exec sleep 60")
+    until(lambda: text_of(pid).strip(), 30)
+    ident = co.line(HELD).holders[0].ident
+    done = cli.run("release", ident, "--force", "--yes", "--reason", "runner is gone")
+    assert done.returncode == 0, done.stderr
+    code, _, err = ended(process)
+    assert code == os.EX_PROTOCOL
+    assert "was lost" in err
+    assert gone(int(text_of(pid)))
+
+
+def test_a_command_that_does_not_stop_is_killed_with_all_its_children(
+    cli: Cli, co: Coordinator, tmp_path: Path
+) -> None:
+    pids = tmp_path / "pids"
+    stubborn = f"trap '' TERM; sh -c 'trap \"\" TERM; echo $$ >> {pids}; sleep 60' & echo $$ >> {pids}; wait; sleep 60"
+    process = cli.start("lock", HELD, "--kill-after", "0.2", "--", "sh", "-c", stubborn)
+    until(lambda: text_of(pids).count("\n") == 2, 30)
+    co.force_release(co.line(HELD).holders[0].ident, "test")
+    assert ended(process)[0] == os.EX_PROTOCOL
+    for pid in map(int, text_of(pids).split()):
+        until(lambda pid=pid: gone(pid))
+
+
+def test_a_lock_that_ends_by_its_ttl_ends_the_command(cli: Cli, co: Coordinator) -> None:
+    done = cli.run("lock", HELD, "--ttl", "0.5", "--", "sleep", "60")
+    assert done.returncode == os.EX_PROTOCOL
+    assert "the lease ran out" in done.stderr
+
+
+def test_the_command_does_not_outlive_a_killed_lock(cli: Cli, co: Coordinator, tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    process = cli.start("lock", HELD, "--", "sh", "-c", f"echo $$ > {pid}; exec sleep 60")
+    until(lambda: text_of(pid).strip(), 30)
+    process.kill()
+    until(lambda: gone(int(text_of(pid))))
+
+
+def test_a_command_that_is_not_there_locks_nothing(cli: Cli, co: Coordinator, tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.write_text("no program")
+    with co.lock(HELD):
+        assert cli.run("lock", HELD, "--", "no-such-command-at-all").returncode == 127
+        assert cli.run("lock", HELD, "--", str(plain)).returncode == 126
+        done = cli.run("lock", HELD)
+        assert done.returncode == os.EX_USAGE
+        assert "after --" in done.stderr
+
+
+def test_redis_away_at_the_end_does_not_change_the_exit_code(
+    fresh_server: EmbeddedServer, namespace: str, tmp_path: Path
+) -> None:
+    ready, go = tmp_path / "ready", tmp_path / "go"
+    with closing(Cli(fresh_server.url, namespace)) as cli:
+        cli.env["COORDINATOR_RETRY_FOR"] = "0.1"
+        script = f": > {ready}; until test -e {go}; do sleep 0.02; done; exit 5"
+        process = cli.start("lock", HELD, "--", "sh", "-c", script)
+        until(ready.exists, 30)
+        fresh_server.stop()
+        go.touch()
+        code, _, err = ended(process)
+    assert code == 5
+    assert "will lapse" in err
+
+
+def test_the_terminal_belongs_to_the_command(cli: Cli) -> None:
+    process = cli.start("lock", HELD, "--", "sh", "-c", 'read line < /dev/tty; echo "got $line"', terminal=True)
+    out, _ = process.communicate("words\n", timeout=30)
+    assert process.returncode == 0
+    assert "got words" in out
+
+
+def test_keys_reach_the_command_and_not_the_lock(cli: Cli, co: Coordinator, tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    script = f"trap 'echo interrupted; exit 3' INT; : > {ready}; while :; do sleep 0.02; done"
+    process = cli.start("lock", HELD, "--", "sh", "-c", script, terminal=True)
+    until(ready.exists, 30)
+    assert process.stdin is not None
+    # Ctrl-Z, where no shell could bring it back, goes on; Ctrl-C is for the command.
+    process.stdin.write("\x1a")
+    process.stdin.flush()
+    process.stdin.write("\x03")
+    process.stdin.flush()
+    assert process.stdout is not None
+    until(lambda: process.poll() is not None, 30)
+    assert process.returncode == 3
+    assert "interrupted" in process.stdout.read()
+    assert co.line(HELD).holders == ()

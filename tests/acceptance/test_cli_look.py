@@ -1,0 +1,413 @@
+"""Looking and managing from the command line, with real processes on a real Redis."""
+
+import itertools
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from coordinator import Coordinator, Priority, RetryPolicy, State
+from coordinator.model.terms import Terms
+from coordinator.ops.locks import with_session
+from coordinator.settings import Settings
+from coordinator.wire import calls
+from coordinator.wire.calls import Claim, Report, Scope
+from tests.support.cli import Cli
+from tests.support.until import until
+
+HELD = "infra/prod/vpc"
+# A claim that is repeated with its number gives the same jobs again.
+NUMBERS = itertools.count(1)
+# What a resource may be called; brackets may not be in it.
+ODD = "x :smile: \u202egnol"
+HOSTILE = "\x1b[31mred\x1b[0m [bold]loud[/bold] :smile: \u202egnol"
+
+
+@pytest.fixture
+def co(redis_url: str, namespace: str) -> Iterator[Coordinator]:
+    with Coordinator.connect(redis_url, namespace) as client:
+        yield client
+
+
+@pytest.fixture
+def cli(redis_url: str, namespace: str) -> Iterator[Cli]:
+    with closing(Cli(redis_url, namespace)) as made:
+        yield made
+
+
+def scope_of(co: Coordinator) -> Scope:
+    terms: Terms = co.settings.terms()
+    return Scope.of(co.settings.namespace, terms)
+
+
+def run_one(co: Coordinator, outcome: str = "", value: str | bytes = "", queue: str = "default") -> str:
+    """Do a worker's part by hand: claim a job, and settle it if an outcome is given."""
+    scope = scope_of(co)
+    claim = Claim(number=next(NUMBERS), wanted=1, hold_ms=60_000, queues=(queue,))
+    raw: Any = co.run(with_session(lambda session: calls.claim(scope, session, claim), "ok"))
+    ident, fence = (word.decode() for word in raw[1][:2])
+    if outcome:
+        report = Report(ident, fence, outcome, value=value)
+        nothing = Claim(number=0, wanted=0, hold_ms=60_000, queues=())
+        co.run(with_session(lambda session: calls.settle(scope, session, nothing, [report]), "ok"))
+    return ident
+
+
+def fail_one(co: Coordinator, name: str = "deploy.apply") -> str:
+    co.submit(name, {"pull": 1498}, retry=RetryPolicy.none())
+    return run_one(co, "failed", "boom")
+
+
+# --- ls
+
+
+def test_ls_of_an_empty_namespace(cli: Cli) -> None:
+    assert cli.call("ls").stdout == "nothing is held or waited for\n"
+    assert cli.json("ls")["resources"] == []
+    assert cli.json("ls", "--queues")["queues"] == []
+    assert cli.json("ls", "--sessions")["sessions"] == []
+    assert cli.json("ls", "--dead")["jobs"] == []
+
+
+def test_ls_names_what_is_held_and_who_waits(cli: Cli, co: Coordinator, namespace: str) -> None:
+    with co.lock(HELD), co.lock("other"):
+        holder = co.line(HELD).holders[0].ident
+        co.request(HELD)
+        lines = cli.call("ls").stdout.splitlines()
+        assert lines[0].split() == ["RESOURCE", "CAPACITY", "LINE", "HOLDERS"]
+        assert lines[1].split() == [HELD, "1", "1", holder]
+        listed = cli.json("ls", "infra/")
+        row = {"resource": HELD, "capacity": 1, "line_length": 1, "holders": [holder]}
+        assert (listed["namespace"], listed["resources"]) == (namespace, [row])
+
+
+def test_ls_goes_through_all_pages(cli: Cli, co: Coordinator) -> None:
+    names = [f"r/{number:04}" for number in range(450)] + ["r with space", "~tilde", "é"]
+    for first in range(0, len(names), 200):
+        co.acquire(names[first : first + 200])
+    co.submit("serial", resources=["~tilde"])
+    found = [one["resource"] for one in cli.json("ls")["resources"]]
+    assert sorted(found) == sorted(names)
+    assert len(cli.json("ls", "r/")["resources"]) == 450
+    assert [one["resource"] for one in cli.json("ls", "r ")["resources"]] == ["r with space"]
+
+
+def test_ls_of_queues_sessions_and_dead_jobs(cli: Cli, co: Coordinator) -> None:
+    ident = fail_one(co)
+    co.submit("plain", queue="bulk")
+    queues = {one["queue"]: one for one in cli.json("ls", "--queues")["queues"]}
+    assert (queues["bulk"]["ready"], queues["bulk"]["idle_workers"]) == (1, 0)
+    session = cli.json("ls", "--sessions")["sessions"][0]
+    assert session["live"] is True
+    assert session["fields"]["pid"] == str(os.getpid())
+    dead = cli.json("ls", "--dead")
+    assert dead["total"] == 1
+    assert dead["jobs"][0] | {"ended": 0} == {
+        "id": ident,
+        "state": "failed",
+        "name": "deploy.apply",
+        "queue": "default",
+        "ended": 0,
+        "attempts": 1,
+        "why": "boom",
+        "owner": "",
+        "reason": "",
+    }
+    assert cli.call("ls", "--dead", "--queues").returncode == os.EX_USAGE
+    for what in ("--queues", "--sessions", "--dead"):
+        assert cli.call("ls", what).returncode == 0
+
+
+# --- show and why
+
+
+def test_show_a_resource(cli: Cli, co: Coordinator) -> None:
+    with co.lock(HELD, owner="pr-1", reason="apply"):
+        co.request(HELD, owner="pr-2", priority=Priority.HIGH)
+        found = cli.json("show", HELD)
+        assert [(one["owner"], one["mode"], one["live"]) for one in found["holders"]] == [("pr-1", "exclusive", True)]
+        assert [(one["owner"], one["priority"]) for one in found["waiters"]] == [("pr-2", "high")]
+        text = cli.run("show", HELD).stdout
+        assert f"{HELD}: 1 holder, 1 waiter" in text
+        assert "apply" in text
+    assert "no holders, no waiters" in cli.run("show", "never/heard/of").stdout
+
+
+def test_show_a_request(cli: Cli, co: Coordinator) -> None:
+    ticket = co.submit("deploy.apply", resources=[HELD], owner="pr-1", metadata={"pull": 1498}, delay=60)
+    found = cli.json("show", ticket.ident)
+    assert (found["kind"], found["state"], found["owner"]) == ("job", "scheduled", "pr-1")
+    assert found["metadata"] == {"pull": 1498}
+    assert found["needs"][0]["resource"] == HELD
+    assert 0 < found["due"] - found["at"] <= 60
+    assert "deploy.apply" in cli.call("show", ticket.ident).stdout
+
+
+def test_why_a_waiting_request_names_holder_reason_and_place(cli: Cli, co: Coordinator) -> None:
+    with co.lock(HELD, owner="pr-1", reason="apply"):
+        co.request(HELD, owner="pr-2")
+        ticket = co.request(HELD, wait=600)
+        text = cli.call("why", ticket.ident).stdout
+        assert f"{HELD}: 2nd of 2 in line; held by pr-1 (lock " in text
+        assert ': "apply"; before it pr-2 (lock ' in text
+        assert "It gives up waiting in 9m 5" in text
+        found = cli.json("why", ticket.ident)
+        assert (found["state"], found["needs"][0]["place"]) == ("waiting", 1)
+        assert sorted(one["owner"] for one in found["blockers"]) == ["pr-1", "pr-2"]
+
+
+def test_why_a_ready_job_without_a_worker(cli: Cli, co: Coordinator) -> None:
+    ticket = co.submit("plain", queue="bulk")
+    text = cli.call("why", ticket.ident).stdout
+    assert "first of 1 in queue bulk" in text
+    assert "No live worker serves queue bulk" in text
+    assert cli.json("why", ticket.ident)["workers"] == 0
+
+
+def test_why_of_a_ready_job_counts_the_workers_of_its_queue(cli: Cli, co: Coordinator) -> None:
+    co.run(_call(calls.open_session(scope_of(co), "worker0000000-1", {"kind": "worker", "queues": "bulk default"})))
+    ticket = co.submit("plain", queue="bulk")
+    assert "All slots of the queue are taken (1 live worker)" in cli.call("why", ticket.ident).stdout
+
+
+def test_why_of_every_other_state(cli: Cli, co: Coordinator) -> None:
+    scheduled = co.submit("late", delay=60)
+    assert "It is due in " in cli.call("why", scheduled.ident).stdout
+    co.submit("now", queue="one")
+    running = run_one(co, queue="one")
+    text = cli.call("why", running).stdout
+    assert "running for" in text
+    assert "attempt 1" in text
+    with co.lock(HELD, reason="apply") as lease:
+        text = cli.call("why", lease.ident).stdout
+        assert f"It holds {HELD} since" in text
+        assert "as long as its process lives" in text
+    assert "as released" in cli.call("why", lease.ident).stdout
+    failed = fail_one(co)
+    text = cli.call("why", failed).stdout
+    assert "as failed: boom" in text
+    assert f"coordinator replay {failed}" in text
+
+
+def test_a_lapsed_holder_is_said_to_be_lapsed(cli: Cli, redis_url: str, namespace: str) -> None:
+    settings = Settings.of(namespace=namespace, session_ttl=1.0, sweep_interval=0.5, operation_timeout=1.0)
+    with Coordinator.connect(redis_url, settings=settings) as dead, Coordinator.connect(redis_url, namespace) as live:
+        # A process that dies does not close its session: its keeper just stops.
+        lease = dead.acquire(HELD, owner="pr-1")
+        dead._driver.keeper._stop.set()
+        dead._driver.keeper.beat_soon()
+        text = until(lambda: _when_lapsed(cli, lease.ident), 20)
+        assert "Its process has lapsed" in text
+        live.close()
+
+
+def _when_lapsed(cli: Cli, ident: str) -> str:
+    text = cli.call("why", ident).stdout
+    return text if "lapsed" in text else ""
+
+
+def _call(call: calls.Call) -> Any:
+    reply = yield call
+    return reply
+
+
+# --- changing things
+
+
+def test_cancel_and_reprioritise(cli: Cli, co: Coordinator) -> None:
+    with co.lock(HELD):
+        ticket = co.submit("plain", resources=[HELD])
+        assert cli.call("reprioritise", ticket.ident, "critical").returncode == 0
+        assert co.explain(ticket.ident).priority is Priority.CRITICAL
+        assert cli.json("reprioritise", ticket.ident, "0") == {"id": ticket.ident, "priority": "low"}
+        assert cli.call("reprioritise", ticket.ident, "urgent").returncode == os.EX_USAGE
+        assert cli.json("cancel", ticket.ident, "--reason", "wrong branch")["cancelled"] is True
+        found = co.explain(ticket.ident)
+        assert (found.state, found.fields["why"]) == (State.CANCELLED, "wrong branch")
+        assert cli.call("reprioritise", ticket.ident, "low").returncode == os.EX_DATAERR
+    co.submit("now")
+    running = run_one(co)
+    assert cli.json("cancel", running) == {"id": running, "cancelled": False, "told": True}
+
+
+def test_replay_of_one_and_of_all(cli: Cli, co: Coordinator) -> None:
+    one = fail_one(co)
+    assert cli.call("replay", one).returncode == 0
+    assert co.explain(one).state is State.READY
+    assert cli.call("replay", one).returncode == os.EX_DATAERR
+    run_one(co, "failed", "again")
+    several = [one, *(fail_one(co) for _ in range(3))]
+    done = cli.json("replay", "--all-dead")
+    assert (sorted(done["replayed"]), done["refused"]) == (sorted(several), [])
+    assert cli.json("ls", "--dead")["total"] == 0
+    assert cli.call("replay").returncode == os.EX_USAGE
+    assert cli.call("replay", one, "--all-dead").returncode == os.EX_USAGE
+
+
+def test_release_needs_force_a_reason_and_a_yes(cli: Cli, co: Coordinator) -> None:
+    lease = co.acquire(HELD)
+    release = ("release", lease.ident)
+    assert cli.call(*release, "--force").returncode == os.EX_USAGE
+    assert cli.call(*release, "--reason", "test").returncode == os.EX_USAGE
+    asked = cli.call(*release, "--force", "--reason", "test", stdin="y\n")
+    assert asked.returncode == os.EX_NOPERM
+    assert "--yes" in asked.stderr
+    assert lease.held
+    assert cli.json(*release, "--force", "--reason", "test", "--yes") == {"id": lease.ident, "state": "lost"}
+    assert lease.lost.wait(10)
+    assert cli.call(*release, "--force", "--reason", "test", "--yes").returncode == os.EX_DATAERR
+
+
+def test_release_asks_at_a_terminal_and_names_the_namespace(cli: Cli, co: Coordinator, namespace: str) -> None:
+    lease = co.acquire(HELD, owner="pr-1")
+    for answer, code in (("n\n", os.EX_NOPERM), ("y\n", 0)):
+        process = cli.start("release", lease.ident, "--force", "--reason", "test", terminal=True)
+        out, _ = process.communicate(answer, timeout=30)
+        assert process.returncode == code
+        assert f"in namespace {namespace}?" in out.replace("\r\n", "")
+    assert co.explain(lease.ident).state is State.LOST
+
+
+def test_define_sets_the_permits(cli: Cli, co: Coordinator) -> None:
+    assert cli.json("define", "gpu", "--capacity", "8") == {"resource": "gpu", "capacity": 8}
+    assert co.line("gpu").capacity == 8
+    assert cli.call("define", "gpu", "--capacity", "0").returncode == os.EX_USAGE
+
+
+# --- submit
+
+
+def test_submit_prints_the_id(cli: Cli, co: Coordinator) -> None:
+    done = cli.run("submit", "deploy.apply", "--payload", '{"pull": 1498}', "--resource", HELD, "-p", "high")
+    found = co.explain(done.stdout.strip())
+    assert (found.fields["name"], found.priority, found.needs[0].need.resource) == (
+        "deploy.apply",
+        Priority.HIGH,
+        HELD,
+    )
+
+
+def test_submit_twice_with_a_dedup_key(cli: Cli) -> None:
+    first = cli.json("submit", "plain", "--dedup", "key")
+    assert cli.json("submit", "plain", "--dedup", "key") == {"id": first["id"], "duplicate": True, "replaced": False}
+    done = cli.call("submit", "plain", "--dedup", "key", "--on-conflict", "reject")
+    assert done.returncode == os.EX_CANTCREAT
+    assert first["id"] in done.stderr
+
+
+def test_submit_takes_its_payload_from_stdin_or_a_file(cli: Cli, tmp_path: Any) -> None:
+    file = tmp_path / "payload.json"
+    file.write_text('"text"')
+    assert cli.call("submit", "plain", "--payload", f"@{file}").returncode == 0
+    assert cli.call("submit", "plain", "--payload", "-", stdin="[1]").returncode == 0
+    assert cli.call("submit", "plain", "--payload", f"@{tmp_path}/none").returncode == os.EX_NOINPUT
+    assert cli.call("submit", "plain", "--payload", "-", stdin="{nope").returncode == os.EX_DATAERR
+
+
+def test_submit_and_wait_for_the_result(cli: Cli, co: Coordinator) -> None:
+    process = cli.start("submit", "plain", "--wait", "--json", "--queue", "one")
+    until(lambda: co.survey().queues, 30)
+    until(lambda: co.survey().queues[0].ready, 30)
+    run_one(co, "succeeded", b"\x81\xa2ok\xc3", queue="one")
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert json.loads(out)["result"] == {"ok": True}
+
+
+def test_submit_and_wait_in_vain(cli: Cli, co: Coordinator) -> None:
+    assert cli.call("submit", "plain", "--wait", "--timeout", "0.1").returncode == os.EX_TEMPFAIL
+    assert cli.call("submit", "plain", "--timeout", "1").returncode == os.EX_USAGE
+    process = cli.start("submit", "plain", "--wait", "--queue", "two")
+    until(lambda: [one for one in co.survey().queues if one.name == "two" and one.ready], 30)
+    run_one(co, "failed", "boom", queue="two")
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "is failed: boom" in err
+
+
+# --- stats, events, top
+
+
+def test_stats_and_top_in_one_frame(cli: Cli, co: Coordinator) -> None:
+    fail_one(co)
+    with co.lock(HELD):
+        stats = cli.json("stats")
+        assert stats["counters"]["fail"] == 1
+        assert stats["dead"] == 1
+        assert "fail" in cli.call("stats").stdout
+        assert cli.json("top", "--once")["resources"][0]["resource"] == HELD
+        assert HELD in cli.call("top").stdout
+
+
+def test_events_are_listed_and_followed(cli: Cli, co: Coordinator) -> None:
+    with co.lock("first") as lease:
+        pass
+    listed = cli.json("events", "--id", lease.ident)["events"]
+    assert [one["event"] for one in listed] == ["ask", "grant", "release"]
+    assert "grant" in cli.call("events", "--limit", "2").stdout
+    process = cli.start("events", "--follow", "--json", "--limit", "1")
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())["event"] == "release"
+    with co.lock("second") as lease:
+        followed = [json.loads(process.stdout.readline()) for _ in range(2)]
+    assert [(one["event"], one["subject"]) for one in followed] == [("ask", lease.ident), ("grant", lease.ident)]
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 128 + signal.SIGINT
+
+
+# --- what every command does alike
+
+
+def test_text_of_users_cannot_reach_the_terminal_raw(cli: Cli, co: Coordinator) -> None:
+    with co.lock(ODD, owner=HOSTILE, reason=HOSTILE) as lease:
+        commands = (("ls",), ("show", ODD), ("show", lease.ident), ("why", lease.ident), ("events",))
+        for words in (*commands, ("show", HOSTILE)):
+            done = cli.run(*words, FORCE_COLOR="1", NO_COLOR="")
+            printed = done.stdout + done.stderr
+            assert "\x1b[31mred" not in printed
+            assert "\u202e" not in printed
+        assert "x :smile: \\u202egnol" in cli.run("ls").stdout
+        assert "\\x1b[31mred" in cli.run("show", lease.ident).stdout
+        assert "[bold]loud" in cli.run("show", lease.ident).stdout
+
+
+def test_no_colour_where_nobody_wants_it(cli: Cli, co: Coordinator) -> None:
+    with co.lock(HELD):
+        assert "\x1b" not in cli.run("ls", NO_COLOR="").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("ls", "--url", "redis://127.0.0.1:1/0"), os.EX_UNAVAILABLE),
+        (("ls", "--url", "http://x"), os.EX_CONFIG),
+        (("ls", "--config", "no-such-file.toml"), os.EX_CONFIG),
+        (("ls", "--namespace", "with space"), os.EX_USAGE),
+        (("ls", "--nonsense"), os.EX_USAGE),
+        (("nonsense",), os.EX_USAGE),
+        (("show", "nonesuch0000-1"), os.EX_NOINPUT),
+        (("why", "nonesuch0000-1"), os.EX_NOINPUT),
+        (("cancel", "nonesuch0000-1"), os.EX_NOINPUT),
+    ],
+)
+def test_errors_are_one_line_and_an_exit_code(cli: Cli, words: tuple[str, ...], code: int) -> None:
+    done = cli.call(*words)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.startswith("coordinator: ")
+    assert done.stderr.count("\n") == 1
+    done = cli.call(*words, "--json")
+    assert (done.returncode, done.stdout) == (code, "")
+    assert json.loads(done.stderr)["error"]["exit_code"] == code
+
+
+def test_settings_come_from_a_file_and_options_win(cli: Cli, co: Coordinator, tmp_path: Any, namespace: str) -> None:
+    file = tmp_path / "coordinator.toml"
+    file.write_text('namespace = "elsewhere"\n')
+    with co.lock(HELD):
+        assert cli.json("ls", "--config", str(file))["namespace"] == "elsewhere"
+        found = cli.json("ls", "--config", str(file), "--namespace", namespace)
+        assert [one["resource"] for one in found["resources"]] == [HELD]

@@ -1,0 +1,411 @@
+"""What the command line prints, made from values by pure functions."""
+
+import io
+import json
+import os
+import unicodedata
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from coordinator.cli import details, doctor, failures, frame, screen, sentences, shapes, tables, waiting, words
+from coordinator.cli.sentences import Fleet
+from coordinator.errors import (
+    CoordinatorError,
+    InvalidInput,
+    LeaseLost,
+    NotFound,
+    QueueFull,
+    StorageFull,
+    StoreUnavailable,
+    UnknownOutcome,
+    WaitTimeout,
+)
+from coordinator.model.lease import Explanation, NeedView, Person
+from coordinator.model.names import Priority
+from coordinator.model.need import Need
+from coordinator.model.states import State
+from coordinator.ops.doctor import Finding, Report
+from coordinator.ops.history import DeadJob, Happening
+from coordinator.ops.inspect import LineView, QueueView, ResourceView, SessionView, Survey
+
+NOW = 1_700_000_000.0
+# Colours, a title, a bell, a cursor to the top, a reversed direction, markup, an emoji code, a line break, a surrogate.
+HOSTILE = "\x1b[31mred\x1b]0;title\x07\x1b[H\u202eevil\u2028 [bold]loud[/bold] [/] :smile: a\r\nb \x9b1m \ud800"
+
+
+def printed(*views: RenderableType, terminal: bool = False) -> str:
+    """What reaches a terminal or a pipe, on a console like ours."""
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        force_terminal=terminal,
+        color_system="truecolor" if terminal else None,
+        width=2000,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+    for view in views:
+        console.print(view)
+    return out.getvalue()
+
+
+def a_person(**changed: Any) -> Person:
+    plain = Person(
+        ident="k3f9x2a7qp0d-1",
+        kind="lock",
+        state="held",
+        priority=Priority.NORMAL,
+        since=NOW - 192,
+        session="k3f9x2a7qp0d-2",
+        live=True,
+        owner="pr-1498",
+        reason="apply",
+        queue="",
+        name="",
+        mode="exclusive",
+        permits=1,
+        until=NOW + 60,
+    )
+    return replace(plain, **changed)
+
+
+def a_need(**changed: Any) -> NeedView:
+    plain = NeedView(Need("infra/prod/vpc"), capacity=1, place=0, line_length=1, holders=(), ahead=())
+    return replace(plain, **changed)
+
+
+def a_request(state: State, **changed: Any) -> Explanation:
+    plain = Explanation(
+        ident="k3f9x2a7qp0d-9",
+        kind="job",
+        state=state,
+        priority=Priority.HIGH,
+        at=NOW,
+        asked=NOW - 61,
+        owner="ann",
+        reason="release",
+        metadata={},
+        fields={"name": "deploy.apply", "queue": "default"},
+        needs=(),
+    )
+    return replace(plain, **changed)
+
+
+def a_survey(**changed: Any) -> Survey:
+    worker = SessionView("w-1", NOW + 8, 3, {"kind": "worker", "host": "h", "pid": "7", "queues": "default bulk"})
+    plain = Survey(
+        at=NOW,
+        resources=(ResourceView("infra/prod/vpc", 1, 2, {"k-1": f"x 1 5 w-1 {NOW + 60:.0f}000"}),),
+        queues=(QueueView("default", 3, 1, 0),),
+        sessions=(worker,),
+        counters={"claim": 10, "succeed": 8},
+        scheduled=1,
+        dead=2,
+        more=False,
+    )
+    return replace(plain, **changed)
+
+
+def said(found: Explanation, around: Fleet | None = None) -> str:
+    return "\n".join(sentences.why(found, around or Fleet()))
+
+
+# --- words
+
+
+def test_clean_shows_what_is_not_visible() -> None:
+    shown = words.clean(HOSTILE)
+    assert all(unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in shown)
+    assert shown.startswith("\\x1b[31mred\\x1b]0;title\\x07")
+    assert "\\u202eevil\\u2028" in shown
+    assert "a\\r\\nb \\x9b1m \\ud800" in shown
+    assert words.clean("plain ünïcödé 漢字 [x]") == "plain ünïcödé 漢字 [x]"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (-5, "0.0s"),
+        (0.26, "0.3s"),
+        (12, "12s"),
+        (59.9, "60s"),
+        (60, "1m"),
+        (192, "3m 12s"),
+        (3600, "1h"),
+        (14_700, "4h 5m"),
+        (183_600, "2d 3h"),
+    ],
+)
+def test_durations(seconds: float, shown: str) -> None:
+    assert words.duration(seconds) == shown
+
+
+def test_ordinals_and_counts() -> None:
+    places = [words.ordinal(place) for place in (0, 1, 2, 3, 10, 11, 12, 20, 21, 100, 110)]
+    assert places == ["first", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "101st", "111th"]
+    assert [words.count(number, "worker") for number in (0, 1, 2)] == ["no workers", "1 worker", "2 workers"]
+    assert words.moment(NOW) == "2023-11-14 22:13:20Z"
+
+
+# --- hostile text goes through every renderer
+
+
+def hostile_views() -> dict[str, Callable[[], tuple[RenderableType, ...]]]:
+    person = a_person(ident=HOSTILE, owner=HOSTILE, reason=HOSTILE, session=HOSTILE, name=HOSTILE, state=HOSTILE)
+    need = a_need(place=1, line_length=2, holders=(person,), ahead=(person,))
+    fields = dict.fromkeys(("name", "queue", "why", "session", "progress", "cancel", "dedup"), HOSTILE)
+    asked = a_request(
+        State.WAITING,
+        ident=HOSTILE,
+        owner=HOSTILE,
+        reason=HOSTILE,
+        fields=fields,
+        needs=(need,),
+        metadata={"x": HOSTILE},
+    )
+    session = SessionView(HOSTILE, NOW + 8, 1, {"kind": HOSTILE, "host": HOSTILE, "pid": HOSTILE, "queues": HOSTILE})
+    survey = a_survey(
+        resources=(ResourceView(HOSTILE, 1, 1, {HOSTILE: HOSTILE}),),
+        queues=(QueueView(HOSTILE, 1, 1, 1),),
+        sessions=(session,),
+        counters={HOSTILE: 1},
+    )
+    dead = DeadJob(HOSTILE, HOSTILE, HOSTILE, HOSTILE, NOW, 1, HOSTILE, HOSTILE, HOSTILE)
+    event = Happening(HOSTILE, NOW, HOSTILE, HOSTILE, {HOSTILE: HOSTILE})
+    report = Report((Finding("key", HOSTILE, HOSTILE),), 1, HOSTILE)
+    every = [replace(asked, state=state) for state in State if state is not State.NEW]
+    return {
+        "resources": lambda: (tables.resources(survey.resources, survey),),
+        "queues": lambda: (tables.queues(survey.queues),),
+        "sessions": lambda: (tables.sessions(survey.sessions, NOW),),
+        "dead": lambda: (tables.dead([dead], NOW),),
+        "people": lambda: (
+            tables.holding([person], NOW),
+            tables.waiting([person]),
+        ),
+        "stats": lambda: (tables.stats(survey),),
+        "happening": lambda: (tables.happening(event),),
+        "request": lambda: tuple(details.request(one) for one in every),
+        "resource": lambda: (details.resource(LineView(HOSTILE, NOW, 1, 1, (person,), (person,))),),
+        "why": lambda: tuple(one for found in every for one in sentences.why(found, Fleet(0, False))),
+        "top": lambda: (frame.frame(HOSTILE, frame.Moment(survey, survey.resources), None, keys=True),),
+        "in line": lambda: (waiting.in_line(asked, HOSTILE),),
+        "doctor": lambda: tuple(doctor.views(report)),
+        "failure": lambda: (failures.line(failures.Failure(1, HOSTILE, HOSTILE)),),
+    }
+
+
+@pytest.mark.parametrize("name", hostile_views())
+def test_hostile_text_is_shown_and_does_nothing(name: str) -> None:
+    views = hostile_views()[name]()
+    shown = printed(*views, terminal=True)
+    # All escape sequences that are left are the colours of our own.
+    for sequence in shown.split("\x1b")[1:]:
+        assert sequence.startswith("["), name
+        assert "m" in sequence, name
+    plain = printed(*views)
+    assert all(char == "\n" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in plain)
+    assert "\\x1b[31mred" in plain
+    assert "[bold]loud[/bold] [/] :smile:" in plain
+
+
+def test_json_is_ascii_whatever_it_says() -> None:
+    written = screen.dumps({"x": HOSTILE, "blob": b"\xff"}, None)
+    assert written.isascii()
+    assert all(unicodedata.category(char) != "Cc" for char in written)
+    assert json.loads(written) == {"x": HOSTILE, "blob": "/w=="}
+
+
+# --- sentences
+
+
+def test_a_waiting_request_names_holders_and_those_before_it() -> None:
+    before = a_person(ident="k-2", owner="bob", since=None, mode="", permits=0, until=None, state="waiting", reason="")
+    need = a_need(place=2, line_length=4, holders=(a_person(),), ahead=(before,))
+    text = said(a_request(State.WAITING, needs=(need,)))
+    assert text.splitlines() == [
+        'Job deploy.apply k3f9x2a7qp0d-9 is waiting (high priority, asked 1m 1s ago by ann: "release").',
+        'infra/prod/vpc: 3rd of 4 in line; held by pr-1498 (lock k3f9x2a7qp0d-1) since 3m 12s: "apply"; '
+        "before it bob (lock k-2); 1 more.",
+    ]
+
+
+def test_a_waiting_request_says_what_it_wants_of_a_resource() -> None:
+    shared = a_need(need=Need("a", "shared"), holders=(a_person(mode="shared"),))
+    counted = a_need(need=Need("gpu", permits=2), capacity=8, holders=(a_person(permits=7),))
+    text = said(a_request(State.WAITING, needs=(shared, counted)))
+    assert "a: first of 1 in line to share it; held by" in text
+    assert "gpu: first of 1 in line for 2 of 8 permits; held by" in text
+    assert ", 7 permits" in text
+
+
+def test_a_waiting_request_with_nobody_in_its_way_points_to_the_doctor() -> None:
+    assert "coordinator doctor" in said(a_request(State.WAITING, needs=(a_need(),)))
+
+
+@pytest.mark.parametrize(
+    ("changed", "remark"),
+    [({"live": False}, "its process is gone"), ({"until": NOW - 3}, "its lease ended 3.0s ago")],
+)
+def test_a_lapsed_holder_is_said_to_be_lapsed(changed: dict[str, Any], remark: str) -> None:
+    need = a_need(holders=(a_person(**changed),))
+    text = said(a_request(State.WAITING, needs=(need,)))
+    assert f"[lapsed: {remark}" in text
+    assert "lapsed" in printed(tables.holding(need.holders, NOW))
+
+
+@pytest.mark.parametrize(
+    ("idle", "serving", "sentence"),
+    [
+        (0, 0, "No live worker serves queue default"),
+        (0, 2, "All slots of the queue are taken (2 live workers)."),
+        (1, 2, "1 worker of the queue has free slots."),
+        (2, None, "2 workers of the queue have free slots."),
+    ],
+)
+def test_a_ready_job_says_what_it_waits_for(idle: int, serving: int | None, sentence: str) -> None:
+    found = a_request(State.READY, queue_place=1, queue_length=3, idle_workers=idle)
+    text = said(found, Fleet(serving=serving))
+    assert "2nd of 3 in queue default" in text
+    assert sentence in text
+
+
+def test_the_fleet_of_a_queue() -> None:
+    gone = SessionView("w-2", NOW - 1, 0, {"queues": "default"})
+    survey = a_survey(sessions=(*a_survey().sessions, gone))
+    assert sentences.fleet(survey, "default", "w-1") == Fleet(serving=1, holder_live=True)
+    assert sentences.fleet(survey, "other", "w-2") == Fleet(serving=0, holder_live=False)
+    # A survey that names only some sessions does not know who is missing.
+    many = a_survey(sessions=(gone,) * sentences.MOST_SESSIONS)
+    assert sentences.fleet(many, "default", "w-2") == Fleet()
+
+
+def test_the_other_states_say_where_and_since_when() -> None:
+    assert "It is due in 5.0s" in said(a_request(State.SCHEDULED, due=NOW + 5))
+    assert "It is due now" in said(a_request(State.SCHEDULED, due=NOW - 5))
+    fields = {"session": "w-1", "since": f"{(NOW - 30) * 1000:.0f}", "attempts": "1", "progress": "0.4 planning"}
+    text = said(a_request(State.RUNNING, fields=fields), Fleet(holder_live=False))
+    assert "running for 30s, attempt 2, in process w-1." in text
+    assert "That process has lapsed" in text
+    assert "Progress: 0.4 planning." in text
+    started = said(a_request(State.RUNNING, fields={**fields, "started": "1", "cancel": "wrong"}))
+    assert "attempt 1" in started
+    assert 'told to stop: "wrong"' in started
+    held = {"since": f"{(NOW - 30) * 1000:.0f}", "expires": f"{(NOW + 60) * 1000:.0f}"}
+    need = a_need(place=None, line_length=2)
+    text = said(a_request(State.HELD, kind="lock", fields=held, needs=(need,)), Fleet(holder_live=True))
+    assert "It holds infra/prod/vpc since 30s." in text
+    assert "Its lease lasts 1m more" in text
+    assert "2 requests wait for it." in text
+    late = said(a_request(State.HELD, fields={**held, "expires": f"{(NOW - 2) * 1000:.0f}"}))
+    assert "Its lease ended 2.0s ago" in late
+    ended = {"ended": f"{(NOW - 61) * 1000:.0f}", "why": "boom"}
+    text = said(a_request(State.DEAD, fields=ended))
+    assert "It ended 1m 1s ago (2023-11-14 22:12:19Z) as dead: boom." in text
+    assert "coordinator replay k3f9x2a7qp0d-9" in text
+    again = said(a_request(State.READY, fields={"queue": "default", "why": "boom", "attempts": "2"}))
+    assert "it came back: boom (2 attempts so far)" in again
+
+
+# --- tables, top, shapes
+
+
+def test_the_list_of_resources_marks_lapsed_and_shared_holders() -> None:
+    holders = {
+        "a-1": f"s 1 5 w-1 {NOW + 9:.0f}000",
+        "b-1": f"x 3 5 w-1 {NOW + 9:.0f}000",
+        "c-1": f"x 1 5 w-9 {NOW + 9:.0f}000",
+        "d-1": "x 1 5 w-1 1",
+    }
+    survey = a_survey(resources=(ResourceView("gpu", 4, 0, holders),))
+    text = printed(tables.resources(survey.resources, survey))
+    assert "a-1 shared, b-1 x3, c-1 lapsed, 1 more" in text
+
+
+def test_top_shows_rates_between_two_frames_and_the_longest_lines_first() -> None:
+    early = frame.Moment(a_survey(), ())
+    late = frame.Moment(a_survey(at=NOW + 2, counters={"claim": 30, "succeed": 8}), ())
+    assert frame.rates(late, None) == {}
+    assert frame.rates(late, early)["claim"] == 10
+    assert frame.rates(late, early)["succeed"] == 0
+    lines = [ResourceView(name, 1, length, {}) for name, length in (("a", 1), ("b", 5), ("c", 5))]
+    assert [one.name for one in frame.busiest(lines, 2)] == ["b", "c"]
+    assert [frame.short(number) for number in (0, 9999, 12_400, 3_100_000)] == ["0", "9999", "12.4k", "3.1M"]
+    text = printed(frame.frame("prod", replace(late, resources=tuple(lines)), early))
+    assert "10.0" in text
+    assert "prod" in text
+
+
+def test_shapes_can_be_written_and_keep_their_fields() -> None:
+    need = a_need(holders=(a_person(),), ahead=())
+    request = shapes.request(a_request(State.WAITING, needs=(need,), fields={"wait_by": "1700000060500"}))
+    assert request["wait_by"] == 1_700_000_060.5
+    assert request["needs"][0]["holders"][0]["until"] == NOW + 60
+    assert set(shapes.person(a_person())) == {
+        "id",
+        "kind",
+        "state",
+        "name",
+        "queue",
+        "priority",
+        "owner",
+        "reason",
+        "session",
+        "live",
+        "since",
+        "mode",
+        "permits",
+        "until",
+    }
+    documents = [
+        request,
+        shapes.resource(LineView("a", NOW, 1, 1, (a_person(),), ())),
+        shapes.resources("n", NOW, a_survey().resources),
+        shapes.queues("n", a_survey()),
+        shapes.sessions("n", a_survey()),
+        shapes.stats("n", a_survey()),
+        shapes.dead("n", 1, [DeadJob("k", "dead", "x", "q", None, 1, "", "", "")]),
+        shapes.happening(Happening("1-0", NOW, "grant", "k", {"fence": "1"})),
+        doctor.document("n", Report((Finding("key", "k", "odd", True),), 3, "Redis 7", 1)),
+    ]
+    assert all(json.loads(screen.dumps(one)) == one for one in documents)
+
+
+def test_the_doctor_counts_what_is_left() -> None:
+    fixed, open_ = Finding("key", "a", "odd", True), Finding("request", "b", "stuck")
+    assert "1 fault" in printed(*doctor.views(Report((fixed, open_), 5, "Redis 7", 1)))
+    assert "healthy" in printed(*doctor.views(Report((fixed,), 5, "Redis 7", 1)))
+
+
+# --- failures
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InvalidInput("ttl", 0, "must be more"), os.EX_USAGE),
+        (NotFound("k"), os.EX_NOINPUT),
+        (StoreUnavailable("away"), os.EX_UNAVAILABLE),
+        (StorageFull("full"), os.EX_UNAVAILABLE),
+        (UnknownOutcome("?"), os.EX_IOERR),
+        (QueueFull("q", 1), os.EX_TEMPFAIL),
+        (WaitTimeout("k", 1, "job"), os.EX_TEMPFAIL),
+        (LeaseLost("k", "gone"), os.EX_PROTOCOL),
+        (CoordinatorError("?"), os.EX_SOFTWARE),
+        (failures.Failure(77, "no"), 77),
+    ],
+)
+def test_every_error_has_its_exit_code(error: Exception, code: int) -> None:
+    failure = failures.failure_of(error)
+    assert failure is not None
+    assert failure.code == code
+    assert failures.document(failure, error)["error"]["exit_code"] == code
+
+
+def test_a_fault_nobody_foresaw_is_not_hidden() -> None:
+    assert failures.failure_of(KeyError("x")) is None
