@@ -123,6 +123,10 @@ class AsyncDriver:
                 return done.value  # type: ignore[no-any-return]
             reply = failure = None
             try:
+                if not isinstance(step, Call | Wait | Session):
+                    # Not awaited, so that a cancellation cannot come in between and have it undone.
+                    reply = self._note(step)
+                    continue
                 work = self._perform(step)
                 reply = await (asyncio.shield(asyncio.ensure_future(work)) if interrupted else work)
             except asyncio.CancelledError as error:
@@ -150,20 +154,18 @@ class AsyncDriver:
         await self.store.close()
         self._keeper_store.close()
 
-    async def _perform(self, step: Step) -> Any:
+    async def _perform(self, step: Call | Wait | Session) -> Any:
         if isinstance(step, Call):
             return await self.store.call(step)
-        if isinstance(step, Wait):
-            slot = self.postman.slot(step.ident)
-            return await slot.get(step.seconds) if isinstance(slot, _Slot) else None
-        if isinstance(step, Now):
-            return clock.now()
         if isinstance(step, Session):
             return await self.session(step.lost)
-        return self._note(step)
+        slot = self.postman.slot(step.ident)
+        return await slot.get(step.seconds) if isinstance(slot, _Slot) else None
 
-    def _note(self, step: Step) -> None:
+    def _note(self, step: Step) -> float | None:
         match step:
+            case Now():
+                return clock.now()
             case Expect(ident):
                 if self.postman.slot(ident) is None:
                     self.postman.keep(ident, _Slot())
@@ -172,6 +174,7 @@ class AsyncDriver:
                 self.keeper.let_go(ident)
             case Abandon(ident):
                 self.keeper.abandon(ident)
+        return None
 
     # --- called by the keeper's threads
 

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 # A namespace with clocks due every few ms must not make every process beat every few ms.
 LEAST_PAUSE = 0.05
+# Lock requests withdrawn between two heartbeats.
+MAX_ORPHANS = 256
 
 
 class Holding(Protocol):
@@ -122,6 +124,7 @@ class Keeper:
         """Withdraw a lock request as soon as the server answers again."""
         with self._lock:
             self._orphans.add(ident)
+        self._beat_now.set()
 
     def beat_soon(self) -> None:
         """Beat without waiting for the next turn."""
@@ -224,12 +227,14 @@ class Keeper:
                 return self._interval
             self._trusted_until = trusted_until(sent, self._ttl)
             self._changed.notify()
-        self._withdraw_orphans()
         self._duties.mail(replies.number(raw[1]), replies.number(raw[2]))
-        return max(LEAST_PAUSE, min(self._interval, replies.number(raw[3]) / 1000))
+        self._withdraw_orphans()
+        wait = 0.0 if self._orphans else min(self._interval, replies.number(raw[3]) / 1000)
+        return max(LEAST_PAUSE, wait)
 
     def _withdraw_orphans(self) -> None:
-        for ident in list(self._orphans):
+        """A bounded number, so that the next heartbeat is in time."""
+        for ident in list(self._orphans)[:MAX_ORPHANS]:
             try:
                 self._run(locks.withdraw(self._scope, ident))
             except CoordinatorError as error:
