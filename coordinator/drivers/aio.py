@@ -23,6 +23,7 @@ from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Holding, Keeper
 from coordinator.drivers.messages import BATCH, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
 from coordinator.drivers.store import AsyncStore, Store
+from coordinator.errors import ClientClosed
 from coordinator.keys import key
 from coordinator.settings import Settings
 from coordinator.wire.calls import Scope
@@ -93,6 +94,11 @@ class AsyncDriver:
         self._opening = asyncio.Lock()
         self._closed = False
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
     def new_id(self) -> str:
         """A new request id."""
         return new_id()
@@ -112,7 +118,11 @@ class AsyncDriver:
                 self._loop.call_soon_threadsafe(work, *args)
 
     async def run(self, operation: Operation[T]) -> T:
-        """Carry out an operation. A cancellation is thrown into it, and what it still asks for is done, shielded."""
+        """Carry out an operation. A cancellation is thrown into it, and what it still asks for is done, shielded.
+        Raises ClientClosed."""
+        if self._closed:
+            operation.close()
+            raise ClientClosed
         reply: Any = None
         failure: BaseException | None = None
         interrupted = False
@@ -149,6 +159,7 @@ class AsyncDriver:
             return
         self._closed = True
         await asyncio.to_thread(self.keeper.close)
+        self.postman.tell_all(SESSION_LOST)
         if self._listener is not None:
             await _end(self._listener)
         await self.store.close()

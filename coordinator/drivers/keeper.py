@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from coordinator.drivers import clock
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.store import Store
-from coordinator.errors import CoordinatorError, UnsafeServer
+from coordinator.errors import ClientClosed, CoordinatorError, UnsafeServer
 from coordinator.ops import locks
 from coordinator.policy.trust import beat_interval, trusted_until
 from coordinator.wire import calls, replies
@@ -67,6 +67,7 @@ class Keeper:
         self._store, self._scope, self._duties = store, scope, duties
         self._ttl, self._sweep_ms = session_ttl, round(sweep_interval * 1000)
         self._interval = beat_interval(session_ttl, sweep_interval)
+        self._opening = threading.Lock()
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._stop = threading.Event()
@@ -90,13 +91,18 @@ class Keeper:
         return self._trusted_until
 
     def ensure(self, lost: str = "") -> str:
-        """The live session, opened if there is none. `lost` is one that the server has given up."""
-        with self._lock:
-            if self._session and (self._session == lost or clock.now() >= self._trusted_until):
-                self._drop("the session has lapsed")
-            if not self._session:
-                self._open()
-            return self._session
+        """The live session, opened if there is none. `lost` is one the server has given up. Raises ClientClosed."""
+        # Two locks: while a session is being opened, which may take as long as the server is away, whoever only wants
+        # to let a holding go (an event loop, say) must not wait.
+        with self._opening:
+            with self._lock:
+                if self._stop.is_set():
+                    raise ClientClosed
+                if self._session and (self._session == lost or clock.now() >= self._trusted_until):
+                    self._drop("the session has lapsed")
+                if self._session:
+                    return self._session
+            return self._open()
 
     def hold(self, holding: Holding) -> None:
         """Watch over a holding until `let_go`."""
@@ -138,7 +144,9 @@ class Keeper:
             self._changed.notify()
             session, self._session, self._trusted_until = self._session, "", 0.0
             threads, self._threads = self._threads, []
-            self._holdings.clear()
+            holdings, self._holdings = list(self._holdings.values()), {}
+        for holding in holdings:
+            holding.lose("the client was closed")
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(5)
@@ -152,7 +160,7 @@ class Keeper:
         except CoordinatorError as error:
             log.warning("session %s was not closed and will lapse: %s", session, error)
 
-    def _open(self) -> None:
+    def _open(self) -> str:
         session = new_id()
         sent = clock.now()
         raw = self._store.call(calls.open_session(self._scope, session, self._duties.fields))
@@ -161,14 +169,23 @@ class Keeper:
             raise UnsafeServer(
                 [f"namespace {self._scope.namespace!r} has data of layout {found}; use another namespace"]
             )
-        self._session, self._trusted_until = session, trusted_until(sent, self._ttl)
         self._duties.opened(session)
-        if not self._threads and not self._stop.is_set():
-            for work in (self._beats, self._watches):
-                thread = threading.Thread(target=work, name=f"coordinator-{work.__name__.strip('_')}", daemon=True)
-                self._threads.append(thread)
-                thread.start()
-        self._changed.notify()
+        with self._changed:
+            closed = self._stop.is_set()
+            if not closed:
+                self._session, self._trusted_until = session, trusted_until(sent, self._ttl)
+                self._start_threads()
+                self._changed.notify()
+        if closed:
+            self._close_session(session)
+            raise ClientClosed
+        return session
+
+    def _start_threads(self) -> None:
+        for work in () if self._threads else (self._beats, self._watches):
+            thread = threading.Thread(target=work, name=f"coordinator-{work.__name__.strip('_')}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def _drop(self, why: str) -> None:
         """Give up the session and tell everything it held. Called with the lock."""
@@ -206,7 +223,12 @@ class Keeper:
             session = self._session
             if self._stop.is_set():
                 return
-            wait = self._beat(session) if session else self._interval
+            try:
+                wait = self._beat(session) if session else self._interval
+            except Exception:
+                # Without heartbeats everything that is held is lost.
+                log.exception("heartbeat failed by a fault")
+                wait = self._interval
 
     def _beat(self, session: str) -> float:
         sent = clock.now()
