@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -73,10 +75,17 @@ class AsyncDriver:
     """Everything an async client does on the outside. For one event loop, the one it is first used on."""
 
     def __init__(self, url: str | None, settings: Settings, extras: Extras | None = None) -> None:
-        extras = extras or Extras()
         self.settings = settings
         self.target = locate(url or settings.url)
         self.scope = Scope.of(settings.namespace, settings.terms())
+        self._extras = extras or Extras()
+        self._closed = False
+        self._begin()
+        _live.add(self)
+
+    def _begin(self) -> None:
+        """What belongs to one process: connections, threads, the session."""
+        settings, extras = self.settings, self._extras
         self.store = AsyncStore(
             async_client(self.target, settings.operation_timeout, settings.max_connections),
             settings.retry_for,
@@ -92,7 +101,13 @@ class AsyncDriver:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: asyncio.Task[None] | None = None
         self._opening = asyncio.Lock()
-        self._closed = False
+
+    def after_fork(self) -> None:
+        """In a forked child: start afresh, for a loop of its own. What is the parent's is kept as it is: to close its
+        connections here would take them out of the parent's loop, too."""
+        if not self._closed:
+            _parents.append((self.store, self._loop, self._listener))
+            self._begin()
 
     @property
     def closed(self) -> bool:
@@ -239,6 +254,18 @@ class AsyncDriver:
                     self.postman.tell_all(RESYNC)
         finally:
             await close_async(client)
+
+
+_live: weakref.WeakSet[AsyncDriver] = weakref.WeakSet()
+_parents: list[object] = []
+
+
+def _restart_all() -> None:
+    for driver in list(_live):
+        driver.after_fork()
+
+
+os.register_at_fork(after_in_child=_restart_all)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -101,7 +101,7 @@ class SyncDriver:
         self.settings = settings
         self.target = locate(url or settings.url)
         self.scope = Scope.of(settings.namespace, settings.terms())
-        self._fields = describe(kind)
+        self._kind = kind
         self._begin()
         _live.add(self)
 
@@ -119,7 +119,7 @@ class SyncDriver:
         )
         self.postman = Postman(self._lost)
         self._listener: _Listener | None = None
-        duties = Duties(self._fields, self._opened, self._session_lost, self._mail)
+        duties = Duties(describe(self._kind), self._opened, self._session_lost, self._mail)
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
 
     def after_fork(self) -> None:
