@@ -188,7 +188,9 @@ def end(engine: Engine, how: str) -> None:
     for _ in range(3 if how == "crashed" else 1):
         [given] = engine.claim("w")
         if how == "crashed":
-            engine.call(calls.force(engine.scope, "j1", "", "test"))
+            engine.advance(60)
+            engine.sweep()
+            engine.worker("w")
         elif how == "deadline":
             engine.advance(2)
             engine.sweep()
