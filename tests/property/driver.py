@@ -38,6 +38,10 @@ class Driver:
         reply: list[str] = self.engine.call(calls.request(self.scope, session, ask))
         return reply
 
+    def release(self, ident: str) -> str:
+        [fence] = self.engine.read([("HGET", key(self.namespace, "REQ", ident), "fence")])
+        return str(self.engine.call(calls.release(self.scope, ident, int(fence)))[0])
+
     def claim(self, session: str, wanted: int = 1, queues: tuple[str, ...] = QUEUES) -> dict[str, str]:
         """Fences by job."""
         self.claims += 1

@@ -63,3 +63,11 @@ def test_offers_behind_several_that_stepped_back_are_withdrawn_too(driver: Drive
     assert driver.state("three") == "ready"
     driver.request("s1", "urgent", "x1:a", priority=4)
     assert [driver.state(ident) for ident in ("one", "two", "three")] == ["waiting"] * 3
+
+
+def test_an_offer_lets_those_behind_it_on_its_other_lines_go_on(driver: Driver) -> None:
+    driver.request("s1", "holder", "x1:a")
+    driver.submit(("job", {"needs": "x1:a s1:b", "priority": 4}))
+    assert driver.request("s2", "reader", "s1:b")[0] == "waiting"
+    driver.release("holder")
+    assert (driver.state("job"), driver.state("reader")) == ("ready", "held")
