@@ -56,6 +56,9 @@ class Driver:
     def cancel(self, ident: str) -> str:
         return str(self.engine.call(calls.cancel(self.scope, ident, "cancel", "not wanted"))[0])
 
+    def reprioritise(self, ident: str, priority: int) -> str:
+        return str(self.engine.call(calls.reprioritise(self.scope, ident, priority))[0])
+
     def sweep(self) -> None:
         while self.engine.call(calls.sweep(self.scope))[1] != "0":
             pass

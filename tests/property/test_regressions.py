@@ -71,3 +71,12 @@ def test_an_offer_lets_those_behind_it_on_its_other_lines_go_on(driver: Driver) 
     assert driver.request("s2", "reader", "s1:b")[0] == "waiting"
     driver.release("holder")
     assert (driver.state("job"), driver.state("reader")) == ("ready", "held")
+
+
+def test_a_repeated_reprioritisation_that_brought_the_grant_is_not_refused(driver: Driver) -> None:
+    driver.request("s1", "holder", "s1:a")
+    driver.request("s2", "writer", "x1:a")
+    driver.request("s2", "reader", "s1:a")
+    assert [driver.reprioritise("reader", 4), driver.state("reader")] == ["ok", "held"]
+    assert driver.reprioritise("reader", 4) == "ok"
+    assert driver.reprioritise("reader", 2) == "refused"

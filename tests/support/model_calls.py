@@ -170,6 +170,8 @@ class Model(World):
         r = self.requests.get(ident)
         if not r:
             return ("gone",)
+        if r.state in ACTIVE and r.priority == priority:
+            return "ok", str(priority)  # this very call may have got it what it waited for
         if r.state not in (*QUEUED, "scheduled"):
             return "refused", r.state
         r.priority = priority
@@ -229,7 +231,7 @@ class Model(World):
         if other is None:
             return None
         if on_conflict == "reject":
-            return "rejected", other.ident, other.state
+            return "rejected", other.ident
         replaces = on_conflict != "join" and other.state in (*QUEUED, "scheduled")
         if replaces:
             other.payload = job.payload
