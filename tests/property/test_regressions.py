@@ -80,3 +80,12 @@ def test_a_repeated_reprioritisation_that_brought_the_grant_is_not_refused(drive
     assert [driver.reprioritise("reader", 4), driver.state("reader")] == ["ok", "held"]
     assert driver.reprioritise("reader", 4) == "ok"
     assert driver.reprioritise("reader", 2) == "refused"
+
+
+@pytest.mark.parametrize("on_conflict", ["reject", "join", "replace"])
+def test_nothing_joins_a_job_whose_time_ran_out(driver: Driver, on_conflict: str) -> None:
+    words: dict[str, Word] = {"dedup": "k", "on_conflict": on_conflict, "scope": "until_finished"}
+    driver.submit(("late", {**words, "wait_ms": 1000}))
+    driver.advance(2)
+    assert driver.submit(("fresh", words)) == [["accepted", "fresh", "ready"]]
+    assert driver.state("late") == "expired"
