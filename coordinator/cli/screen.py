@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -20,9 +19,9 @@ PIPE_WIDTH = 100_000
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console on stdout or stderr. NO_COLOR and COLUMNS are honoured."""
+    """A console on stdout or stderr. NO_COLOR is honoured, and on a terminal COLUMNS."""
     made = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
-    if not made.is_terminal and "COLUMNS" not in os.environ:
+    if not made.is_terminal:
         made.width = PIPE_WIDTH
     return made
 
