@@ -227,8 +227,8 @@ def test_a_stopped_command_hears_a_signal(cli: Cli, co: Coordinator, tmp_path: P
     assert ended(process)[0] == 128 + signal.SIGTERM
 
 
-# Not a shell: one that is just starting a program (vfork) when Ctrl-Z comes cannot stop, waits for the program that did,
-# and so nobody hears of the stop, whoever started the shell.
+# Not a shell: one that is just starting a program (vfork) when Ctrl-Z comes cannot stop, and waits for the program that
+# did, so nobody hears of the stop, whoever started the shell.
 PATIENT = """
 import pathlib, signal, sys
 try:
