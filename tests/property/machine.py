@@ -1,7 +1,7 @@
 """Drives the same random calls against the engine and its model, and compares after every step.
 
-Time only moves when a rule moves it, so every run is determined by its steps. A session lives by its calls; one that was
-killed makes no more of them and lapses.
+Time only moves when a rule moves it, so every run is determined by its steps. A session lives by its calls; one that
+was killed makes no more of them and lapses.
 """
 
 from __future__ import annotations

@@ -17,7 +17,6 @@ from tests.property.machine import (
     needs_of,
     priorities,
     serves,
-    short_ms,
     which,
 )
 
@@ -32,6 +31,7 @@ dedups = st.none() | st.tuples(
 outcomes = st.sampled_from(("succeeded", "failed", "retry", "snooze", "released", "cancelled", "dead"))
 delays = st.sampled_from((0, 0, 1000, 5000))
 reports = st.lists(st.tuples(which, outcomes, delays, st.sampled_from(("own", "own", "own", "old"))), max_size=3)
+
 
 def _options(needs: str, delay: int, limit: Seconds, dedup: tuple[str, str, str] | None) -> dict[str, Word]:
     wait, run, whole = limit

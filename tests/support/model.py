@@ -1,9 +1,10 @@
 """What the engine should do, in plain Python: the requests, their order, and who gets what when.
 
-This is the oracle of the property tests. It knows no Redis and no scripts: a list of requests, from which lines, holders
-and queues are computed whenever they are asked for. It is strict about what calls do and lenient in one point only: what
-time permits (a lapsed lease, a wait that ran out, a delay that is over) may be carried out by any later script and must
-have been carried out after a sweep. `follow` therefore looks at what the engine did, and does the same if time allows it.
+This is the oracle of the property tests. It knows no Redis and no scripts: a list of requests, from which lines,
+holders and queues are computed whenever they are asked for. It is strict about what calls do and lenient in one point
+only: what time permits (a lapsed lease, a wait that ran out, a delay that is over) may be carried out by any later
+script and must have been carried out after a sweep. `follow` therefore looks at what the engine did, and does the same
+if time allows it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What each call of the engine should answer and change, in plain Python. See `model` for what follows from it.
 
-Every method is named after a script and answers as the header of that script says: the status word and what is essential
-behind it. Fences are left out of answers; they are compared as part of the state.
+Every method is named after a script and answers as the header of that script says: the status word and what is
+essential behind it. Fences are left out of answers; they are compared as part of the state.
 """
 
 from __future__ import annotations

@@ -20,8 +20,7 @@ local function rival(ctx, key)
   local late = other and not started(other) and out_of_time(ctx, other)
   if late then
     finish(ctx, other, 'expire', 'why', late)
-    ctx.wrote = true
-    return dedup_owner(ctx, key)
+    ctx.wrote, other = true, dedup_owner(ctx, key)
   end
   return other
 end
