@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from coordinator.wire import calls
 from tests.scripts.reach import reaches
 from tests.support.engine import HOUR, Engine, Job, dedup, job
 
