@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 from rich.console import RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from coordinator.cli import tables
@@ -39,24 +36,11 @@ def doctor(options: DoctorOptions, common: Common) -> int:
     Safe on a namespace in use: each request and resource is judged at one moment, so traffic is no fault.
     """
     screen = Screen(common.json)
-    bar = Progress(
-        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), console=screen.err
-    )
-    shown: AbstractContextManager[Any] = bar if screen.lively else nullcontext()
-    with connect(common) as coordinator, shown:
-        report = examine(coordinator, fix=options.fix, progress=teller(bar))
+    with connect(common) as coordinator:
+        with screen.progress("examining") as tell:
+            report = examine(coordinator, fix=options.fix, progress=tell)
         screen.show(document(coordinator.settings.namespace, report), *views(report))
     return FAILED if left(report) else 0
-
-
-def teller(bar: Progress) -> Callable[[int, int], None]:
-    """A callback that moves the bar."""
-    task = bar.add_task("examining", total=None)
-
-    def tell(done: int, whole: int) -> None:
-        bar.update(task, completed=done, total=whole)
-
-    return tell
 
 
 def left(report: Report) -> int:

@@ -183,26 +183,28 @@ def replay_all(coordinator: Coordinator, screen: Screen) -> int:
     """Replay page by page, and say what became of it."""
     replayed: list[str] = []
     refused: list[dict[str, str]] = []
-    tell = screen.progress(lambda number: f"{number} jobs queued again")
-    for ident in dead_idents(coordinator, refused):
-        try:
-            coordinator.replay(ident)
-            replayed.append(ident)
-        except (Refused, NotFound) as error:
-            refused.append({"id": ident, "error": str(error)})
-        tell(len(replayed))
+    with screen.progress("queueing again") as tell:
+        for ident, total in dead_idents(coordinator, refused):
+            try:
+                coordinator.replay(ident)
+                replayed.append(ident)
+            except (Refused, NotFound) as error:
+                refused.append({"id": ident, "error": str(error)})
+            tell(len(replayed) + len(refused), total)
     lines = [word(f"{one['id']}: {one['error']}", "red") for one in refused]
     screen.show({"replayed": replayed, "refused": refused}, *lines, word(f"{count(len(replayed), 'job')} queued again"))
     return os.EX_TEMPFAIL if refused else 0
 
 
-def dead_idents(coordinator: Coordinator, refused: list[dict[str, str]]) -> Iterator[str]:
-    """The ids of all jobs that are dead now. Those that were refused stay at the front and are left out; a job that
-    dies again meanwhile is not taken again."""
+def dead_idents(coordinator: Coordinator, refused: list[dict[str, str]]) -> Iterator[tuple[str, int]]:
+    """The ids of all jobs that are dead now, each with how many there are.
+
+    Those that were refused stay at the front and are left out; a job that dies again meanwhile is not taken again.
+    """
     scope = scope_of(coordinator)
     page = coordinator.run(history.dead(scope))
-    until = page.at
+    until, total = page.at, page.total
     while page.jobs:
         for one in page.jobs:
-            yield one.ident
+            yield one.ident, total
         page = coordinator.run(history.dead(scope, skip=len(refused), until=until))

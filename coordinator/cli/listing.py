@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from coordinator.cli import shapes, tables
 from coordinator.cli.options import Common, command, connect, scope_of
-from coordinator.cli.screen import Screen
+from coordinator.cli.screen import Screen, Tell
 from coordinator.cli.words import word
 from coordinator.client import Coordinator
 from coordinator.errors import InvalidInput
@@ -59,15 +59,15 @@ def ls(options: ListOptions, common: Common) -> None:
 
 def list_resources(coordinator: Coordinator, screen: Screen, prefix: str) -> None:
     """Resources, all pages of them."""
-    tell = screen.progress(lambda number: f"{number} resources")
-    pages = list(surveys(coordinator, prefix, tell))
+    with screen.progress("reading resources") as tell:
+        pages = list(surveys(coordinator, prefix, tell))
     found = [one for page in pages for one in page.resources]
     document = shapes.resources(coordinator.settings.namespace, pages[0].at, found)
     empty = word(f"nothing is held or waited for{f' under {prefix}' if prefix else ''}", tables.DIM)
     screen.show(document, tables.resources(found, pages[-1]) if found else empty)
 
 
-def surveys(coordinator: Coordinator, prefix: str, tell: Callable[[int], None], most: int = 0) -> Iterator[Survey]:
+def surveys(coordinator: Coordinator, prefix: str, tell: Tell, most: int = 0) -> Iterator[Survey]:
     """The namespace page by page; at most so many pages, 0 for all."""
     after, pages, seen = "", 0, 0
     while True:
@@ -76,7 +76,7 @@ def surveys(coordinator: Coordinator, prefix: str, tell: Callable[[int], None], 
         after, pages, seen = page.after, pages + 1, seen + len(page.resources)
         if not page.more or pages == most:
             return
-        tell(seen)
+        tell(seen, None)
 
 
 def list_queues(coordinator: Coordinator, screen: Screen) -> None:
@@ -95,13 +95,13 @@ def list_sessions(coordinator: Coordinator, screen: Screen) -> None:
 
 def list_dead(coordinator: Coordinator, screen: Screen) -> None:
     """Failed and dead jobs, all pages of them."""
-    tell, found = screen.progress(lambda number: f"{number} jobs"), list[DeadJob]()
-    scope = scope_of(coordinator)
+    found, scope = list[DeadJob](), scope_of(coordinator)
     page = coordinator.run(history.dead(scope))
     first = page
-    while page.jobs:
-        found += page.jobs
-        page = coordinator.run(history.dead(scope, skip=len(found), until=first.at))
-        tell(len(found))
+    with screen.progress("reading dead jobs") as tell:
+        while page.jobs:
+            found += page.jobs
+            page = coordinator.run(history.dead(scope, skip=len(found), until=first.at))
+            tell(len(found), page.total)
     view = tables.dead(found, first.at) if found else Text("no job failed or is dead", style=tables.DIM)
     screen.show(shapes.dead(coordinator.settings.namespace, first.total, found), view)

@@ -122,7 +122,7 @@ def top(options: TopOptions, common: Common) -> None:
 
 def look(coordinator: Coordinator) -> Moment:
     """The namespace now, as far as a screen can show it."""
-    pages = list(surveys(coordinator, "", lambda _seen: None, MOST_PAGES))
+    pages = list(surveys(coordinator, "", lambda _seen, _whole: None, MOST_PAGES))
     return Moment(pages[-1], tuple(one for page in pages for one in page.resources))
 
 

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn
+
+# Told how much is done, and of how much if that is known.
+Tell = Callable[[int, int | None], None]
 
 # Wide enough that nothing is ever wrapped or cut on its way into a pipe.
 PIPE_WIDTH = 100_000
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console on stdout or stderr. NO_COLOR and COLUMNS are honoured."""
+    """A console on stdout or stderr. NO_COLOR is honoured, and on a terminal COLUMNS."""
     made = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
-    if not made.is_terminal and "COLUMNS" not in os.environ:
+    if not made.is_terminal:
         made.width = PIPE_WIDTH
     return made
 
@@ -62,16 +66,23 @@ class Screen:
         if not self.as_json:
             self.err.print(view)
 
-    def progress(self, text: Callable[[int], str]) -> Callable[[int], None]:
-        """A counter on stderr that rewrites its line; does nothing when nobody watches."""
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Tell]:
+        """A bar on stderr that is gone when the work is done; nothing when nobody watches."""
+        if not self.lively:
+            yield _silent
+            return
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[shown]}"))
+        with Progress(*columns, console=self.err, transient=True) as bar:
+            task = bar.add_task(what, total=None, shown="")
 
-        def tell(number: int) -> None:
-            self.err.print(text(number), end="\r")
+            def tell(done: int, whole: int | None) -> None:
+                bar.update(task, completed=done, total=whole, shown=f"{done}" if whole is None else f"{done}/{whole}")
 
-        return tell if self.lively else _silent
+            yield tell
 
 
-def _silent(_number: int) -> None:
+def _silent(_done: int, _whole: int | None) -> None:
     return None
 
 

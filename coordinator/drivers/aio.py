@@ -185,19 +185,19 @@ class AsyncDriver:
             return await self.store.call(step)
         if isinstance(step, Session):
             return await self.session(step.lost)
-        slot = self.postman.slot(step.ident)
+        slot = self.postman.slot(step.ident, step.reader)
         return await slot.get(step.seconds) if isinstance(slot, _Slot) else None
 
-    def _note(self, step: Step) -> float | None:
+    def _note(self, step: Step) -> str | float | None:
         match step:
             case Now():
                 return clock.now()
-            case Expect(ident):
-                if self.postman.slot(ident) is None:
-                    self.postman.keep(ident, _Slot())
-            case Forget(ident):
-                self.postman.drop(ident)
-                self.keeper.let_go(ident)
+            case Expect(ident, own):
+                return self.postman.keep(ident, _Slot(), own)
+            case Forget(ident, reader):
+                self.postman.drop(ident, reader)
+                if not reader:
+                    self.keeper.let_go(ident)
             case Abandon(ident):
                 self.keeper.abandon(ident)
         return None

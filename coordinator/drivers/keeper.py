@@ -67,9 +67,9 @@ class Keeper:
         self._store, self._scope, self._duties = store, scope, duties
         self._ttl, self._sweep_ms = session_ttl, round(sweep_interval * 1000)
         self._interval = beat_interval(session_ttl, sweep_interval)
-        self._opening = threading.Lock()
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
+        self._opening = threading.Lock()
         self._stop = threading.Event()
         self._beat_now = threading.Event()
         self._holdings: dict[str, Holding] = {}
@@ -161,6 +161,7 @@ class Keeper:
             log.warning("session %s was not closed and will lapse: %s", session, error)
 
     def _open(self) -> str:
+        """Open a session. Not with the lock of the holdings: the server may be away for long."""
         session = new_id()
         sent = clock.now()
         raw = self._store.call(calls.open_session(self._scope, session, self._duties.fields))

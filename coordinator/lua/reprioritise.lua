@@ -6,13 +6,16 @@
 -- reply: ok <priority>
 -- reply: refused <state>
 -- reply: gone
--- Keeps: its time of arrival, and the order of everybody else.
+-- Keeps: its time of arrival, and the order of everybody else; a repeated call answers as the first did, which may have
+-- got it what it waits for.
 --@include lib/settle_lines
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
 local r = load(ctx, ARGV[2])
 if not r then
   return { 'gone' }
+elseif (r.state == 'held' or r.state == 'running') and r.priority == tonumber(ARGV[3]) then
+  return { 'ok', r.priority }
 elseif r.state ~= 'waiting' and r.state ~= 'ready' and r.state ~= 'scheduled' then
   return { 'refused', r.state }
 end

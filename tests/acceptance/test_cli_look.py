@@ -1,6 +1,5 @@
-"""Looking and managing from the command line, with real processes on a real Redis."""
+"""Looking from the command line, on a real Redis, and what all commands do alike."""
 
-import itertools
 import json
 import os
 import signal
@@ -10,18 +9,14 @@ from typing import Any
 
 import pytest
 
-from coordinator import Coordinator, Priority, RetryPolicy, State
-from coordinator.model.terms import Terms
-from coordinator.ops.locks import with_session
+from coordinator import Coordinator, Priority
 from coordinator.settings import Settings
 from coordinator.wire import calls
-from coordinator.wire.calls import Claim, Report, Scope
 from tests.support.cli import Cli
+from tests.support.hand import fail_one, run_one, scope_of
 from tests.support.until import until
 
 HELD = "infra/prod/vpc"
-# A claim that is repeated with its number gives the same jobs again.
-NUMBERS = itertools.count(1)
 # What a resource may be called; brackets may not be in it.
 ODD = "x :smile: \u202egnol"
 HOSTILE = "\x1b[31mred\x1b[0m [bold]loud[/bold] :smile: \u202egnol"
@@ -37,29 +32,6 @@ def co(redis_url: str, namespace: str) -> Iterator[Coordinator]:
 def cli(redis_url: str, namespace: str) -> Iterator[Cli]:
     with closing(Cli(redis_url, namespace)) as made:
         yield made
-
-
-def scope_of(co: Coordinator) -> Scope:
-    terms: Terms = co.settings.terms()
-    return Scope.of(co.settings.namespace, terms)
-
-
-def run_one(co: Coordinator, outcome: str = "", value: str | bytes = "", queue: str = "default") -> str:
-    """Do a worker's part by hand: claim a job, and settle it if an outcome is given."""
-    scope = scope_of(co)
-    claim = Claim(number=next(NUMBERS), wanted=1, hold_ms=60_000, queues=(queue,))
-    raw: Any = co.run(with_session(lambda session: calls.claim(scope, session, claim), "ok"))
-    ident, fence = (word.decode() for word in raw[1][:2])
-    if outcome:
-        report = Report(ident, fence, outcome, value=value)
-        nothing = Claim(number=0, wanted=0, hold_ms=60_000, queues=())
-        co.run(with_session(lambda session: calls.settle(scope, session, nothing, [report]), "ok"))
-    return ident
-
-
-def fail_one(co: Coordinator, name: str = "deploy.apply") -> str:
-    co.submit(name, {"pull": 1498}, retry=RetryPolicy.none())
-    return run_one(co, "failed", "boom")
 
 
 # --- ls
@@ -213,120 +185,6 @@ def _when_lapsed(cli: Cli, ident: str) -> str:
 def _call(call: calls.Call) -> Any:
     reply = yield call
     return reply
-
-
-# --- changing things
-
-
-def test_cancel_and_reprioritise(cli: Cli, co: Coordinator) -> None:
-    with co.lock(HELD):
-        ticket = co.submit("plain", resources=[HELD])
-        assert cli.call("reprioritise", ticket.ident, "critical").returncode == 0
-        assert co.explain(ticket.ident).priority is Priority.CRITICAL
-        assert cli.json("reprioritise", ticket.ident, "0") == {"id": ticket.ident, "priority": "low"}
-        assert cli.call("reprioritise", ticket.ident, "urgent").returncode == os.EX_USAGE
-        assert cli.json("cancel", ticket.ident, "--reason", "wrong branch")["cancelled"] is True
-        found = co.explain(ticket.ident)
-        assert (found.state, found.fields["why"]) == (State.CANCELLED, "wrong branch")
-        assert cli.call("reprioritise", ticket.ident, "low").returncode == os.EX_DATAERR
-    co.submit("now")
-    running = run_one(co)
-    assert cli.json("cancel", running) == {"id": running, "cancelled": False, "told": True}
-
-
-def test_replay_of_one_and_of_all(cli: Cli, co: Coordinator) -> None:
-    one = fail_one(co)
-    assert cli.call("replay", one).returncode == 0
-    assert co.explain(one).state is State.READY
-    assert cli.call("replay", one).returncode == os.EX_DATAERR
-    run_one(co, "failed", "again")
-    several = [one, *(fail_one(co) for _ in range(3))]
-    done = cli.json("replay", "--all-dead")
-    assert (sorted(done["replayed"]), done["refused"]) == (sorted(several), [])
-    assert cli.json("ls", "--dead")["total"] == 0
-    assert cli.call("replay").returncode == os.EX_USAGE
-    assert cli.call("replay", one, "--all-dead").returncode == os.EX_USAGE
-
-
-def test_release_needs_force_a_reason_and_a_yes(cli: Cli, co: Coordinator) -> None:
-    lease = co.acquire(HELD)
-    release = ("release", lease.ident)
-    assert cli.call(*release, "--force").returncode == os.EX_USAGE
-    assert cli.call(*release, "--reason", "test").returncode == os.EX_USAGE
-    asked = cli.call(*release, "--force", "--reason", "test", stdin="y\n")
-    assert asked.returncode == os.EX_NOPERM
-    assert "--yes" in asked.stderr
-    assert lease.held
-    assert cli.json(*release, "--force", "--reason", "test", "--yes") == {"id": lease.ident, "state": "lost"}
-    assert lease.lost.wait(10)
-    assert cli.call(*release, "--force", "--reason", "test", "--yes").returncode == os.EX_DATAERR
-
-
-def test_release_asks_at_a_terminal_and_names_the_namespace(cli: Cli, co: Coordinator, namespace: str) -> None:
-    lease = co.acquire(HELD, owner="pr-1")
-    for answer, code in (("n\n", os.EX_NOPERM), ("y\n", 0)):
-        process = cli.start("release", lease.ident, "--force", "--reason", "test", terminal=True)
-        out, _ = process.communicate(answer, timeout=30)
-        assert process.returncode == code
-        assert f"in namespace {namespace}?" in out.replace("\r\n", "")
-    assert co.explain(lease.ident).state is State.LOST
-
-
-def test_define_sets_the_permits(cli: Cli, co: Coordinator) -> None:
-    assert cli.json("define", "gpu", "--capacity", "8") == {"resource": "gpu", "capacity": 8}
-    assert co.line("gpu").capacity == 8
-    assert cli.call("define", "gpu", "--capacity", "0").returncode == os.EX_USAGE
-
-
-# --- submit
-
-
-def test_submit_prints_the_id(cli: Cli, co: Coordinator) -> None:
-    done = cli.run("submit", "deploy.apply", "--payload", '{"pull": 1498}', "--resource", HELD, "-p", "high")
-    found = co.explain(done.stdout.strip())
-    assert (found.fields["name"], found.priority, found.needs[0].need.resource) == (
-        "deploy.apply",
-        Priority.HIGH,
-        HELD,
-    )
-
-
-def test_submit_twice_with_a_dedup_key(cli: Cli) -> None:
-    first = cli.json("submit", "plain", "--dedup", "key")
-    assert cli.json("submit", "plain", "--dedup", "key") == {"id": first["id"], "duplicate": True, "replaced": False}
-    done = cli.call("submit", "plain", "--dedup", "key", "--on-conflict", "reject")
-    assert done.returncode == os.EX_CANTCREAT
-    assert first["id"] in done.stderr
-
-
-def test_submit_takes_its_payload_from_stdin_or_a_file(cli: Cli, tmp_path: Any) -> None:
-    file = tmp_path / "payload.json"
-    file.write_text('"text"')
-    assert cli.call("submit", "plain", "--payload", f"@{file}").returncode == 0
-    assert cli.call("submit", "plain", "--payload", "-", stdin="[1]").returncode == 0
-    assert cli.call("submit", "plain", "--payload", f"@{tmp_path}/none").returncode == os.EX_NOINPUT
-    assert cli.call("submit", "plain", "--payload", "-", stdin="{nope").returncode == os.EX_DATAERR
-
-
-def test_submit_and_wait_for_the_result(cli: Cli, co: Coordinator) -> None:
-    process = cli.start("submit", "plain", "--wait", "--json", "--queue", "one")
-    until(lambda: co.survey().queues, 30)
-    until(lambda: co.survey().queues[0].ready, 30)
-    run_one(co, "succeeded", b"\x81\xa2ok\xc3", queue="one")
-    out, err = process.communicate(timeout=30)
-    assert process.returncode == 0, err
-    assert json.loads(out)["result"] == {"ok": True}
-
-
-def test_submit_and_wait_in_vain(cli: Cli, co: Coordinator) -> None:
-    assert cli.call("submit", "plain", "--wait", "--timeout", "0.1").returncode == os.EX_TEMPFAIL
-    assert cli.call("submit", "plain", "--timeout", "1").returncode == os.EX_USAGE
-    process = cli.start("submit", "plain", "--wait", "--queue", "two")
-    until(lambda: [one for one in co.survey().queues if one.name == "two" and one.ready], 30)
-    run_one(co, "failed", "boom", queue="two")
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == 1
-    assert "is failed: boom" in err
 
 
 # --- stats, events, top

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tests.support.model_calls import Answer
@@ -10,25 +11,14 @@ from tests.support.model_calls import Answer
 def plainly(script: str, reply: list[Any]) -> Answer:
     """The essential part of a reply. Fences are compared as state, and counts of housekeeping work not at all."""
     word = reply[0]
-    if script in ("beat", "sweep", "force", "replay", "close_session") and word == "ok":
-        return ("ok",)
-    if script == "request":
-        return (word, reply[1], reply[3]) if word == "granted" else ("busy",) if word == "busy" else tuple(reply)
-    if script == "cancel" and word == "held":
-        return word, reply[2]
-    if script == "watch":
-        return tuple(reply[:2]) if word in ("final", "pending") else (word,)
-    if script == "submit":
-        return word, *(_submitted(one) for one in reply[1:])
-    if script == "claim" and word == "ok":
-        return word, sorted(_job(one) for one in reply[1:])
-    if script == "settle" and word == "ok":
-        return word, [_settled(one) for one in reply[1]], sorted(map(_job, *reply[2:] or [[]]))
-    return tuple(reply)
+    if script in _WORD_ONLY and word == "ok":
+        return (word,)
+    shape = _SHAPES.get((script, word)) or _SHAPES.get((script, "*"))
+    return shape(reply) if shape else tuple(reply)
 
 
 def _submitted(one: list[str]) -> Answer:
-    return tuple(one[:2]) if one[0] in ("accepted", "conflict") else tuple(one)
+    return tuple(one[:2]) if one[0] in ("accepted", "conflict", "rejected") else tuple(one)
 
 
 def _settled(one: list[str]) -> Answer:
@@ -40,3 +30,21 @@ def _settled(one: list[str]) -> Answer:
 def _job(one: list[str]) -> Answer:
     ident, _fence, _name, queue, priority, attempts, deliveries, *_rest, payload = one
     return ident, queue, priority, attempts, deliveries, payload.encode()
+
+
+_WORD_ONLY = ("beat", "sweep", "force", "replay", "close_session")
+_SHAPES: dict[tuple[str, str], Callable[[list[Any]], Answer]] = {
+    ("request", "granted"): lambda reply: (reply[0], reply[1], reply[3]),
+    ("request", "busy"): lambda reply: (reply[0],),
+    ("cancel", "held"): lambda reply: (reply[0], reply[2]),
+    ("watch", "final"): lambda reply: tuple(reply[:2]),
+    ("watch", "pending"): lambda reply: tuple(reply[:2]),
+    ("watch", "*"): lambda reply: (reply[0],),
+    ("submit", "*"): lambda reply: (reply[0], *map(_submitted, reply[1:])),
+    ("claim", "ok"): lambda reply: (reply[0], sorted(map(_job, reply[1:]))),
+    ("settle", "ok"): lambda reply: (
+        reply[0],
+        [_settled(one) for one in reply[1]],
+        sorted(map(_job, *reply[2:] or [[]])),
+    ),
+}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import fakeredis
 import pytest
 
-from tests.property.engine import Engine
 from tests.property.driver import Driver
+from tests.property.engine import Engine
 
 
 @pytest.fixture

@@ -38,6 +38,10 @@ class Driver:
         reply: list[str] = self.engine.call(calls.request(self.scope, session, ask))
         return reply
 
+    def release(self, ident: str) -> str:
+        [fence] = self.engine.read([("HGET", key(self.namespace, "REQ", ident), "fence")])
+        return str(self.engine.call(calls.release(self.scope, ident, int(fence)))[0])
+
     def claim(self, session: str, wanted: int = 1, queues: tuple[str, ...] = QUEUES) -> dict[str, str]:
         """Fences by job."""
         self.claims += 1
@@ -51,6 +55,9 @@ class Driver:
 
     def cancel(self, ident: str) -> str:
         return str(self.engine.call(calls.cancel(self.scope, ident, "cancel", "not wanted"))[0])
+
+    def reprioritise(self, ident: str, priority: int) -> str:
+        return str(self.engine.call(calls.reprioritise(self.scope, ident, priority))[0])
 
     def sweep(self) -> None:
         while self.engine.call(calls.sweep(self.scope))[1] != "0":

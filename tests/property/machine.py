@@ -1,7 +1,7 @@
 """Drives the same random calls against the engine and its model, and compares after every step.
 
-Time only moves when a rule moves it, so every run is determined by its steps. A session lives by its calls; one that was
-killed makes no more of them and lapses.
+Time only moves when a rule moves it, so every run is determined by its steps. A session lives by its calls; one that
+was killed makes no more of them and lapses.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from coordinator.wire import calls
 from coordinator.wire.calls import Claim, LockAsk, Scope
 from coordinator.wire.step import Call
 from tests.property.answers import plainly
-from tests.property.engine import Engine, expected
+from tests.property.bells import Bells
+from tests.property.engine import Engine, differences, expected
 from tests.support.model import ACTIVE, QUEUED, Request
 from tests.support.model_calls import Answer, Model
 
@@ -28,8 +29,8 @@ from tests.support.model_calls import Answer, Model
 GRAIN_US = 100_000
 TERMS = Terms(
     aging_us=60_020_000,
-    max_line=6,
-    max_queue=8,
+    max_line=12,
+    max_queue=10,
     result_ms=3_600_000,
     dead_ms=3_600_000,
     max_crashes=2,
@@ -40,16 +41,30 @@ START_US = 1_800_000_000_000_000
 RESOURCES = ("a", "b", "c", "d", "e")
 CAPACITY = {"d": 2, "e": 3}
 QUEUES = ("qa", "qb")
+SERVED = (QUEUES, ("qa",), QUEUES, ("qb",))  # the queues of one session after the other
 KEYS = ("k1", "k2")
 MAX_SESSIONS = 4
 
 which = st.integers(0, 99)
-needs_of = st.dictionaries(
-    st.sampled_from(RESOURCES), st.sampled_from(("x1", "x1", "s1", "x2")), min_size=1, max_size=4
-).map(lambda needs: " ".join(f"{ask}:{resource}" for resource, ask in sorted(needs.items())))
+ONES = ("x1", "x1", "s1")
+SOME = {"a": ONES, "b": ONES, "c": ONES, "d": ("x1", "x2", "s1"), "e": ("x1", "x2", "x3", "s1")}
+
+
+@st.composite
+def _needs(draw: st.DrawFn) -> str:
+    wanted = draw(st.lists(st.sampled_from(RESOURCES), min_size=1, max_size=4, unique=True))
+    return " ".join(f"{draw(st.sampled_from(SOME[resource]))}:{resource}" for resource in sorted(wanted))
+
+
+needs_of = _needs()
 priorities = st.sampled_from((1, 1, 0, 2, 3, 4))
 short_ms = st.sampled_from((100, 1000, 3000, 5000))
 maybe_ms = st.none() | short_ms
+
+
+def serves(session: str) -> tuple[str, ...]:
+    """The queues of a session."""
+    return SERVED[int(session[1:]) % len(SERVED)]
 
 
 class EngineMachine(RuleBasedStateMachine):
@@ -67,6 +82,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.engine.set_clock(START_US)
         self.names = 0
         self.silent: set[str] = set()
+        self.bells = Bells()
         self.repeatable: tuple[Any, ...] | None = None
         for resource, capacity in CAPACITY.items():
             self.step(
@@ -94,15 +110,15 @@ class EngineMachine(RuleBasedStateMachine):
         answer = act()
         self.model.follow()
         self.model.admit()
-        assert reply == answer
-        seen, wanted = look.view(), expected(self.model, look)
-        for part in wanted:
-            assert seen[part] == wanted[part], part
+        assert reply == answer, f"answered {reply}, not {answer}"
+        wrong = differences(look.view(), expected(self.model, look))
+        assert not wrong, "the engine and its model differ in " + "; ".join(wrong)
         fences = [fact.fence for fact in look.facts.values() if fact.fence]
         assert len(set(fences)) == len(fences), "two grants have the same fence"
         self.model.newest_fence = max([*fences, self.model.newest_fence])
         self.repeatable = (call, act, tuple(subjects), reply)
         self.look = look
+        self.bells.hear(call, look, self.model)
         return reply
 
     def new(self, letter: str) -> str:
@@ -128,14 +144,16 @@ class EngineMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.live_sessions()) < MAX_SESSIONS)
     def open(self) -> None:
         session = f"s{len(self.model.inbox) + 1}"
-        call = calls.open_session(self.scope, session, {"queues": " ".join(QUEUES)})
+        call = calls.open_session(self.scope, session, {"queues": " ".join(serves(session))})
         self.step(call, lambda: self.model.open_session(session))
 
     @rule(n=which)
+    @precondition(lambda self: len(self.live_sessions()) > MAX_SESSIONS - 2)
     def kill(self, n: int) -> None:
         self.silent.add(self.session(n))
 
     @rule(n=which)
+    @precondition(lambda self: len(self.live_sessions()) > MAX_SESSIONS - 2)
     def close(self, n: int) -> None:
         session = self.session(n)
         owned = [r.ident for r in self.model.requests.values() if r.session == session]
@@ -173,10 +191,17 @@ class EngineMachine(RuleBasedStateMachine):
 
     # --- locks
 
-    @rule(n=which, needs=needs_of, priority=priorities, wait=maybe_ms, hold=short_ms, trying=st.booleans())
-    def request(self, n: int, needs: str, priority: int, wait: int | None, hold: int, trying: bool) -> None:
+    @rule(n=which, asks=st.lists(st.tuples(needs_of, priorities, maybe_ms, short_ms), min_size=1, max_size=4))
+    def request(self, n: int, asks: list[tuple[str, int, int | None, int]]) -> None:
+        for number, (needs, priority, wait, hold) in enumerate(asks, n):
+            self.ask(number, LockAsk(self.new("r"), priority, needs, False, wait, hold * 3))
+
+    @rule(n=which, needs=needs_of, priority=priorities, hold=short_ms)
+    def try_request(self, n: int, needs: str, priority: int, hold: int) -> None:
+        self.ask(n, LockAsk(self.new("r"), priority, needs, True, None, hold * 3))
+
+    def ask(self, n: int, ask: LockAsk) -> None:
         session = self.session(n)
-        ask = LockAsk(self.new("r"), priority, needs, trying, wait, hold * 3)
         self.step(calls.request(self.scope, session, ask), lambda: self.model.request(session, ask))
 
     @rule(n=which, other=which, same=st.booleans())
@@ -226,7 +251,7 @@ class EngineMachine(RuleBasedStateMachine):
         r = self.pick(n, (*ACTIVE, "waiting"))
         if r:
             fence = str(r.fence) if exact else ""
-            call = calls.force(self.scope, r.ident, fence, "so it must be")
+            call = calls.force(self.scope, r.ident, fence, "so it must be", f"call-{r.fence}")
             self.step(call, lambda: self.model.force(r.ident, fence), [r.ident])
             self.repeatable = None
 

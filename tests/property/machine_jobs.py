@@ -9,7 +9,16 @@ from hypothesis.stateful import precondition, rule
 
 from coordinator.wire import calls
 from coordinator.wire.calls import Claim, JobAsk, Report, Word
-from tests.property.machine import KEYS, QUEUES, EngineMachine, maybe_ms, needs_of, priorities, short_ms, which
+from tests.property.machine import (
+    KEYS,
+    QUEUES,
+    EngineMachine,
+    maybe_ms,
+    needs_of,
+    priorities,
+    serves,
+    which,
+)
 
 Seconds = tuple[int | None, int | None, int | None]
 
@@ -22,15 +31,6 @@ dedups = st.none() | st.tuples(
 outcomes = st.sampled_from(("succeeded", "failed", "retry", "snooze", "released", "cancelled", "dead"))
 delays = st.sampled_from((0, 0, 1000, 5000))
 reports = st.lists(st.tuples(which, outcomes, delays, st.sampled_from(("own", "own", "own", "old"))), max_size=3)
-queue_sets = st.sampled_from((QUEUES[:1], QUEUES[1:], QUEUES))
-job_words = st.builds(
-    lambda needs, delay, limit, dedup: _options(needs, delay, limit, dedup),
-    st.just("") | needs_of,
-    st.sampled_from((0, 0, 0, 100, 3000)),
-    limits,
-    dedups,
-)
-job = st.tuples(st.sampled_from(QUEUES), priorities, job_words)
 
 
 def _options(needs: str, delay: int, limit: Seconds, dedup: tuple[str, str, str] | None) -> dict[str, Word]:
@@ -48,6 +48,10 @@ def _options(needs: str, delay: int, limit: Seconds, dedup: tuple[str, str, str]
     return {name: word for name, word in words.items() if word}
 
 
+job_words = st.builds(_options, st.just("") | needs_of, st.sampled_from((0, 0, 0, 100, 3000)), limits, dedups)
+job = st.tuples(st.sampled_from(QUEUES), priorities, job_words)
+
+
 class JobMachine(EngineMachine):
     """Locks and jobs together."""
 
@@ -61,19 +65,20 @@ class JobMachine(EngineMachine):
             asks.append(JobAsk(ident, "work", queue, priority, f"payload of {ident}".encode(), words))
         self.step(calls.submit(self.scope, 1000, asks), lambda: self.model.submit(asks))
 
-    @rule(n=which, wanted=st.integers(1, 3), queues=queue_sets)
-    def claim(self, n: int, wanted: int, queues: tuple[str, ...]) -> None:
-        session, ask = self.session(n), self.next_claim(wanted, queues)
+    @rule(n=which, wanted=st.integers(1, 3))
+    def claim(self, n: int, wanted: int) -> None:
+        session = self.session(n)
+        ask = self.next_claim(wanted, serves(session))
         self.step(calls.claim(self.scope, session, ask), lambda: self.model.claim(session, ask))
         given = [one[0] for one in self.raw[1:]]
         ranked = sorted(given, key=lambda ident: self.model.rank(self.model.requests[ident]))
         assert given == ranked or self.model.took_back
 
-    @rule(n=which, given=reports, wanted=st.integers(0, 2), queues=queue_sets)
-    def settle(self, n: int, given: list[tuple[int, str, int, str]], wanted: int, queues: tuple[str, ...]) -> None:
+    @rule(n=which, given=reports, wanted=st.integers(0, 2))
+    def settle(self, n: int, given: list[tuple[int, str, int, str]], wanted: int) -> None:
         """Reports of one session, some about jobs it does not have or no longer has; and at times a claim with them."""
         session = self.session(n)
-        ask = self.next_claim(wanted, queues) if wanted else Claim(0, 0, 1000, queues)
+        ask = self.next_claim(wanted, serves(session)) if wanted else Claim(0, 0, 1000, ())
         said = [report for one in given if (report := self.report(session, *one))]
         said = list({report.ident: report for report in said}.values())
         call = calls.settle(self.scope, session, ask, said)

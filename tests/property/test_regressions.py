@@ -63,3 +63,37 @@ def test_offers_behind_several_that_stepped_back_are_withdrawn_too(driver: Drive
     assert driver.state("three") == "ready"
     driver.request("s1", "urgent", "x1:a", priority=4)
     assert [driver.state(ident) for ident in ("one", "two", "three")] == ["waiting"] * 3
+
+
+def test_an_offer_lets_those_behind_it_on_its_other_lines_go_on(driver: Driver) -> None:
+    driver.request("s1", "holder", "x1:a")
+    driver.submit(("job", {"needs": "x1:a s1:b", "priority": 4}))
+    assert driver.request("s2", "reader", "s1:b")[0] == "waiting"
+    driver.release("holder")
+    assert (driver.state("job"), driver.state("reader")) == ("ready", "held")
+
+
+def test_a_repeated_reprioritisation_that_brought_the_grant_is_not_refused(driver: Driver) -> None:
+    driver.request("s1", "holder", "s1:a")
+    driver.request("s2", "writer", "x1:a")
+    driver.request("s2", "reader", "s1:a")
+    assert [driver.reprioritise("reader", 4), driver.state("reader")] == ["ok", "held"]
+    assert driver.reprioritise("reader", 4) == "ok"
+    assert driver.reprioritise("reader", 2) == "refused"
+
+
+@pytest.mark.parametrize("on_conflict", ["reject", "join", "replace"])
+def test_nothing_joins_a_job_whose_time_ran_out(driver: Driver, on_conflict: str) -> None:
+    words: dict[str, Word] = {"dedup": "k", "on_conflict": on_conflict, "scope": "until_finished"}
+    driver.submit(("late", {**words, "wait_ms": 1000}))
+    driver.advance(2)
+    assert driver.submit(("fresh", words)) == [["accepted", "fresh", "ready"]]
+    assert driver.state("late") == "expired"
+
+
+def test_a_claim_finds_the_best_job_behind_one_whose_time_ran_out(driver: Driver) -> None:
+    driver.submit(("late", {"priority": 4, "wait_ms": 1000}), queue="qb")
+    driver.submit(("urgent", {"priority": 4}), queue="qb")
+    driver.submit(("plain", {}), queue="qa")
+    driver.advance(2)
+    assert list(driver.claim("s1", 1)) == ["urgent"]

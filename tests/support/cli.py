@@ -34,6 +34,8 @@ class Cli:
             "COORDINATOR_NAMESPACE": namespace,
             "PYTHONPATH": str(ROOT),
             "NO_COLOR": "1",
+            # Narrow, so that a line that is wrapped on its way into a pipe fails whatever test looks at it.
+            "COLUMNS": "40",
         }
         self._started: list[subprocess.Popen[str]] = []
 

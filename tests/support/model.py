@@ -1,9 +1,10 @@
 """What the engine should do, in plain Python: the requests, their order, and who gets what when.
 
-This is the oracle of the property tests. It knows no Redis and no scripts: a list of requests, from which lines, holders
-and queues are computed whenever they are asked for. It is strict about what calls do and lenient in one point only: what
-time permits (a lapsed lease, a wait that ran out, a delay that is over) may be carried out by any later script and must
-have been carried out after a sweep. `follow` therefore looks at what the engine did, and does the same if time allows it.
+This is the oracle of the property tests. It knows no Redis and no scripts: a list of requests, from which lines,
+holders and queues are computed whenever they are asked for. It is strict about what calls do and lenient in one point
+only: what time permits (a lapsed lease, a wait that ran out, a delay that is over) may be carried out by any later
+script and must have been carried out after a sweep. `follow` therefore looks at what the engine did, and does the same
+if time allows it.
 """
 
 from __future__ import annotations
@@ -217,7 +218,12 @@ class World:
             return fact.state == "lost"
         if r.state == "running":
             return fact.crashes > r.crashes or (self.over(r.end_by) and fact.state == "expired")
-        return fact.state == ("expired" if self.over(self.clock(r)) else "cancelled")
+        return fact.state in self.ways_out(r)
+
+    def ways_out(self, r: Request) -> list[str]:
+        """How a queued request may end for being late, or for its owner being dead, or both."""
+        late = ["expired"] if self.over(self.clock(r)) else []
+        return late + (["cancelled"] if r.kind == "lock" and not self.live(r.session) else [])
 
     def take_back(self, r: Request) -> None:
         """A dead session or a clock that ran out, or an operator."""
@@ -234,7 +240,9 @@ class World:
             else:
                 self.put_back(r)
         else:
-            self.finish(r, "expired" if self.over(self.clock(r)) else "cancelled")
+            ways = self.ways_out(r)
+            fact = self.facts.get(r.ident)
+            self.finish(r, fact.state if fact and fact.state in ways else ways[0])
             if r.kind == "lock" and self.live(r.session):
                 self.send(r.session, f"ended {r.ident} {r.state}")
 

@@ -1,7 +1,7 @@
 """What each call of the engine should answer and change, in plain Python. See `model` for what follows from it.
 
-Every method is named after a script and answers as the header of that script says: the status word and what is essential
-behind it. Fences are left out of answers; they are compared as part of the state.
+Every method is named after a script and answers as the header of that script says: the status word and what is
+essential behind it. Fences are left out of answers; they are compared as part of the state.
 """
 
 from __future__ import annotations
@@ -86,15 +86,14 @@ class Model(World):
             return refusal
         r = Request(ask.ident, "lock", needs, ask.priority, self.draw(), session=session, hold_ms=ask.hold_ms)
         r.wait_by = None if ask.wait_ms is None else self.now + ask.wait_ms
-        if ask.trying:
-            self.admit()
-        if ask.trying and not self.its_turn(r):
-            if self.took_back:  # only then did the engine have to write before it knew
-                self.refresh(session)
-            return ("busy",)
-        self.refresh(session)
         self.requests[r.ident] = r
         self.admit(asking=r.ident)
+        if r.state == "held" or not ask.trying or self.took_back:  # else it was a try, refused without a write
+            self.refresh(session)
+        if r.state != "held" and ask.trying:
+            del self.requests[r.ident]
+            self.admit()
+            return ("busy",)
         return self._standing(r)
 
     def _asked_again(self, r: Request, session: str, needs: dict[str, Ask]) -> Answer:
@@ -170,6 +169,8 @@ class Model(World):
         r = self.requests.get(ident)
         if not r:
             return ("gone",)
+        if r.state in ACTIVE and r.priority == priority:
+            return "ok", str(priority)  # this very call may have got it what it waited for
         if r.state not in (*QUEUED, "scheduled"):
             return "refused", r.state
         r.priority = priority
@@ -182,6 +183,8 @@ class Model(World):
             return ("gone",)
         if r.state not in ACTIVE or fence not in ("", str(r.fence)):
             return "refused", r.state
+        if r.state == "running":
+            r.crashes -= 1  # what an operator does is no crash of the job's
         self.take_back(r)
         self.admit()
         return ("ok",)
@@ -221,15 +224,21 @@ class Model(World):
         return self._refusal(needs, joins="delay_ms" not in words) or self._accept(job, needs, words)
 
     def _owner(self, key: str) -> Request | None:
-        ident, till = self.dedup.get(key, ("", None))
-        return None if self.over(till) else self.requests.get(ident)
+        """Who has a dedup key. A job whose time ran out before it started ends first."""
+        for _ in range(2):
+            ident, till = self.dedup.get(key, ("", None))
+            other = None if self.over(till) else self.requests.get(ident)
+            if other is None or other.state not in (*QUEUED, "scheduled") or not self.lapsed(other):
+                break
+            self.take_back(other)
+        return other
 
     def _duplicate(self, job: JobAsk, key: str, on_conflict: str) -> Answer | None:
         other = self._owner(key)
         if other is None:
             return None
         if on_conflict == "reject":
-            return "rejected", other.ident, other.state
+            return "rejected", other.ident
         replaces = on_conflict != "join" and other.state in (*QUEUED, "scheduled")
         if replaces:
             other.payload = job.payload
@@ -280,10 +289,7 @@ class Model(World):
             if r.settled == fence:
                 return "ok", r.state == "running" and r.fence == r.resumed
             return ("stale",)
-        if report.outcome == "released":
-            r.attempts -= r.started
-        else:
-            r.attempts += not r.started
+        r.attempts += report.outcome != "released" and not r.started
         r.settled = fence
         return "ok", self._apply(r, report)
 
@@ -296,11 +302,10 @@ class Model(World):
             self.activate(r, "running", lease)
             r.resumed, r.started = r.fence, False
             return True
-        elif report.outcome == "released":
-            self.put_back(r)
         else:
-            r.attempts -= report.outcome == "snooze"
-            self.put_back(r, self.now + report.delay_ms)
+            uncounted = r.started if report.outcome == "released" else report.outcome == "snooze"
+            self.put_back(r, None if report.outcome == "released" else self.now + report.delay_ms)
+            r.attempts -= uncounted and r.state != "cancelled"
         return False
 
     def _lease_end(self, r: Request, hold_ms: int) -> int | None:

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,19 +10,8 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from coordinator.cli import details, doctor, failures, frame, screen, sentences, shapes, tables, waiting, words
+from coordinator.cli import details, doctor, failures, frame, screen, sentences, shapes, tables, waiting
 from coordinator.cli.sentences import Fleet
-from coordinator.errors import (
-    CoordinatorError,
-    InvalidInput,
-    LeaseLost,
-    NotFound,
-    QueueFull,
-    StorageFull,
-    StoreUnavailable,
-    UnknownOutcome,
-    WaitTimeout,
-)
 from coordinator.model.lease import Explanation, NeedView, Person
 from coordinator.model.names import Priority
 from coordinator.model.need import Need
@@ -113,43 +101,6 @@ def a_survey(**changed: Any) -> Survey:
 
 def said(found: Explanation, around: Fleet | None = None) -> str:
     return "\n".join(sentences.why(found, around or Fleet()))
-
-
-# --- words
-
-
-def test_clean_shows_what_is_not_visible() -> None:
-    shown = words.clean(HOSTILE)
-    assert all(unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in shown)
-    assert shown.startswith("\\x1b[31mred\\x1b]0;title\\x07")
-    assert "\\u202eevil\\u2028" in shown
-    assert "a\\r\\nb \\x9b1m \\ud800" in shown
-    assert words.clean("plain ünïcödé 漢字 [x]") == "plain ünïcödé 漢字 [x]"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [
-        (-5, "0.0s"),
-        (0.26, "0.3s"),
-        (12, "12s"),
-        (59.9, "60s"),
-        (60, "1m"),
-        (192, "3m 12s"),
-        (3600, "1h"),
-        (14_700, "4h 5m"),
-        (183_600, "2d 3h"),
-    ],
-)
-def test_durations(seconds: float, shown: str) -> None:
-    assert words.duration(seconds) == shown
-
-
-def test_ordinals_and_counts() -> None:
-    places = [words.ordinal(place) for place in (0, 1, 2, 3, 10, 11, 12, 20, 21, 100, 110)]
-    assert places == ["first", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "101st", "111th"]
-    assert [words.count(number, "worker") for number in (0, 1, 2)] == ["no workers", "1 worker", "2 workers"]
-    assert words.moment(NOW) == "2023-11-14 22:13:20Z"
 
 
 # --- hostile text goes through every renderer
@@ -380,32 +331,3 @@ def test_the_doctor_counts_what_is_left() -> None:
     fixed, open_ = Finding("key", "a", "odd", True), Finding("request", "b", "stuck")
     assert "1 fault" in printed(*doctor.views(Report((fixed, open_), 5, "Redis 7", 1)))
     assert "healthy" in printed(*doctor.views(Report((fixed,), 5, "Redis 7", 1)))
-
-
-# --- failures
-
-
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (InvalidInput("ttl", 0, "must be more"), os.EX_USAGE),
-        (NotFound("k"), os.EX_NOINPUT),
-        (StoreUnavailable("away"), os.EX_UNAVAILABLE),
-        (StorageFull("full"), os.EX_UNAVAILABLE),
-        (UnknownOutcome("?"), os.EX_IOERR),
-        (QueueFull("q", 1), os.EX_TEMPFAIL),
-        (WaitTimeout("k", 1, "job"), os.EX_TEMPFAIL),
-        (LeaseLost("k", "gone"), os.EX_PROTOCOL),
-        (CoordinatorError("?"), os.EX_SOFTWARE),
-        (failures.Failure(77, "no"), 77),
-    ],
-)
-def test_every_error_has_its_exit_code(error: Exception, code: int) -> None:
-    failure = failures.failure_of(error)
-    assert failure is not None
-    assert failure.code == code
-    assert failures.document(failure, error)["error"]["exit_code"] == code
-
-
-def test_a_fault_nobody_foresaw_is_not_hidden() -> None:
-    assert failures.failure_of(KeyError("x")) is None

@@ -9,8 +9,9 @@ local function best(ctx, queues, wanted)
   local found = {}
   for _, queue in ipairs(queues) do
     local head = redis.call('ZRANGE', ctx.p .. K_READY .. queue, 0, wanted - 1, 'WITHSCORES')
+    local last = #head == 2 * wanted and tonumber(head[#head])
     for i = 1, #head, 2 do
-      found[#found + 1] = { id = head[i], rank = tonumber(head[i + 1]), queue = queue }
+      found[#found + 1] = { id = head[i], rank = tonumber(head[i + 1]), queue = queue, last = last }
     end
   end
   if #queues > 1 then
@@ -87,10 +88,11 @@ local function note_idle(ctx, session, queues, idle)
 end
 
 -- One look at the heads of the queues. Returns how many of them could not be claimed; they have left the ready set.
+-- Behind such a head its queue may go on with jobs better than the next of another queue: the look ends before those.
 local function claim_some(ctx, jobs, session, wanted, hold_ms, queues)
-  local dropped = 0
+  local dropped, known = 0, math.huge
   for _, found in ipairs(best(ctx, queues, wanted - #jobs)) do
-    if #jobs == wanted then
+    if #jobs == wanted or found.rank > known then
       break
     end
     local r = load(ctx, found.id)
@@ -98,7 +100,7 @@ local function claim_some(ctx, jobs, session, wanted, hold_ms, queues)
       jobs[#jobs + 1] = hand_out(ctx, r, session, hold_ms)
     else
       redis.call('ZREM', ctx.p .. K_READY .. found.queue, found.id)
-      dropped = dropped + 1
+      dropped, known = dropped + 1, math.min(known, found.last or known)
     end
   end
   return dropped

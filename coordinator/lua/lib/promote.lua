@@ -53,6 +53,15 @@ local function retire(ctx, r)
   send(ctx, r.kind == 'lock' and r.session, 'ended ' .. r.id .. ' ' .. r.state)
 end
 
+-- Those who stand behind a new offer on its other lines may fit beside it.
+local function touch_others(ctx, r, resource)
+  for _, need in ipairs(needs_of(ctx, r)) do
+    if need.resource ~= resource then
+      touch(ctx, need.resource)
+    end
+  end
+end
+
 -- Looks at one waiter. Returns whether it stays in line, and whether the walk goes on behind it.
 local function consider(ctx, r, resource, used, limit, open)
   if waiter_lapsed(ctx, r) then
@@ -71,6 +80,7 @@ local function consider(ctx, r, resource, used, limit, open)
       grant(ctx, r)
     else
       offer(ctx, r)
+      touch_others(ctx, r, resource)
     end
   else
     return true, false

@@ -3,26 +3,41 @@
 --@include lib/ask
 --@include lib/dedup
 --@include lib/enqueue
+--@include lib/finish
 -- A duplicate that replaces: the newest payload wins while the job has not started.
 local function replace(ctx, job, other)
   redis.call('HSET', ctx.p .. K_PAYLOADS, other.id, job.payload)
   emit(ctx, 'replace', other.id, 'by', job.id)
 end
 
+local function started(r)
+  return r.state ~= 'scheduled' and r.state ~= 'waiting' and r.state ~= 'ready'
+end
+
+-- The job that has the key. One whose time ran out before it started ends first: nothing may join what will not run.
+local function rival(ctx, key)
+  local other = dedup_owner(ctx, key)
+  local late = other and not started(other) and out_of_time(ctx, other)
+  if late then
+    finish(ctx, other, 'expire', 'why', late)
+    ctx.wrote, other = true, dedup_owner(ctx, key)
+  end
+  return other
+end
+
 -- How a dedup key that is taken answers, or nil if the job may go in.
 local function duplicate(ctx, job)
-  local other = dedup_owner(ctx, job.dedup)
+  local other = rival(ctx, job.dedup)
   if not other then
     return nil
   end
-  local started = other.state ~= 'scheduled' and other.state ~= 'waiting' and other.state ~= 'ready'
   if job.on_conflict == 'reject' then
     return { 'rejected', other.id, other.state }
   end
   ctx.wrote = true
   ctx.stats.join = (ctx.stats.join or 0) + 1
   local how = 'joined'
-  if job.on_conflict ~= 'join' and not started then
+  if job.on_conflict ~= 'join' and not started(other) then
     replace(ctx, job, other)
     how = 'replaced'
   else
