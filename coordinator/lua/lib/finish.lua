@@ -13,6 +13,17 @@ local function free_dedup(ctx, r)
   end
 end
 
+-- How long the record stays. A dedup key that is held for a time must find it until then, or its duplicates get in.
+local function kept_for(ctx, r, keep)
+  if r.dedup and r.scope == 'ttl' then
+    local key = ctx.p .. K_DEDUP .. r.dedup
+    if string.match(redis.call('GET', key) or '', '^%S*') == r.id then
+      return math.max(keep, redis.call('PTTL', key))
+    end
+  end
+  return keep
+end
+
 local function tell_watchers(ctx, r)
   local key = ctx.p .. K_WATCH .. r.id
   local watchers = redis.call('SMEMBERS', key)
@@ -35,6 +46,7 @@ local function finish(ctx, r, event, ...)
   elseif r.kind == 'job' then
     redis.call('HDEL', ctx.p .. K_PAYLOADS, r.id)
   end
+  keep = kept_for(ctx, r, keep)
   redis.call('PEXPIRE', ctx.p .. K_REQ .. r.id, keep)
   if r.needs then
     redis.call('PEXPIRE', ctx.p .. K_NEEDS .. r.id, keep)
