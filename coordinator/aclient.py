@@ -300,7 +300,7 @@ class AsyncCoordinator:
 
     async def force_release(self, ident: str, reason: str) -> str:
         """Take a held lock or a running job away from its holder. Returns the state after. Raises IllegalTransition."""
-        return await self._driver.run(requests.force(self._driver.scope, ident, reason))
+        return await self._driver.run(requests.force(self._driver.scope, ident, reason, self._driver.new_id()))
 
     # --- resources and looking inside
 

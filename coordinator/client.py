@@ -299,7 +299,7 @@ class Coordinator:
 
     def force_release(self, ident: str, reason: str) -> str:
         """Take a held lock or a running job away from its holder. Returns the state after. Raises IllegalTransition."""
-        return self._driver.run(requests.force(self._driver.scope, ident, reason))
+        return self._driver.run(requests.force(self._driver.scope, ident, reason, self._driver.new_id()))
 
     # --- resources and looking inside
 

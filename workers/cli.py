@@ -142,7 +142,9 @@ def _hurry(loop: asyncio.AbstractEventLoop, worker: Worker) -> None:
 def _supervise(plan: Plan, processes: int) -> int:
     # What can be wrong in the plan is said once, here, and not by every child.
     WorkerOptions(queues=plan.queues, concurrency=plan.concurrency, grace=plan.grace)
-    Settings.of_client(None, plan.namespace)
+    settings = Settings.of_client(None, plan.namespace)
+    if (plan.url or settings.url) == "embedded://":
+        raise ConfigError(["embedded:// gives each process a server of its own; embedded:///DIRECTORY is shared"])
     words = ["run", plan.target, "--processes", "1", "--watch-pipe", "{pipe}", "--log-level", plan.level]
     words += ["--concurrency", str(plan.concurrency), "--grace", str(plan.grace)]
     if plan.namespace is not None:

@@ -42,6 +42,8 @@ def run(lease: Lease, command: Sequence[str], signals: Signals, kill_after: floa
             child.resume()
         while (number := signals.take()) is not None:
             child.send(number)
+            # A command that is stopped would not hear of it.
+            child.send(signal.SIGCONT)
         signals.wait(None)
     if lease.lost.is_set():
         stop(child, signals, kill_after)

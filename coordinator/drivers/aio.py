@@ -154,7 +154,7 @@ class AsyncDriver:
         if isinstance(step, Call):
             return await self.store.call(step)
         if isinstance(step, Wait):
-            slot = self.postman.slot(step.ident)
+            slot = self.postman.slot(step.ident, step.reader)
             return await slot.get(step.seconds) if isinstance(slot, _Slot) else None
         if isinstance(step, Now):
             return clock.now()
@@ -162,16 +162,17 @@ class AsyncDriver:
             return await self.session(step.lost)
         return self._note(step)
 
-    def _note(self, step: Step) -> None:
+    def _note(self, step: Step) -> str | None:
         match step:
-            case Expect(ident):
-                if self.postman.slot(ident) is None:
-                    self.postman.keep(ident, _Slot())
-            case Forget(ident):
-                self.postman.drop(ident)
-                self.keeper.let_go(ident)
+            case Expect(ident, own):
+                return self.postman.keep(ident, _Slot(), own)
+            case Forget(ident, reader):
+                self.postman.drop(ident, reader)
+                if not reader:
+                    self.keeper.let_go(ident)
             case Abandon(ident):
                 self.keeper.abandon(ident)
+        return None
 
     # --- called by the keeper's threads
 

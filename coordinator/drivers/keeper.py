@@ -67,6 +67,7 @@ class Keeper:
         self._interval = beat_interval(session_ttl, sweep_interval)
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
+        self._opening = threading.Lock()
         self._stop = threading.Event()
         self._beat_now = threading.Event()
         self._holdings: dict[str, Holding] = {}
@@ -89,12 +90,13 @@ class Keeper:
 
     def ensure(self, lost: str = "") -> str:
         """The live session, opened if there is none. `lost` is one that the server has given up."""
-        with self._lock:
-            if self._session and (self._session == lost or clock.now() >= self._trusted_until):
-                self._drop("the session has lapsed")
-            if not self._session:
-                self._open()
-            return self._session
+        with self._opening:
+            with self._lock:
+                if self._session and (self._session == lost or clock.now() >= self._trusted_until):
+                    self._drop("the session has lapsed")
+                if self._session:
+                    return self._session
+            return self._open()
 
     def hold(self, holding: Holding) -> None:
         """Watch over a holding until `let_go`."""
@@ -149,7 +151,8 @@ class Keeper:
         except CoordinatorError as error:
             log.warning("session %s was not closed and will lapse: %s", session, error)
 
-    def _open(self) -> None:
+    def _open(self) -> str:
+        """Open a session. Not with the lock of the holdings: the server may be away for long."""
         session = new_id()
         sent = clock.now()
         raw = self._store.call(calls.open_session(self._scope, session, self._duties.fields))
@@ -158,14 +161,19 @@ class Keeper:
             raise UnsafeServer(
                 [f"namespace {self._scope.namespace!r} has data of layout {found}; use another namespace"]
             )
-        self._session, self._trusted_until = session, trusted_until(sent, self._ttl)
+        with self._changed:
+            self._session, self._trusted_until = session, trusted_until(sent, self._ttl)
+            if not self._threads and not self._stop.is_set():
+                self._start_threads()
+            self._changed.notify()
         self._duties.opened(session)
-        if not self._threads and not self._stop.is_set():
-            for work in (self._beats, self._watches):
-                thread = threading.Thread(target=work, name=f"coordinator-{work.__name__.strip('_')}", daemon=True)
-                self._threads.append(thread)
-                thread.start()
-        self._changed.notify()
+        return session
+
+    def _start_threads(self) -> None:
+        for work in (self._beats, self._watches):
+            thread = threading.Thread(target=work, name=f"coordinator-{work.__name__.strip('_')}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def _drop(self, why: str) -> None:
         """Give up the session and tell everything it held. Called with the lock."""

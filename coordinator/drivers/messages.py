@@ -7,7 +7,9 @@ all that were ever sent: then everybody who waits looks at the truth again (`res
 
 from __future__ import annotations
 
+import itertools
 import logging
+import threading
 from collections.abc import Callable
 from typing import Protocol
 
@@ -42,24 +44,33 @@ class Postman:
     """Hands messages out and keeps count of them."""
 
     def __init__(self, lost: Callable[[str, int, str], None]) -> None:
-        self._slots: dict[str, Slot] = {}
+        self._slots: dict[str, dict[str, Slot]] = {}
+        self._readers = itertools.count(1)
         self._lost = lost
+        self._lock = threading.Lock()
         self._received = 0
         self._waiting_since: float | None = None
         self.on_bell: Callable[[str], None] = _ignore
         self.on_cancel: Callable[[str, str], None] = _ignore_two
 
-    def keep(self, ident: str, slot: Slot) -> None:
-        """Keep messages about `ident` in `slot`."""
-        self._slots[ident] = slot
+    def keep(self, ident: str, slot: Slot, own: bool) -> str:
+        """Keep messages about `ident` in `slot`, unless its shared reader has one. Returns the reader's name."""
+        reader = str(next(self._readers)) if own else ""
+        with self._lock:
+            self._slots.setdefault(ident, {}).setdefault(reader, slot)
+        return reader
 
-    def slot(self, ident: str) -> Slot | None:
-        """The slot of `ident`."""
-        return self._slots.get(ident)
+    def slot(self, ident: str, reader: str) -> Slot | None:
+        """The slot of a reader of `ident`."""
+        return self._slots.get(ident, {}).get(reader)
 
-    def drop(self, ident: str) -> None:
-        """No longer keep messages about `ident`."""
-        self._slots.pop(ident, None)
+    def drop(self, ident: str, reader: str) -> None:
+        """No longer keep messages about `ident` for that reader."""
+        with self._lock:
+            slots = self._slots.get(ident, {})
+            slots.pop(reader, None)
+            if not slots:
+                self._slots.pop(ident, None)
 
     def new_session(self) -> None:
         """The count begins anew."""
@@ -78,8 +89,7 @@ class Postman:
             return
         match words:
             case ("granted" | "ended", ident, *_):
-                slot = self._slots.get(ident)
-                if slot is not None:
+                for slot in list(self._slots.get(ident, {}).values()):
                     slot.put(words)
             case ("lost", ident, fence) if fence.isdigit():
                 self._lost(ident, int(fence), "the server took it back")
@@ -115,7 +125,9 @@ class Postman:
 
     def tell_all(self, words: Words) -> None:
         """The same message to everybody who waits, and a bell to the worker."""
-        for slot in list(self._slots.values()):
+        with self._lock:
+            slots = [slot for readers in self._slots.values() for slot in readers.values()]
+        for slot in slots:
             slot.put(words)
         self.on_bell("")
 

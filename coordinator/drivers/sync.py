@@ -174,7 +174,7 @@ class SyncDriver:
         if isinstance(step, Call):
             return self.store.call(step)
         if isinstance(step, Wait):
-            slot = self.postman.slot(step.ident)
+            slot = self.postman.slot(step.ident, step.reader)
             return slot.get(step.seconds) if isinstance(slot, _Slot) else None
         if isinstance(step, Now):
             return clock.now()
@@ -182,16 +182,17 @@ class SyncDriver:
             return self.keeper.ensure(step.lost)
         return self._note(step)
 
-    def _note(self, step: Step) -> None:
+    def _note(self, step: Step) -> str | None:
         match step:
-            case Expect(ident):
-                if self.postman.slot(ident) is None:
-                    self.postman.keep(ident, _Slot())
-            case Forget(ident):
-                self.postman.drop(ident)
-                self.keeper.let_go(ident)
+            case Expect(ident, own):
+                return self.postman.keep(ident, _Slot(), own)
+            case Forget(ident, reader):
+                self.postman.drop(ident, reader)
+                if not reader:
+                    self.keeper.let_go(ident)
             case Abandon(ident):
                 self.keeper.abandon(ident)
+        return None
 
     def _opened(self, session: str) -> None:
         self.postman.new_session()

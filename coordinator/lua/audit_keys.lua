@@ -5,6 +5,7 @@
 -- ARGV[3...] per key: its name without the prefix, and the session it belongs to, or empty
 -- reply: ok [<type> <ms to live, or -1> <live | lapsed | unknown | empty>]...
 -- Keeps: each key is looked at in one moment; the caller sends a bounded number.
+--@flags no-writes
 --@include lib/context
 local function standing(ctx, session, grace)
   local expires = tonumber(redis.call('ZSCORE', ctx.p .. K_SESSIONS, session) or nil)

@@ -9,6 +9,7 @@
 -- reply: ok [<job>]...
 -- reply: session_lost
 -- Keeps: a repeated claim (its reply was lost) hands out the same batch again, not another one.
+--@flags allow-oom
 --@include lib/claim_jobs
 --@include lib/batch
 --@include lib/owner

@@ -6,6 +6,7 @@
 -- ARGV[4] only those that ended until this ms, or empty for all
 -- reply: ok <now ms> <how many there are> [<job>]... ; job: [id, state, name, queue, ended ms, attempts, why, owner, reason]
 -- Keeps: nothing is written, and each call does bounded work.
+--@flags no-writes
 --@include lib/context
 local ctx = open(KEYS[1], ARGV[1])
 local jobs, until_ms = {}, ARGV[4] == '' and '+inf' or ARGV[4]

@@ -5,6 +5,7 @@
 -- ARGV[3] how many
 -- reply: ok <now ms> [<event>]... ; event: [id, [<field> <value>...]]
 -- Keeps: nothing is written. The stream is capped: whoever reads too slowly misses the oldest.
+--@flags no-writes
 --@include lib/context
 local ctx = open(KEYS[1], ARGV[1])
 local key, after, events = ctx.p .. K_EVENTS, ARGV[2], {}

@@ -6,6 +6,7 @@
 -- reply: ok <now ms> [<field> <value>...] [<note field> <value>...] [<need>]... [<place in queue> <queue length> <idle workers>] <due ms, or empty> ; need: [resource, mode, permits, capacity, place, line length, [holder...], [ahead...]]
 -- reply: gone
 -- Keeps: nothing is written.
+--@flags no-writes
 --@include lib/request
 --@include lib/usage
 --@include lib/person

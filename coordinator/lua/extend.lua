@@ -8,6 +8,7 @@
 -- reply: lost <state>
 -- reply: gone
 -- Keeps: what has lapsed is not extended.
+--@flags allow-oom
 --@include lib/places
 --@include lib/send
 --@include lib/commit

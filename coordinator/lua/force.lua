@@ -4,10 +4,12 @@
 -- ARGV[2] request id
 -- ARGV[3] fence that the operator saw, or empty for the newest
 -- ARGV[4] reason
+-- ARGV[5] id of this call
 -- reply: ok <state>
 -- reply: refused <state>
 -- reply: gone
--- Keeps: the holder is told, and everything it still tries is refused by its fence.
+-- Keeps: the holder is told, and everything it still tries is refused by its fence; a repeated call takes nothing
+-- from whoever has it next.
 --@flags allow-oom
 --@include lib/settle_lines
 --@include lib/commit
@@ -15,9 +17,14 @@ local ctx = open(KEYS[1], ARGV[1])
 local r = load(ctx, ARGV[2])
 if not r then
   return { 'gone' }
+elseif redis.call('HGET', ctx.p .. K_REQ .. r.id, 'forced') == ARGV[5] then
+  return { 'ok', r.state }
 elseif (r.state ~= 'held' and r.state ~= 'running') or (ARGV[3] ~= '' and ARGV[3] ~= r.fence) then
   return { 'refused', r.state }
 end
+redis.call('HSET', ctx.p .. K_REQ .. r.id, 'forced', ARGV[5])
+-- What an operator does is no crash of the job's.
+r.crashes = r.crashes - 1
 lapse(ctx, r, 'forced: ' .. ARGV[4])
 settle_lines(ctx)
 commit(ctx)

@@ -5,6 +5,7 @@
 -- ARGV[3] how many waiters to name
 -- reply: ok <now ms> <capacity> <line length> [<person>]... [<person>]...
 -- Keeps: nothing is written, and each call does bounded work.
+--@flags no-writes
 --@include lib/context
 --@include lib/usage
 --@include lib/person

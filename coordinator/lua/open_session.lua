@@ -7,6 +7,7 @@
 -- reply: ok <session>
 -- reply: schema <version of the namespace>
 -- Keeps: a namespace written by another layout is never touched.
+--@flags allow-oom
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
 local session = ARGV[2]

@@ -6,6 +6,7 @@
 -- ARGV[4] only resources whose name begins with this, or empty for all
 -- reply: ok <now ms> [<resource>]... [<queue>]... [<session>]... [<counter> <value>...] ; resource: [name, capacity, line length, [<request id> <holder>...]]; queue: [name, ready, waiting, idle workers]; session: [id, expires ms, [<field> <value>...]]
 -- Keeps: nothing is written, and each call does bounded work.
+--@flags no-writes
 --@include lib/context
 --@include lib/usage
 local MAX_LISTED = 200

@@ -8,6 +8,7 @@
 -- reply: gone
 -- reply: session_lost
 -- Keeps: looking and watching are one step, so the end cannot fall between them.
+--@flags allow-oom
 --@include lib/context
 --@include lib/send
 local ctx = open(KEYS[1], ARGV[1])

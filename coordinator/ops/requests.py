@@ -37,9 +37,9 @@ def replay(scope: Scope, ident: str, call_id: str) -> Operation[None]:
         raise IllegalTransition(replies.text(raw[1]), "replay")
 
 
-def force(scope: Scope, ident: str, reason: str) -> Operation[str]:
+def force(scope: Scope, ident: str, reason: str, call_id: str) -> Operation[str]:
     """Take a held lock or a running job away from its holder. Returns its state then. Raises IllegalTransition."""
-    raw = yield calls.force(scope, ident, "", text(reason, "reason") or "no reason given")
+    raw = yield calls.force(scope, ident, "", text(reason, "reason") or "no reason given", call_id)
     if replies.expect(raw, "ok", "refused", ident=ident) == "refused":
         raise IllegalTransition(replies.text(raw[1]), "release")
     return replies.text(raw[1])

@@ -19,6 +19,9 @@ from coordinator.wire.step import Expect, Forget, Now, Operation, Wait
 MAX_JOBS_PER_CALL = 1000
 MAX_BYTES_PER_CALL = 4 * 1_048_576
 
+# Well before the server forgets who wants to be told of an end (a day), a long wait says so again.
+LOOK_AGAIN = 6 * 3600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
@@ -86,7 +89,7 @@ def standing(scope: Scope, ident: str) -> Operation[Standing]:
 
 def await_end(scope: Scope, ident: str, seconds: float | None) -> Operation[Standing]:
     """Wait until a request is over. Raises WaitTimeout, NotFound."""
-    yield Expect(ident)
+    reader: str = yield Expect(ident, own=True)
     try:
         now: float = yield Now()
         ends = None if seconds is None else now + seconds
@@ -99,11 +102,11 @@ def await_end(scope: Scope, ident: str, seconds: float | None) -> Operation[Stan
             if found.state.final:
                 return found
             now = yield Now()
-            words = yield Wait(ident, None if ends is None else max(0.0, ends - now))
-            if words is None:
+            if ends is not None and now >= ends:
                 raise WaitTimeout(ident, seconds or 0.0, "the end of")
+            yield Wait(ident, LOOK_AGAIN if ends is None else min(ends - now, LOOK_AGAIN), reader)
     finally:
-        yield Forget(ident)
+        yield Forget(ident, reader)
 
 
 def result(scope: Scope, ident: str, seconds: float | None) -> Operation[Any]:

@@ -6,6 +6,7 @@ re-sending is off: it does not know which commands are safe (one lost reply ran 
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 
 
@@ -33,8 +34,15 @@ _REMEDIES = {
 }
 
 
+# Redis 6.2 puts an error that a command of a script met at the end of a message of its own.
+_IN_SCRIPT = re.compile(r"Error running script .*? -([A-Z]+) ")
+
+
 def remedy(message: str) -> Remedy:
     """The remedy for an error message of Redis."""
+    inner = _IN_SCRIPT.search(message)
+    if inner is not None:
+        return _REMEDIES.get(inner.group(1), Remedy.GIVE_UP)
     for word in message.split(" ", 2)[:2]:
         found = _REMEDIES.get(word.strip("-:"))
         if found is not None:

@@ -164,8 +164,8 @@ def define(scope: Scope, resource: str, capacity: int) -> Call:
     return scope.call("define", resource, capacity)
 
 
-def force(scope: Scope, ident: str, fence: str, reason: str) -> Call:
-    return scope.call("force", ident, fence, reason)
+def force(scope: Scope, ident: str, fence: str, reason: str, call_id: str) -> Call:
+    return scope.call("force", ident, fence, reason, call_id)
 
 
 def explain(scope: Scope, ident: str, most: int) -> Call:

@@ -3,7 +3,8 @@
 A script's file begins with its contract in comments (`KEYS[n]`, `ARGV[n]`, `reply:`, `status:`, `Keeps:`), which the
 tests compare with the Python side. `--@include lib/x` pulls in a fragment once; `--@flags` names the flags of servers
 from 7.0 on, where the `#!lua` line makes Redis refuse keys of another slot. 6.2 does not know that line, so it is left
-out.
+out; there a script that may run when memory is full begins with a write that takes nothing, because 6.2 refuses
+commands for want of memory only until a script has written.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from coordinator.model import states
 _INCLUDE = re.compile(r"^--@include (\S+)$", re.MULTILINE)
 _FLAGS = re.compile(r"^--@flags (\S+)$", re.MULTILINE)
 _KEY_NAME = re.compile(r"\bK_([A-Z_]+)\b")
+_FIRST_WRITE = "redis.call('HDEL', KEYS[1], '')"
 _HEADER = re.compile(r"^-- (KEYS\[\d+\]|ARGV\[\d+(?:\.\.\.)?\]|reply:|status:) ?(.*)$", re.MULTILINE)
 
 RENDERED: Mapping[str, Callable[[], str]] = {"states": states.render, "lives": states.render_lives}
@@ -92,9 +94,12 @@ def header(name: str) -> Header:
 def program(name: str, shebang: bool) -> Program:
     """The script for a server from 7.0 on (`shebang`) or an older one."""
     body = resolve(name)
+    found = _FLAGS.search(source(name))
+    flags = found.group(1) if found else ""
     if shebang:
-        flags = _FLAGS.search(source(name))
-        body = f"#!lua flags={flags.group(1) if flags else ''}\n{body}"
+        body = f"#!lua flags={flags}\n{body}"
+    elif flags == "allow-oom":
+        body = f"{_FIRST_WRITE}\n{body}"
     # Not a matter of security: SHA-1 is how Redis addresses scripts.
     sha = hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest()
     return Program(name, body, sha, header(name))

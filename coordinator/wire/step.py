@@ -31,16 +31,22 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Expect:
-    """Keep messages about `ident` from now on, so that none is missed between a call and the wait for it."""
+    """Keep messages about `ident` from now on, so that none is missed between a call and the wait for it.
+
+    Sends back the name of the reader they are kept for: with `own` a new one, so that several operations can wait for
+    the same request and each is told; else the one that all operations on that request share.
+    """
 
     ident: str
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """No longer keep messages about `ident`."""
+    """No longer keep messages about `ident` for that reader; without one, nor watch over what is held under it."""
 
     ident: str
+    reader: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,7 @@ class Wait:
 
     ident: str
     seconds: float | None
+    reader: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,12 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 
 from coordinator import Coordinator, State
@@ -213,19 +215,37 @@ def test_the_terminal_belongs_to_the_command(cli: Cli) -> None:
     assert "got words" in out
 
 
+def test_a_stopped_command_hears_a_signal(cli: Cli, co: Coordinator, tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    process = cli.start("lock", HELD, "--", "sh", "-c", f"echo $$ > {pid}; exec sleep 60")
+    until(lambda: text_of(pid).strip(), 30)
+    stopped = psutil.Process(int(text_of(pid)))
+    until(lambda: stopped.name() == "sleep")
+    stopped.send_signal(signal.SIGSTOP)
+    until(lambda: stopped.status() == psutil.STATUS_STOPPED)
+    process.send_signal(signal.SIGTERM)
+    assert ended(process)[0] == 128 + signal.SIGTERM
+
+
+# Not a shell: one that is just starting a program (vfork) when Ctrl-Z comes cannot stop, and waits for the program that
+# did, so nobody hears of the stop, whoever started the shell.
+PATIENT = """
+import pathlib, signal, sys
+try:
+    pathlib.Path(sys.argv[1]).touch()
+    signal.pause()
+except KeyboardInterrupt:
+    print("interrupted")
+    sys.exit(3)
+"""
+
+
 def test_keys_reach_the_command_and_not_the_lock(cli: Cli, co: Coordinator, tmp_path: Path) -> None:
     ready = tmp_path / "ready"
-    script = f"trap 'echo interrupted; exit 3' INT; : > {ready}; while :; do sleep 0.02; done"
-    process = cli.start("lock", HELD, "--", "sh", "-c", script, terminal=True)
+    process = cli.start("lock", HELD, "--", sys.executable, "-c", PATIENT, str(ready), terminal=True)
     until(ready.exists, 30)
-    assert process.stdin is not None
     # Ctrl-Z, where no shell could bring it back, goes on; Ctrl-C is for the command.
-    process.stdin.write("\x1a")
-    process.stdin.flush()
-    process.stdin.write("\x03")
-    process.stdin.flush()
-    assert process.stdout is not None
-    until(lambda: process.poll() is not None, 30)
+    out, _ = process.communicate("\x1a\x03", timeout=30)
     assert process.returncode == 3
-    assert "interrupted" in process.stdout.read()
+    assert "interrupted" in out
     assert co.line(HELD).holders == ()

@@ -1,5 +1,6 @@
 """Handing in jobs through both clients; what workers do with them is tested with the workers."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from coordinator.errors import (
     Duplicate,
     IllegalTransition,
     InvalidInput,
+    JobFailed,
     NotFound,
     PayloadTooLarge,
     QueueFull,
@@ -159,3 +161,17 @@ def test_bad_values_of_options_are_refused_where_they_are_made() -> None:
     ):
         with pytest.raises(InvalidInput):
             make()
+
+
+def test_everybody_who_waits_for_one_job_is_told(co: Any, other: Any) -> None:
+    first = co.submit("job", dedup=Dedup("k"))
+    second = co.submit("job", dedup=Dedup("k"))
+    assert second.ident == first.ident
+    with ThreadPoolExecutor(4) as pool:
+        waits = [pool.submit(ticket.result, 20) for ticket in (first, second, first, second)]
+        with pytest.raises(WaitTimeout):
+            first.result(0.2)
+        other.cancel(first.ident)
+        for wait in waits:
+            with pytest.raises(JobFailed, match="cancelled"):
+                wait.result(10)

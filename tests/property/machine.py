@@ -252,7 +252,7 @@ class EngineMachine(RuleBasedStateMachine):
         r = self.pick(n, (*ACTIVE, "waiting"))
         if r:
             fence = str(r.fence) if exact else ""
-            call = calls.force(self.scope, r.ident, fence, "so it must be")
+            call = calls.force(self.scope, r.ident, fence, "so it must be", f"call-{r.fence}")
             self.step(call, lambda: self.model.force(r.ident, fence), [r.ident])
             self.repeatable = None
 

@@ -28,7 +28,7 @@ def test_only_the_holder_of_the_newest_fence_releases_and_may_repeat_it(engine: 
 def test_a_lock_that_was_lost_is_not_released(engine: Engine) -> None:
     engine.open("s")
     fence = engine.hold("s", "r", "a")
-    engine.call(calls.force(engine.scope, "r", "", "test"))
+    engine.call(calls.force(engine.scope, "r", "", "test", "c1"))
     assert engine.release("r", fence) == ["lost", "lost"]
 
 
@@ -159,8 +159,8 @@ def test_a_waiter_that_becomes_urgent_enough_displaces_a_candidate(engine: Engin
     assert (engine.state("one"), engine.state("lock")) == ("waiting", "held")
 
 
-def force(engine: Engine, ident: str, fence: object = "") -> list[object]:
-    return engine.call(calls.force(engine.scope, ident, str(fence), "stuck"))
+def force(engine: Engine, ident: str, fence: object = "", call_id: str = "c1") -> list[object]:
+    return engine.call(calls.force(engine.scope, ident, str(fence), "stuck", call_id))
 
 
 @reaches("force", "ok", "refused", "gone")
@@ -184,6 +184,16 @@ def test_a_running_job_that_is_forced_goes_back_to_its_place(engine: Engine) -> 
     assert force(engine, "j", given.fence) == ["ok", "ready"]
     [newer] = engine.claim("w")
     assert int(newer.fence) > int(given.fence)
+    assert force(engine, "j") == ["ok", "running"], "a repeated call takes nothing from the next worker"
+    assert engine.report("w", newer, "succeeded")[0] == "ok"
+
+
+def test_what_an_operator_takes_back_is_no_crash(engine: Engine) -> None:
+    engine.rules(max_crashes=1)
+    engine.worker("w")
+    engine.put("j", "a")
+    engine.claim("w")
+    assert force(engine, "j") == ["ok", "ready"]
 
 
 def define(engine: Engine, capacity: int) -> None:

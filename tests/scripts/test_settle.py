@@ -38,7 +38,7 @@ def test_a_repeated_report_answers_as_the_first_did(engine: Engine) -> None:
 @reaches("settle", "stale", "gone")
 def test_a_report_under_an_older_fence_is_stale(engine: Engine) -> None:
     given = running(engine)
-    engine.call(calls.force(engine.scope, "j", "", "test"))
+    engine.call(calls.force(engine.scope, "j", "", "test", "c1"))
     assert engine.report("w", given, "succeeded") == ["stale", "ready"]
     [newer] = engine.claim("w")
     assert engine.report("w", given, "succeeded") == ["stale", "running"]

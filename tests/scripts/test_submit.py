@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from coordinator.wire import calls
 from tests.scripts.reach import reaches
 from tests.support.engine import HOUR, Engine, Job, dedup, job
 
@@ -188,7 +187,9 @@ def end(engine: Engine, how: str) -> None:
     for _ in range(3 if how == "crashed" else 1):
         [given] = engine.claim("w")
         if how == "crashed":
-            engine.call(calls.force(engine.scope, "j1", "", "test"))
+            engine.advance(60)
+            engine.sweep()
+            engine.worker("w")
         elif how == "deadline":
             engine.advance(2)
             engine.sweep()

@@ -183,6 +183,8 @@ class Model(World):
             return ("gone",)
         if r.state not in ACTIVE or fence not in ("", str(r.fence)):
             return "refused", r.state
+        if r.state == "running":
+            r.crashes -= 1  # what an operator does is no crash of the job's
         self.take_back(r)
         self.admit()
         return ("ok",)

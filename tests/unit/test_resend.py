@@ -6,6 +6,11 @@ from hypothesis import strategies as st
 
 from coordinator.policy.resend import Remedy, pause, remedy
 
+# How Redis 6.2 begins when a command inside a script fails.
+_IN_SCRIPT = (
+    "Error running script (call to f_c84b48b0b73fd843de3726664734e86f8019fbe8): @user_script:7: @user_script: 7:"
+)
+
 
 @pytest.mark.parametrize(
     ("message", "found"),
@@ -19,6 +24,9 @@ from coordinator.policy.resend import Remedy, pause, remedy
         ("TRYAGAIN Multiple keys request during rehashing of slot", Remedy.AGAIN),
         ("OOM command not allowed when used memory > 'maxmemory'.", Remedy.FULL),
         ("MISCONF Redis is configured to save RDB snapshots", Remedy.FULL),
+        (f"{_IN_SCRIPT} -OOM command not allowed when used memory > 'maxmemory'.", Remedy.FULL),
+        (f"ERR {_IN_SCRIPT} -READONLY You can't write against a read only replica.", Remedy.AGAIN),
+        (f"{_IN_SCRIPT} -WRONGTYPE Operation against a key", Remedy.GIVE_UP),
         ("ERR something READONLY far behind", Remedy.GIVE_UP),
         ("ERR unknown command", Remedy.GIVE_UP),
         ("WRONGTYPE Operation against a key", Remedy.GIVE_UP),

@@ -72,7 +72,7 @@ def test_every_piece_of_a_batch_is_answered_in_place() -> None:
 def watching(seconds: float | None) -> Hand:
     """A wait for a result that has looked once, at 100.0."""
     hand = Hand(work.result(SCOPE, "j", seconds))
-    hand.expects(Expect("j"))
+    hand.expects(Expect("j", own=True), "7")
     hand.expects(Now(), 100.0)
     hand.expects(Session(), "s")
     hand.expects("watch", PENDING)
@@ -81,33 +81,36 @@ def watching(seconds: float | None) -> Hand:
 
 def test_a_result_that_is_there_is_not_waited_for() -> None:
     hand = Hand(work.result(SCOPE, "j", None))
-    hand.expects(Expect("j"))
+    hand.expects(Expect("j", own=True), "7")
     hand.expects(Now(), 100.0)
     hand.expects(Session(), "s")
     hand.expects("watch", [b"final", b"succeeded", b"", pack({"a": 1}, "result", 100)])
-    hand.expects(Forget("j"))
+    hand.expects(Forget("j", "7"))
     assert hand.returns() == {"a": 1}
 
 
 def test_a_message_is_only_a_hint_and_the_truth_is_looked_at() -> None:
     hand = watching(5)
     hand.expects(Now(), 101.0)
-    hand.expects(Wait("j", 4.0), ("resync",))
+    hand.expects(Wait("j", 4.0, "7"), ("resync",))
     hand.expects(Session(), "s")
     hand.expects("watch", PENDING)
     hand.expects(Now(), 103.0)
-    hand.expects(Wait("j", 2.0), ("ended", "j", "succeeded"))
+    hand.expects(Wait("j", 2.0, "7"), ("ended", "j", "succeeded"))
     hand.expects(Session(), "s")
     hand.expects("watch", [b"final", b"succeeded", b"", b""])
-    hand.expects(Forget("j"))
+    hand.expects(Forget("j", "7"))
     assert hand.returns() is None
 
 
 def test_a_wait_for_a_result_that_runs_out_leaves_the_job_alone() -> None:
     hand = watching(5)
     hand.expects(Now(), 104.0)
-    hand.expects(Wait("j", 1.0), None)
-    hand.expects(Forget("j"))
+    hand.expects(Wait("j", 1.0, "7"), None)
+    hand.expects(Session(), "s")
+    hand.expects("watch", PENDING)
+    hand.expects(Now(), 105.0)
+    hand.expects(Forget("j", "7"))
     assert hand.raises(WaitTimeout).ident == "j"
 
 
@@ -115,10 +118,10 @@ def test_a_wait_for_a_result_that_runs_out_leaves_the_job_alone() -> None:
 def test_a_job_that_did_not_succeed_raises_how_it_ended(state: State) -> None:
     hand = watching(None)
     hand.expects(Now(), 100.0)
-    hand.expects(Wait("j", None), ("ended", "j", state.value))
+    hand.expects(Wait("j", work.LOOK_AGAIN, "7"), ("ended", "j", state.value))
     hand.expects(Session(), "s")
     hand.expects("watch", [b"final", state.encode(), b"broke", b""])
-    hand.expects(Forget("j"))
+    hand.expects(Forget("j", "7"))
     error = hand.raises(JobFailed)
     assert (error.state, error.why) == (state, "broke")
 
@@ -128,7 +131,7 @@ def test_an_interrupted_wait_for_a_result_keeps_no_messages(error: BaseException
     hand = watching(None)
     hand.expects(Now(), 100.0)
     hand.expects(Wait, error)
-    hand.expects(Forget("j"))
+    hand.expects(Forget("j", "7"))
     hand.raises(type(error))
 
 
@@ -140,7 +143,7 @@ def test_a_lapsed_session_is_replaced_while_waiting() -> None:
     hand.expects("watch", [b"session_lost"])
     hand.expects(Session(lost="s"), "s2")
     hand.expects("watch", [b"final", b"succeeded", b"", b""])
-    hand.expects(Forget("j"))
+    hand.expects(Forget("j", "7"))
     hand.returns()
 
 

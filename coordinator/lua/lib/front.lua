@@ -37,9 +37,9 @@ end
 
 -- At the front of all its lines, leaving out `except`, which the caller has walked itself.
 local function front_everywhere(ctx, r, except)
-  local rank = tonumber(rank_of(ctx, r))
   for _, need in ipairs(needs_of(ctx, r)) do
-    if need.resource ~= except and not front(ctx, need, rank, r.id) then
+    -- It is in line, so the walk ends at its own entry: its rank was computed when it joined, and is not again here.
+    if need.resource ~= except and not front(ctx, need, math.huge, r.id) then
       return false
     end
   end
