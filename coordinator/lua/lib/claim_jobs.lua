@@ -75,8 +75,7 @@ local function hand_out(ctx, r, session, hold_ms)
   return describe(ctx, r)
 end
 
--- A worker that got less than it asked for is idle: it is noted here, in the script that found nothing, so that no
--- submission can fall between its looking and its waiting.
+-- An idle worker is noted in the script that found nothing: no submission falls between its looking and its waiting.
 local function note_idle(ctx, session, queues, idle)
   for _, queue in ipairs(queues) do
     if idle then
