@@ -65,18 +65,26 @@ def label(value: object, argument: str) -> str:
     return value
 
 
-def text(value: object, argument: str) -> str:
+def request_id(value: object) -> str:
+    """An id of a request, as a ticket or a list shows it. Raises InvalidInput."""
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_BYTES or not value.isascii():
+        raise InvalidInput("id", value, "must be the id of a request")
+    return value
+
+
+def text(value: object, argument: str, most: int = MAX_TEXT_BYTES) -> str:
     """Free text for people (owner, reason), at most 1 KiB. Raises InvalidInput."""
     if value is None:
         return ""
-    if not isinstance(value, str) or len(_utf8(value, argument)) > MAX_TEXT_BYTES:
-        raise InvalidInput(argument, value, f"must be a string of at most {MAX_TEXT_BYTES} bytes")
+    if not isinstance(value, str) or len(_utf8(value, argument)) > most:
+        raise InvalidInput(argument, value, f"must be a string of at most {most} bytes")
     return value
 
 
 def milliseconds(value: object, argument: str, *, least: float = 0.0) -> int:
     """A duration in seconds as whole milliseconds, rounded up. Raises InvalidInput for NaN, infinity and the like."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    # An int is not asked whether it is finite: a large one does not fit the float that the question takes.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -math.inf < value < math.inf:
         raise InvalidInput(argument, value, "must be a number of seconds")
     if not least <= value <= MAX_SECONDS:
         raise InvalidInput(argument, value, f"must be between {least:g} and {MAX_SECONDS:.0f} seconds")

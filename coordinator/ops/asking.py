@@ -41,12 +41,13 @@ def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float) ->
     milliseconds(hold, "ttl", least=0.05)
     if hold > max_hold:
         raise InvalidInput("ttl", hold, f"must be at most max_hold ({max_hold:g} s)")
+    wait_ms = None if options.wait is None else milliseconds(options.wait, "wait")
     return LockAsk(
         ident=ident,
         priority=int(Priority.of(options.priority)),
         needs=to_wire(needs_of(needs)),
-        trying=options.wait == 0,
-        wait_ms=milliseconds(options.wait, "wait") if options.wait else None,
+        trying=wait_ms == 0,
+        wait_ms=wait_ms or None,
         hold_ms=milliseconds(hold, "ttl"),
         owner=text(options.owner, "owner"),
         reason=text(options.reason, "reason"),

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from coordinator.keys import decode, encode
 from coordinator.model.codec import metadata_of
 from coordinator.model.lease import Explanation, NeedView, Person, Position
-from coordinator.model.names import Priority, resource_name
+from coordinator.model.names import Priority, request_id, resource_name, whole
+from coordinator.model.names import text as free_text
 from coordinator.model.need import Need
 from coordinator.model.states import State
 from coordinator.wire import calls, replies
@@ -19,6 +20,9 @@ from coordinator.wire.step import Operation
 
 MOST_NAMED = 20
 PAGE = 200
+MOST_PER_PAGE = 1000
+# Of a mark: a name may be three times as long when it is encoded.
+LONGEST_MARK = 4096
 # No name of a resource has this character, so a mark is never taken for a name.
 MARK = "*"
 
@@ -86,7 +90,7 @@ class Survey:
 
 def explain(scope: Scope, ident: str) -> Operation[Explanation]:
     """Everything about one request. Raises NotFound."""
-    raw = yield calls.explain(scope, ident, MOST_NAMED)
+    raw = yield calls.explain(scope, request_id(ident), MOST_NAMED)
     replies.expect(raw, "ok", ident=ident)
     fields, note = replies.fields(raw[2]), replies.fields(raw[3])
     place = raw[5] or (None, None, None)
@@ -132,6 +136,8 @@ def survey(scope: Scope, after: str = "", most: int = PAGE, prefix: str = "") ->
 
     `after` is `Survey.after` of the page before, or the name of a resource.
     """
+    whole(most, "most", 1, MOST_PER_PAGE)
+    after, prefix = free_text(after, "after", LONGEST_MARK), free_text(prefix, "prefix")
     mark = after.removeprefix(MARK) if after.startswith(MARK) else encode(after)
     raw = yield calls.survey(scope, mark, most, encode(prefix))
     replies.expect(raw, "ok")

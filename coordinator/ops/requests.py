@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coordinator.errors import IllegalTransition
 from coordinator.keys import encode
-from coordinator.model.names import Priority, resource_name, text, whole
+from coordinator.model.names import Priority, request_id, resource_name, text, whole
 from coordinator.model.need import MAX_PERMITS
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import Scope
@@ -16,7 +16,7 @@ def cancel(scope: Scope, ident: str, reason: str = "") -> Operation[bool]:
 
     Raises IllegalTransition when it is over already or a lock is held, NotFound.
     """
-    raw = yield calls.cancel(scope, ident, "cancel", text(reason, "reason") or "cancelled by a caller")
+    raw = yield calls.cancel(scope, request_id(ident), "cancel", text(reason, "reason") or "cancelled by a caller")
     word = replies.expect(raw, "ok", "told", "held", "ended", ident=ident)
     if word in ("held", "ended"):
         raise IllegalTransition("held" if word == "held" else replies.text(raw[1]), "cancel")
@@ -25,21 +25,21 @@ def cancel(scope: Scope, ident: str, reason: str = "") -> Operation[bool]:
 
 def reprioritise(scope: Scope, ident: str, priority: Priority) -> Operation[None]:
     """Change the priority of a request that waits. Raises IllegalTransition, NotFound."""
-    raw = yield calls.reprioritise(scope, ident, int(priority))
+    raw = yield calls.reprioritise(scope, request_id(ident), int(priority))
     if replies.expect(raw, "ok", "refused", ident=ident) == "refused":
         raise IllegalTransition(replies.text(raw[1]), "reprioritise")
 
 
 def replay(scope: Scope, ident: str, call_id: str) -> Operation[None]:
     """Queue a failed or dead job again, payload intact. Raises IllegalTransition, QueueFull, NotFound."""
-    raw = yield calls.replay(scope, ident, call_id)
+    raw = yield calls.replay(scope, request_id(ident), call_id)
     if replies.expect(raw, "ok", "refused", ident=ident) == "refused":
         raise IllegalTransition(replies.text(raw[1]), "replay")
 
 
 def force(scope: Scope, ident: str, reason: str, call_id: str) -> Operation[str]:
     """Take a held lock or a running job away from its holder. Returns its state then. Raises IllegalTransition."""
-    raw = yield calls.force(scope, ident, "", text(reason, "reason") or "no reason given", call_id)
+    raw = yield calls.force(scope, request_id(ident), "", text(reason, "reason") or "no reason given", call_id)
     if replies.expect(raw, "ok", "refused", ident=ident) == "refused":
         raise IllegalTransition(replies.text(raw[1]), "release")
     return replies.text(raw[1])

@@ -89,6 +89,8 @@ def job_options(given: Mapping[str, Any]) -> JobOptions:
 
 def to_ask(ident: str, job: Submission, max_payload: int) -> JobAsk:
     """The wire form of a job. Raises InvalidInput, PayloadTooLarge."""
+    if not isinstance(job, Submission):
+        raise InvalidInput("submissions", job, "must be Submission objects")
     options = job.options
     words: dict[str, Word] = {
         "needs": to_wire(needs_of(options.resources, empty=True)),

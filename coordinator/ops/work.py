@@ -8,6 +8,7 @@ from typing import Any
 
 from coordinator.errors import BatchRefused, CoordinatorError, JobFailed, WaitTimeout
 from coordinator.model import codec
+from coordinator.model.names import request_id
 from coordinator.model.states import State
 from coordinator.ops.locks import with_session
 from coordinator.wire import calls, replies
@@ -83,7 +84,7 @@ def chunks(jobs: Sequence[JobAsk]) -> Iterator[list[JobAsk]]:
 
 def standing(scope: Scope, ident: str) -> Operation[Standing]:
     """How a request stands now. Raises NotFound."""
-    raw = yield calls.watch(scope, ident, "")
+    raw = yield calls.watch(scope, request_id(ident), "")
     return _standing(raw, ident)
 
 

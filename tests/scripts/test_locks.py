@@ -200,6 +200,20 @@ def define(engine: Engine, capacity: int) -> None:
     assert engine.call(calls.define(engine.scope, "a", capacity)) == ["ok", str(capacity)]
 
 
+def test_a_waiter_that_wants_more_permits_than_are_left_takes_them_all(engine: Engine) -> None:
+    engine.open("s")
+    define(engine, 4)
+    first = engine.hold("s", "r1", "x2:a")
+    engine.ask("s", "r2", "x4:a")
+    engine.ask("s", "r3", "a")
+    define(engine, 2)
+    assert engine.holders("a") == ["r1"]
+    engine.release("r1", first)
+    assert engine.holders("a") == ["r2"]
+    engine.release("r2", engine.field("r2", "fence") or "")
+    assert engine.holders("a") == ["r3"]
+
+
 @reaches("define", "ok")
 def test_more_permits_help_those_who_wait_and_fewer_take_nothing_back(engine: Engine) -> None:
     engine.open("s")

@@ -74,10 +74,11 @@ class Request:
 
 
 def fits(taken: list[Ask], ask: Ask, capacity: int) -> bool:
-    """Shared goes with shared; exclusive goes with exclusive as long as there are permits."""
+    """Shared goes with shared; exclusive goes with exclusive as long as there are permits. What was asked for
+    when there were more takes all there are."""
     if any(other.mode != ask.mode for other in taken):
         return False
-    return ask.mode == "s" or sum(other.permits for other in taken) + ask.permits <= capacity
+    return ask.mode == "s" or sum(other.permits for other in taken) + min(ask.permits, capacity) <= capacity
 
 
 class World:

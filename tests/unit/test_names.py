@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.errors import InvalidInput
-from coordinator.model.names import MAX_SECONDS, Priority, label, milliseconds, one_of, resource_name, text, whole
+from coordinator.model.names import (
+    MAX_SECONDS,
+    Priority,
+    label,
+    milliseconds,
+    one_of,
+    request_id,
+    resource_name,
+    text,
+    whole,
+)
 
 
 @pytest.mark.parametrize("name", ["a", "infra/prod/vpc", "Ünï cødé", "a" * 512, "~", "a:b", "%"])
@@ -79,7 +89,7 @@ def test_a_duration_is_never_shortened(seconds: float) -> None:
     assert found <= seconds * 1000 + 1
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -0.001, MAX_SECONDS * 1.01, True, "1", None])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -0.001, MAX_SECONDS * 1.01, 10**400, True, "1", None])
 def test_other_durations_are_refused(value: object) -> None:
     with pytest.raises(InvalidInput, match="wait"):
         milliseconds(value, "wait")
@@ -96,6 +106,13 @@ def test_whole_numbers_are_whole_and_within_bounds(value: object) -> None:
     assert (whole(1, "n", 1, 10), whole(10, "n", 1, 10)) == (1, 10)
     with pytest.raises(InvalidInput, match="from 1 to 10"):
         whole(value, "n", 1, 10)
+
+
+@pytest.mark.parametrize("value", ["", "x" * 513, "\udcff", "ä", None, 7, b"a", []])
+def test_what_cannot_be_the_id_of_a_request_is_refused(value: object) -> None:
+    assert request_id("0pmn279x29rb-12g") == "0pmn279x29rb-12g"
+    with pytest.raises(InvalidInput, match="id"):
+        request_id(value)
 
 
 def test_free_text_may_be_empty_but_not_endless() -> None:

@@ -43,9 +43,11 @@ local function usage(ctx, resource)
   return used
 end
 
+-- A need of more permits than there are is refused when it arrives; one that waits when the capacity is lowered below
+-- it takes all there is, or its line would stand still for ever.
 local function fits(used, need, limit)
   if need.mode == 's' then
     return used.mode ~= 'x'
   end
-  return used.mode ~= 's' and used.permits + need.permits <= limit
+  return used.mode ~= 's' and used.permits + math.min(need.permits, limit) <= limit
 end
