@@ -57,8 +57,9 @@ class AsyncLease:
             )
 
     async def release(self) -> None:
-        """Give the lock back. Raises LeaseLost if it was no longer ours; releasing twice does nothing."""
-        if not self._over and self._pid == os.getpid():
+        """Give the lock back. Raises LeaseLost if it was no longer ours; releasing twice does nothing, nor does
+        releasing after the client was closed, which has released it."""
+        if not self._over and not self._driver.closed and self._pid == os.getpid():
             await self._driver.run(locks.release(self._driver.scope, self.ident, self.fence))
             self._over = True
 

@@ -56,8 +56,9 @@ class Lease:
             )
 
     def release(self) -> None:
-        """Give the lock back. Raises LeaseLost if it was no longer ours; releasing twice does nothing."""
-        if not self._over and self._pid == self._driver.pid:
+        """Give the lock back. Raises LeaseLost if it was no longer ours; releasing twice does nothing, nor does
+        releasing after the client was closed, which has released it."""
+        if not self._over and not self._driver.closed and self._pid == self._driver.pid:
             self._driver.run(locks.release(self._driver.scope, self.ident, self.fence))
             self._over = True
 

@@ -161,6 +161,13 @@ class SessionLost(CoordinatorError):
     """This process was silent for longer than its session lasts; everything it held is gone."""
 
 
+class ClientClosed(CoordinatorError):
+    """The client was closed; connect another one."""
+
+    def __init__(self) -> None:
+        super().__init__("this client was closed")
+
+
 class StoreUnavailable(CoordinatorError):
     """Redis cannot be reached or cannot serve now. Nothing was changed; trying again is safe."""
 

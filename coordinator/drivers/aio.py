@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Holding, Keeper
 from coordinator.drivers.messages import BATCH, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
 from coordinator.drivers.store import AsyncStore, Store
+from coordinator.errors import ClientClosed
 from coordinator.keys import key
 from coordinator.settings import Settings
 from coordinator.wire.calls import Scope
@@ -72,10 +75,17 @@ class AsyncDriver:
     """Everything an async client does on the outside. For one event loop, the one it is first used on."""
 
     def __init__(self, url: str | None, settings: Settings, extras: Extras | None = None) -> None:
-        extras = extras or Extras()
         self.settings = settings
         self.target = locate(url or settings.url)
         self.scope = Scope.of(settings.namespace, settings.terms())
+        self._extras = extras or Extras()
+        self._closed = False
+        self._begin()
+        _live.add(self)
+
+    def _begin(self) -> None:
+        """What belongs to one process: connections, threads, the session."""
+        settings, extras = self.settings, self._extras
         self.store = AsyncStore(
             async_client(self.target, settings.operation_timeout, settings.max_connections),
             settings.retry_for,
@@ -91,7 +101,18 @@ class AsyncDriver:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: asyncio.Task[None] | None = None
         self._opening = asyncio.Lock()
-        self._closed = False
+
+    def after_fork(self) -> None:
+        """In a forked child: start afresh, for a loop of its own. What is the parent's is kept as it is: to close its
+        connections here would take them out of the parent's loop, too."""
+        if not self._closed:
+            _parents.append((self.store, self._loop, self._listener))
+            self._begin()
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
 
     def new_id(self) -> str:
         """A new request id."""
@@ -112,7 +133,11 @@ class AsyncDriver:
                 self._loop.call_soon_threadsafe(work, *args)
 
     async def run(self, operation: Operation[T]) -> T:
-        """Carry out an operation. A cancellation is thrown into it, and what it still asks for is done, shielded."""
+        """Carry out an operation. A cancellation is thrown into it, and what it still asks for is done, shielded.
+        Raises ClientClosed."""
+        if self._closed:
+            operation.close()
+            raise ClientClosed
         reply: Any = None
         failure: BaseException | None = None
         interrupted = False
@@ -123,6 +148,10 @@ class AsyncDriver:
                 return done.value  # type: ignore[no-any-return]
             reply = failure = None
             try:
+                if not isinstance(step, Call | Wait | Session):
+                    # Not awaited, so that a cancellation cannot come in between and have it undone.
+                    reply = self._note(step)
+                    continue
                 work = self._perform(step)
                 reply = await (asyncio.shield(asyncio.ensure_future(work)) if interrupted else work)
             except asyncio.CancelledError as error:
@@ -145,25 +174,24 @@ class AsyncDriver:
             return
         self._closed = True
         await asyncio.to_thread(self.keeper.close)
+        self.postman.tell_all(SESSION_LOST)
         if self._listener is not None:
             await _end(self._listener)
         await self.store.close()
         self._keeper_store.close()
 
-    async def _perform(self, step: Step) -> Any:
+    async def _perform(self, step: Call | Wait | Session) -> Any:
         if isinstance(step, Call):
             return await self.store.call(step)
-        if isinstance(step, Wait):
-            slot = self.postman.slot(step.ident, step.reader)
-            return await slot.get(step.seconds) if isinstance(slot, _Slot) else None
-        if isinstance(step, Now):
-            return clock.now()
         if isinstance(step, Session):
             return await self.session(step.lost)
-        return self._note(step)
+        slot = self.postman.slot(step.ident, step.reader)
+        return await slot.get(step.seconds) if isinstance(slot, _Slot) else None
 
-    def _note(self, step: Step) -> str | None:
+    def _note(self, step: Step) -> str | float | None:
         match step:
+            case Now():
+                return clock.now()
             case Expect(ident, own):
                 return self.postman.keep(ident, _Slot(), own)
             case Forget(ident, reader):
@@ -226,6 +254,18 @@ class AsyncDriver:
                     self.postman.tell_all(RESYNC)
         finally:
             await close_async(client)
+
+
+_live: weakref.WeakSet[AsyncDriver] = weakref.WeakSet()
+_parents: list[object] = []
+
+
+def _restart_all() -> None:
+    for driver in list(_live):
+        driver.after_fork()
+
+
+os.register_at_fork(after_in_child=_restart_all)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from coordinator.drivers import clock
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.store import Store
-from coordinator.errors import CoordinatorError, UnsafeServer
+from coordinator.errors import ClientClosed, CoordinatorError, UnsafeServer
 from coordinator.ops import locks
 from coordinator.policy.trust import beat_interval, trusted_until
 from coordinator.wire import calls, replies
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 # A namespace with clocks due every few ms must not make every process beat every few ms.
 LEAST_PAUSE = 0.05
+# Lock requests withdrawn between two heartbeats.
+MAX_ORPHANS = 256
 
 
 class Holding(Protocol):
@@ -89,9 +91,13 @@ class Keeper:
         return self._trusted_until
 
     def ensure(self, lost: str = "") -> str:
-        """The live session, opened if there is none. `lost` is one that the server has given up."""
+        """The live session, opened if there is none. `lost` is one the server has given up. Raises ClientClosed."""
+        # Two locks: while a session is being opened, which may take as long as the server is away, whoever only wants
+        # to let a holding go (an event loop, say) must not wait.
         with self._opening:
             with self._lock:
+                if self._stop.is_set():
+                    raise ClientClosed
                 if self._session and (self._session == lost or clock.now() >= self._trusted_until):
                     self._drop("the session has lapsed")
                 if self._session:
@@ -124,6 +130,7 @@ class Keeper:
         """Withdraw a lock request as soon as the server answers again."""
         with self._lock:
             self._orphans.add(ident)
+        self._beat_now.set()
 
     def beat_soon(self) -> None:
         """Beat without waiting for the next turn."""
@@ -137,7 +144,9 @@ class Keeper:
             self._changed.notify()
             session, self._session, self._trusted_until = self._session, "", 0.0
             threads, self._threads = self._threads, []
-            self._holdings.clear()
+            holdings, self._holdings = list(self._holdings.values()), {}
+        for holding in holdings:
+            holding.lose("the client was closed")
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(5)
@@ -161,16 +170,20 @@ class Keeper:
             raise UnsafeServer(
                 [f"namespace {self._scope.namespace!r} has data of layout {found}; use another namespace"]
             )
-        with self._changed:
-            self._session, self._trusted_until = session, trusted_until(sent, self._ttl)
-            if not self._threads and not self._stop.is_set():
-                self._start_threads()
-            self._changed.notify()
         self._duties.opened(session)
+        with self._changed:
+            closed = self._stop.is_set()
+            if not closed:
+                self._session, self._trusted_until = session, trusted_until(sent, self._ttl)
+                self._start_threads()
+                self._changed.notify()
+        if closed:
+            self._close_session(session)
+            raise ClientClosed
         return session
 
     def _start_threads(self) -> None:
-        for work in (self._beats, self._watches):
+        for work in () if self._threads else (self._beats, self._watches):
             thread = threading.Thread(target=work, name=f"coordinator-{work.__name__.strip('_')}", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -211,7 +224,12 @@ class Keeper:
             session = self._session
             if self._stop.is_set():
                 return
-            wait = self._beat(session) if session else self._interval
+            try:
+                wait = self._beat(session) if session else self._interval
+            except Exception:
+                # Without heartbeats everything that is held is lost.
+                log.exception("heartbeat failed by a fault")
+                wait = self._interval
 
     def _beat(self, session: str) -> float:
         sent = clock.now()
@@ -232,12 +250,14 @@ class Keeper:
                 return self._interval
             self._trusted_until = trusted_until(sent, self._ttl)
             self._changed.notify()
-        self._withdraw_orphans()
         self._duties.mail(replies.number(raw[1]), replies.number(raw[2]))
-        return max(LEAST_PAUSE, min(self._interval, replies.number(raw[3]) / 1000))
+        self._withdraw_orphans()
+        wait = 0.0 if self._orphans else min(self._interval, replies.number(raw[3]) / 1000)
+        return max(LEAST_PAUSE, wait)
 
     def _withdraw_orphans(self) -> None:
-        for ident in list(self._orphans):
+        """A bounded number, so that the next heartbeat is in time."""
+        for ident in list(self._orphans)[:MAX_ORPHANS]:
             try:
                 self._run(locks.withdraw(self._scope, ident))
             except CoordinatorError as error:

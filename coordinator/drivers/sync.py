@@ -23,7 +23,7 @@ from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Holding, Keeper
 from coordinator.drivers.messages import BATCH, GOODBYE, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
 from coordinator.drivers.store import Store
-from coordinator.errors import CoordinatorError
+from coordinator.errors import ClientClosed, CoordinatorError
 from coordinator.keys import key
 from coordinator.settings import Settings
 from coordinator.wire.calls import Scope
@@ -101,7 +101,7 @@ class SyncDriver:
         self.settings = settings
         self.target = locate(url or settings.url)
         self.scope = Scope.of(settings.namespace, settings.terms())
-        self._fields = describe(kind)
+        self._kind = kind
         self._begin()
         _live.add(self)
 
@@ -119,13 +119,18 @@ class SyncDriver:
         )
         self.postman = Postman(self._lost)
         self._listener: _Listener | None = None
-        duties = Duties(self._fields, self._opened, self._session_lost, self._mail)
+        duties = Duties(describe(self._kind), self._opened, self._session_lost, self._mail)
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
 
     def after_fork(self) -> None:
         """In a forked child: leave everything of the parent alone and start afresh."""
         if not self._closed:
             self._begin()
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
 
     @property
     def pid(self) -> int:
@@ -145,7 +150,11 @@ class SyncDriver:
         self.keeper.hold(holding)
 
     def run(self, operation: Operation[T]) -> T:
-        """Carry out an operation. An interruption is thrown into it, and what it still asks for is done."""
+        """Carry out an operation. An interruption is thrown into it, and what it still asks for is done.
+        Raises ClientClosed."""
+        if self._closed:
+            operation.close()
+            raise ClientClosed
         reply: Any = None
         failure: BaseException | None = None
         while True:
@@ -165,6 +174,7 @@ class SyncDriver:
             return
         self._closed = True
         self.keeper.close()
+        self.postman.tell_all(SESSION_LOST)
         if self._listener is not None:
             self._listener.stop(self.store)
         self.store.close()
@@ -207,7 +217,7 @@ class SyncDriver:
 
     def _session_lost(self, _session: str) -> None:
         if self._listener is not None:
-            self._listener.stop(self.store)
+            self._listener.retire()  # not `stop`, which would wait for a server that may be away
         self.postman.tell_all(SESSION_LOST)
 
     def _mail(self, sent: int, waiting: int) -> None:

@@ -16,6 +16,9 @@ local id, session = ARGV[2], ARGV[3]
 local v = redis.call('HMGET', ctx.p .. K_REQ .. id, 'state', 'ended', 'why', 'progress')
 if not v[1] then
   return { 'gone' }
+elseif v[2] and session ~= '' and v[1] == 'succeeded' and tonumber(v[2]) + ctx.result_ms <= ctx.now then
+  -- Only its dedup key still keeps the record; without its result it cannot be told from a job that had none.
+  return { 'gone' }
 elseif v[2] then
   return { 'final', v[1], v[3] or '', redis.call('GET', ctx.p .. K_RESULT .. id) or '' }
 elseif session ~= '' then

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from coordinator.errors import CoordinatorError, LeaseLost, SessionLost, WaitCancelled, WaitTimeout
+from coordinator.errors import CoordinatorError, LeaseLost, SessionLost, UnknownOutcome, WaitCancelled, WaitTimeout
 from coordinator.model.lease import Grant
 from coordinator.model.states import State
 from coordinator.policy.trust import trusted_until
@@ -49,8 +49,9 @@ def ask(scope: Scope, asked: LockAsk) -> Operation[Asked | None]:
     yield Expect(asked.ident)
     try:
         outcome = yield from _look(scope, asked)
-    except BaseException:
-        yield from _withdraw(scope, asked.ident)
+    except BaseException as error:
+        refused = isinstance(error, CoordinatorError) and not isinstance(error, UnknownOutcome)
+        yield from _withdraw(scope, asked.ident, on_its_way=not refused)
         raise
     if outcome is None:
         yield Forget(asked.ident)
@@ -145,18 +146,27 @@ def _ended(asked: LockAsk, state: str) -> CoordinatorError:
     return WaitCancelled(asked.ident, state, "")
 
 
-def _withdraw(scope: Scope, ident: str) -> Operation[None]:
-    """Clean up behind an interrupted wait. If the store does not answer either, the driver goes on trying: a request
-    left behind would be granted to nobody."""
-    yield Forget(ident)
+def _withdraw(scope: Scope, ident: str, *, on_its_way: bool = False) -> Operation[None]:
+    """Clean up behind an interrupted wait. If that is interrupted in turn or the store does not answer either, the
+    driver goes on trying: a request left behind would be granted to nobody. So it does when the request may still be
+    `on_its_way`, on a connection that this call has overtaken."""
     try:
-        yield from withdraw(scope, ident)
-    except CoordinatorError:
+        yield Forget(ident)
+        was_there = yield from withdraw(scope, ident)
+    except BaseException as error:
         yield Abandon(ident)
+        if not isinstance(error, CoordinatorError):
+            raise
+    else:
+        if on_its_way and not was_there:
+            yield Abandon(ident)
 
 
-def withdraw(scope: Scope, ident: str) -> Operation[None]:
-    """Take a lock request back whatever has become of it: leave the lines, or release what was granted meanwhile."""
+def withdraw(scope: Scope, ident: str) -> Operation[bool]:
+    """Take a lock request back whatever has become of it: leave the lines, or release what was granted meanwhile.
+    False: there was none."""
     raw = yield calls.cancel(scope, ident, "cancel", "the caller was interrupted")
-    if expect(raw, "ok", "held", "ended", "gone", "told") == "held":
+    word = expect(raw, "ok", "held", "ended", "gone", "told")
+    if word == "held":
         yield calls.release(scope, ident, number(raw[1]))
+    return word != "gone"

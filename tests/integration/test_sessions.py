@@ -1,5 +1,6 @@
 """Liveness: death is seen in seconds, and whoever is thought dead learns of it first."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from coordinator import Coordinator, Settings, State
+from coordinator import AsyncCoordinator, AsyncLease, Coordinator, Settings, State
 from coordinator.errors import LeaseLost, WaitTimeout
 from tests.support.until import until
 
@@ -134,6 +135,34 @@ def test_a_forked_child_has_a_session_of_its_own(redis_url: str, settings: Setti
         os.close(child_end)
         assert lease.held
         assert co.get(lease.ident).state() == State.HELD
+
+
+def test_a_forked_child_of_an_asyncio_process_has_a_session_of_its_own(redis_url: str, settings: Settings) -> None:
+    co = AsyncCoordinator.connect(redis_url, settings=settings)
+    report, child_end = os.pipe()
+
+    async def in_child(lease: AsyncLease) -> str:
+        own = await co.acquire("b", wait=10)
+        pids = [one.fields.get("pid") for one in (await co.survey()).sessions]
+        await co.close()
+        return f"{lease.held} {own.fence > lease.fence} {str(os.getpid()) in pids}"
+
+    with asyncio.Runner() as runner:
+        lease = runner.run(co.acquire("a"))
+        pid = os.fork()
+        if pid == 0:
+            try:
+                with asyncio.Runner() as own_runner:
+                    os.write(child_end, own_runner.run(in_child(lease)).encode())
+            finally:
+                os._exit(0)
+        assert os.read(report, 100) == b"False True True"
+        os.waitpid(pid, 0)
+        os.close(report)
+        os.close(child_end)
+        assert lease.held
+        runner.run(lease.release())
+        runner.run(co.close())
 
 
 def test_fork_in_the_middle_of_traffic(redis_url: str, settings: Settings) -> None:

@@ -18,6 +18,27 @@ def calls(raw: "redis.Redis") -> Counter[str]:
     return Counter({name: stat["calls"] for name, stat in raw.info("commandstats").items()})
 
 
+async def test_waits_that_are_cancelled_again_while_they_clean_up_leave_nothing(
+    redis_url: str, raw: "redis.Redis", namespace: str
+) -> None:
+    # Few connections, so that what cleans up has to wait for one and is cancelled there.
+    async with AsyncCoordinator.connect(redis_url, settings=Settings.of(namespace=namespace, max_connections=2)) as co:
+        held = await co.acquire("hot")
+        tasks = [asyncio.create_task(co.acquire("hot")) for _ in range(200)]
+        while raw.zcard(f"co:{{{namespace}}}:line:hot") < 150:
+            await asyncio.sleep(0.01)
+        for turn in range(4):
+            for at, task in enumerate(tasks):
+                if at % 3 != turn:
+                    task.cancel()
+            await asyncio.sleep(0)
+        await held.release()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        async with asyncio.timeout(10):
+            while raw.exists(f"co:{{{namespace}}}:holders:hot", f"co:{{{namespace}}}:line:hot"):
+                await asyncio.sleep(0.05)
+
+
 async def test_ten_thousand_waits_use_two_connections_and_no_polling(
     redis_url: str, raw: "redis.Redis", namespace: str
 ) -> None:

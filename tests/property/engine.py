@@ -197,6 +197,20 @@ def expected(world: World, look: Look) -> View:
     }
 
 
+def differences(seen: View, wanted: View) -> list[str]:
+    """Where two views differ, in words."""
+    found = []
+    for part, ours in wanted.items():
+        theirs = seen[part]
+        if isinstance(ours, set):
+            found += [f"{part}: {one!r}" for one in sorted(ours ^ theirs)]
+            continue
+        for name in sorted({*ours, *theirs}):
+            if ours.get(name) != theirs.get(name):
+                found.append(f"{part} {name}: {theirs.get(name)!r}, not {ours.get(name)!r}")
+    return found
+
+
 def _owned(r: Request) -> bool:
     return r.state in ACTIVE or (r.kind == "lock" and r.state == "waiting")
 

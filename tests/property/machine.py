@@ -20,7 +20,7 @@ from coordinator.wire.calls import Claim, LockAsk, Scope
 from coordinator.wire.step import Call
 from tests.property.answers import plainly
 from tests.property.bells import Bells
-from tests.property.engine import Engine, expected
+from tests.property.engine import Engine, differences, expected
 from tests.support.model import ACTIVE, QUEUED, Request
 from tests.support.model_calls import Answer, Model
 
@@ -110,10 +110,9 @@ class EngineMachine(RuleBasedStateMachine):
         answer = act()
         self.model.follow()
         self.model.admit()
-        assert reply == answer
-        seen, wanted = look.view(), expected(self.model, look)
-        for part in wanted:
-            assert seen[part] == wanted[part], part
+        assert reply == answer, f"answered {reply}, not {answer}"
+        wrong = differences(look.view(), expected(self.model, look))
+        assert not wrong, "the engine and its model differ in " + "; ".join(wrong)
         fences = [fact.fence for fact in look.facts.values() if fact.fence]
         assert len(set(fences)) == len(fences), "two grants have the same fence"
         self.model.newest_fence = max([*fences, self.model.newest_fence])

@@ -10,13 +10,14 @@ import os
 import fakeredis
 import pytest
 import redis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.property.engine import Engine
 from tests.property.machine_jobs import JobMachine
 
-EXAMPLES, STEPS = map(int, os.environ.get("COORDINATOR_PROPERTY_RUN", "40x30").split("x"))
+LONG = os.environ.get("COORDINATOR_PROPERTY_RUN")
+EXAMPLES, STEPS = map(int, (LONG or "40x30").split("x"))
 # Random, so that every run looks elsewhere; a failure prints what reproduces it.
 PROFILE = settings(
     max_examples=EXAMPLES,
@@ -26,6 +27,8 @@ PROFILE = settings(
     print_blob=True,
     report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
+    # Making a failure small takes minutes, more than a run of all tests has: only a long run does it.
+    phases=tuple(Phase) if LONG else (Phase.generate,),
 )
 
 

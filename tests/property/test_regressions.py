@@ -89,3 +89,11 @@ def test_nothing_joins_a_job_whose_time_ran_out(driver: Driver, on_conflict: str
     driver.advance(2)
     assert driver.submit(("fresh", words)) == [["accepted", "fresh", "ready"]]
     assert driver.state("late") == "expired"
+
+
+def test_a_claim_finds_the_best_job_behind_one_whose_time_ran_out(driver: Driver) -> None:
+    driver.submit(("late", {"priority": 4, "wait_ms": 1000}), queue="qb")
+    driver.submit(("urgent", {"priority": 4}), queue="qb")
+    driver.submit(("plain", {}), queue="qa")
+    driver.advance(2)
+    assert list(driver.claim("s1", 1)) == ["urgent"]

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from coordinator import keys
+from coordinator.wire import calls
 from tests.scripts.reach import reaches
-from tests.support.engine import HOUR, Engine, Job, dedup, job
+from tests.support.engine import HOUR, TERMS, Engine, Job, dedup, job
 
 RERUN = dedup("k", "rerun", "until_started")
 
@@ -251,6 +253,21 @@ def test_a_key_for_a_time_is_held_beyond_the_end_and_gives_the_result(engine: En
     assert engine.put("j2b", **dedup("k", "replace", "ttl", ttl_ms=5000)) == ["duplicate", "j1", "joined"]
     engine.advance(0.001)
     assert engine.put("j3", **dedup("k", "join", "ttl", ttl_ms=5000))[0] == "accepted"
+
+
+def test_a_key_for_a_time_outlives_the_result(engine: Engine) -> None:
+    day = 86_400_000
+    engine.worker("w")
+    engine.put("j1", **dedup("k", "join", "ttl", ttl_ms=day))
+    engine.report("w", engine.claim("w")[0], "succeeded", value="done")
+    # The clock of expiry is the server's own, and not the test's.
+    assert abs(engine.raw.pttl(keys.key(engine.namespace, "REQ", "j1")) - day) < 10_000
+    assert engine.raw.pttl(keys.key(engine.namespace, "RESULT", "j1")) <= TERMS.result_ms
+    engine.advance(2 * HOUR)
+    engine.worker("w2")
+    assert engine.put("j2", **dedup("k", "join", "ttl", ttl_ms=day)) == ["duplicate", "j1", "joined"]
+    assert engine.call(calls.watch(engine.scope, "j1", ""))[:2] == ["final", "succeeded"]
+    assert engine.call(calls.watch(engine.scope, "j1", "w2")) == ["gone"]
 
 
 def test_a_key_for_a_time_is_not_frozen_by_a_clock_set_back(engine: Engine) -> None:

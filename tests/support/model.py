@@ -218,7 +218,12 @@ class World:
             return fact.state == "lost"
         if r.state == "running":
             return fact.crashes > r.crashes or (self.over(r.end_by) and fact.state == "expired")
-        return fact.state == ("expired" if self.over(self.clock(r)) else "cancelled")
+        return fact.state in self.ways_out(r)
+
+    def ways_out(self, r: Request) -> list[str]:
+        """How a queued request may end for being late, or for its owner being dead, or both."""
+        late = ["expired"] if self.over(self.clock(r)) else []
+        return late + (["cancelled"] if r.kind == "lock" and not self.live(r.session) else [])
 
     def take_back(self, r: Request) -> None:
         """A dead session or a clock that ran out, or an operator."""
@@ -235,7 +240,9 @@ class World:
             else:
                 self.put_back(r)
         else:
-            self.finish(r, "expired" if self.over(self.clock(r)) else "cancelled")
+            ways = self.ways_out(r)
+            fact = self.facts.get(r.ident)
+            self.finish(r, fact.state if fact and fact.state in ways else ways[0])
             if r.kind == "lock" and self.live(r.session):
                 self.send(r.session, f"ended {r.ident} {r.state}")
 

@@ -1,5 +1,7 @@
 """The waiting for locks, fed by hand: no Redis, no thread, no clock."""
 
+import asyncio
+
 import pytest
 
 from coordinator.errors import (
@@ -8,6 +10,7 @@ from coordinator.errors import (
     ProtocolError,
     SessionLost,
     StoreUnavailable,
+    UnknownOutcome,
     WaitCancelled,
     WaitTimeout,
 )
@@ -130,8 +133,31 @@ def test_an_interruption_of_the_first_call_withdraws_too() -> None:
     hand.expects(Expect("r"))
     asked(hand, KeyboardInterrupt())
     hand.expects(Forget("r"))
-    hand.expects("cancel", [b"gone"])
+    hand.expects("cancel", [b"ok", b"cancelled"])
     hand.raises(KeyboardInterrupt)
+
+
+@pytest.mark.parametrize("answered", ["cancel", "release"])
+def test_an_interruption_of_the_withdrawal_leaves_it_to_the_driver(answered: str) -> None:
+    hand = in_line()
+    hand.expects(Wait, asyncio.CancelledError())
+    hand.expects(Forget("r"))
+    if answered == "release":
+        hand.expects("cancel", [b"held", b"77", b"60000"])
+    hand.expects(answered, asyncio.CancelledError())
+    hand.expects(Abandon("r"))
+    hand.raises(asyncio.CancelledError)
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), UnknownOutcome("the connection broke")])
+def test_a_request_that_may_still_be_on_its_way_is_withdrawn_once_more(error: BaseException) -> None:
+    hand = Hand(locks.acquire(SCOPE, ASKED, 5))
+    hand.expects(Expect("r"))
+    asked(hand, error)
+    hand.expects(Forget("r"))
+    hand.expects("cancel", [b"gone"])
+    hand.expects(Abandon("r"))
+    hand.raises(type(error))
 
 
 def test_what_cannot_be_withdrawn_now_is_withdrawn_later() -> None:

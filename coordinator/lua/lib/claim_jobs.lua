@@ -1,6 +1,7 @@
 -- Gives a worker up to `wanted` jobs, the first by rank over all its queues. A candidate with needs is checked once
 -- more and takes its resources here; until this moment a more urgent request could displace it.
 --@include lib/settle_lines
+--@include lib/idle
 -- How often one claim looks at the queues again after it found jobs that could not be claimed.
 local MAX_LOOKS = 8
 
@@ -9,8 +10,9 @@ local function best(ctx, queues, wanted)
   local found = {}
   for _, queue in ipairs(queues) do
     local head = redis.call('ZRANGE', ctx.p .. K_READY .. queue, 0, wanted - 1, 'WITHSCORES')
+    local last = #head == 2 * wanted and tonumber(head[#head])
     for i = 1, #head, 2 do
-      found[#found + 1] = { id = head[i], rank = tonumber(head[i + 1]), queue = queue }
+      found[#found + 1] = { id = head[i], rank = tonumber(head[i + 1]), queue = queue, last = last }
     end
   end
   if #queues > 1 then
@@ -74,23 +76,12 @@ local function hand_out(ctx, r, session, hold_ms)
   return describe(ctx, r)
 end
 
--- A worker that got less than it asked for is idle: it is noted here, in the script that found nothing, so that no
--- submission can fall between its looking and its waiting.
-local function note_idle(ctx, session, queues, idle)
-  for _, queue in ipairs(queues) do
-    if idle then
-      redis.call('ZADD', ctx.p .. K_IDLE .. queue, text(ctx.now), session)
-    else
-      redis.call('ZREM', ctx.p .. K_IDLE .. queue, session)
-    end
-  end
-end
-
 -- One look at the heads of the queues. Returns how many of them could not be claimed; they have left the ready set.
+-- Behind such a head its queue may go on with jobs better than the next of another queue: the look ends before those.
 local function claim_some(ctx, jobs, session, wanted, hold_ms, queues)
-  local dropped = 0
+  local dropped, known = 0, math.huge
   for _, found in ipairs(best(ctx, queues, wanted - #jobs)) do
-    if #jobs == wanted then
+    if #jobs == wanted or found.rank > known then
       break
     end
     local r = load(ctx, found.id)
@@ -98,7 +89,7 @@ local function claim_some(ctx, jobs, session, wanted, hold_ms, queues)
       jobs[#jobs + 1] = hand_out(ctx, r, session, hold_ms)
     else
       redis.call('ZREM', ctx.p .. K_READY .. found.queue, found.id)
-      dropped = dropped + 1
+      dropped, known = dropped + 1, math.min(known, found.last or known)
     end
   end
   return dropped

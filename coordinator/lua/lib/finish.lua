@@ -13,6 +13,17 @@ local function free_dedup(ctx, r)
   end
 end
 
+-- How long the record stays. A dedup key that is held for a time must find it until then, or its duplicates get in.
+local function kept_for(ctx, r, keep)
+  if r.dedup and r.scope == 'ttl' then
+    local key = ctx.p .. K_DEDUP .. r.dedup
+    if string.match(redis.call('GET', key) or '', '^%S*') == r.id then
+      return math.max(keep, redis.call('PTTL', key))
+    end
+  end
+  return keep
+end
+
 local function tell_watchers(ctx, r)
   local key = ctx.p .. K_WATCH .. r.id
   local watchers = redis.call('SMEMBERS', key)
@@ -30,11 +41,13 @@ local function finish(ctx, r, event, ...)
   free_dedup(ctx, r)
   local keep = ctx.result_ms
   if r.state == 'failed' or r.state == 'dead' then
-    keep = ctx.dead_ms
+    -- Longer than it is listed: the sweep that takes it off the list deletes the record.
+    keep = ctx.dead_ms + 60000
     redis.call('ZADD', ctx.p .. K_DEAD, text(ctx.now), r.id)
   elseif r.kind == 'job' then
     redis.call('HDEL', ctx.p .. K_PAYLOADS, r.id)
   end
+  keep = kept_for(ctx, r, keep)
   redis.call('PEXPIRE', ctx.p .. K_REQ .. r.id, keep)
   if r.needs then
     redis.call('PEXPIRE', ctx.p .. K_NEEDS .. r.id, keep)

@@ -1,0 +1,81 @@
+"""The keeper of the session, with a store that answers when the test lets it."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from coordinator.drivers.keeper import Duties, Keeper
+from coordinator.errors import ClientClosed
+from coordinator.wire.calls import Scope
+from coordinator.wire.step import Call
+from tests.support.engine import TERMS
+
+
+class SlowStore:
+    """Answers the opening of a session when `answer` is set, all else at once."""
+
+    def __init__(self) -> None:
+        self.asked, self.answer = threading.Event(), threading.Event()
+        self.calls: list[str] = []
+
+    def call(self, call: Call, _retry_for: float | None = None) -> list[Any]:
+        self.calls.append(call.script)
+        if call.script == "open_session":
+            self.asked.set()
+            assert self.answer.wait(10)
+            return [b"ok", call.args[1]]
+        return [b"ok", 0, 0, 1000]
+
+
+@pytest.fixture
+def store() -> SlowStore:
+    return SlowStore()
+
+
+@pytest.fixture
+def keeper(store: SlowStore) -> Keeper:
+    duties = Duties({}, lambda _session: None, lambda _session: None, lambda _sent, _waiting: None)
+    kept: Any = store
+    return Keeper(kept, Scope.of("n", TERMS), 10.0, 1.0, duties)
+
+
+def opening(keeper: Keeper, store: SlowStore) -> tuple[threading.Thread, list[object]]:
+    """A thread that opens a session and has not been answered yet."""
+    found: list[object] = []
+
+    def ensure() -> None:
+        try:
+            found.append(keeper.ensure())
+        except ClientClosed as error:
+            found.append(error)
+
+    thread = threading.Thread(target=ensure)
+    thread.start()
+    assert store.asked.wait(10)
+    return thread, found
+
+
+def test_letting_go_does_not_wait_for_a_session_that_is_being_opened(keeper: Keeper, store: SlowStore) -> None:
+    thread, found = opening(keeper, store)
+    other = threading.Thread(target=keeper.let_go, args=("a",), daemon=True)
+    other.start()
+    other.join(5)
+    stuck = other.is_alive()
+    store.answer.set()
+    thread.join(10)
+    keeper.close()
+    assert not stuck
+    assert found
+    assert store.calls[-1] == "close_session"
+
+
+def test_a_session_that_is_opened_while_the_client_closes_is_closed_too(keeper: Keeper, store: SlowStore) -> None:
+    thread, found = opening(keeper, store)
+    keeper.close()
+    store.answer.set()
+    thread.join(10)
+    assert isinstance(found[0], ClientClosed)
+    assert store.calls == ["open_session", "close_session"]
+    with pytest.raises(ClientClosed):
+        keeper.ensure()
