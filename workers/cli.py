@@ -52,7 +52,7 @@ Then:
 \b
     coordinator worker run app.tasks:jobs --queues default,bulk --processes 2
 
-SIGTERM or Ctrl-C: claims nothing more, hands back what has not begun, and lets running handlers finish for `--grace`
+SIGTERM or Ctrl-C: claims nothing more, hands back what has not begun, and lets running handlers finish for `--grace` \
 seconds; a second signal does not wait for them. Jobs that are handed back lose no attempt. The exit code is 0.
 """
 
@@ -83,7 +83,7 @@ def run(  # noqa: PLR0913, PLR0917  (typer: every option is a parameter)
     url: Annotated[
         str | None, typer.Option(help="Where Redis is. Default: $COORDINATOR_URL, else 127.0.0.1:6379.")
     ] = None,
-    namespace: Annotated[str | None, typer.Option(help="Which coordinator on that Redis.")] = None,
+    namespace: Annotated[str | None, typer.Option("--namespace", "-n", help="Which coordinator on that Redis.")] = None,
     queues: Annotated[str, typer.Option(help="Queues, with commas between. Default: those of the handlers.")] = "",
     processes: Annotated[int, typer.Option(min=1, max=1024, help="Worker processes.")] = 1,
     concurrency: Annotated[int, typer.Option(min=1, max=10_000, help="Jobs at once in each process.")] = 64,

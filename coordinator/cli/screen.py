@@ -68,18 +68,23 @@ class Screen:
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Tell]:
-        """A bar on stderr that is gone when the work is done; nothing when nobody watches."""
+        """A bar on stderr from the first news until the work is done; nothing when nobody watches."""
         if not self.lively:
             yield _silent
             return
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[shown]}"))
-        with Progress(*columns, console=self.err, transient=True) as bar:
-            task = bar.add_task(what, total=None, shown="")
+        bar = Progress(*columns, console=self.err, transient=True)
+        task = bar.add_task(what, total=None, shown="")
 
-            def tell(done: int, whole: int | None) -> None:
-                bar.update(task, completed=done, total=whole, shown=f"{done}" if whole is None else f"{done}/{whole}")
+        def tell(done: int, whole: int | None) -> None:
+            bar.update(task, completed=done, total=whole, shown=f"{done}" if whole is None else f"{done}/{whole}")
+            bar.start()  # at the first news only: what is done at once would be a flicker
 
+        try:
             yield tell
+        finally:
+            if bar.live.is_started:
+                bar.stop()
 
 
 def _silent(_done: int, _whole: int | None) -> None:

@@ -331,3 +331,15 @@ def test_the_doctor_counts_what_is_left() -> None:
     fixed, open_ = Finding("key", "a", "odd", True), Finding("request", "b", "stuck")
     assert "1 fault" in printed(*doctor.views(Report((fixed, open_), 5, "Redis 7", 1)))
     assert "healthy" in printed(*doctor.views(Report((fixed,), 5, "Redis 7", 1)))
+
+
+def test_a_bar_appears_with_the_first_news_and_goes_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = screen.Screen(as_json=False)
+    out = io.StringIO()
+    monkeypatch.setattr(shown, "err", Console(file=out, force_terminal=True, width=80))
+    with shown.progress("reading"):
+        assert out.getvalue() == ""
+    assert out.getvalue() == ""
+    with shown.progress("reading") as tell:
+        tell(1, 2)
+        assert "1/2" in out.getvalue()
