@@ -288,3 +288,17 @@ def test_unknown_ids_are_not_found(co: Any) -> None:
     for act in (co.get, co.cancel, co.explain):
         with pytest.raises(NotFound):
             act("nobody-1")
+
+
+def test_an_uncontended_lock_takes_one_round_trip_each_way(connect: Any, raw: Any) -> None:
+    client = connect(session_ttl=60.0, sweep_interval=30.0)  # no heartbeat while we count
+    client.acquire("a").release()
+
+    def scripts_run() -> int:
+        return int(raw.info("commandstats")["cmdstat_evalsha"]["calls"])
+
+    before = scripts_run()
+    lease = client.acquire(["a", "b", "c"])
+    assert scripts_run() == before + 1
+    lease.release()
+    assert scripts_run() == before + 2
