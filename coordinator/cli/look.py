@@ -20,7 +20,7 @@ from coordinator.model.states import State
 # Ids of requests look like `k3f9x2a7qp0d-1c`; a resource may be called so as well.
 IDENT = re.compile(r"[0-9a-z]{12}-[0-9a-z]+")
 # Only for these the answer depends on who else is there.
-NEEDS_FLEET = (State.READY, State.RUNNING, State.HELD)
+NEEDS_FLEET = (State.WAITING, State.READY, State.RUNNING, State.HELD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,4 +98,4 @@ def request_of(coordinator: Coordinator, what: str) -> Explanation | None:
 def fleet_of(coordinator: Coordinator, found: Explanation) -> sentences.Fleet:
     """What the answer needs to know about the other processes."""
     survey = coordinator.survey(most=1)
-    return sentences.fleet(survey, found.fields.get("queue", ""), found.fields.get("session", ""))
+    return sentences.fleet(survey, found)

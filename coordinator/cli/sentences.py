@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,20 +19,27 @@ MOST_NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """What matters of the sessions: how many live workers serve the job's queue, whether the holder's process lives.
-    None: not known."""
+    """What matters of the sessions: how many live workers serve the job's queue, whether the holder's process lives
+    (None: not known), and which queues of jobs in its way no worker serves."""
 
     serving: int | None = None
     holder_live: bool | None = None
+    unserved: tuple[str, ...] = ()
 
 
-def fleet(survey: Survey, queue: str, session: str) -> Fleet:
-    """The part of a survey that concerns a request of this queue and this session."""
+def fleet(survey: Survey, found: Explanation) -> Fleet:
+    """The part of a survey that concerns a request."""
     live = [one for one in survey.sessions if one.expires > survey.at]
     whole_fleet = len(survey.sessions) < MOST_SESSIONS
-    serving = sum(queue in one.fields.get("queues", "").split() for one in live)
-    holder_live = any(one.ident == session for one in live)
-    return Fleet(serving if serving or whole_fleet else None, holder_live if holder_live or whole_fleet else None)
+    served = Counter(queue for one in live for queue in set(one.fields.get("queues", "").split()))
+    serving = served[found.fields.get("queue", "")]
+    holder_live = any(one.ident == found.fields.get("session") for one in live)
+    in_the_way = {one.queue for one in blockers(found) if one.state == State.READY and one.queue not in served}
+    return Fleet(
+        serving if serving or whole_fleet else None,
+        holder_live if holder_live or whole_fleet else None,
+        tuple(sorted(in_the_way)) if whole_fleet else (),
+    )
 
 
 def why(found: Explanation, around: Fleet) -> list[str]:
@@ -47,11 +55,11 @@ def blockers(found: Explanation) -> list[Person]:
 
 
 def person(one: Person, at: float) -> str:
-    """`pr-1498 (lock k3-1) since 3m 12s: "apply"`, and whether it has lapsed."""
+    """`pr-1498 (lock k3-1) for 3m 12s: "apply"`, and whether it has lapsed."""
     name = clean(one.owner) or clean(one.name)
     said = f"{name} ({one.kind} {clean(one.ident)})" if name else f"{one.kind} {clean(one.ident)}"
     if one.since is not None:
-        said += f" since {duration(at - one.since)}"
+        said += f" for {duration(at - one.since)}"
     if one.mode == "shared" or one.permits > 1:
         said += ", shared" if one.mode == "shared" else f", {one.permits} permits"
     if one.reason:
@@ -104,8 +112,9 @@ def _headline(found: Explanation) -> str:
     return f"{what} {clean(found.ident)} is {found.state} ({found.priority.name.lower()} priority, {asked}{reason})."
 
 
-def _waiting(found: Explanation, _around: Fleet) -> list[str]:
+def _waiting(found: Explanation, around: Fleet) -> list[str]:
     said = [need_sentence(one, found.at) for one in found.needs if one.place is not None]
+    said += [_unserved(queue, "A job before it can run, but n") for queue in around.unserved]
     blocked = blockers(found)
     if not blocked and said:
         said.append(
@@ -124,15 +133,19 @@ def _ready(found: Explanation, around: Fleet) -> list[str]:
     said = [f"It can run: {place} of {found.queue_length or 1} in queue {queue}."]
     idle = found.idle_workers or 0
     if around.serving == 0:
-        said.append(
-            f"No live worker serves queue {queue}: start one with `coordinator worker run MODULE:REGISTRY "
-            f"--queues {queue}`."
-        )
+        said.append(_unserved(queue, "N"))
     elif idle:
         said.append(f"{count(idle, 'worker')} of the queue {'has' if idle == 1 else 'have'} free slots.")
     elif around.serving:
         said.append(f"All slots of the queue are taken ({count(around.serving, 'live worker')}).")
     return [*said, *_last_failure(found), *_deadline(found)]
+
+
+def _unserved(queue: str, beginning: str) -> str:
+    return (
+        f"{beginning}o live worker serves queue {clean(queue)}: start one with "
+        f"`coordinator worker run MODULE:REGISTRY --queues {clean(queue)}`."
+    )
 
 
 def _scheduled(found: Explanation, _around: Fleet) -> list[str]:
@@ -160,7 +173,7 @@ def _running(found: Explanation, around: Fleet) -> list[str]:
 def _held(found: Explanation, around: Fleet) -> list[str]:
     names = ", ".join(clean(one.need.resource) for one in found.needs)
     since, expires = seconds(found.fields, "since"), seconds(found.fields, "expires")
-    said = [f"It holds {names} since {duration(found.at - since)}." if since else f"It holds {names}."]
+    said = [f"It has held {names} for {duration(found.at - since)}." if since else f"It holds {names}."]
     if around.holder_live is False:
         said.append("Its process has lapsed: the next sweep takes the lock back.")
     elif expires is not None and expires <= found.at:

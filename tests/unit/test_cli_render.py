@@ -181,7 +181,7 @@ def test_a_waiting_request_names_holders_and_those_before_it() -> None:
     text = said(a_request(State.WAITING, needs=(need,)))
     assert text.splitlines() == [
         'Job deploy.apply k3f9x2a7qp0d-9 is waiting (high priority, asked 1m 1s ago by ann: "release").',
-        'infra/prod/vpc: 3rd of 4 in line; held by pr-1498 (lock k3f9x2a7qp0d-1) since 3m 12s: "apply"; '
+        'infra/prod/vpc: 3rd of 4 in line; held by pr-1498 (lock k3f9x2a7qp0d-1) for 3m 12s: "apply"; '
         "before it bob (lock k-2); 1 more.",
     ]
 
@@ -193,6 +193,13 @@ def test_a_waiting_request_says_what_it_wants_of_a_resource() -> None:
     assert "a: first of 1 in line to share it; held by" in text
     assert "gpu: first of 1 in line for 2 of 8 permits; held by" in text
     assert ", 7 permits" in text
+
+
+def test_a_waiting_request_says_that_nobody_runs_the_job_before_it() -> None:
+    job = a_person(ident="k-2", kind="job", state="ready", mode="", permits=0, until=None, queue="bulk")
+    found = a_request(State.WAITING, needs=(a_need(place=1, line_length=2, ahead=(job,)),))
+    assert "no live worker serves queue bulk" in said(found, sentences.fleet(a_survey(sessions=()), found))
+    assert "no live worker" not in said(found, sentences.fleet(a_survey(), found))
 
 
 def test_a_waiting_request_with_nobody_in_its_way_points_to_the_doctor() -> None:
@@ -250,7 +257,7 @@ def test_the_other_states_say_where_and_since_when() -> None:
     held = {"since": f"{(NOW - 30) * 1000:.0f}", "expires": f"{(NOW + 60) * 1000:.0f}"}
     need = a_need(place=None, line_length=2)
     text = said(a_request(State.HELD, kind="lock", fields=held, needs=(need,)), Fleet(holder_live=True))
-    assert "It holds infra/prod/vpc since 30s." in text
+    assert "It has held infra/prod/vpc for 30s." in text
     assert "Its lease lasts 1m more" in text
     assert "2 requests wait for it." in text
     late = said(a_request(State.HELD, fields={**held, "expires": f"{(NOW - 2) * 1000:.0f}"}))
