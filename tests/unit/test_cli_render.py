@@ -236,11 +236,13 @@ def test_a_ready_job_says_what_it_waits_for(idle: int, serving: int | None, sent
 def test_the_fleet_of_a_queue() -> None:
     gone = SessionView("w-2", NOW - 1, 0, {"queues": "default"})
     survey = a_survey(sessions=(*a_survey().sessions, gone))
-    assert sentences.fleet(survey, "default", "w-1") == Fleet(serving=1, holder_live=True)
-    assert sentences.fleet(survey, "other", "w-2") == Fleet(serving=0, holder_live=False)
+    here = a_request(State.RUNNING, fields={"queue": "default", "session": "w-1"})
+    elsewhere = a_request(State.RUNNING, fields={"queue": "other", "session": "w-2"})
+    assert sentences.fleet(survey, here) == Fleet(serving=1, holder_live=True)
+    assert sentences.fleet(survey, elsewhere) == Fleet(serving=0, holder_live=False)
     # A survey that names only some sessions does not know who is missing.
     many = a_survey(sessions=(gone,) * sentences.MOST_SESSIONS)
-    assert sentences.fleet(many, "default", "w-2") == Fleet()
+    assert sentences.fleet(many, elsewhere) == Fleet()
 
 
 def test_the_other_states_say_where_and_since_when() -> None:
