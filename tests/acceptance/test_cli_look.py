@@ -156,7 +156,7 @@ def test_why_of_every_other_state(cli: Cli, co: Coordinator) -> None:
     assert "attempt 1" in text
     with co.lock(HELD, reason="apply") as lease:
         text = cli.call("why", lease.ident).stdout
-        assert f"It holds {HELD} since" in text
+        assert f"It has held {HELD} for" in text
         assert "as long as its process lives" in text
     assert "as released" in cli.call("why", lease.ident).stdout
     failed = fail_one(co)
