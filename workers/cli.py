@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,6 +33,9 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+
+# By which a supervisor tells its children where Redis is. Stronger than their settings, as its own option is.
+PASSED_URL = "COORDINATOR_WORKER_URL"
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -68,6 +72,13 @@ class Plan:
     concurrency: int
     grace: float
     level: str
+    config: Path | None
+
+    def settings(self) -> Settings:
+        """The settings of the worker. Raises ConfigError, InvalidInput."""
+        given = {} if self.url is None else {"url": self.url}
+        found = Settings.of(**given) if self.config is None else Settings.from_toml(self.config, **given)
+        return Settings.of_client(found, self.namespace)
 
 
 @app.callback()
@@ -75,7 +86,9 @@ def main() -> None:
     """Run the handlers of an application: take jobs from queues and work them off."""
 
 
-@app.command(help=_HELP, epilog="Settings such as COORDINATOR_SESSION_TTL come from the environment.")
+@app.command(
+    help=_HELP, epilog="Other settings come from --config or from the environment, such as COORDINATOR_SESSION_TTL."
+)
 def run(  # noqa: PLR0913, PLR0917  (typer: every option is a parameter)
     target: Annotated[
         str, typer.Argument(metavar="MODULE:REGISTRY", help="Where the handlers are, as app.tasks:jobs.")
@@ -88,12 +101,14 @@ def run(  # noqa: PLR0913, PLR0917  (typer: every option is a parameter)
     processes: Annotated[int, typer.Option(min=1, max=1024, help="Worker processes.")] = 1,
     concurrency: Annotated[int, typer.Option(min=1, max=10_000, help="Jobs at once in each process.")] = 64,
     grace: Annotated[float, typer.Option(min=0, help="Seconds that running handlers may take when stopping.")] = 25.0,
+    config: Annotated[Path | None, typer.Option(help="A TOML file with settings.")] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     watch_pipe: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Work off jobs until told to stop."""
     names = tuple(name.strip() for name in queues.split(",") if name.strip())
-    plan = Plan(target, url, namespace, names, concurrency, grace, log_level)
+    url = url or os.environ.get(PASSED_URL)
+    plan = Plan(target, url, namespace, names, concurrency, grace, log_level, config)
     raise typer.Exit(_guarded(plan, processes, watch_pipe))
 
 
@@ -120,8 +135,7 @@ def _guarded(plan: Plan, processes: int, watch_pipe: int | None) -> int:
 async def _work(plan: Plan, watch_pipe: int | None) -> None:
     worker = Worker(
         load(plan.target),
-        plan.url,
-        plan.namespace,
+        settings=plan.settings(),
         queues=plan.queues,
         concurrency=plan.concurrency,
         grace=plan.grace,
@@ -142,17 +156,18 @@ def _hurry(loop: asyncio.AbstractEventLoop, worker: Worker) -> None:
 def _supervise(plan: Plan, processes: int) -> int:
     # What can be wrong in the plan is said once, here, and not by every child.
     WorkerOptions(queues=plan.queues, concurrency=plan.concurrency, grace=plan.grace)
-    settings = Settings.of_client(None, plan.namespace)
-    if (plan.url or settings.url) == "embedded://":
+    if plan.settings().url == "embedded://":
         raise ConfigError(["embedded:// gives each process a server of its own; embedded:///DIRECTORY is shared"])
     words = ["run", plan.target, "--processes", "1", "--watch-pipe", "{pipe}", "--log-level", plan.level]
     words += ["--concurrency", str(plan.concurrency), "--grace", str(plan.grace)]
     if plan.namespace is not None:
         words += ["--namespace", plan.namespace]
+    if plan.config is not None:
+        words += ["--config", str(plan.config)]
     if plan.queues:
         words += ["--queues", ",".join(plan.queues)]
     environment = dict(os.environ)
     if plan.url is not None:
         # Not among the words: a URL may hold a password, and everybody can see the command line of a process.
-        environment["COORDINATOR_URL"] = plan.url
+        environment[PASSED_URL] = plan.url
     return Supervisor([sys.executable, "-m", "workers", *words], processes, environment).run()
