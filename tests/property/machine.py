@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from hypothesis import note
@@ -85,9 +86,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.bells = Bells()
         self.repeatable: tuple[Any, ...] | None = None
         for resource, capacity in CAPACITY.items():
-            self.step(
-                calls.define(self.scope, resource, capacity), lambda r=resource, c=capacity: self.model.define(r, c)
-            )
+            self.step(calls.define(self.scope, resource, capacity), partial(self.model.define, resource, capacity))
         self.open()
         self.open()
 
@@ -169,9 +168,7 @@ class EngineMachine(RuleBasedStateMachine):
             self.engine.set_clock(self.model.us)
             for session in self.live_sessions():
                 idle = Claim(0, 0, 1000, ())
-                self.step(
-                    calls.settle(self.scope, session, idle, ()), lambda s=session, i=idle: self.model.settle(s, i, ())
-                )
+                self.step(calls.settle(self.scope, session, idle, ()), partial(self.model.settle, session, idle, ()))
 
     @rule(n=which, started=st.lists(which, max_size=2))
     def beat(self, n: int, started: list[int]) -> None:
