@@ -248,9 +248,9 @@ class EngineMachine(RuleBasedStateMachine):
         r = self.pick(n, (*ACTIVE, "waiting"))
         if r:
             fence = str(r.fence) if exact else ""
-            call = calls.force(self.scope, r.ident, fence, "so it must be", f"call-{r.fence}")
-            self.step(call, lambda: self.model.force(r.ident, fence), [r.ident])
-            self.repeatable = None
+            call_id = self.new("c")
+            call = calls.force(self.scope, r.ident, fence, "so it must be", call_id)
+            self.step(call, lambda: self.model.force(r.ident, fence, call_id), [r.ident])
 
     @rule(n=which, watcher=which)
     def watch(self, n: int, watcher: int) -> None:
