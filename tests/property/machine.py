@@ -115,7 +115,8 @@ class EngineMachine(RuleBasedStateMachine):
         fences = [fact.fence for fact in look.facts.values() if fact.fence]
         assert len(set(fences)) == len(fences), "two grants have the same fence"
         self.model.newest_fence = max([*fences, self.model.newest_fence])
-        self.repeatable = (call, act, tuple(subjects), reply)
+        # What ran out of time within the call is over when the call is repeated, and so the answer another.
+        self.repeatable = None if self.model.took_back else (call, act, tuple(subjects), reply)
         self.look = look
         self.bells.hear(call, look, self.model)
         return reply
@@ -265,7 +266,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.step(calls.define(self.scope, resource, capacity), lambda: self.model.define(resource, capacity))
 
     @rule()
-    @precondition(lambda self: self.repeatable)
+    @precondition(lambda self: self.repeatable is not None)
     def again(self) -> None:
         """A call whose reply was lost: the second answer is the first one. A refusal is judged anew: of a batch, one
         that was accepted may now stand in the way of one that was not."""
