@@ -21,5 +21,7 @@ end
 local ctx = open(KEYS[1], ARGV[1])
 local left = reap_session(ctx, ARGV[2], give_up)
 settle_lines(ctx)
+-- It may have been rung for a job that it now leaves to others.
+ring_stranded(ctx)
 commit(ctx)
 return { 'ok', left }

@@ -63,6 +63,14 @@ class Driver:
         while self.engine.call(calls.sweep(self.scope))[1] != "0":
             pass
 
+    def close(self, session: str) -> None:
+        self.engine.call(calls.close_session(self.scope, session))
+
+    def remaining_ms(self, ident: str) -> int:
+        """How long the record of a request that is over will still be there."""
+        [left] = self.engine.read([("PTTL", key(self.namespace, "REQ", ident))])
+        return int(left)
+
     def state(self, ident: str) -> str:
         [state] = self.engine.read([("HGET", key(self.namespace, "REQ", ident), "state")])
         return str(state.decode())

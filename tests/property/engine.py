@@ -43,7 +43,7 @@ def plain(reply: Any) -> Any:
 class Engine:
     """Calls scripts of one namespace on a real server or an imitation."""
 
-    def __init__(self, client: redis.Redis, namespace: str, shebang: bool) -> None:
+    def __init__(self, client: Any, namespace: str, shebang: bool) -> None:
         self.client, self.namespace, self.shebang = client, namespace, shebang
 
     def set_clock(self, us: int) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from coordinator.wire.calls import Report, Word
 from tests.property.driver import Driver
+from tests.property.machine import TERMS
 
 pytestmark = pytest.mark.no_redis
 
@@ -97,3 +98,23 @@ def test_a_claim_finds_the_best_job_behind_one_whose_time_ran_out(driver: Driver
     driver.submit(("plain", {}), queue="qa")
     driver.advance(2)
     assert list(driver.claim("s1", 1)) == ["urgent"]
+
+
+def test_a_worker_that_leaves_after_it_was_rung_passes_the_bell_on(driver: Driver) -> None:
+    driver.claim("s1", 1)
+    driver.advance(0.1, "s2")
+    driver.claim("s2", 1)
+    driver.submit(("job", {}))
+    assert (driver.bells("s1"), driver.bells("s2")) == (1, 0)
+    driver.close("s1")
+    assert driver.bells("s2") == 1
+
+
+def test_a_key_that_is_held_for_a_time_outlives_the_retention_of_results(driver: Driver) -> None:
+    """Uniqueness and how long results are kept are separate things."""
+    hours = 10 * TERMS.result_ms
+    words: dict[str, Word] = {"dedup": "k", "on_conflict": "join", "scope": "ttl", "ttl_ms": hours}
+    driver.submit(("first", words))
+    fence = driver.claim("s1")["first"]
+    driver.settle("s1", Report("first", fence, "succeeded"))
+    assert driver.remaining_ms("first") == pytest.approx(hours, rel=0.01)

@@ -70,6 +70,7 @@ class Request:
     settled: int | None = None  # the fence of the last report that counted
     resumed: int | None = None  # the fence that a retry at once was given
     replayed: str = ""
+    forced: str = ""
     watchers: set[str] = field(default_factory=set)
 
 
@@ -226,8 +227,8 @@ class World:
         late = ["expired"] if self.over(self.clock(r)) else []
         return late + (["cancelled"] if r.kind == "lock" and not self.live(r.session) else [])
 
-    def take_back(self, r: Request) -> None:
-        """A dead session or a clock that ran out, or an operator."""
+    def take_back(self, r: Request, crash: bool = True) -> None:
+        """A dead session or a clock that ran out, or an operator: what he does is no crash of the job's."""
         if r.state in ACTIVE:
             self.send(r.session, f"lost {r.ident} {r.fence}")
         if r.state == "held":
@@ -235,7 +236,7 @@ class World:
         elif self.over(r.end_by):
             self.finish(r, "expired")
         elif r.state == "running":
-            r.crashes += 1
+            r.crashes += crash
             if r.crashes >= self.terms.max_crashes and not r.cancelled:
                 self.finish(r, "dead")
             else:

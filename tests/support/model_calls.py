@@ -177,15 +177,16 @@ class Model(World):
         self.admit()
         return "ok", str(priority)
 
-    def force(self, ident: str, fence: str) -> Answer:
+    def force(self, ident: str, fence: str, call_id: str) -> Answer:
         r = self.requests.get(ident)
         if not r:
             return ("gone",)
+        if r.forced == call_id:
+            return ("ok",)
         if r.state not in ACTIVE or fence not in ("", str(r.fence)):
             return "refused", r.state
-        if r.state == "running":
-            r.crashes -= 1  # what an operator does is no crash of the job's
-        self.take_back(r)
+        r.forced = call_id
+        self.take_back(r, crash=False)
         self.admit()
         return ("ok",)
 
