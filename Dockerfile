@@ -17,10 +17,10 @@ RUN pip install --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY coordinator coordinator
 COPY workers workers
+COPY coordinator_demo coordinator_demo
 RUN pip install --no-deps --no-build-isolation .
 
-# The demonstration is run from here, as from a checkout; a process writes its history into /history.
-COPY coordinator_demo coordinator_demo
+# Each process of the demonstration writes its history into /history.
 RUN useradd --system --uid 10001 coordinator && install -d -o coordinator /history
 USER coordinator
 VOLUME /history

@@ -15,6 +15,12 @@ from typing import Any
 MAX_SHOWN = 80
 
 
+def shortened(value: object) -> str:
+    """An offending value as a message shows it."""
+    shown = repr(value)
+    return shown if len(shown) <= MAX_SHOWN else f"{shown[: MAX_SHOWN - 20]}... ({len(shown)} characters)"
+
+
 class CoordinatorError(Exception):
     """Root of every error that this package raises on purpose."""
 
@@ -26,10 +32,7 @@ class InvalidInput(CoordinatorError, ValueError):
     """
 
     def __init__(self, argument: str, value: object, problem: str) -> None:
-        shown = repr(value)
-        if len(shown) > MAX_SHOWN:
-            shown = f"{shown[: MAX_SHOWN - 20]}... ({len(shown)} characters)"
-        super().__init__(f"{argument}: {problem} (got {shown})")
+        super().__init__(f"{argument}: {problem} (got {shortened(value)})")
         self.argument, self.value, self.problem = argument, value, problem
 
 
@@ -65,7 +68,8 @@ class OverCapacity(Refused):
     """A need for more permits than the resource has, which could never be granted."""
 
     def __init__(self, resource: str, capacity: int) -> None:
-        super().__init__(f"{resource!r} has only {capacity} permits; ask for fewer or define a larger capacity")
+        permits = f"{capacity} permit" + "s" * (capacity != 1)
+        super().__init__(f"{resource!r} has only {permits}; ask for fewer or define a larger capacity")
         self.resource, self.capacity = resource, capacity
 
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from coordinator.errors import ConfigError
+from coordinator.errors import ConfigError, shortened
 from coordinator.model.names import label
 from coordinator.model.terms import NO_AGING_US, Terms
 
@@ -55,9 +55,15 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _hold_together(self) -> Self:
         if self.sweep_interval > self.session_ttl / 2:
-            raise ValueError("sweep_interval must be at most half of session_ttl, or dead processes are seen too late")
+            raise ValueError(
+                f"sweep_interval ({self.sweep_interval:g}) must be at most half of session_ttl ({self.session_ttl:g}), "
+                "or dead processes are seen too late"
+            )
         if self.operation_timeout > self.session_ttl:
-            raise ValueError("operation_timeout must not be above session_ttl, or one slow call loses the session")
+            raise ValueError(
+                f"operation_timeout ({self.operation_timeout:g}) must not be above session_ttl ({self.session_ttl:g}), "
+                "or one slow call loses the session"
+            )
         return self
 
     @classmethod
@@ -108,4 +114,7 @@ def _complaint(error: Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         return f"{where}: no such setting"
     said = str(error["msg"]).removeprefix("Value error, ")
-    return f"{where}: {said}" if where else said
+    if not where:
+        return said
+    # A URL may hold a password.
+    return f"{where}: {said}" if where == "url" else f"{where}: {said} (got {shortened(error['input'])})"

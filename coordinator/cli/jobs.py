@@ -43,9 +43,9 @@ class SubmitOptions:
     wait_timeout: Annotated[float | None, typer.Option(help="Seconds it may wait for its start.")] = None
     run_timeout: Annotated[float | None, typer.Option(help="Seconds each run may take.")] = None
     dedup: Annotated[str | None, typer.Option(metavar="KEY", help="One job at a time with this key.")] = None
-    on_conflict: Annotated[str, typer.Option(help="If there is one with the key: reject, join, replace or rerun.")] = (
-        "join"
-    )
+    on_conflict: Annotated[
+        str | None, typer.Option(help="If there is one with the key: reject, join (the default), replace or rerun.")
+    ] = None
     owner: Annotated[str, typer.Option(help="Who wants it, for people who look.")] = ""
     reason: Annotated[str, typer.Option(help="What for, for people who look.")] = ""
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end and print its result.")] = False
@@ -96,6 +96,8 @@ def submit(options: SubmitOptions, common: Common) -> None:
     payload, screen = read_payload(options.payload), Screen(common.json)
     if options.timeout is not None and not options.wait:
         raise InvalidInput("--timeout", options.timeout, "goes only with --wait")
+    if options.on_conflict is not None and options.dedup is None:
+        raise InvalidInput("--on-conflict", options.on_conflict, "goes only with --dedup KEY")
     with connect(common, patience=None) as coordinator:
         ticket = coordinator.submit(options.name, payload, **submission(options))
         said = {"id": ticket.ident, "duplicate": ticket.duplicate, "replaced": ticket.replaced}
@@ -108,7 +110,7 @@ def submit(options: SubmitOptions, common: Common) -> None:
 
 def submission(options: SubmitOptions) -> dict[str, Any]:
     """The options of a job, as the client knows them."""
-    dedup = None if options.dedup is None else Dedup(options.dedup, options.on_conflict)  # type: ignore[arg-type]
+    dedup = None if options.dedup is None else Dedup(options.dedup, options.on_conflict or "join")  # type: ignore[arg-type]
     return {
         "resources": options.resource or (),
         "priority": options.priority,
@@ -170,7 +172,7 @@ def replay(options: ReplayOptions, common: Common) -> int:
     """Queue failed or dead jobs again, their payloads as they were."""
     screen = Screen(common.json)
     if (options.ident is None) != options.all_dead:
-        raise InvalidInput("ID", options.ident, "must be given, or else --all-dead")
+        raise InvalidInput("ID", options.ident or "", "must be given, or else --all-dead, and not both")
     with connect(common) as coordinator:
         if options.ident is not None:
             coordinator.replay(options.ident)

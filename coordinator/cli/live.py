@@ -20,6 +20,7 @@ from coordinator.cli.frame import Moment, frame
 from coordinator.cli.listing import surveys
 from coordinator.cli.options import Common, command, connect, scope_of
 from coordinator.cli.screen import Screen
+from coordinator.cli.words import word
 from coordinator.client import Coordinator
 from coordinator.errors import StoreUnavailable
 from coordinator.ops import history
@@ -35,7 +36,9 @@ class EventsOptions:
     """Which events."""
 
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until stopped.")] = False
-    limit: Annotated[int, typer.Option("--limit", help=f"The newest so many, up to {MOST_EVENTS}.")] = 20
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=MOST_EVENTS, help="Look at the newest so many events.")
+    ] = 20
     subject: Annotated[
         str | None, typer.Option("--id", help="Only those of this request (or of this resource, for define).")
     ] = None
@@ -69,7 +72,8 @@ def events(options: EventsOptions, common: Common) -> None:
         newest = coordinator.run(history.events(scope_of(coordinator), "", options.limit))
         chosen = [one for one in newest if options.subject in (None, one.subject)]
         if not options.follow:
-            screen.show({"events": [shapes.happening(one) for one in chosen]}, *map(tables.happening, chosen))
+            views = [tables.happening(one) for one in chosen] or [word("no events", tables.DIM)]
+            screen.show({"events": [shapes.happening(one) for one in chosen]}, *views)
             return
         print_all(chosen, screen)
         for one in following(coordinator, newest[-1].ident if newest else "0"):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import redis
 import redis.asyncio
@@ -25,7 +25,8 @@ from redis.retry import Retry
 from coordinator.drivers.embedded import shared_server
 from coordinator.errors import ConfigError
 
-# redis-py does not annotate its Sentinel classes.
+# redis-py does not annotate these.
+_PARSE_URL: Any = redis.connection.parse_url
 _SENTINEL: Any = sentinel.Sentinel
 _ASYNC_SENTINEL: Any = async_sentinel.Sentinel
 
@@ -49,7 +50,10 @@ class Target:
 
 def locate(given: str) -> Target:
     """The server of a URL. Raises ConfigError, ServerStartError."""
-    parts = urlsplit(given)
+    try:
+        parts = urlsplit(given)
+    except ValueError as error:
+        raise ConfigError([f"url: {error}"]) from None
     if parts.scheme not in SCHEMES:
         raise ConfigError(
             [f"url: unknown scheme {parts.scheme!r}; known are {', '.join(f'{one}://' for one in SCHEMES)}"]
@@ -60,13 +64,30 @@ def locate(given: str) -> Target:
         return Target("unix", server.url, given)
     shown = redacted(given)
     if parts.scheme in ("redis", "rediss", "unix"):
-        return Target(parts.scheme, given, shown)
+        return _one_server(parts, given, shown)
     options: dict[str, Any] = dict(parse_qsl(parts.query))
     if parts.username:
         options["username"] = unquote(parts.username)
     if parts.password:
         options["password"] = unquote(parts.password)
     return _with_nodes(parts.scheme, given, shown, options)
+
+
+def _one_server(parts: SplitResult, url: str, shown: str) -> Target:
+    try:
+        _PARSE_URL(url)
+    except ValueError as error:
+        raise ConfigError([f"url: {shown}: {error}"]) from None
+    if parts.scheme != "unix":
+        _database(parts.path.strip("/"), shown)
+    return Target(parts.scheme, url, shown)
+
+
+def _database(given: str, shown: str) -> int:
+    """The number at the end of a URL. redis-py takes a word there for database 0."""
+    if given and not (given.isascii() and given.isdigit()):
+        raise ConfigError([f"url: {shown}: {given!r} is not the number of a database"])
+    return int(given or 0)
 
 
 def _with_nodes(scheme: str, url: str, shown: str, options: dict[str, Any]) -> Target:
@@ -83,7 +104,7 @@ def _with_nodes(scheme: str, url: str, shown: str, options: dict[str, Any]) -> T
     if scheme == "redis+sentinel":
         if not service:
             raise ConfigError(["url: redis+sentinel:// needs a service, as in redis+sentinel://host:26379/service/0"])
-        options["db"] = int(db) if db.isdigit() else 0
+        options["db"] = _database(db, shown)
     return Target(scheme, url, shown, tuple(nodes), service, tuple(sorted(options.items())))
 
 

@@ -155,7 +155,7 @@ class EmbeddedServer:
                 start_new_session=True,  # Ctrl-C is for the application, which then stops the server
             )
         self._owner = os.getpid()
-        atexit.register(self.stop)
+        _running.add(self)
         return socket
 
     def _await_ready(self, home: Path, socket: Path, deadline: float) -> None:
@@ -189,13 +189,13 @@ class EmbeddedServer:
             process.returncode = 0  # a fork's copy of its parent's child: not to be waited for or warned about
             scraps = []
         elif process is not None:
-            atexit.unregister(self.stop)
             process.terminate()
             try:
                 process.wait(warden.STOP_SECONDS + 2)
             except subprocess.TimeoutExpired:
                 process.kill()  # the kernel tells the server
                 process.wait()
+        _running.discard(self)
         for scrap in scraps:
             shutil.rmtree(scrap, ignore_errors=True)
         self._forget()
@@ -209,6 +209,18 @@ class EmbeddedServer:
     ) -> None:
         self.stop()
 
+
+_running: set[EmbeddedServer] = set()
+
+
+def _stop_all() -> None:
+    for server in list(_running):
+        server.stop()
+
+
+# Registered at import and so before the clients' own, for what is registered last runs first: a client that was not
+# closed says goodbye to a server that is still there.
+atexit.register(_stop_all)
 
 _registry_lock = threading.Lock()
 _registry: dict[Path | None, tuple[EmbeddedServer, int]] = {}

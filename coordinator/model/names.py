@@ -87,7 +87,7 @@ def milliseconds(value: object, argument: str, *, least: float = 0.0) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or not -math.inf < value < math.inf:
         raise InvalidInput(argument, value, "must be a number of seconds")
     if not least <= value <= MAX_SECONDS:
-        raise InvalidInput(argument, value, f"must be between {least:g} and {MAX_SECONDS:g} seconds")
+        raise InvalidInput(argument, value, f"must be between {least:g} and {MAX_SECONDS:.0f} seconds")
     return math.ceil(value * 1000)
 
 

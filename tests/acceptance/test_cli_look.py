@@ -207,6 +207,7 @@ def test_events_are_listed_and_followed(cli: Cli, co: Coordinator) -> None:
     listed = cli.json("events", "--id", lease.ident)["events"]
     assert [one["event"] for one in listed] == ["ask", "grant", "release"]
     assert "grant" in cli.call("events", "--limit", "2").stdout
+    assert cli.call("events", "--id", "nonesuch0000-1").stdout == "no events\n"
     process = cli.start("events", "--follow", "--json", "--limit", "1")
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["event"] == "release"
@@ -243,6 +244,9 @@ def test_no_colour_where_nobody_wants_it(cli: Cli, co: Coordinator) -> None:
     [
         (("ls", "--url", "redis://127.0.0.1:1/0"), os.EX_UNAVAILABLE),
         (("ls", "--url", "http://x"), os.EX_CONFIG),
+        (("ls", "--url", "redis://127.0.0.1:port/0"), os.EX_CONFIG),
+        (("submit", "plain", "--on-conflict", "reject"), os.EX_USAGE),
+        (("replay",), os.EX_USAGE),
         (("ls", "--config", "no-such-file.toml"), os.EX_CONFIG),
         (("ls", "--namespace", "with space"), os.EX_USAGE),
         (("ls", "--nonsense"), os.EX_USAGE),

@@ -380,3 +380,12 @@ def test_fixtures_give_each_test_its_own_corner(
     fresh_server.stop()
     fresh_server.start()
     assert fresh_server.url == url
+
+
+def test_a_program_that_closes_nothing_ends_without_a_word() -> None:
+    # The client's goodbye comes before the server's end.
+    program = "from coordinator import Coordinator as C; C.connect('embedded://').acquire('a')"
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

@@ -42,6 +42,15 @@ def test_all_complaints_come_at_once() -> None:
         Settings.of(max_line=0, session_ttl=0.5, colour="red")
     assert len(caught.value.problems) == 3
     assert "colour: no such setting" in caught.value.problems
+    assert "max_line: Input should be greater than or equal to 1 (got 0)" in caught.value.problems
+
+
+def test_a_complaint_names_what_was_given_but_no_password() -> None:
+    with pytest.raises(ConfigError, match=r"sweep_interval \(6\) must be at most half of session_ttl \(10\)"):
+        Settings.of(sweep_interval=6)
+    with pytest.raises(ConfigError) as caught:
+        Settings.of(url=[":secret@"])
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pickle
 from typing import Any
 
 import pytest
+import structlog
 
 from coordinator import Priority
 from coordinator.errors import Corrupt, InvalidInput, LeaseLost
@@ -128,9 +129,9 @@ async def test_the_portable_part_survives_the_way_to_another_process(driver: Loo
         there.fence("b")
 
 
-async def test_the_log_is_bound_to_the_job(driver: LoopDriver, caplog: pytest.LogCaptureFixture) -> None:
-    context_of(job_of(driver)).log.warning("hello", more=1)
-    assert "event='hello' job='j-1' name='job' attempt=1 more=1" in caplog.text
+async def test_the_log_is_bound_to_the_job(driver: LoopDriver) -> None:
+    # How the lines look is another matter, and depends on whether this process has set up logging before.
+    assert structlog.get_context(context_of(job_of(driver)).log) == {"job": "j-1", "name": "job", "attempt": 1}
 
 
 @pytest.mark.parametrize(

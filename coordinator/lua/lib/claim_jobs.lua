@@ -1,6 +1,7 @@
 -- Gives a worker up to `wanted` jobs, the first by rank over all its queues. A candidate with needs is checked once
 -- more and takes its resources here; until this moment a more urgent request could displace it.
 --@include lib/settle_lines
+--@include lib/idle
 -- How often one claim looks at the queues again after it found jobs that could not be claimed.
 local MAX_LOOKS = 8
 
@@ -73,17 +74,6 @@ local function hand_out(ctx, r, session, hold_ms)
   r.fence = fence
   move(ctx, r, 'claim', 'session', session, 'fence', fence, 'since', text(ctx.now))
   return describe(ctx, r)
-end
-
--- An idle worker is noted in the script that found nothing: no submission falls between its looking and its waiting.
-local function note_idle(ctx, session, queues, idle)
-  for _, queue in ipairs(queues) do
-    if idle then
-      redis.call('ZADD', ctx.p .. K_IDLE .. queue, text(ctx.now), session)
-    else
-      redis.call('ZREM', ctx.p .. K_IDLE .. queue, session)
-    end
-  end
 end
 
 -- One look at the heads of the queues. Returns how many of them could not be claimed; they have left the ready set.

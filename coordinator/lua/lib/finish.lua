@@ -41,7 +41,8 @@ local function finish(ctx, r, event, ...)
   free_dedup(ctx, r)
   local keep = ctx.result_ms
   if r.state == 'failed' or r.state == 'dead' then
-    keep = ctx.dead_ms
+    -- Longer than it is listed: the sweep that takes it off the list deletes the record.
+    keep = ctx.dead_ms + 60000
     redis.call('ZADD', ctx.p .. K_DEAD, text(ctx.now), r.id)
   elseif r.kind == 'job' then
     redis.call('HDEL', ctx.p .. K_PAYLOADS, r.id)

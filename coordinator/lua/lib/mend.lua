@@ -17,7 +17,7 @@ end
 local function mend_final(ctx, r)
   local keep = ctx.result_ms
   if r.state == 'failed' or r.state == 'dead' then
-    keep = ctx.dead_ms
+    keep = ctx.dead_ms + 60000
     redis.call('ZADD', ctx.p .. K_DEAD, 'NX', text(ctx.now), r.id)
   end
   for _, family in ipairs({ K_REQ, K_NEEDS, K_NOTE }) do

@@ -57,6 +57,7 @@ local function purge_dead(ctx)
   for _, id in ipairs(old) do
     redis.call('ZREM', ctx.p .. K_DEAD, id)
     redis.call('HDEL', ctx.p .. K_PAYLOADS, id)
+    redis.call('DEL', ctx.p .. K_REQ .. id, ctx.p .. K_NEEDS .. id, ctx.p .. K_NOTE .. id)
   end
   return #old
 end

@@ -1,0 +1,34 @@
+"""From a URL to a server: what is no URL is said in one line that shows no password."""
+
+import pytest
+
+from coordinator.drivers.connect import locate
+from coordinator.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("", "unknown scheme ''"),
+        ("localhost:6379", "unknown scheme 'localhost'"),
+        ("redis://:secret@host:port/0", "'port'"),
+        ("redis://:secret@host:99999/0", "out of range"),
+        ("redis://[::1/0", "IPv6"),
+        ("redis://:secret@host/production", "'production' is not the number of a database"),
+        ("redis://:secret@host/0?socket_timeout=soon", "socket_timeout"),
+        ("redis+sentinel://:secret@host/service/production", "'production' is not the number of a database"),
+        ("redis+sentinel://host:26379", "needs a service"),
+        ("redis+cluster://host:port", "'host:port' is not host:port"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_a_config_error(url: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        locate(url)
+    assert problem in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_url_that_can_be_used_keeps_its_password_to_itself() -> None:
+    found = locate("redis://ann:secret@host:6380/3?protocol=3")
+    assert found.url == "redis://ann:secret@host:6380/3?protocol=3"
+    assert "secret" not in f"{found!r}"
