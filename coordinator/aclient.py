@@ -64,7 +64,10 @@ class AsyncLease:
             self._over = True
 
     async def extend(self, seconds: float) -> None:
-        """Let the lease end `seconds` from now. Raises LeaseLost, InvalidInput."""
+        """Let the lease end `seconds` from now, sooner or later than before, also beyond `max_hold`.
+
+        Raises LeaseLost, InvalidInput.
+        """
         lease_ms = checked_ms(seconds, "seconds", least=0.05)
         self.trusted_until = await self._driver.run(locks.extend(self._driver.scope, self.ident, self.fence, lease_ms))
         self._driver.hold(self)

@@ -141,6 +141,8 @@ class AsyncDriver:
         reply: Any = None
         failure: BaseException | None = None
         interrupted = False
+        task = asyncio.current_task()
+        cancels = task.cancelling() if task else 0
         while True:
             try:
                 step = operation.send(reply) if failure is None else operation.throw(failure)
@@ -158,6 +160,9 @@ class AsyncDriver:
                 failure, interrupted = error, True
             except BaseException as error:
                 failure = error
+            if task and task.cancelling() > cancels and not interrupted:
+                # Before Python 3.12 `asyncio.wait_for`, under which redis-py sends, may swallow a cancellation.
+                failure, interrupted = asyncio.CancelledError(), True
 
     async def session(self, lost: str = "") -> str:
         """The live session, opened in a thread if there is none."""

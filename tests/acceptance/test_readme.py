@@ -29,7 +29,7 @@ def test_the_five_minutes(redis_url: str, namespace: str, tmp_path: Path, monkey
     [command] = [line for text in blocks("sh") for line in text.splitlines() if line.startswith("coordinator worker")]
     there: dict[str, Any] = {}
     worker = subprocess.Popen(
-        [sys.executable, "-m", "coordinator.cli", *command.split()[1:]],
+        [sys.executable, "-m", "coordinator", *command.split()[1:]],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )

@@ -18,7 +18,7 @@ from unittest import mock
 from coordinator.cli.main import main
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = (sys.executable, "-m", "coordinator.cli")
+PROGRAM = (sys.executable, "-m", "coordinator")
 # Runs a program with a terminal of its own, whose keyboard is our stdin.
 ON_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])) % 256)"
 
