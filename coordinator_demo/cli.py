@@ -32,7 +32,6 @@ DEFAULT_SECONDS = 40.0
 PLAIN_WIDTH = 110
 # The exit codes of sysexits.h.
 DATA_ERROR, NO_INPUT, UNAVAILABLE, SOFTWARE, CONFIG = 65, 66, 69, 70, 78
-INTERRUPTED = 130
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

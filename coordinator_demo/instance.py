@@ -62,11 +62,6 @@ class Share:
         return found
 
 
-def duplicates(trace: Trace) -> int:
-    """How many jobs are handed in twice."""
-    return sum(one.is_job for one in trace.pulls) // AGAIN_EVERY
-
-
 def job_options(errand: Errand) -> dict[str, Any]:
     """The options of the job of a pull."""
     pull = errand.pull

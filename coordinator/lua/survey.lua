@@ -20,7 +20,7 @@ for _, name in ipairs(redis.call('ZRANGEBYLEX', ctx.p .. K_RESOURCES, from, to, 
   resources[#resources + 1] = { name, capacity(ctx, name), redis.call('ZCARD', ctx.p .. K_LINE .. name),
     redis.call('HLEN', holders) <= MAX_LISTED and redis.call('HGETALL', holders) or {} }
 end
-for _, name in ipairs(redis.call('SMEMBERS', ctx.p .. K_QUEUES)) do
+for _, name in ipairs(redis.call('SRANDMEMBER', ctx.p .. K_QUEUES, MAX_LISTED)) do
   queues[#queues + 1] = { name, redis.call('ZCARD', ctx.p .. K_READY .. name),
     redis.call('ZCARD', ctx.p .. K_WAITING .. name), redis.call('ZCARD', ctx.p .. K_IDLE .. name) }
 end

@@ -3,7 +3,7 @@
 --@include lib/settle_lines
 --@include lib/requeue
 --@include lib/idle
-local MAX_SESSIONS, MAX_OWNED, MAX_DUE = 8, 64, 128
+local MAX_SESSIONS, MAX_OWNED, MAX_DUE, MAX_QUEUES = 8, 64, 128, 64
 
 local function forget_session(ctx, session)
   no_longer_idle(ctx, session)
@@ -63,9 +63,9 @@ local function purge_dead(ctx)
 end
 
 -- A worker that was rung and died before it claimed must not leave a job lying: ready jobs and idle workers of one
--- queue are brought together again.
+-- queue are brought together again. Where there are very many queues each sweep looks at some of them, chosen by chance.
 local function ring_stranded(ctx)
-  for _, queue in ipairs(redis.call('SMEMBERS', ctx.p .. K_QUEUES)) do
+  for _, queue in ipairs(redis.call('SRANDMEMBER', ctx.p .. K_QUEUES, MAX_QUEUES)) do
     local ready = redis.call('ZCARD', ctx.p .. K_READY .. queue)
     if ready > 0 then
       ctx.bells[queue] = ready
