@@ -57,9 +57,9 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family("BATCH", "batch:", "string", "owned", "number and ids of a worker's last claim", "GET"),
     Family("REQ", "req:", "hash", "owned", "one request: kind, state, priority, session, fence", "HGETALL"),
-    Family("NEEDS", "needs:", "string", "owned", "what a request needs: mode, permits, resource", "GET"),
+    Family("NEEDS", "needs:", "string", "owned", "what a request needs, if longer than 64 bytes: mode, permits, resource", "GET"),
     Family("NOTE", "note:", "hash", "owned", "owner, reason and metadata of a request", "HGETALL"),
-    Family("PAYLOADS", "payloads", "hash", "permanent", "msgpack payload of every job that is not over", "HKEYS"),
+    Family("PAYLOADS", "payloads", "hash", "permanent", "msgpack payload of jobs that are not over, if longer than 128 bytes", "HKEYS"),
     Family("RESULT", "result:", "string", "ttl", "msgpack result of a job that succeeded", "PTTL"),
     Family("WATCH", "watch:", "set", "ttl", "processes that wait for the end of a request", "SMEMBERS"),
     Family(
