@@ -1,0 +1,151 @@
+"""The libraries that are compared: what to install, how its worker is started in its best documented settings, and what
+it cannot do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["jobs", "locks", "floor"]
+Mode = Literal["drain", "ordered", "latency", "keyed"]
+
+OURS = "coordinator"
+FLOOR = "floor"
+HIREDIS = "redis[hiredis]==8.1.0"
+
+NO_BULK = "has no call that hands in many jobs"
+NO_ORDER = "knows no priorities on Redis"
+LOCAL_ORDER = "orders by priority only what a worker has fetched already"
+ONE_AT_A_TIME = "a worker process runs one job at a time"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerCommand:
+    """How to start a worker: words with `{bin}`, `{processes}` and `{concurrency}` to fill in.
+
+    `forks`: the command itself starts that many processes; else it is started that many times. `concurrency` is that
+    of its best setting for jobs that do nothing; keyed jobs say theirs.
+    """
+
+    words: str
+    forks: bool = True
+    concurrency: int = 1
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One library. `lacks` maps workloads that it cannot do to the reason."""
+
+    name: str
+    actor: str
+    kind: Kind
+    requirements: tuple[str, ...] = ()
+    workers: Mapping[Mode, WorkerCommand] = field(default_factory=dict)
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+
+
+def _alike(command: WorkerCommand, **others: WorkerCommand) -> dict[Mode, WorkerCommand]:
+    found: dict[Mode, WorkerCommand] = {"drain": command, "ordered": command, "latency": command, "keyed": command}
+    return {mode: others.get(mode, usual) for mode, usual in found.items()}
+
+
+_OURS = WorkerCommand(
+    "{bin}/coordinator worker run bench.actors.ours:jobs --processes {processes} --concurrency {concurrency}"
+    " --log-level warning",
+    concurrency=200,
+)
+_DRAMATIQ = WorkerCommand(
+    "{bin}/dramatiq bench.actors.dramatiq --processes {processes} --threads {concurrency}", concurrency=8
+)
+_HUEY = "{bin}/huey_consumer bench.actors.huey.%s -k thread -w {concurrency} --no-periodic --quiet"
+_CELERY = "{bin}/celery -A bench.actors.celery worker -c {concurrency} --without-gossip --without-mingle -l warning"
+_RQ = "{bin}/rq worker --worker-class rq.SimpleWorker --logging_level WARNING --url {url} q4 q3 q2 q1 q0"
+
+JOB_PEERS = (
+    Peer(OURS, "ours", "jobs", workers=_alike(_OURS)),
+    Peer(
+        "dramatiq",
+        "dramatiq",
+        "jobs",
+        ("dramatiq==2.2.1", HIREDIS),
+        _alike(_DRAMATIQ),
+        {"bulk": NO_BULK, "ordered": LOCAL_ORDER},
+    ),
+    Peer(
+        "huey",
+        "huey",
+        "jobs",
+        ("huey==3.5.4", HIREDIS),
+        _alike(
+            WorkerCommand(_HUEY % "plain", forks=False),
+            ordered=WorkerCommand(_HUEY % "urgent", forks=False),
+            keyed=WorkerCommand(_HUEY % "urgent", forks=False),
+        ),
+        {"bulk": NO_BULK},
+        "at most once: a job is gone from Redis before it runs",
+    ),
+    Peer(
+        "celery",
+        "celery",
+        "jobs",
+        ("celery[redis]==5.7.0", HIREDIS),
+        _alike(
+            WorkerCommand(_CELERY + " -P solo", forks=False),
+            ordered=WorkerCommand(_CELERY + " -P solo", forks=False, environment={"BENCH_PREFETCH": "1"}),
+            keyed=WorkerCommand(_CELERY + " -P threads", forks=False, environment={"BENCH_PREFETCH": "1"}),
+        ),
+        {"bulk": NO_BULK},
+    ),
+    Peer(
+        "rq",
+        "rq",
+        "jobs",
+        ("rq==2.12.0", HIREDIS),
+        _alike(WorkerCommand(_RQ, forks=False)),
+        {"keyed": ONE_AT_A_TIME},
+    ),
+    Peer(
+        "saq",
+        "saq",
+        "jobs",
+        ("saq[redis,hiredis]==0.26.4", "typing-extensions==4.16.0"),
+        _alike(WorkerCommand("{bin}/saq bench.actors.saq.settings --workers {processes} --quiet", concurrency=100)),
+        {"bulk": NO_BULK, "ordered": NO_ORDER},
+    ),
+    Peer(
+        "taskiq",
+        "taskiq",
+        "jobs",
+        ("taskiq[uv,orjson]==0.13.0", "taskiq-redis==1.2.4", HIREDIS),
+        _alike(
+            WorkerCommand(
+                "{bin}/taskiq worker bench.actors.taskiq:broker --workers {processes} --log-level WARNING"
+                " --max-async-tasks {concurrency}",
+                concurrency=100,
+            )
+        ),
+        {"bulk": NO_BULK, "ordered": NO_ORDER},
+    ),
+    Peer(
+        "streaq",
+        "streaq",
+        "jobs",
+        ("streaq==7.2.0", "uvloop==0.23.0", HIREDIS),
+        _alike(WorkerCommand("{bin}/streaq run bench.actors.streaq:worker --workers {processes}", concurrency=100)),
+    ),
+    Peer(
+        "bullmq",
+        "bullmq",
+        "jobs",
+        ("bullmq==3.4.4", HIREDIS),
+        _alike(
+            WorkerCommand("{bin}/python -m bench.actors bullmq work", forks=False, concurrency=100),
+            ordered=WorkerCommand("{bin}/python -m bench.actors bullmq work", forks=False),
+        ),
+    ),
+)
+
+PEERS = JOB_PEERS

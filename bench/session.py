@@ -1,0 +1,71 @@
+"""A run: every workload of every library, then all of it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from bench.model import NotMeasured, Record
+from bench.peers import OURS, Peer
+from bench.scene import scene_for
+from bench.workloads.base import Sizes, Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One measurement to be made."""
+
+    workload: Workload
+    peer: Peer
+    repetition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be measured, and how."""
+
+    workloads: Sequence[Workload]
+    peers: Sequence[Peer]
+    repeat: int
+    sizes: Sizes
+    aof: bool
+
+    def tasks(self) -> Iterator[Task]:
+        """All measurements; repetitions are the outer loop, so that a slow minute does not fall on one library."""
+        for repetition in range(self.repeat):
+            for workload in self.workloads:
+                if not (workload.once and repetition):
+                    yield from (Task(workload, peer, repetition) for peer in self._partners(workload))
+
+    def _partners(self, workload: Workload) -> Iterator[Peer]:
+        for peer in self.peers:
+            if peer.name == OURS or (peer.kind == workload.kind and not workload.ours_only):
+                yield peer
+
+
+def run(plan: Plan, tell: Callable[[Task, Record], None]) -> list[Record]:
+    """Measure all of it. `tell` hears of each measurement when it is made."""
+    records = []
+    hopeless: dict[tuple[str, str], str] = {}
+    for task in plan.tasks():
+        key = (task.workload.name, task.peer.name)
+        known = hopeless.get(key) or task.peer.lacks.get(task.workload.name, "")
+        record = _failed(task, known) if known else _measured(task, plan)
+        if record.failure:
+            hopeless[key] = record.failure
+        records.append(record)
+        tell(task, record)
+    return records
+
+
+def _measured(task: Task, plan: Plan) -> Record:
+    try:
+        with scene_for(task.peer, plan.aof) as scene:
+            figures = dict(task.workload.measure(scene, plan.sizes))
+    except NotMeasured as reason:
+        return _failed(task, str(reason))
+    return Record(task.workload.name, task.peer.name, task.repetition, figures)
+
+
+def _failed(task: Task, reason: str) -> Record:
+    return Record(task.workload.name, task.peer.name, task.repetition, failure=reason)
