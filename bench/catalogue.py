@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import TypeVar
 
 from bench.peers import OURS, PEERS, Peer
-from bench.workloads import drain, enqueue
+from bench.workloads import drain, enqueue, keyed, latency, locks, memory, ours
 from bench.workloads.base import Workload
 
 T = TypeVar("T")
-WORKLOADS: tuple[Workload, ...] = (*enqueue.WORKLOADS, *drain.WORKLOADS)
+WORKLOADS: tuple[Workload, ...] = (
+    *enqueue.WORKLOADS,
+    *drain.WORKLOADS,
+    *latency.WORKLOADS,
+    ours.DEPTH,
+    *memory.WORKLOADS,
+    *keyed.WORKLOADS,
+    *locks.WORKLOADS,
+    ours.WAITERS,
+)
 
 
 class UnknownName(Exception):

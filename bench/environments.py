@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ KEPT = ROOT / ".bench"
 INSTALL_SECONDS = 600
 
 
-def environment_for(name: str, requirements: Sequence[str]) -> Path:
+def environment_for(requirements: Sequence[str]) -> Path:
     """The bin folder of an environment that holds just these. No requirements: our own environment.
 
     Raises NotMeasured if it cannot be made.
@@ -24,6 +25,7 @@ def environment_for(name: str, requirements: Sequence[str]) -> Path:
     if not requirements:
         return Path(sys.executable).parent
     words = " ".join([sys.version, *requirements])
+    name = re.split(r"[^a-z-]", requirements[0])[0]
     folder = KEPT / "venvs" / f"{name}-{hashlib.sha256(words.encode()).hexdigest()[:10]}"
     if not (folder / "complete").exists():
         _make(folder, requirements)
@@ -40,10 +42,3 @@ def _make(folder: Path, requirements: Sequence[str]) -> None:
         said = str(getattr(error, "stderr", "") or error).strip()
         raise NotMeasured(f"could not be installed: {said.splitlines()[-1] if said else error}") from error
     (folder / "complete").touch()
-
-
-def version_of(programs: Path, distribution: str) -> str:
-    """The version of a distribution that is installed in an environment."""
-    ask = f"import importlib.metadata as m; print(m.version({distribution!r}))"
-    done = subprocess.run([programs / "python", "-c", ask], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "?"

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["jobs", "locks", "floor"]
+Kind = Literal["jobs", "locks"]
 Mode = Literal["drain", "ordered", "latency", "keyed"]
 
 OURS = "coordinator"
 FLOOR = "floor"
 HIREDIS = "redis[hiredis]==8.1.0"
+LOCKS = (HIREDIS, "python-redis-lock==4.0.1")
 
 NO_BULK = "has no call that hands in many jobs"
 NO_ORDER = "knows no priorities on Redis"
@@ -36,15 +37,18 @@ class WorkerCommand:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One library. `lacks` maps workloads that it cannot do to the reason."""
+    """One library, or two of its settings. `actors` says which module of `bench.actors` plays which part.
+
+    `lacks` maps workloads that it cannot do to the reason; `only` names those that it is for, if not all of its kind.
+    """
 
     name: str
-    actor: str
-    kind: Kind
+    actors: Mapping[Kind, str]
     requirements: tuple[str, ...] = ()
     workers: Mapping[Mode, WorkerCommand] = field(default_factory=dict)
     lacks: Mapping[str, str] = field(default_factory=dict)
-    note: str = ""
+    only: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def _alike(command: WorkerCommand, **others: WorkerCommand) -> dict[Mode, WorkerCommand]:
@@ -64,20 +68,19 @@ _HUEY = "{bin}/huey_consumer bench.actors.huey.%s -k thread -w {concurrency} --n
 _CELERY = "{bin}/celery -A bench.actors.celery worker -c {concurrency} --without-gossip --without-mingle -l warning"
 _RQ = "{bin}/rq worker --worker-class rq.SimpleWorker --logging_level WARNING --url {url} q4 q3 q2 q1 q0"
 
-JOB_PEERS = (
-    Peer(OURS, "ours", "jobs", workers=_alike(_OURS)),
+PEERS = (
+    Peer(OURS, {"jobs": "ours", "locks": "our_lock"}, workers=_alike(_OURS)),
     Peer(
         "dramatiq",
-        "dramatiq",
-        "jobs",
+        {"jobs": "dramatiq"},
         ("dramatiq==2.2.1", HIREDIS),
         _alike(_DRAMATIQ),
         {"bulk": NO_BULK, "ordered": LOCAL_ORDER},
     ),
+    # At most once: a job is gone from Redis before it runs.
     Peer(
         "huey",
-        "huey",
-        "jobs",
+        {"jobs": "huey"},
         ("huey==3.5.4", HIREDIS),
         _alike(
             WorkerCommand(_HUEY % "plain", forks=False),
@@ -85,12 +88,10 @@ JOB_PEERS = (
             keyed=WorkerCommand(_HUEY % "urgent", forks=False),
         ),
         {"bulk": NO_BULK},
-        "at most once: a job is gone from Redis before it runs",
     ),
     Peer(
         "celery",
-        "celery",
-        "jobs",
+        {"jobs": "celery"},
         ("celery[redis]==5.7.0", HIREDIS),
         _alike(
             WorkerCommand(_CELERY + " -P solo", forks=False),
@@ -101,24 +102,21 @@ JOB_PEERS = (
     ),
     Peer(
         "rq",
-        "rq",
-        "jobs",
+        {"jobs": "rq"},
         ("rq==2.12.0", HIREDIS),
         _alike(WorkerCommand(_RQ, forks=False)),
         {"keyed": ONE_AT_A_TIME},
     ),
     Peer(
         "saq",
-        "saq",
-        "jobs",
+        {"jobs": "saq"},
         ("saq[redis,hiredis]==0.26.4", "typing-extensions==4.16.0"),
         _alike(WorkerCommand("{bin}/saq bench.actors.saq.settings --workers {processes} --quiet", concurrency=100)),
         {"bulk": NO_BULK, "ordered": NO_ORDER},
     ),
     Peer(
         "taskiq",
-        "taskiq",
-        "jobs",
+        {"jobs": "taskiq"},
         ("taskiq[uv,orjson]==0.13.0", "taskiq-redis==1.2.4", HIREDIS),
         _alike(
             WorkerCommand(
@@ -131,21 +129,27 @@ JOB_PEERS = (
     ),
     Peer(
         "streaq",
-        "streaq",
-        "jobs",
+        {"jobs": "streaq"},
         ("streaq==7.2.0", "uvloop==0.23.0", HIREDIS),
         _alike(WorkerCommand("{bin}/streaq run bench.actors.streaq:worker --workers {processes}", concurrency=100)),
     ),
     Peer(
         "bullmq",
-        "bullmq",
-        "jobs",
+        {"jobs": "bullmq"},
         ("bullmq==3.4.4", HIREDIS),
         _alike(
             WorkerCommand("{bin}/python -m bench.actors bullmq work", forks=False, concurrency=100),
             ordered=WorkerCommand("{bin}/python -m bench.actors bullmq work", forks=False),
         ),
     ),
+    Peer("redis-py", {"locks": "redis_lock"}, LOCKS),
+    Peer("redis-py-1ms", {"locks": "redis_lock"}, LOCKS, environment={"BENCH_SLEEP": "0.001"}),
+    Peer("python-redis-lock", {"locks": "python_redis_lock"}, LOCKS),
+    Peer(
+        FLOOR,
+        {"jobs": "floor", "locks": "floor"},
+        LOCKS,
+        {"latency": WorkerCommand("{bin}/python -m bench.actors floor work", forks=False)},
+        only=("enqueue", "latency", "handoff"),
+    ),
 )
-
-PEERS = JOB_PEERS

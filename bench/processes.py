@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self, cast
 
 import psutil
 
@@ -55,6 +55,10 @@ class Process:
                 total += times.user + times.system
         return total
 
+    def memory(self) -> int:
+        """Bytes of memory that the process itself has resident."""
+        return int(psutil.Process(self._child.pid).memory_info().rss)
+
     def check(self) -> None:
         """Raises NotMeasured, with the end of its log, if it is over."""
         if self._child.poll() is not None:
@@ -91,31 +95,30 @@ class Actor(Process):
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         super().__init__(command, environment, log, speaks=True)
+        self._orders, self._answers = cast("IO[bytes]", self._child.stdin), cast("IO[bytes]", self._child.stdout)
         self._heard = b""
 
-    def ask(self, do: str, /, seconds: float = 120.0, **arguments: Any) -> Any:
+    def ask(self, do: str, /, patience: float = 120.0, **arguments: Any) -> Any:
         """Give an order and wait for its answer. Raises NotMeasured."""
         self.tell(do, **arguments)
-        return self.hear(seconds)
+        return self.hear(patience)
 
     def tell(self, do: str, /, **arguments: Any) -> None:
         """Give an order."""
-        assert self._child.stdin is not None
         try:
-            self._child.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
-            self._child.stdin.flush()
+            self._orders.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
+            self._orders.flush()
         except OSError:
             self._child.wait(STOP_SECONDS)
             self.check()
             raise
 
-    def hear(self, seconds: float = 120.0) -> Any:
+    def hear(self, patience: float = 120.0) -> Any:
         """The answer to the oldest order that has none yet. Raises NotMeasured."""
-        assert self._child.stdout is not None
-        stream, deadline = self._child.stdout.fileno(), time.monotonic() + seconds
+        stream, deadline = self._answers.fileno(), time.monotonic() + patience
         while b"\n" not in self._heard:
             if not select.select([stream], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                raise NotMeasured(f"no answer in {seconds:g} s: {self.tail()}")
+                raise NotMeasured(f"no answer in {patience:g} s: {self.tail()}")
             piece = os.read(stream, 1 << 20)
             if not piece:
                 self._child.wait(STOP_SECONDS)

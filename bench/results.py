@@ -1,4 +1,4 @@
-"""Measurements put together: medians over the repetitions, the best peer of each figure, and verdicts on the targets."""
+"""Measurements put together: medians over the repetitions, the best peer of each figure, and verdicts."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.actors.marks import Mark, MarkReader, open_gate
 from bench.environments import environment_for
 from bench.model import NotMeasured
-from bench.peers import Mode, Peer
+from bench.peers import Kind, Mode, Peer
 from bench.processes import ROOT, Actor, Process
 from bench.server import Server, fresh_server
 
@@ -40,15 +40,15 @@ class Workers:
 class Scene:
     """One library, one server."""
 
-    def __init__(self, peer: Peer, server: Server, folder: Path, stack: ExitStack) -> None:
-        self.peer, self.server = peer, server
+    def __init__(self, peer: Peer, kind: Kind, server: Server, folder: Path, stack: ExitStack) -> None:
+        self.peer, self.server, self._actor = peer, server, peer.actors[kind]
         self._folder, self._stack = folder, stack
-        self._programs = environment_for(peer.name if peer.kind != "locks" else "locks", peer.requirements)
+        self._programs = environment_for(peer.requirements)
         self._reader = MarkReader(folder)
 
-    def actor(self) -> Actor:
-        """A process that takes orders, until the end of the measurement. Its first answer is not timed."""
-        command = [str(self._programs / "python"), "-m", "bench.actors", self.peer.actor]
+    def actor(self, name: str = "") -> Actor:
+        """A process that takes orders, until the end of the measurement: the library's, or the one named."""
+        command = [str(self._programs / "python"), "-m", "bench.actors", name or self._actor]
         return self._stack.enter_context(Actor(command, self._environment(1), self._folder / "actor.log"))
 
     @contextmanager
@@ -97,6 +97,7 @@ class Scene:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("COORDINATOR_")}
         return {
             **kept,
+            **self.peer.environment,
             "PYTHONPATH": str(ROOT),
             "PATH": f"{self._programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "COORDINATOR_URL": self.server.url,
@@ -108,9 +109,9 @@ class Scene:
 
 
 @contextmanager
-def scene_for(peer: Peer, aof: bool) -> Iterator[Scene]:
+def scene_for(peer: Peer, kind: Kind, aof: bool) -> Iterator[Scene]:
     """A scene on a server of its own. Raises NotMeasured if the library cannot be installed."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="co-bench-")))
         server = stack.enter_context(fresh_server(aof))
-        yield Scene(peer, server, folder, stack)
+        yield Scene(peer, kind, server, folder, stack)

@@ -39,7 +39,8 @@ class Plan:
 
     def _partners(self, workload: Workload) -> Iterator[Peer]:
         for peer in self.peers:
-            if peer.name == OURS or (peer.kind == workload.kind and not workload.ours_only):
+            able = workload.kind in peer.actors and not workload.ours_only
+            if peer.name == OURS or (able and (not peer.only or workload.name in peer.only)):
                 yield peer
 
 
@@ -60,7 +61,7 @@ def run(plan: Plan, tell: Callable[[Task, Record], None]) -> list[Record]:
 
 def _measured(task: Task, plan: Plan) -> Record:
     try:
-        with scene_for(task.peer, plan.aof) as scene:
+        with scene_for(task.peer, task.workload.kind, plan.aof) as scene:
             figures = dict(task.workload.measure(scene, plan.sizes))
     except NotMeasured as reason:
         return _failed(task, str(reason))

@@ -67,7 +67,8 @@ def _open_book() -> Book:
 
 
 def _forget() -> None:
-    global _book, _making  # noqa: PLW0603  (a forked child has a book and a lock of its own)
+    global _book, _making
+    # A forked child has a book and a lock of its own.
     _book, _making = None, threading.Lock()
 
 

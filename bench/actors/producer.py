@@ -46,10 +46,12 @@ class Watch:
 
     def __init__(self) -> None:
         self._reader = MarkReader(Path(said("MARKS")))
+        self._before = self._reader.look()
 
     def begun(self, so_many: int) -> int:
-        """When the mark with that place was made, in ns; 0 if it is not there yet."""
-        return self._reader.marks[so_many - 1].at if self._reader.look() >= so_many else 0
+        """When that mark was made, counted from when the watch was, in ns; 0 if it is not there yet."""
+        place = self._before + so_many
+        return self._reader.marks[place - 1].at if self._reader.look() >= place else 0
 
 
 def parcels(count: int, levels: int = 0) -> list[Parcel]:

@@ -19,7 +19,7 @@ worker: Worker[None] = Worker(
     redis_url=said("URL"),
     queue_name="jobs",
     concurrency=int(said("CONCURRENCY", "100")),
-    priorities=LEVELS,
+    priorities=list(LEVELS),  # the worker turns the list it is given around
     anyio_kwargs={"use_uvloop": True},
 )
 locks = redis.asyncio.Redis.from_url(said("URL"))
