@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -39,6 +41,7 @@ def bench(  # noqa: PLR0913, PLR0917  (typer: every option is a parameter)
     aof: Annotated[bool, typer.Option("--aof", help="With an append-only file, synced every second.")] = False,
     as_json: Annotated[Path | None, typer.Option("--json", help="Write every measurement to this file.")] = None,
     as_markdown: Annotated[Path | None, typer.Option("--markdown", help="Write the report to this file.")] = None,
+    charts: Annotated[Path | None, typer.Option(help="Draw PNG charts into this folder.")] = None,
 ) -> None:
     """Measure Coordinator side by side with other libraries, each on a fresh private Redis server."""
     # A signal that ends this process ends its children too, in order: they are in sessions of their own.
@@ -60,12 +63,15 @@ def bench(  # noqa: PLR0913, PLR0917  (typer: every option is a parameter)
     results = Results(plan.workloads, _run(plan))
     known["took"] = f"{time.monotonic() - started:.0f} s"
     report = markdown(results, known)
+    told = {"facts": known, "records": [asdict(one) for one in results.records]}
+    text = json.dumps(told, indent=1) + "\n"
     if as_json:
-        told = {"facts": known, "records": [asdict(one) for one in results.records]}
-        as_json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        as_json.write_text(text, encoding="utf-8")
     if as_markdown:
         as_markdown.write_text(report + "\n", encoding="utf-8")
     typer.echo(report)
+    if charts:
+        _draw(text, charts)
 
 
 def _run(plan: Plan) -> list[Record]:
@@ -84,6 +90,16 @@ def _run(plan: Plan) -> list[Record]:
             progress.advance(bar)
 
         return run(plan, tell)
+
+
+def _draw(text: str, folder: Path) -> None:
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        done = subprocess.run([sys.executable, "-m", "bench.charts", file.name, str(folder)], check=False)
+    if done.returncode:
+        typer.echo("bench: no charts; they need matplotlib: pip install 'coordinator[bench]'", err=True)
+        raise typer.Exit(1)
 
 
 def _end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001

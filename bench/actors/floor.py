@@ -40,5 +40,5 @@ async def work() -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)  # type: ignore[union-attr]
     async with redis.asyncio.Redis.from_url(said("URL")) as client:
         while True:
-            found = await client.blpop(["jobs"])
-            mark(int(found[1]))
+            _, number = await client.blpop(["jobs"]) or ("", "0")
+            mark(int(number))

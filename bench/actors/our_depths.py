@@ -56,7 +56,7 @@ class Actor:
     def _exchange(self) -> None:
         self._number += 1
         ask = Claim(self._number, BATCH, round(self._settings.max_hold * 1000), ("default",))
-        reports = [Report(one.ident, one.fence, "succeeded", 0, b"\xc0") for one in self._jobs]
+        reports = [Report(one.ident, str(one.fence), "succeeded", 0, b"") for one in self._jobs]
         self._jobs = self._coordinator.run(exchange(self._scope, ask, reports)).jobs
         if len(self._jobs) != BATCH:
             raise RuntimeError(f"claimed {len(self._jobs)} jobs of {BATCH}")

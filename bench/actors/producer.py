@@ -105,7 +105,7 @@ class Producer:
 
     def latency(self, count: int, limit: float) -> list[int]:
         """Per job the ns from before it is handed in to the first line of its handler; the worker is idle each time."""
-        watch, overall, found = Watch(), Stopwatch(limit), []
+        watch, overall, found = Watch(), Stopwatch(limit), list[int]()
         while len(found) < count and not overall.over:
             sent, waiting = time.monotonic_ns(), Stopwatch(ANSWER_SECONDS)
             self.send(Parcel(len(found)))
