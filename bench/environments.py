@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.model import NotMeasured
+from bench.model import NotInstalled
 from bench.processes import ROOT
 
 KEPT = ROOT / ".bench"
@@ -20,7 +20,7 @@ INSTALL_SECONDS = 600
 def environment_for(requirements: Sequence[str]) -> Path:
     """The bin folder of an environment that holds just these. No requirements: our own environment.
 
-    Raises NotMeasured if it cannot be made.
+    Raises NotInstalled if it cannot be made.
     """
     if not requirements:
         return Path(sys.executable).parent
@@ -40,5 +40,5 @@ def _make(folder: Path, requirements: Sequence[str]) -> None:
     except (subprocess.SubprocessError, OSError) as error:
         shutil.rmtree(folder, ignore_errors=True)
         said = str(getattr(error, "stderr", "") or error).strip()
-        raise NotMeasured(f"could not be installed: {said.splitlines()[-1] if said else error}") from error
+        raise NotInstalled(f"could not be installed: {said.splitlines()[-1] if said else error}") from error
     (folder / "complete").touch()

@@ -16,6 +16,10 @@ class NotMeasured(Exception):
     """A library cannot do a workload, could not be installed, or failed at it; the text says which."""
 
 
+class NotInstalled(NotMeasured):
+    """A library's environment could not be made; there is no use in trying again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One number that a workload yields. `better` says which way is good."""

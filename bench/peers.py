@@ -59,13 +59,15 @@ def _alike(command: WorkerCommand, **others: WorkerCommand) -> dict[Mode, Worker
 _OURS = WorkerCommand(
     "{bin}/coordinator worker run bench.actors.ours:jobs --processes {processes} --concurrency {concurrency}"
     " --log-level warning",
-    concurrency=200,
+    concurrency=100,
 )
-_DRAMATIQ = WorkerCommand(
-    "{bin}/dramatiq bench.actors.dramatiq --processes {processes} --threads {concurrency}", concurrency=8
-)
+_DRAMATIQ = "{bin}/dramatiq bench.actors.dramatiq --processes {processes} --threads {concurrency}"
+# With the two messages per thread that it usually fetches ahead it is half as fast at jobs that do nothing.
+_AHEAD = {"dramatiq_queue_prefetch": "1000"}
 _HUEY = "{bin}/huey_consumer bench.actors.huey.%s -k thread -w {concurrency} --no-periodic --quiet"
 _CELERY = "{bin}/celery -A bench.actors.celery worker -c {concurrency} --without-gossip --without-mingle -l warning"
+_BULLMQ = "{bin}/python -m bench.actors bullmq work"
+_STREAQ = "{bin}/streaq run bench.actors.streaq:worker --workers {processes}"
 _RQ = "{bin}/rq worker --worker-class rq.SimpleWorker --logging_level WARNING --url {url} q4 q3 q2 q1 q0"
 
 PEERS = (
@@ -74,7 +76,10 @@ PEERS = (
         "dramatiq",
         {"jobs": "dramatiq"},
         ("dramatiq==2.2.1", HIREDIS),
-        _alike(_DRAMATIQ),
+        _alike(
+            WorkerCommand(_DRAMATIQ, concurrency=8),
+            drain=WorkerCommand(_DRAMATIQ, concurrency=8, environment=_AHEAD),
+        ),
         {"bulk": NO_BULK, "ordered": LOCAL_ORDER},
     ),
     # At most once: a job is gone from Redis before it runs.
@@ -83,7 +88,7 @@ PEERS = (
         {"jobs": "huey"},
         ("huey==3.5.4", HIREDIS),
         _alike(
-            WorkerCommand(_HUEY % "plain", forks=False),
+            WorkerCommand(_HUEY % "plain", forks=False, concurrency=4),
             ordered=WorkerCommand(_HUEY % "urgent", forks=False),
             keyed=WorkerCommand(_HUEY % "urgent", forks=False),
         ),
@@ -111,7 +116,7 @@ PEERS = (
         "saq",
         {"jobs": "saq"},
         ("saq[redis,hiredis]==0.26.4", "typing-extensions==4.16.0"),
-        _alike(WorkerCommand("{bin}/saq bench.actors.saq.settings --workers {processes} --quiet", concurrency=100)),
+        _alike(WorkerCommand("{bin}/saq bench.actors.saq.settings --workers {processes} --quiet", concurrency=10)),
         {"bulk": NO_BULK, "ordered": NO_ORDER},
     ),
     Peer(
@@ -131,15 +136,16 @@ PEERS = (
         "streaq",
         {"jobs": "streaq"},
         ("streaq==7.2.0", "uvloop==0.23.0", HIREDIS),
-        _alike(WorkerCommand("{bin}/streaq run bench.actors.streaq:worker --workers {processes}", concurrency=100)),
+        _alike(WorkerCommand(_STREAQ, concurrency=100), ordered=WorkerCommand(_STREAQ)),
     ),
     Peer(
         "bullmq",
         {"jobs": "bullmq"},
         ("bullmq==3.4.4", HIREDIS),
         _alike(
-            WorkerCommand("{bin}/python -m bench.actors bullmq work", forks=False, concurrency=100),
-            ordered=WorkerCommand("{bin}/python -m bench.actors bullmq work", forks=False),
+            WorkerCommand(_BULLMQ, forks=False, concurrency=10),
+            ordered=WorkerCommand(_BULLMQ, forks=False),
+            latency=WorkerCommand(_BULLMQ, forks=False),
         ),
     ),
     Peer("redis-py", {"locks": "redis_lock"}, LOCKS),

@@ -56,7 +56,8 @@ def raw_table(results: Results, workload: Workload) -> str:
     for peer in peers:
         failure = results.failure(workload.name, peer)
         if failure:
-            reasons.append(f"- {peer}: {NOTHING}: {failure}")
+            part = "of some repetitions " if results.spread(workload.name, peer, workload.figures[0].key) else ""
+            reasons.append(f"- {peer}: {part}{NOTHING}: {failure}")
         spreads = [results.spread(workload.name, peer, one.key) for one in used]
         rows.append((peer, *(_spread(one) for one in spreads)))
     heads = ("", *(f"{one.label} ({one.unit})" if one.unit else one.label for one in used))

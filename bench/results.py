@@ -52,7 +52,7 @@ class Results:
         return self._spreads.get((workload, peer, figure))
 
     def failure(self, workload: str, peer: str) -> str:
-        """Why a library has no figures here (or not all); empty if it has."""
+        """Why a library has no figures here, or lacks some repetitions; empty if it has them all."""
         return self._failures.get((workload, peer), "")
 
     def best_peer(self, workload: str, figure: Figure) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.model import NotMeasured, Record
+from bench.model import NotInstalled, NotMeasured, Record
 from bench.peers import OURS, Peer
 from bench.scene import scene_for
 from bench.workloads.base import Sizes, Workload
@@ -47,26 +47,22 @@ class Plan:
 def run(plan: Plan, tell: Callable[[Task, Record], None]) -> list[Record]:
     """Measure all of it. `tell` hears of each measurement when it is made."""
     records = []
-    hopeless: dict[tuple[str, str], str] = {}
+    missing: dict[str, str] = {}
     for task in plan.tasks():
-        key = (task.workload.name, task.peer.name)
-        known = hopeless.get(key) or task.peer.lacks.get(task.workload.name, "")
-        record = _failed(task, known) if known else _measured(task, plan)
-        if record.failure:
-            hopeless[key] = record.failure
+        figures, reason = {}, task.peer.lacks.get(task.workload.name) or missing.get(task.peer.name, "")
+        try:
+            if not reason:
+                figures = _measured(task, plan)
+        except NotInstalled as error:
+            reason = missing[task.peer.name] = str(error)
+        except NotMeasured as error:
+            reason = str(error)
+        record = Record(task.workload.name, task.peer.name, task.repetition, figures, reason)
         records.append(record)
         tell(task, record)
     return records
 
 
-def _measured(task: Task, plan: Plan) -> Record:
-    try:
-        with scene_for(task.peer, task.workload.kind, plan.aof) as scene:
-            figures = dict(task.workload.measure(scene, plan.sizes))
-    except NotMeasured as reason:
-        return _failed(task, str(reason))
-    return Record(task.workload.name, task.peer.name, task.repetition, figures)
-
-
-def _failed(task: Task, reason: str) -> Record:
-    return Record(task.workload.name, task.peer.name, task.repetition, failure=reason)
+def _measured(task: Task, plan: Plan) -> dict[str, float]:
+    with scene_for(task.peer, task.workload.kind, plan.aof) as scene:
+        return dict(task.workload.measure(scene, plan.sizes))
