@@ -34,14 +34,14 @@ def rate(marks: Sequence[Mark]) -> float:
 
 
 def _drained(
-    scene: Scene, mode: Mode, processes: int, rows: Sequence[tuple[object, ...]], limit: float
+    scene: Scene, mode: Mode, processes: int, rows: Sequence[tuple[object, ...]], sizes: Sizes
 ) -> tuple[list[Mark], dict[str, float]]:
-    filled = int(scene.actor().ask("fill", rows=rows, limit=limit)["count"])
+    filled = int(scene.actor().ask("fill", rows=rows, limit=sizes.fill_limit)["count"])
     with scene.workers(mode, processes) as workers:
         scene.wait_at_gate(processes, workers)
         before, cpu = scene.server.totals(), workers.cpu()
         scene.open_gate()
-        marks = scene.wait_for_marks(filled, limit, workers)
+        marks = scene.wait_for_marks(filled, sizes.limit, workers)
         time.sleep(FINISH_SECONDS)
         costs = between(before, scene.server.totals(), workers.cpu() - cpu)
     return marks, {"per_second": rate(marks), **costs.per(len(marks))}
@@ -49,17 +49,17 @@ def _drained(
 
 def one_process(scene: Scene, sizes: Sizes) -> Mapping[str, float]:
     """One worker process."""
-    return _drained(scene, "drain", 1, parcels(sizes.drain), sizes.limit)[1]
+    return _drained(scene, "drain", 1, parcels(sizes.drain), sizes)[1]
 
 
 def two_processes(scene: Scene, sizes: Sizes) -> Mapping[str, float]:
     """Two worker processes."""
-    return _drained(scene, "drain", 2, parcels(sizes.drain), sizes.limit)[1]
+    return _drained(scene, "drain", 2, parcels(sizes.drain), sizes)[1]
 
 
 def in_order(scene: Scene, sizes: Sizes) -> Mapping[str, float]:
     """One worker process, five priorities handed in mixed; the order in which jobs began is checked."""
-    marks, figures = _drained(scene, "ordered", 1, parcels(sizes.ordered, LEVELS), sizes.limit)
+    marks, figures = _drained(scene, "ordered", 1, parcels(sizes.ordered, LEVELS), sizes)
     wrong = inversions([mark.number % LEVELS for mark in marks])
     if wrong:
         raise NotMeasured(

@@ -17,7 +17,7 @@ def per_job(scene: Scene, sizes: Sizes) -> Mapping[str, float]:
     actor = scene.actor()
     actor.ask("fill", rows=[(PAYLOAD,)] * WARM, limit=sizes.limit)
     before = scene.server.used_memory()
-    filled = actor.ask("fill", rows=[(PAYLOAD,)] * sizes.memory, limit=sizes.limit)["count"]
+    filled = actor.ask("fill", rows=[(PAYLOAD,)] * sizes.memory, limit=sizes.fill_limit)["count"]
     return {"bytes": (scene.server.used_memory() - before) / filled}
 
 
