@@ -1,0 +1,51 @@
+"""The server's own account of a run, taken when it is over and written into the history for the judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from chaos import history
+from chaos.checker.lines import to_op
+from chaos.history import SERVER, Op
+from coordinator import Coordinator, Settings
+from coordinator.errors import NotFound
+from coordinator.keys import key
+from coordinator.model.lease import Explanation
+from coordinator_demo.account import raw_client, read_account
+
+PAGE = 1000
+
+
+def record(url: str, settings: Settings, folder: Path) -> None:
+    """Write what the server says of a namespace: every job, every event, every counter."""
+    with raw_client(url) as client, Coordinator.connect(url, settings=settings) as co:
+        ops = [*_requests(co, client, settings.namespace), *_events(client, settings.namespace)]
+    history.write(folder, SERVER, ops)
+
+
+def _requests(co: Coordinator, client: Any, namespace: str) -> Iterator[Op]:
+    head = key(namespace, "REQ")
+    for name in client.scan_iter(match=head.replace("[", "\\[") + "*", count=PAGE):
+        try:
+            found = co.explain(name.decode().removeprefix(head))
+        except NotFound:
+            continue
+        if found.kind == "job":
+            yield _job(found)
+
+
+def _job(found: Explanation) -> Op:
+    numbers = {name: int(found.fields.get(name) or 0) for name in ("attempts", "deliveries", "crashes")}
+    args = {"job": found.ident, "state": str(found.state), "why": found.fields.get("why", ""), **numbers}
+    return Op(SERVER, "job", args, fence=int(found.fields.get("settled") or 0))
+
+
+def _events(client: Any, namespace: str) -> Iterator[Op]:
+    account = read_account(client, namespace)
+    yield from map(to_op, account.facts)
+    counted = {name.decode(): int(count) for name, count in client.hgetall(key(namespace, "STATS")).items()}
+    for name, count in counted.items():
+        yield Op(SERVER, "counted", {"name": name, "count": count})
+        yield Op(SERVER, "seen", {"name": name, "count": count - account.missing.get(name, 0)})
