@@ -14,12 +14,18 @@ from coordinator import errors
 TYPED = frozenset(name for name, found in vars(errors).items() if isinstance(found, type))
 
 
+FORGIVEN = frozenset({"submit", "told", "release"})
+
+
 def forgiven(ops: Iterable[Op], losses: Sequence[int], allowance_ns: int) -> list[Op]:
-    """The history as the tier promises it: what was acknowledged less than the allowance before a loss is unknown."""
+    """The history as the tier promises it: what was acknowledged less than the allowance before a loss is unknown.
+
+    Not so a grant: its fence was given out, and must not be given out again.
+    """
 
     def young(one: Op) -> bool:
         done = one.completed
-        return done is not None and any(done <= at < done + allowance_ns for at in losses)
+        return one.op in FORGIVEN and done is not None and any(done <= at < done + allowance_ns for at in losses)
 
     return [replace(one, outcome="unknown") if one.process != SERVER and young(one) else one for one in ops]
 

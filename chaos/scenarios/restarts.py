@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from chaos.checker import Problem, judge
+from chaos.checker.jobs import check_jobs
+from chaos.checker.locks import check_locks
 from chaos.checker.losses import check_errors, check_fences, forgiven, lost_ages
 from chaos.clock import now_ns
 from chaos.faults.node import Node
@@ -75,7 +77,13 @@ def _verdict(ops: list[Op], outages: Sequence[Outage], allowance: float, found: 
     losses = [one.began for one in outages]
     # An acknowledgement may be noted a moment after it was sent, when the server is gone already.
     ages = lost_ages(ops, losses)
-    problems = (*judge(forgiven(ops, losses, round(allowance * 1e9))), *check_fences(ops), *check_errors(ops), *found)
+    if allowance:
+        # The server's own account has lost its end as well, so lines cannot be replayed from it.
+        kept = forgiven(ops, losses, round(allowance * 1e9))
+        broken = (*check_jobs(kept, drained=True), *check_locks(kept))
+    else:
+        broken = judge(ops)
+    problems = (*broken, *check_fences(ops), *check_errors(ops), *found)
     acknowledged = [one for one in ops if one.op == "submit" and one.outcome == "ok"]
     errors = [one for one in ops if one.arg("error")]
     old = [age for age in ages if age > allowance]

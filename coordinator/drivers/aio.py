@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import weakref
 from collections import deque
@@ -62,13 +63,19 @@ class _Slot:
         return self._messages.popleft() if self._messages else None
 
 
+def _not_claiming() -> float:
+    return math.inf
+
+
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """What a worker adds to a session: what it is, its queues, and the jobs it has begun."""
+    """What a worker adds to a session: what it is, its queues, the jobs it has begun, and since when a claim of its has
+    had no answer."""
 
     kind: str = "app"
     fields: tuple[tuple[str, str], ...] = ()
     started: Callable[[], Iterable[tuple[str, str]]] = tuple
+    claiming: Callable[[], float] = _not_claiming
 
 
 class AsyncDriver:
@@ -96,7 +103,9 @@ class AsyncDriver:
         )
         self.postman = Postman(self._lost)
         fields = describe(extras.kind, **dict(extras.fields))
-        duties = Duties(fields, self._opened, self._session_lost, self._mail, extras.started)
+        duties = Duties(
+            fields, self._opened, self._session_lost, self._mail, extras.started, self.postman.asked, extras.claiming
+        )
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: asyncio.Task[None] | None = None

@@ -72,6 +72,11 @@ class Postman:
             if not slots:
                 self._slots.pop(ident, None)
 
+    def asked(self) -> list[str]:
+        """The requests of this process that messages are kept about, by the reader they share."""
+        with self._lock:
+            return [ident for ident, readers in self._slots.items() if "" in readers]
+
     def new_session(self) -> None:
         """The count begins anew."""
         self._received = 0

@@ -119,7 +119,7 @@ class SyncDriver:
         )
         self.postman = Postman(self._lost)
         self._listener: _Listener | None = None
-        duties = Duties(describe(self._kind), self._opened, self._session_lost, self._mail)
+        duties = Duties(describe(self._kind), self._opened, self._session_lost, self._mail, asked=self.postman.asked)
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
 
     def after_fork(self) -> None:
