@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from chaos.scenario import Scenario, named
-from chaos.scenarios import restarts
+from chaos.scenarios import reshard, restarts
 
-SCENARIOS: dict[str, Scenario] = named((*restarts.SCENARIOS,))
+SCENARIOS: dict[str, Scenario] = named((*restarts.SCENARIOS, *reshard.SCENARIOS))
