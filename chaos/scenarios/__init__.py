@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from chaos.scenario import Scenario, named
+from chaos.scenarios import kill_storm
 
-SCENARIOS: dict[str, Scenario] = named(())
+SCENARIOS: dict[str, Scenario] = named((kill_storm.SCENARIO,))
