@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from chaos.scenario import Scenario, named
-from chaos.scenarios import kill_storm
+from chaos.scenarios import kill_storm, wake_ups
 
-SCENARIOS: dict[str, Scenario] = named((kill_storm.SCENARIO,))
+SCENARIOS: dict[str, Scenario] = named(
+    (
+        kill_storm.SCENARIO,
+        wake_ups.SCENARIO,
+    )
+)
