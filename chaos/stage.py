@@ -53,14 +53,17 @@ class Stage:
     def worker(self, url: str | None = None, role: str = "worker", **options: Any) -> Child:
         """Fork a worker; `options` are those of `Worker`."""
         self._forked += 1
-        return self.nursery.fork(
+        name = f"{role}-{self._forked}"
+        child = self.nursery.fork(
             f"{roles.__name__}:{role}",
             url=url or self.server.url,
             settings=self.settings,
             history=str(self.run.history),
-            process=f"{role}-{self._forked}",
+            process=name,
             options={"queues": roles.QUEUE, "process_slots": 1, **options},
         )
+        child.name = name
+        return child
 
     def submit(self, submissions: Sequence[Submission]) -> list[str]:
         """Hand in jobs, and write each into the history. Their ids."""
