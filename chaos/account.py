@@ -16,6 +16,8 @@ from coordinator.model.lease import Explanation
 from coordinator_demo.account import raw_client, read_account
 
 PAGE = 1000
+# Between whom a job went, as far as it is streamed: the everyday claims of jobs that need no resource are not.
+MOVES = frozenset({"claim", "give_back", "crash"})
 
 
 def record(url: str, settings: Settings, folder: Path) -> None:
@@ -45,7 +47,20 @@ def _job(found: Explanation) -> Op:
 def _events(client: Any, namespace: str) -> Iterator[Op]:
     account = read_account(client, namespace)
     yield from map(to_op, account.facts)
+    yield from _moves(client, namespace)
     counted = {name.decode(): int(count) for name, count in client.hgetall(key(namespace, "STATS")).items()}
     for name, count in counted.items():
         yield Op(SERVER, "counted", {"name": name, "count": count})
         yield Op(SERVER, "seen", {"name": name, "count": count - account.missing.get(name, 0)})
+
+
+def _moves(client: Any, namespace: str) -> Iterator[Op]:
+    after = "-"
+    while entries := client.xrange(key(namespace, "EVENTS"), min=after, count=PAGE):
+        after = "(" + entries[-1][0].decode()
+        for _, fields in entries:
+            event = {name.decode(): value.decode() for name, value in fields.items()}
+            if event["event"] in MOVES:
+                fence = int(event.get("fence") or event.get("settled") or 0)
+                args = {"event": event["event"], "job": event["id"], "session": event.get("session", "")}
+                yield Op(SERVER, "move", args, fence=fence, server_us=int(event["ms"]) * 1000)

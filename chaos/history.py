@@ -69,10 +69,10 @@ class Recorder:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = os.open(folder / f"{process}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
-    def begin(self, op: str, **args: Any) -> Pending:
+    def begin(self, op: str, fence: int = 0, **args: Any) -> Pending:
         """Write that an operation begins."""
         pending = Pending(next(self._numbers))
-        self._write({"n": pending.number, "op": op, "args": args, "in": now_ns()})
+        self._write({"n": pending.number, "op": op, "args": args, "in": now_ns(), "fence": fence})
         return pending
 
     def end(self, pending: Pending) -> None:
@@ -87,10 +87,10 @@ class Recorder:
         self._write(line | {"out": line["in"], "fence": fence, "us": server_us})
 
     @contextlib.contextmanager
-    def doing(self, op: str, **args: Any) -> Iterator[Pending]:
+    def doing(self, op: str, fence: int = 0, **args: Any) -> Iterator[Pending]:
         """An operation of the client: one of our errors makes it `failed`, or `unknown` if that is what it says. The
         error goes on to the caller."""
-        pending = self.begin(op, **args)
+        pending = self.begin(op, fence, **args)
         try:
             yield pending
         except CoordinatorError as error:

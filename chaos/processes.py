@@ -30,12 +30,13 @@ class NurseryError(Exception):
 
 
 class Child:
-    """One forked process. Signals are sent only while it has not been seen to end, so its id is never another's."""
+    """One forked process. `name` is for its owner; `ended_at`: when it was seen to end, on the monotonic clock."""
 
     def __init__(self, pid: int) -> None:
-        self.pid = pid
+        self.pid, self.name = pid, ""
         self._ended = threading.Event()
         self._code = 0
+        self.ended_at = 0.0
         # The nursery reaps it, which frees its id; a handle on the process itself never reaches another one.
         self._handle = os.pidfd_open(pid)
 
@@ -72,7 +73,7 @@ class Child:
 
     def ended(self, code: int) -> None:
         """Called by the nursery's reader."""
-        self._code = code
+        self._code, self.ended_at = code, time.monotonic()
         handle, self._handle = self._handle, -1
         os.close(handle)
         self._ended.set()

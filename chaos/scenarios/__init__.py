@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from chaos.scenario import Scenario, named
-from chaos.scenarios import reshard, restarts
+from chaos.scenarios import deaths, kill_storm, of_redis, sigterm, wake_ups
 
-SCENARIOS: dict[str, Scenario] = named((*restarts.SCENARIOS, *reshard.SCENARIOS))
+SCENARIOS: dict[str, Scenario] = named(
+    (
+        kill_storm.SCENARIO,
+        deaths.SCENARIO,
+        wake_ups.SCENARIO,
+        sigterm.SCENARIO,
+        *of_redis.SCENARIOS,
+    )
+)

@@ -233,10 +233,9 @@ class AsyncDriver:
         self.keeper.lose(ident, fence, why)
 
     def _check_mail(self, sent: int, waiting: int) -> None:
-        if self.postman.missing(sent, waiting):
-            self.postman.caught_up(sent)
+        if self.postman.tally.behind(sent, waiting):
             self.postman.tell_all(RESYNC)
-        elif self.postman.stuck(waiting, clock.now()) and self.keeper.session:
+        if self.postman.tally.stuck(waiting, clock.now()) and self.keeper.session:
             self._listen_to(self.keeper.session)
 
     def _new_inbox(self, session: str) -> None:

@@ -221,10 +221,9 @@ class SyncDriver:
         self.postman.tell_all(SESSION_LOST)
 
     def _mail(self, sent: int, waiting: int) -> None:
-        if self.postman.missing(sent, waiting):
-            self.postman.caught_up(sent)
+        if self.postman.tally.behind(sent, waiting):
             self.postman.tell_all(RESYNC)
-        elif self.postman.stuck(waiting, clock.now()) and self.keeper.session:
+        if self.postman.tally.stuck(waiting, clock.now()) and self.keeper.session:
             if self._listener is not None:
                 self._listener.retire()
             self._listen_to(self.keeper.session)
