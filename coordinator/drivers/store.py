@@ -82,7 +82,7 @@ class _Programs:
 
     def __init__(self) -> None:
         self.known = False
-        self._functions = self._shebang = False
+        self._functions = self._shebang = self._cluster = False
 
     def learn(self, info: dict[str, Any], allow_unsafe: bool) -> None:
         """Look at the server's INFO. Raises UnsafeServer."""
@@ -93,13 +93,14 @@ class _Programs:
         if policy != "noeviction" and not allow_unsafe:
             raise UnsafeServer([f"maxmemory-policy is {policy}: Redis may evict jobs and locks; set it to noeviction"])
         self._functions = self._shebang = version >= (7, 0)
+        self._cluster = info.get("redis_mode") == "cluster"
         self.known = True
 
     def words(self, call: Call) -> Words:
         """The command for a call."""
         if self._functions:
-            return ("FCALL", loader.library().function(call.script), 1, call.key, *call.args)
-        return ("EVALSHA", loader.program(call.script, self._shebang).sha, 1, call.key, *call.args)
+            return ("FCALL", loader.library(self._cluster).function(call.script), 1, call.key, *call.args)
+        return ("EVALSHA", loader.program(call.script, self._shebang, self._cluster).sha, 1, call.key, *call.args)
 
     def cure(self, call: Call, error: redis.ResponseError) -> Generator[Words, Any, Any]:
         """The commands to send when the server does not know the script. Re-raises any other error."""
@@ -108,18 +109,26 @@ class _Programs:
         if not (self._functions and "Function not found" in str(error)):
             raise error
         try:
-            yield ("FUNCTION LOAD", "REPLACE", loader.library().text)
+            yield ("FUNCTION LOAD", "REPLACE", loader.library(self._cluster).text)
         except redis.ResponseError as refusal:
             # For want of memory, of the right to do so, or of functions: a script does the same, more slowly.
             self._functions = not any(word in str(refusal).lower() for word in ("unknown", "permission", "noperm"))
             try:
-                return (yield ("EVALSHA", loader.program(call.script, self._shebang).sha, 1, call.key, *call.args))
+                return (
+                    yield (
+                        "EVALSHA",
+                        loader.program(call.script, self._shebang, self._cluster).sha,
+                        1,
+                        call.key,
+                        *call.args,
+                    )
+                )
             except redis.exceptions.NoScriptError:
                 return (yield self._whole(call))
         return (yield self.words(call))
 
     def _whole(self, call: Call) -> Words:
-        return ("EVAL", loader.program(call.script, self._shebang).text, 1, call.key, *call.args)
+        return ("EVAL", loader.program(call.script, self._shebang, self._cluster).text, 1, call.key, *call.args)
 
 
 def server_version(info: dict[str, Any]) -> tuple[int, ...]:

@@ -34,12 +34,17 @@ _REMEDIES = {
 }
 
 
+# What a script is told that looks for a missing key while its slot is moved to another node (see `wire.loader`).
+_SLOT_MOVES = "attempted to access a non local key"
+
 # Redis 6.2 puts an error that a command of a script met at the end of a message of its own.
 _IN_SCRIPT = re.compile(r"Error running script .*? -([A-Z]+) ")
 
 
 def remedy(message: str) -> Remedy:
     """The remedy for an error message of Redis."""
+    if _SLOT_MOVES in message:
+        return Remedy.AGAIN
     inner = _IN_SCRIPT.search(message)
     if inner is not None:
         return _REMEDIES.get(inner.group(1), Remedy.GIVE_UP)

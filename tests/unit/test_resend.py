@@ -27,6 +27,7 @@ _IN_SCRIPT = (
         (f"{_IN_SCRIPT} -OOM command not allowed when used memory > 'maxmemory'.", Remedy.FULL),
         (f"ERR {_IN_SCRIPT} -READONLY You can't write against a read only replica.", Remedy.AGAIN),
         (f"{_IN_SCRIPT} -WRONGTYPE Operation against a key", Remedy.GIVE_UP),
+        ("Script attempted to access a non local key in a cluster node script: f00, on @user_script:1.", Remedy.AGAIN),
         ("ERR something READONLY far behind", Remedy.GIVE_UP),
         ("ERR unknown command", Remedy.GIVE_UP),
         ("WRONGTYPE Operation against a key", Remedy.GIVE_UP),
