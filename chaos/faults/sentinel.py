@@ -87,8 +87,10 @@ def await_whole(setup: Watched) -> None:
     def whole() -> bool:
         with setup.near(), contextlib.closing(setup.current().client(decode_responses=True)) as client:
             info: Any = client.info("replication")
-        online = [n for n in range(wanted) if info.get(f"slave{n}", {}).get("state") == "online"]
-        return info["role"] == "master" and len(online) == wanted
+        # One that is online may still be loading; then it has not said yet how far it is.
+        followers = [info.get(f"slave{n}", {}) for n in range(wanted)]
+        fresh = [one for one in followers if one.get("state") == "online" and int(one["offset"]) > 0]
+        return info["role"] == "master" and len(fresh) == wanted
 
     until(whole, "all replicas follow the primary")
 

@@ -25,7 +25,7 @@ from coordinator.drivers.describe import describe
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Holding, Keeper
 from coordinator.drivers.messages import BATCH, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
-from coordinator.drivers.store import AsyncStore, Store
+from coordinator.drivers.store import AsyncStore, Demands, Store
 from coordinator.errors import ClientClosed
 from coordinator.keys import key
 from coordinator.settings import Settings
@@ -93,14 +93,11 @@ class AsyncDriver:
     def _begin(self) -> None:
         """What belongs to one process: connections, threads, the session."""
         settings, extras = self.settings, self._extras
+        demands = Demands.of(settings)
         self.store = AsyncStore(
-            async_client(self.target, settings.operation_timeout, settings.max_connections),
-            settings.retry_for,
-            settings.allow_unsafe,
+            async_client(self.target, settings.operation_timeout, settings.max_connections), demands
         )
-        self._keeper_store = Store(
-            sync_client(self.target, settings.operation_timeout, 1), settings.retry_for, settings.allow_unsafe
-        )
+        self._keeper_store = Store(sync_client(self.target, settings.operation_timeout, 1), demands)
         self.postman = Postman(self._lost)
         fields = describe(extras.kind, **dict(extras.fields))
         duties = Duties(

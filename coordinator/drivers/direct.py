@@ -4,6 +4,10 @@ A client of redis-py takes a connection out of a pool for every command, looks w
 the call in its retries and its measurements, and puts the connection back: measured, two thirds of the client's time of
 a short script. Here connections that are free lie on a stack. One that broke shows it when it is used, and `store`
 makes the call again, which is safe. Cluster clients keep the generic path, which finds the node of a key.
+
+Where an answer is to mean that replicas have it, WAIT goes along with every command that may write. It counts what the
+server had written when it came to that command, so it also covers a call that is repeated on another connection and
+finds its work done. A connection on which replicas do not answer is closed: the next one is to the primary of then.
 """
 
 from __future__ import annotations
@@ -15,6 +19,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import redis
+
+from coordinator.errors import ConfigError
+
+Words = tuple[Any, ...]
+
+
+class NotReplicated(redis.exceptions.ConnectionError):
+    """Too few replicas have said in time that they have a write: it happened, and may still be lost."""
+
 
 # Connections of a pool that are left to redis-py's client, for the few commands that are no scripts.
 SPARE = 1
@@ -37,8 +50,7 @@ class Direct:
         except IndexError:
             connection = self._another()
         try:
-            connection.send_command(*words, check_health=False)
-            reply = connection.read_response()
+            reply = self._talk(connection, words)
         except redis.exceptions.ResponseError:
             self._give_back(connection)
             raise
@@ -47,6 +59,10 @@ class Direct:
             raise
         self._give_back(connection)
         return reply
+
+    def _talk(self, connection: Any, words: Words) -> Any:
+        connection.send_command(*words, check_health=False)
+        return connection.read_response()
 
     def _another(self) -> Any:
         """A new connection, or the next that comes free when there are enough."""
@@ -98,8 +114,7 @@ class AsyncDirect:
         connection = self._free.pop() if self._free else await self._another()
         try:
             async with asyncio.timeout(self._seconds):
-                await connection.send_command(*words, check_health=False)
-                reply = await connection.read_response()
+                reply = await self._talk(connection, words)
         except TimeoutError:
             await self._drop(connection)
             raise redis.exceptions.TimeoutError(f"no reply within {self._seconds:g} s") from None
@@ -111,6 +126,10 @@ class AsyncDirect:
             raise
         self._give_back(connection)
         return reply
+
+    async def _talk(self, connection: Any, words: Words) -> Any:
+        await connection.send_command(*words, check_health=False)
+        return await connection.read_response()
 
     async def _another(self) -> Any:
         while not self._free and not self._rest:
@@ -156,21 +175,79 @@ class AsyncDirect:
                 return
 
 
-def sync_exchange(client: Any) -> Callable[..., Any]:
-    """What sends a command for a client of `connect.sync_client`, and returns the reply."""
-    pool = _pool(client)
-    return client.execute_command if pool is None else Direct(pool, pool.max_connections - SPARE)
+class Acknowledged(Direct):
+    """As `Direct`, and so many replicas have said within so many ms that they have what a command wrote.
+    Raises NotReplicated."""
+
+    def __init__(self, pool: Any, most: int, acknowledged_by: tuple[int, int]) -> None:
+        super().__init__(pool, most)
+        self._replicas, self._wait = acknowledged_by[0], ("WAIT", *acknowledged_by)
+
+    def _talk(self, connection: Any, words: Words) -> Any:
+        connection.send_packed_command(connection.pack_commands([words, self._wait]), check_health=False)
+        try:
+            reply = connection.read_response()
+        except redis.exceptions.ResponseError:
+            connection.read_response()
+            raise
+        _check(connection.read_response(), self._replicas)
+        return reply
 
 
-def async_exchange(client: Any) -> tuple[Callable[..., Awaitable[Any]], float | None]:
-    """What sends a command for a client of `connect.async_client`, and returns the reply; and how many seconds its
-    caller has to allow other commands of the client, None if the client does that itself."""
+class AsyncAcknowledged(AsyncDirect):
+    """As `AsyncDirect`; see `Acknowledged`."""
+
+    def __init__(self, pool: Any, most: int, seconds: float, acknowledged_by: tuple[int, int]) -> None:
+        super().__init__(pool, most, seconds)
+        self._replicas, self._wait = acknowledged_by[0], ("WAIT", *acknowledged_by)
+
+    async def _talk(self, connection: Any, words: Words) -> Any:
+        await connection.send_packed_command(connection.pack_commands([words, self._wait]), check_health=False)
+        try:
+            reply = await connection.read_response()
+        except redis.exceptions.ResponseError:
+            await connection.read_response()
+            raise
+        _check(await connection.read_response(), self._replicas)
+        return reply
+
+
+def _check(found: int, wanted: int) -> None:
+    if found < wanted:
+        raise NotReplicated(f"only {found} of {wanted} replicas have it")
+
+
+def sync_exchange(client: Any, acknowledged_by: tuple[int, int] | None = None) -> Callable[..., Any]:
+    """What sends a command for a client of `connect.sync_client`, and returns the reply. `acknowledged_by`: how many
+    replicas are to have it, and within how many ms. Raises ConfigError."""
     pool = _pool(client)
     if pool is None:
+        _refuse_cluster(acknowledged_by)
+        return client.execute_command  # type: ignore[no-any-return]
+    most = pool.max_connections - SPARE
+    return Acknowledged(pool, most, acknowledged_by) if acknowledged_by else Direct(pool, most)
+
+
+def _refuse_cluster(acknowledged_by: tuple[int, int] | None) -> None:
+    if acknowledged_by:
+        raise ConfigError(["durability: `replicated` is for one server or Sentinel, not for a Cluster"])
+
+
+def async_exchange(
+    client: Any, acknowledged_by: tuple[int, int] | None = None
+) -> tuple[Callable[..., Awaitable[Any]], float | None]:
+    """What sends a command for a client of `connect.async_client`, and returns the reply; and how many seconds its
+    caller has to allow other commands of the client, None if the client does that itself. Raises ConfigError."""
+    pool = _pool(client)
+    if pool is None:
+        _refuse_cluster(acknowledged_by)
         return client.execute_command, None
     # A timeout for the whole exchange is set here; redis-py's own cost it a task for every command.
     seconds = pool.connection_kwargs.pop("socket_timeout")
-    return AsyncDirect(pool, pool.max_connections - SPARE, seconds), seconds
+    most = pool.max_connections - SPARE
+    if acknowledged_by:
+        return AsyncAcknowledged(pool, most, seconds, acknowledged_by), seconds
+    return AsyncDirect(pool, most, seconds), seconds
 
 
 def _pool(client: Any) -> Any:

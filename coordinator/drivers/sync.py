@@ -22,7 +22,7 @@ from coordinator.drivers.describe import describe
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Holding, Keeper
 from coordinator.drivers.messages import BATCH, GOODBYE, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
-from coordinator.drivers.store import Store
+from coordinator.drivers.store import Demands, Store
 from coordinator.errors import ClientClosed, CoordinatorError
 from coordinator.keys import key
 from coordinator.settings import Settings
@@ -108,15 +108,10 @@ class SyncDriver:
     def _begin(self) -> None:
         """What belongs to one process: connections, threads, the session."""
         settings, self._pid, self._closed = self.settings, os.getpid(), False
-        self.store = Store(
-            sync_client(self.target, settings.operation_timeout, settings.max_connections),
-            settings.retry_for,
-            settings.allow_unsafe,
-        )
+        demands = Demands.of(settings)
+        self.store = Store(sync_client(self.target, settings.operation_timeout, settings.max_connections), demands)
         # The heartbeat has a connection of its own: it must never wait behind the application's calls.
-        self._keeper_store = Store(
-            sync_client(self.target, settings.operation_timeout, 1), settings.retry_for, settings.allow_unsafe
-        )
+        self._keeper_store = Store(sync_client(self.target, settings.operation_timeout, 1), demands)
         self.postman = Postman(self._lost)
         self._listener: _Listener | None = None
         duties = Duties(describe(self._kind), self._opened, self._session_lost, self._mail, asked=self.postman.asked)
