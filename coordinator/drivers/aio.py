@@ -260,7 +260,7 @@ class AsyncDriver:
                             self.postman.deliver(more)
                 except redis.RedisError as error:
                     log.debug("listening failed: %s", error)
-                    pause = min(1.0, pause * 2 + 0.05)
+                    pause = min(0.5, pause * 2 + 0.05)
                     self.postman.tell_all(RESYNC)
         finally:
             await close_async(client)

@@ -13,6 +13,7 @@ finds its work done. A connection on which replicas do not answer is closed: the
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -54,8 +55,10 @@ class Direct:
         except redis.exceptions.ResponseError:
             self._give_back(connection)
             raise
-        except BaseException:
+        except BaseException as error:
             self._drop(connection)
+            if isinstance(error, redis.exceptions.ConnectionError):
+                self._drop_free()
             raise
         self._give_back(connection)
         return reply
@@ -94,6 +97,12 @@ class Direct:
         self._pool.release(connection)
         self._refund()
 
+    def _drop_free(self) -> None:
+        """Where one is broken the others mostly are: each would cost its caller a try, and a longer pause."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self._drop(self._free.pop())
+
     def _refund(self) -> None:
         with self._freed:
             self._rest += 1
@@ -121,8 +130,11 @@ class AsyncDirect:
         except redis.exceptions.ResponseError:
             self._give_back(connection)
             raise
-        except BaseException:
+        except BaseException as error:
             await self._drop(connection)
+            if isinstance(error, redis.exceptions.ConnectionError):
+                while self._free:
+                    await self._drop(self._free.pop())
             raise
         self._give_back(connection)
         return reply

@@ -80,7 +80,7 @@ class _Listener(threading.Thread):
                 pause = 0.0
             except redis.RedisError as error:
                 log.debug("listening failed: %s", error)
-                pause = min(1.0, pause * 2 + 0.05)
+                pause = min(0.5, pause * 2 + 0.05)
                 if self._stopping.is_set():
                     break
                 self._postman.tell_all(RESYNC)

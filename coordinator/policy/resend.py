@@ -56,5 +56,8 @@ def remedy(message: str) -> Remedy:
 
 
 def pause(tries: int, chance: float) -> float:
-    """Seconds before sending again: 20 ms doubling to 1 s, half of it by chance, so that clients spread out."""
-    return min(1.0, 0.02 * 2.0 ** min(tries, 16)) * (0.5 + 0.5 * chance)
+    """Seconds before sending again: 20 ms doubling to half a second, half of it by chance, so that clients spread out.
+
+    Not longer, for it adds to every outage: work is to go on within a second after the server is back.
+    """
+    return min(0.5, 0.02 * 2.0 ** min(tries, 16)) * (0.5 + 0.5 * chance)

@@ -45,5 +45,5 @@ def test_any_message_has_a_remedy(message: str) -> None:
 
 @given(st.integers(0, 10**6), st.floats(0, 1, exclude_max=True))
 def test_a_pause_is_short_at_first_and_never_long(tries: int, chance: float) -> None:
-    assert 0.01 <= pause(tries, chance) <= 1
+    assert 0.01 <= pause(tries, chance) <= 0.5
     assert pause(0, chance) <= 0.02
