@@ -33,6 +33,8 @@ def handlers(recorder: Recorder) -> Registry:
     async def step(ctx: Any, payload: Any) -> str:
         recorder.note("start", ctx.fence(), job=ctx.id, attempt=ctx.attempt)
         await asyncio.sleep(_seconds(ctx, payload))
+        if payload.get("progress"):
+            ctx.progress(1.0, "done")
         recorder.note("done", ctx.fence(), job=ctx.id)
         return str(ctx.id)
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaos import account, checker, history, roles
+from chaos import account, checker, history, lockers, roles
 from chaos.checker import Problem
 from chaos.history import Op, Recorder
 from chaos.processes import Child, Nursery
@@ -50,17 +50,22 @@ class Stage:
         """The settings of all processes."""
         return Settings.of(**self.settings)
 
-    def worker(self, url: str | None = None, role: str = "worker", **options: Any) -> Child:
+    def worker(self, url: str | None = None, **options: Any) -> Child:
         """Fork a worker; `options` are those of `Worker`."""
+        given = {"queues": roles.QUEUE, "process_slots": 1, **options}
+        return self.fork(f"{roles.__name__}:worker", url, **given)
+
+    def fork(self, entry: str, url: str | None = None, **options: Any) -> Child:
+        """Fork a process that is told where everything is, and `options`. Its name is also that of its history."""
         self._forked += 1
-        name = f"{role}-{self._forked}"
+        name = f"{entry.rpartition(':')[2]}-{self._forked}"
         child = self.nursery.fork(
-            f"{roles.__name__}:{role}",
+            entry,
             url=url or self.server.url,
             settings=self.settings,
             history=str(self.run.history),
             process=name,
-            options={"queues": roles.QUEUE, "process_slots": 1, **options},
+            options=options,
         )
         child.name = name
         return child
@@ -123,7 +128,7 @@ def stage(run: Run, config: Mapping[str, str] | None = None, **settings: Any) ->
     chosen = {**QUICK, "namespace": run.namespace, **settings}
     with ExitStack() as stack:
         server = stack.enter_context(private_server(config=config))
-        nursery = stack.enter_context(Nursery(run.folder / "children.log", (roles.__name__,)))
+        nursery = stack.enter_context(Nursery(run.folder / "children.log", (roles.__name__, lockers.__name__)))
         co = stack.enter_context(Coordinator.connect(server.url, settings=Settings.of(**chosen)))
         recorder = Recorder(run.history, "app")
         stack.callback(recorder.close)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from chaos.scenario import Scenario, named
-from chaos.scenarios import deaths, kill_storm, sigterm, wake_ups
+from chaos.scenarios import deaths, kill_storm, lock_storm, replies, sigterm, wake_ups
 
 SCENARIOS: dict[str, Scenario] = named(
     (
         kill_storm.SCENARIO,
+        lock_storm.SCENARIO,
+        replies.SCENARIO,
         deaths.SCENARIO,
         wake_ups.SCENARIO,
         sigterm.SCENARIO,
