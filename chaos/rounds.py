@@ -29,6 +29,7 @@ class Round:
         """Make every call. Yields the name and the answer of each step that was answered wrongly."""
         steps: tuple[Step, ...] = (
             self.lock_goes_from_hand_to_hand,
+            self.lock_is_kept_by_heartbeats,
             self.lock_is_not_to_be_had,
             self.lock_is_taken_away,
             self.wait_is_given_up,
@@ -64,6 +65,12 @@ class Round:
         larger = following.fence > lease.fence
         following.release()
         return (place, held, larger) == (0, True, True) or (place, held, larger)
+
+    def lock_is_kept_by_heartbeats(self) -> Any:
+        """For as long as some of them take."""
+        with self._one.lock("a", wait=PATIENCE) as lease:
+            time.sleep(2 * self._one.settings.sweep_interval)
+            return lease.held
 
     def lock_is_not_to_be_had(self) -> Any:
         """Whoever does not want to wait is told so."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chaos.scenario import Scenario, named
-from chaos.scenarios import deaths, kill_storm, lock_storm, replies, sigterm, wake_ups
+from chaos.scenarios import deaths, forks, kill_storm, lock_storm, network, replies, sigterm, wake_ups
 
 SCENARIOS: dict[str, Scenario] = named(
     (
@@ -13,5 +13,7 @@ SCENARIOS: dict[str, Scenario] = named(
         deaths.SCENARIO,
         wake_ups.SCENARIO,
         sigterm.SCENARIO,
+        forks.SCENARIO,
+        network.SCENARIO,
     )
 )
