@@ -1,5 +1,5 @@
-"""Runs calls on Redis, sync and async: EVALSHA, the script sent whole when the server does not know it, errors
-translated, calls repeated while the server is away.
+"""Runs calls on Redis, sync and async: as functions, or as scripts where there are none, sent whole when the server does
+not know them; errors translated, calls repeated while the server is away.
 
 Repeating is safe because every call carries a request id, a fence or a count, so that a second one answers as the first
 did. After a broken connection the outcome of a call is unknown; if the server does not come back in time, that is said.
@@ -11,11 +11,13 @@ import asyncio
 import random
 import threading
 import time
-from typing import Any
+from collections.abc import Awaitable, Generator
+from typing import Any, TypeVar
 
 import redis
 
 from coordinator.drivers.connect import close_async, close_sync
+from coordinator.drivers.direct import async_exchange, sync_exchange
 from coordinator.errors import (
     ConfigError,
     CoordinatorError,
@@ -27,10 +29,11 @@ from coordinator.errors import (
 )
 from coordinator.policy.resend import Remedy, pause, remedy
 from coordinator.wire import loader
-from coordinator.wire.loader import Program
 from coordinator.wire.step import Call
 
 OLDEST = (6, 2)
+Words = tuple[Any, ...]
+T = TypeVar("T")
 BROKEN = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 
 
@@ -78,12 +81,8 @@ class _Programs:
     """The scripts in the form that suits the server, found out once."""
 
     def __init__(self) -> None:
-        self._shebang: bool | None = None
-
-    @property
-    def known(self) -> bool:
-        """Whether the server has been looked at."""
-        return self._shebang is not None
+        self.known = False
+        self._functions = self._shebang = False
 
     def learn(self, info: dict[str, Any], allow_unsafe: bool) -> None:
         """Look at the server's INFO. Raises UnsafeServer."""
@@ -93,11 +92,34 @@ class _Programs:
         policy = str(info.get("maxmemory_policy", "noeviction"))
         if policy != "noeviction" and not allow_unsafe:
             raise UnsafeServer([f"maxmemory-policy is {policy}: Redis may evict jobs and locks; set it to noeviction"])
-        self._shebang = version >= (7, 0)
+        self._functions = self._shebang = version >= (7, 0)
+        self.known = True
 
-    def get(self, name: str) -> Program:
-        """A script for the server."""
-        return loader.program(name, bool(self._shebang))
+    def words(self, call: Call) -> Words:
+        """The command for a call."""
+        if self._functions:
+            return ("FCALL", loader.library().function(call.script), 1, call.key, *call.args)
+        return ("EVALSHA", loader.program(call.script, self._shebang).sha, 1, call.key, *call.args)
+
+    def cure(self, call: Call, error: redis.ResponseError) -> Generator[Words, Any, Any]:
+        """The commands to send when the server does not know the script. Re-raises any other error."""
+        if isinstance(error, redis.exceptions.NoScriptError):
+            return (yield self._whole(call))
+        if not (self._functions and "Function not found" in str(error)):
+            raise error
+        try:
+            yield ("FUNCTION LOAD", "REPLACE", loader.library().text)
+        except redis.ResponseError as refusal:
+            # For want of memory, of the right to do so, or of functions: a script does the same, more slowly.
+            self._functions = not any(word in str(refusal).lower() for word in ("unknown", "permission", "noperm"))
+            try:
+                return (yield ("EVALSHA", loader.program(call.script, self._shebang).sha, 1, call.key, *call.args))
+            except redis.exceptions.NoScriptError:
+                return (yield self._whole(call))
+        return (yield self.words(call))
+
+    def _whole(self, call: Call) -> Words:
+        return ("EVAL", loader.program(call.script, self._shebang).text, 1, call.key, *call.args)
 
 
 def server_version(info: dict[str, Any]) -> tuple[int, ...]:
@@ -114,6 +136,7 @@ class Store:
         self._allow_unsafe = allow_unsafe
         self._programs = _Programs()
         self._lock = threading.Lock()
+        self._exchange = sync_exchange(client)
 
     def call(self, call: Call, retry_for: float | None = None) -> Any:
         """The raw reply. Raises StoreUnavailable, UnknownOutcome, StorageFull."""
@@ -145,11 +168,18 @@ class Store:
         if not self._programs.known:
             with self._lock:
                 self._programs.learn(self.client.info(), self._allow_unsafe)
-        program = self._programs.get(call.script)
         try:
-            return self.client.execute_command("EVALSHA", program.sha, 1, call.key, *call.args)
-        except redis.exceptions.NoScriptError:
-            return self.client.execute_command("EVAL", program.text, 1, call.key, *call.args)
+            return self._exchange(*self._programs.words(call))
+        except redis.ResponseError as error:
+            cure = self._programs.cure(call, error)
+        words = next(cure)
+        while True:
+            try:
+                words = cure.send(self._exchange(*words))
+            except redis.ResponseError as error:
+                words = cure.throw(error)
+            except StopIteration as done:
+                return done.value
 
 
 class AsyncStore:
@@ -160,6 +190,7 @@ class AsyncStore:
         self._retry_for = retry_for
         self._allow_unsafe = allow_unsafe
         self._programs = _Programs()
+        self._exchange, self._seconds = async_exchange(client)
 
     async def call(self, call: Call, retry_for: float | None = None) -> Any:
         """The raw reply. Raises StoreUnavailable, UnknownOutcome, StorageFull."""
@@ -178,7 +209,7 @@ class AsyncStore:
     async def command(self, *words: Any, **options: Any) -> Any:
         """One plain command, tried once. Raises StoreUnavailable or UnknownOutcome."""
         try:
-            return await self.client.execute_command(*words, **options)
+            return await self._patiently(self.client.execute_command(*words, **options))
         except redis.RedisError as error:
             _Attempts(0).after(error)
             raise
@@ -187,14 +218,28 @@ class AsyncStore:
         """Close all connections."""
         await close_async(self.client)
 
+    async def _patiently(self, command: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await command
+        except TimeoutError:
+            raise redis.exceptions.TimeoutError(f"no reply within {self._seconds:g} s") from None
+
     async def _once(self, call: Call) -> Any:
         if not self._programs.known:
-            self._programs.learn(await self.client.info(), self._allow_unsafe)
-        program = self._programs.get(call.script)
+            self._programs.learn(await self._patiently(self.client.info()), self._allow_unsafe)
         try:
-            return await self.client.execute_command("EVALSHA", program.sha, 1, call.key, *call.args)
-        except redis.exceptions.NoScriptError:
-            return await self.client.execute_command("EVAL", program.text, 1, call.key, *call.args)
+            return await self._exchange(*self._programs.words(call))
+        except redis.ResponseError as error:
+            cure = self._programs.cure(call, error)
+        words = next(cure)
+        while True:
+            try:
+                words = cure.send(await self._exchange(*words))
+            except redis.ResponseError as error:
+                words = cure.throw(error)
+            except StopIteration as done:
+                return done.value
 
 
 def _message(error: redis.RedisError) -> str:
