@@ -37,7 +37,7 @@ def _requests(co: Coordinator, client: Any, namespace: str) -> Iterator[Op]:
             pipe.hget(name, "kind")
         # Locks are in the events with all their steps; of jobs the record says more.
         for name, kind in zip(page, pipe.execute(), strict=True):
-            if kind == b"job":
+            if kind != b"lock":
                 with contextlib.suppress(NotFound):
                     yield _job(co.explain(name.decode().removeprefix(head)))
 

@@ -19,14 +19,16 @@ from chaos.locking import give_back, take
 from chaos.store import FencedStore
 from coordinator import Coordinator, Settings
 from coordinator.client import Lease
+from coordinator.drivers import failpoints
 from coordinator.errors import CoordinatorError
 
 
 def locker(url: str, settings: dict[str, Any], history: str, process: str, options: dict[str, Any]) -> None:
     """Take `grants` locks. `options`: how many, on which resources, under which seed, how often to pause and to die."""
     recorder = Recorder(Path(history), process)
+    failpoints.switch_on(options["failpoints"], lambda place, how: recorder.note("failpoint", place=place, how=how))
     store = FencedStore(Path(options["store"]), recorder)
-    with Coordinator.connect(url, settings=Settings.of(**settings)) as co:
+    with Coordinator.connect(url, settings=Settings.of(**settings | options.get("settings", {}))) as co:
         _Locker(co, recorder, store, options).run()
     store.close()
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from chaos.history import Recorder
 from coordinator import Settings
+from coordinator.drivers import failpoints
 from workers import Registry, Worker
 
 STEP, STEP_IN_THREAD, STEP_IN_PROCESS = "chaos.step", "chaos.step_in_thread", "chaos.step_in_process"
@@ -73,6 +74,9 @@ def worker(url: str, settings: dict[str, Any], history: str, process: str, optio
     logging.basicConfig(format=f"{process} %(asctime)s %(levelname)s %(name)s: %(message)s")
     os.environ[HISTORY] = history
     recorder = Recorder(Path(history), process)
+    failpoints.switch_on(
+        options.pop("failpoints", ""), lambda place, how: recorder.note("failpoint", place=place, how=how)
+    )
     asyncio.run(_work(Worker(handlers(recorder), url, None, Settings.of(**settings), **options), recorder))
     recorder.close()
 

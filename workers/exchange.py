@@ -14,6 +14,7 @@ import asyncio
 import logging
 import random
 
+from coordinator.drivers import failpoints
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.errors import CoordinatorError
 from coordinator.ops import fleet
@@ -132,6 +133,8 @@ class Exchange(Service):
 
     def _ask(self) -> Claim:
         """The claim that goes along; number 0 is none. The number moves on when the reply is there, not before."""
+        if failpoints.on:
+            failpoints.reach("worker.before_exchange")
         wanted = min(self._desk.free, MAX_BATCH) if self._claiming else 0
         if wanted:
             # Before the call: a bell that rings while it lasts must not be forgotten.
@@ -164,6 +167,8 @@ class Exchange(Service):
         self._settled(entry)
 
     def _take(self, found: fleet.Exchange) -> None:
+        if failpoints.on:
+            failpoints.reach("worker.after_exchange")
         for claimed in found.jobs:
             if self._claiming:
                 self._executor.begin(claimed, self._lease_end(claimed, found.sent))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from chaos.scenario import Scenario, named
-from chaos.scenarios import deaths, forks, kill_storm, lock_storm, network, replies, sigterm, wake_ups
+from chaos.scenarios import deaths, failpoint_storm, forks, kill_storm, lock_storm, network, replies, sigterm, wake_ups
 
 SCENARIOS: dict[str, Scenario] = named(
     (
         kill_storm.SCENARIO,
+        failpoint_storm.SCENARIO,
         lock_storm.SCENARIO,
         replies.SCENARIO,
         deaths.SCENARIO,

@@ -69,6 +69,7 @@ def _start(scene: Stage, grants: int) -> Child:
         grants=grants,
         resources=RESOURCES,
         seed=scene.run.random.getrandbits(32),
+        failpoints="",
         pause=PAUSE,
         die=DIE,
         seconds=scene.parsed.session_ttl,
