@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +31,15 @@ def record(url: str, settings: Settings, folder: Path) -> None:
 
 def _requests(co: Coordinator, client: Any, namespace: str) -> Iterator[Op]:
     head = key(namespace, "REQ")
-    for name in client.scan_iter(match=head.replace("[", "\\[") + "*", count=PAGE):
-        try:
-            found = co.explain(name.decode().removeprefix(head))
-        except NotFound:
-            continue
-        if found.kind == "job":
-            yield _job(found)
+    for page in batched(client.scan_iter(match=head + "*", count=PAGE), PAGE):
+        pipe = client.pipeline(transaction=False)
+        for name in page:
+            pipe.hget(name, "kind")
+        # Locks are in the events with all their steps; of jobs the record says more.
+        for name, kind in zip(page, pipe.execute(), strict=True):
+            if kind != b"lock":
+                with contextlib.suppress(NotFound):
+                    yield _job(co.explain(name.decode().removeprefix(head)))
 
 
 def _job(found: Explanation) -> Op:
@@ -64,3 +68,10 @@ def _moves(client: Any, namespace: str) -> Iterator[Op]:
                 fence = int(event.get("fence") or event.get("settled") or 0)
                 args = {"event": event["event"], "job": event["id"], "session": event.get("session", "")}
                 yield Op(SERVER, "move", args, fence=fence, server_us=int(event["ms"]) * 1000)
+
+
+def batched(items: Iterable[Any], most: int) -> Iterator[list[Any]]:
+    """The items in lists of at most so many."""
+    left = iter(items)
+    while page := list(islice(left, most)):
+        yield page

@@ -126,7 +126,7 @@ def read(folder: Path) -> list[Op]:
     """Every operation of every process: the server's in its own order, then the processes' by the time they began."""
     server, others = [], []
     for path in sorted(folder.glob("*.jsonl")):
-        found = list(_ops(path))
+        found = list(read_one(path))
         if path.stem == SERVER:
             server = found
         else:
@@ -134,7 +134,8 @@ def read(folder: Path) -> list[Op]:
     return server + sorted(others, key=lambda one: one.invoked)
 
 
-def _ops(path: Path) -> Iterator[Op]:
+def read_one(path: Path) -> Iterator[Op]:
+    """The operations of one process's file."""
     lines: dict[int, dict[str, Any]] = {}
     for line in _lines(path):
         known = lines.setdefault(int(line["n"]), {"args": {}})

@@ -8,7 +8,8 @@ request that was chosen, whoever sent it. The faults:
 - `swallow_reply`: the same, but the connection stays and the client goes on waiting;
 - `late_reply`: the answer comes when `patience` seconds are over, usually to nobody;
 - `duplicate`: the request arrives twice, and the client gets the second answer;
-- `late_copy`: the request is carried out, answered, and arrives once more when `release_copies` is called;
+- `late_request`: the connection breaks, and the request arrives when `release_late` is called, after whatever the
+  client has sent since on other connections;
 - `cut_request`, `cut_reply`: half of it arrives; the connection breaks;
 - `reset`: as `drop_reply`, with a TCP reset where there is TCP;
 - `black_hole`: from here on nothing passes on this connection, and nobody is told.
@@ -37,7 +38,7 @@ Fault = Literal[
     "swallow_reply",
     "late_reply",
     "duplicate",
-    "late_copy",
+    "late_request",
     "cut_request",
     "cut_reply",
     "reset",
@@ -45,7 +46,7 @@ Fault = Literal[
 ]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 Address = Path | tuple[str, int]
-SCRIPTS = frozenset({b"EVALSHA", b"EVAL"})
+SCRIPTS = frozenset({b"EVALSHA", b"EVAL", b"EVALSHA_RO", b"EVAL_RO", b"FCALL", b"FCALL_RO"})
 _SHOWN_WORDS = 6
 
 
@@ -83,7 +84,7 @@ class Proxy:
         self.delay, self.patience = 0.0, 1.0
         self.spoiled = 0
         self.plan: Plan = _pass
-        self._copies: list[bytes] = []
+        self._late: list[bytes] = []
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._closing = threading.Event()
@@ -117,15 +118,15 @@ class Proxy:
         for one in doomed:
             _end(one, reset)
 
-    def release_copies(self) -> int:
-        """Have every request that was kept as a `late_copy` carried out now; nobody gets the answers. How many."""
+    def release_late(self) -> int:
+        """Have every `late_request` carried out now; nobody gets the answers. How many there were."""
         with self._lock:
-            copies, self._copies = self._copies, []
+            late, self._late = self._late, []
         with self._connect() as far:
-            for copy in copies:
-                far.sendall(copy)
+            for request in late:
+                far.sendall(request)
                 _Side(far).receive()
-        return len(copies)
+        return len(late)
 
     def close(self) -> None:
         """Stop."""
@@ -142,8 +143,8 @@ class Proxy:
         with self._lock:
             fault = self.plan(request)
             self.spoiled += fault != "none"
-            if fault == "late_copy":
-                self._copies.append(request.raw)
+            if fault == "late_request":
+                self._late.append(request.raw)
         return fault
 
     def hold_up(self) -> bool:
@@ -233,7 +234,7 @@ class _Conversation:
 
     def _exchange(self, request: Request, fault: Fault) -> bool:
         """One request under one fault. False when that ends the connection."""
-        if fault in ("drop_request", "cut_request", "black_hole"):
+        if fault in ("drop_request", "late_request", "cut_request", "black_hole"):
             self._lose(request, fault)
             return False
         reply = self._ask(request)

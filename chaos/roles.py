@@ -16,6 +16,7 @@ from typing import Any
 
 from chaos.history import Recorder
 from coordinator import Settings
+from coordinator.drivers import failpoints
 from workers import Registry, Worker
 
 STEP, STEP_IN_THREAD, STEP_IN_PROCESS = "chaos.step", "chaos.step_in_thread", "chaos.step_in_process"
@@ -33,6 +34,8 @@ def handlers(recorder: Recorder) -> Registry:
     async def step(ctx: Any, payload: Any) -> str:
         recorder.note("start", ctx.fence(), job=ctx.id, attempt=ctx.attempt)
         await asyncio.sleep(_seconds(ctx, payload))
+        if payload.get("progress"):
+            ctx.progress(1.0, "done")
         recorder.note("done", ctx.fence(), job=ctx.id)
         return str(ctx.id)
 
@@ -71,6 +74,9 @@ def worker(url: str, settings: dict[str, Any], history: str, process: str, optio
     logging.basicConfig(format=f"{process} %(asctime)s %(levelname)s %(name)s: %(message)s")
     os.environ[HISTORY] = history
     recorder = Recorder(Path(history), process)
+    failpoints.switch_on(
+        options.pop("failpoints", ""), lambda place, how: recorder.note("failpoint", place=place, how=how)
+    )
     asyncio.run(_work(Worker(handlers(recorder), url, None, Settings.of(**settings), **options), recorder))
     recorder.close()
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaos import account, checker, history, roles
+from chaos import account, checker, forking, history, lockers, roles
 from chaos.checker import Problem
 from chaos.history import Op, Recorder
 from chaos.processes import Child, Nursery
@@ -17,7 +17,7 @@ from chaos.scenario import Run
 from chaos.servers import private_server
 from coordinator import Coordinator, Settings, Submission
 from coordinator.drivers.embedded import EmbeddedServer
-from coordinator.errors import CoordinatorError, JobFailed
+from coordinator.errors import JobFailed
 
 # Deaths are seen in a second instead of ten, and nothing that the judge reads is thrown away before it reads.
 QUICK: Mapping[str, Any] = {
@@ -29,7 +29,10 @@ QUICK: Mapping[str, Any] = {
     "result_ttl": 86_400.0,
 }
 BATCH = 500
-# Events that end a request, as the server counts them.
+# What children are made of, imported once.
+CHILDREN = (roles.__name__, lockers.__name__, forking.__name__)
+# Events that begin and that end a request, as the server counts them.
+BEGINNINGS = ("ask", "delay", "replay")
 ENDS = ("succeed", "fail", "bury", "cancel", "expire", "shed", "release", "lose")
 
 
@@ -50,17 +53,22 @@ class Stage:
         """The settings of all processes."""
         return Settings.of(**self.settings)
 
-    def worker(self, url: str | None = None, role: str = "worker", **options: Any) -> Child:
+    def worker(self, url: str | None = None, **options: Any) -> Child:
         """Fork a worker; `options` are those of `Worker`."""
+        given = {"queues": roles.QUEUE, "process_slots": 1, **options}
+        return self.fork(f"{roles.__name__}:worker", url, **given)
+
+    def fork(self, entry: str, url: str | None = None, **options: Any) -> Child:
+        """Fork a process that is told where everything is, and `options`. Its name is also that of its history."""
         self._forked += 1
-        name = f"{role}-{self._forked}"
+        name = f"{entry.rpartition(':')[2]}-{self._forked}"
         child = self.nursery.fork(
-            f"{roles.__name__}:{role}",
+            entry,
             url=url or self.server.url,
             settings=self.settings,
             history=str(self.run.history),
             process=name,
-            options={"queues": roles.QUEUE, "process_slots": 1, **options},
+            options=options,
         )
         child.name = name
         return child
@@ -91,8 +99,7 @@ class Stage:
 
     def ended(self) -> int:
         """How many requests have reached an end."""
-        counters = self.co.survey(most=1).counters
-        return sum(counters.get(name, 0) for name in ENDS)
+        return _sum(self.co.survey(most=1).counters, ENDS)
 
     def until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
         """Wait for a condition. Raises TimeoutError."""
@@ -102,11 +109,15 @@ class Stage:
                 raise TimeoutError(f"not within {seconds:g} s: {what}")
             time.sleep(0.02)
 
-    def drain(self, jobs: int, seconds: float) -> None:
-        """Wait until `jobs` requests have ended. One that never does is for the judge to find."""
+    def drain(self, seconds: float) -> None:
+        """Wait until every request has ended. One that never does is for the judge to find."""
         ends = time.monotonic() + seconds
-        while (done := self.ended()) < jobs and time.monotonic() < ends:
-            self.run.progress(f"{self.run.scenario}: draining", done, jobs)
+        while time.monotonic() < ends:
+            counted = self.co.survey(most=1).counters
+            done, all_of_them = _sum(counted, ENDS), _sum(counted, BEGINNINGS)
+            if done >= all_of_them:
+                return
+            self.run.progress(f"{self.run.scenario}: draining", done, all_of_them)
             time.sleep(0.1)
 
     def judge(self, *, drained: bool = True) -> tuple[list[Op], tuple[Problem, ...]]:
@@ -123,7 +134,7 @@ def stage(run: Run, config: Mapping[str, str] | None = None, **settings: Any) ->
     chosen = {**QUICK, "namespace": run.namespace, **settings}
     with ExitStack() as stack:
         server = stack.enter_context(private_server(config=config))
-        nursery = stack.enter_context(Nursery(run.folder / "children.log", (roles.__name__,)))
+        nursery = stack.enter_context(Nursery(run.folder / "children.log", CHILDREN))
         co = stack.enter_context(Coordinator.connect(server.url, settings=Settings.of(**chosen)))
         recorder = Recorder(run.history, "app")
         stack.callback(recorder.close)
@@ -140,9 +151,5 @@ def mixed_jobs(chance: random.Random, count: int, ms: tuple[float, float], resou
     return made
 
 
-def counters(stage: Stage) -> Mapping[str, int]:
-    """The server's counters; empty when it is away."""
-    try:
-        return stage.co.survey(most=1).counters
-    except CoordinatorError:
-        return {}
+def _sum(counted: Mapping[str, int], names: Iterable[str]) -> int:
+    return sum(counted.get(name, 0) for name in names)

@@ -15,6 +15,7 @@ import logging
 import math
 import random
 
+from coordinator.drivers import failpoints
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.errors import CoordinatorError
 from coordinator.ops import fleet
@@ -133,6 +134,8 @@ class Exchange(Service):
 
     def _ask(self) -> Claim:
         """The claim that goes along; number 0 is none. The number moves on when the reply is there, not before."""
+        if failpoints.on:
+            failpoints.reach("worker.before_exchange")
         wanted = min(self._desk.free, MAX_BATCH) if self._claiming else 0
         if wanted:
             # Before the call: a bell that rings while it lasts must not be forgotten.
@@ -172,6 +175,8 @@ class Exchange(Service):
         self._settled(entry)
 
     def _take(self, found: fleet.Exchange) -> None:
+        if failpoints.on:
+            failpoints.reach("worker.after_exchange")
         for claimed in found.jobs:
             if self._claiming:
                 self._executor.begin(claimed, self._lease_end(claimed, found.sent))

@@ -43,14 +43,19 @@ def check_jobs(ops: Iterable[Op], *, drained: bool) -> list[Problem]:
 
 def _conservation(submits: dict[str, list[Op]], records: dict[str, Op], drained: bool) -> Iterator[Problem]:
     for job, asked in submits.items():
+        if not job:
+            continue
         outcomes = {one.outcome for one in asked}
         record = records.get(job)
         if record is None and "ok" in outcomes:
             yield Problem("lost", f"{job} was accepted, and the server does not know it")
         elif record is not None and outcomes == {"failed"}:
             yield Problem("refused", f"{job} was refused, and is {record.arg('state')}")
+    # A caller that does not know whether its job arrived may not know its id either.
+    nameless = sum(one.outcome == "unknown" for one in submits.get("", ()))
+    strangers = [job for job in records if job not in submits]
     for job, record in records.items():
-        if job not in submits:
+        if job not in submits and len(strangers) > nameless:
             yield Problem("stranger", f"{job} is {record.arg('state')}, and nobody submitted it")
         if drained and record.arg("state") not in FINAL:
             yield Problem("unfinished", f"{job} is still {record.arg('state')}")

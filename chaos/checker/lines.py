@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from chaos.checker.facts import Problem
 from chaos.history import SERVER, Op
@@ -37,10 +38,20 @@ def check_lines(ops: Sequence[Op], aging_us: int, *, drained: bool) -> list[Prob
     asked = {one.request: one for one in facts if one.what == "asked"}
     wanted = [Wanted(one.pull, one.resources, one.priority) for one in asked.values()]
     claims = [claim for one in ops if one.process != SERVER for claim in _claims(one) if claim.request in asked]
-    known = [one for one in facts if one.request in asked]
+    known = _without_withdrawn([one for one in facts if one.request in asked], claims, ops)
     verdict = checker.check(wanted, known, sorted(claims, key=lambda one: one.t), aging_us)
     found = [Problem(one.rule, one.text) for one in verdict.problems if drained or one.rule != "lost"]
     return found + list(_whole(ops))
+
+
+def _without_withdrawn(facts: list[Fact], claims: list[Claim], ops: Sequence[Op]) -> list[Fact]:
+    """A caller that was interrupted while it asked does not know the request, and whatever that is granted meanwhile is
+    released on its behalf: an end without anybody having held it. At most one for each such caller."""
+    held = {one.request for one in claims}
+    interrupted = sum(one.op == "acquire" and (one.outcome != "ok" or one.completed is None) for one in ops)
+    unheld = [one.request for one in facts if one.state == "released" and one.request not in held]
+    withdrawn = set(unheld) if len(unheld) <= interrupted else set()
+    return [replace(one, state="cancelled") if one.state and one.request in withdrawn else one for one in facts]
 
 
 def _fact(one: Op) -> Fact:

@@ -38,7 +38,7 @@ def play(run: Run) -> Verdict:
             _kill_workers(scene, min(AT_ONCE, run.count("workers") - len(killed)), killed)
             run.progress(f"{run.scenario}: {len(killed)} workers killed", len(killed), run.size["workers"])
         children = _kill_children(scene, run.count("children"))
-        scene.drain(len(killed) + len(children), 30)
+        scene.drain(30)
         ops, problems = scene.judge()
     again, child_again = _again(ops, killed), _again(ops, children)
     return Verdict(

@@ -28,7 +28,7 @@ def play(run: Run) -> Verdict:
         _storm(scene, jobs, kills)
         storm = time.monotonic() - began
         calm = [scene.worker(concurrency=16) for _ in range(2)]
-        scene.drain(jobs, CALM_SECONDS)
+        scene.drain(CALM_SECONDS)
         for one in calm:
             one.kill()
         ops, problems = scene.judge()

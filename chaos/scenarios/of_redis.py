@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from chaos.scenarios import reshard, restarts
+from chaos.scenarios import partition, reshard, restarts
 
-SCENARIOS = (*restarts.SCENARIOS, *reshard.SCENARIOS)
+SCENARIOS = (*restarts.SCENARIOS, *reshard.SCENARIOS, *partition.SCENARIOS)

@@ -42,7 +42,7 @@ def play(run: Run) -> Verdict:
         scene.submit(work)
         exits, codes = _terminate(scene, run.count("terms"), grace)
         scene.worker(**everything)
-        scene.drain(jobs, 240)
+        scene.drain(240)
         ops, problems = scene.judge()
     handed_back = _hand_backs(ops)
     longest = max(handed_back, default=0.0)

@@ -72,12 +72,11 @@ def _idle(scene: Stage) -> int:
 def _hand_in(scene: Stage, count: int) -> list[str]:
     """Jobs one by one at random moments, and their ends."""
     ids = []
-    before = scene.ended()
     for number in range(count):
         time.sleep(scene.run.random.uniform(*PAUSE))
         ids += scene.submit([Submission(roles.STEP, {"ms": 0})])
         scene.run.progress(f"{scene.run.scenario}: jobs", number, count)
-    scene.drain(before + count, 30)
+    scene.drain(30)
     return ids
 
 

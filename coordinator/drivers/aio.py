@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import redis
 
-from coordinator.drivers import clock
+from coordinator.drivers import clock, failpoints
 from coordinator.drivers.connect import async_client, close_async, locate, sync_client
 from coordinator.drivers.describe import describe
 from coordinator.drivers.ids import new_id
@@ -192,6 +192,8 @@ class AsyncDriver:
         self._keeper_store.close()
 
     async def _perform(self, step: Call | Wait | Session) -> Any:
+        if failpoints.on:
+            failpoints.reach("driver.before_step")
         if isinstance(step, Call):
             return await self.store.call(step)
         if isinstance(step, Session):
@@ -252,7 +254,11 @@ class AsyncDriver:
             while self._listener is asyncio.current_task():
                 await asyncio.sleep(pause)
                 try:
+                    if failpoints.on:
+                        failpoints.reach("listener.before_read")
                     found = await client.blpop([inbox], timeout=READ_SECONDS)
+                    if failpoints.on:
+                        failpoints.reach("listener.after_read")
                     pause = 0.0
                     if found:
                         self.postman.deliver(found[1])

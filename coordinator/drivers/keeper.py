@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from coordinator.drivers import clock
+from coordinator.drivers import clock, failpoints
 from coordinator.drivers.agreement import Agreement
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.store import Store
@@ -163,17 +163,25 @@ class Keeper:
             self._close_session(session)
 
     def _close_session(self, session: str) -> None:
+        if failpoints.on:
+            failpoints.reach("keeper.before_close")
         try:
             while replies.number(self._store.call(calls.close_session(self._scope, session), 0.0)[1]) > 0:
                 pass
         except CoordinatorError as error:
             log.warning("session %s was not closed and will lapse: %s", session, error)
+        if failpoints.on:
+            failpoints.reach("keeper.after_close")
 
     def _open(self) -> str:
         """Open a session. Not with the lock of the holdings: the server may be away for long."""
         session = new_id()
         sent = clock.now()
+        if failpoints.on:
+            failpoints.reach("keeper.before_open")
         raw = self._store.call(calls.open_session(self._scope, session, self._duties.fields))
+        if failpoints.on:
+            failpoints.reach("keeper.after_open")
         if replies.expect(raw, "ok", "schema") == "schema":
             found = replies.text(raw[1])
             raise UnsafeServer(
@@ -241,6 +249,8 @@ class Keeper:
                 wait = self._interval
 
     def _beat(self, session: str) -> float:
+        if failpoints.on:
+            failpoints.reach("keeper.before_beat")
         sent = clock.now()
         # Kept until a beat was answered; telling one twice does no harm.
         self._begun += self._duties.started()
@@ -250,6 +260,8 @@ class Keeper:
         except CoordinatorError as error:
             log.warning("heartbeat failed: %s", error)
             return min(self._interval, 0.5)
+        if failpoints.on:
+            failpoints.reach("keeper.after_beat")
         self._begun.clear()
         with self._changed:
             if session != self._session:
@@ -291,6 +303,8 @@ class Keeper:
     def _withdraw_orphans(self) -> None:
         """A bounded number, so that the next heartbeat is in time."""
         for ident in list(self._orphans)[:MAX_ORPHANS]:
+            if failpoints.on:
+                failpoints.reach("keeper.before_withdraw")
             try:
                 self._run(locks.withdraw(self._scope, ident))
             except CoordinatorError as error:

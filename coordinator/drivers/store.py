@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import redis
 
+from coordinator.drivers import failpoints
 from coordinator.drivers.connect import close_async, close_sync
 from coordinator.drivers.direct import async_exchange, sync_exchange
 from coordinator.errors import (
@@ -176,6 +177,8 @@ class Store:
             failed = error
         while True:
             time.sleep(attempts.after(failed))
+            if failpoints.on:
+                failpoints.reach("store.before_resend")
             try:
                 return self._once(call)
             except redis.RedisError as error:
@@ -197,8 +200,13 @@ class Store:
         if not self._programs.known:
             with self._lock:
                 self._programs.learn(self.client.info())
+        if failpoints.on:
+            failpoints.reach("store.before_send")
         try:
-            return self._exchange(*self._programs.words(call))
+            reply = self._exchange(*self._programs.words(call))
+            if failpoints.on:
+                failpoints.reach("store.after_send")
+            return reply
         except redis.ResponseError as error:
             cure = self._programs.cure(call, error)
         words = next(cure)
@@ -229,6 +237,8 @@ class AsyncStore:
             failed = error
         while True:
             await asyncio.sleep(attempts.after(failed))
+            if failpoints.on:
+                failpoints.reach("store.before_resend")
             try:
                 return await self._once(call)
             except redis.RedisError as error:
@@ -256,8 +266,13 @@ class AsyncStore:
     async def _once(self, call: Call) -> Any:
         if not self._programs.known:
             self._programs.learn(await self._patiently(self.client.info()))
+        if failpoints.on:
+            failpoints.reach("store.before_send")
         try:
-            return await self._exchange(*self._programs.words(call))
+            reply = await self._exchange(*self._programs.words(call))
+            if failpoints.on:
+                failpoints.reach("store.after_send")
+            return reply
         except redis.ResponseError as error:
             cure = self._programs.cure(call, error)
         words = next(cure)

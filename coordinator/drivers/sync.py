@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import redis
 
-from coordinator.drivers import clock
+from coordinator.drivers import clock, failpoints
 from coordinator.drivers.connect import Target, close_sync, locate, sync_client
 from coordinator.drivers.describe import describe
 from coordinator.drivers.ids import new_id
@@ -87,7 +87,11 @@ class _Listener(threading.Thread):
         close_sync(self._client)
 
     def _read(self) -> None:
+        if failpoints.on:
+            failpoints.reach("listener.before_read")
         found = self._client.blpop([self._inbox], timeout=READ_SECONDS)
+        if failpoints.on:
+            failpoints.reach("listener.after_read")
         if found:
             self._postman.deliver(found[1])
             for more in self._client.lpop(self._inbox, BATCH) or ():
@@ -176,6 +180,8 @@ class SyncDriver:
         self._keeper_store.close()
 
     def _perform(self, step: Step) -> Any:
+        if failpoints.on:
+            failpoints.reach("driver.before_step")
         if isinstance(step, Call):
             return self.store.call(step)
         if isinstance(step, Wait):
