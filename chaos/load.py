@@ -143,6 +143,9 @@ class Load:
         for name, child in doomed.items():
             code = child.wait(STOP_SECONDS)
             del self._children[name]
+            if code is None and name.rpartition("-")[0] != f"{self.name}-worker":
+                child.signal(signal.SIGUSR1)
+                child.wait(1)
             if code not in (0, -signal.SIGKILL):
                 raise RuntimeError(f"{name} ended with {code}; see {self.run.folder}")
 

@@ -6,6 +6,7 @@ Ids are drawn before the call, so that a call whose outcome is unknown can be to
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import logging
 import queue
 import random
@@ -129,6 +130,8 @@ def _client(
 ) -> Iterator[tuple[Coordinator, Recorder, threading.Event]]:
     """A client, a history, and the event that SIGTERM sets."""
     logging.basicConfig(format=f"{process} %(asctime)s %(levelname)s %(name)s: %(message)s")
+    # A process that does not end when it is told to is asked where it hangs.
+    faulthandler.register(signal.SIGUSR1)
     stopping = threading.Event()
     stop: Callable[..., None] = lambda *_: stopping.set()  # noqa: E731
     signal.signal(signal.SIGTERM, stop)

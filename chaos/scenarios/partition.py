@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import pairwise
+from typing import Any
+
+import redis
 
 from chaos.checker import Problem, judge
 from chaos.checker.losses import check_errors, check_fences, lost_ages
 from chaos.clock import now_ns
 from chaos.faults.network import Network
-from chaos.faults.sentinel import DOWN_AFTER_MS, Watched, across, await_whole
+from chaos.faults.node import Node
+from chaos.faults.sentinel import DOWN_AFTER_MS, SERVICE, Watched, across, await_whole
 from chaos.faults.waiting import until
 from chaos.history import Op
 from chaos.load import Load
@@ -62,19 +67,37 @@ def _partition(network: Network, setup: Watched, seconds: float) -> tuple[int, i
 
 
 def _move_back(setup: Watched) -> None:
-    """Make the server that shares a host with the shut-in client the primary again, in good order."""
+    """Make the server that shares a host with the shut-in client the primary again, in good order: with writes held up,
+    for a primary that lives on goes on being answered for by a replica that is not the one promoted."""
     current = setup.current()
     if current is setup.primary:
         return
     with setup.near():
         for one in setup.replicas:
             one.ask("CONFIG SET", "replica-priority", 0)
-        setup.sentinels[0].ask("SENTINEL FAILOVER", "main")
-        until(lambda: setup.current() is setup.primary, "the first primary is the primary again")
+        current.ask("CLIENT PAUSE", 20_000, "WRITE")
+        try:
+            until(lambda: _level(setup, current), "the replicas have everything")
+            setup.sentinels[0].ask("SENTINEL FAILOVER", SERVICE)
+            until(lambda: setup.current() is setup.primary, "the first primary is the primary again")
+            until(lambda: _follows(current), "the other one follows")
+        finally:
+            current.ask("CLIENT UNPAUSE")
     await_whole(setup)
     with setup.near():
         for one in setup.replicas:
             one.ask("CONFIG SET", "replica-priority", 100)
+
+
+def _follows(node: Node) -> bool:
+    with contextlib.suppress(redis.RedisError):  # its connections end as it becomes a replica
+        return bool(node.ask("ROLE")[0] == "slave")
+    return False
+
+
+def _level(setup: Watched, current: Node) -> bool:
+    told: Any = current.ask("INFO", "replication")
+    return all(int(told[f"slave{n}"]["offset"]) == told["master_repl_offset"] for n in range(len(setup.replicas)))
 
 
 def _figures(ops: list[Op], cuts: list[tuple[int, int]]) -> tuple[Figure, ...]:
