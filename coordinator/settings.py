@@ -8,7 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,6 +17,7 @@ from coordinator.errors import ConfigError, shortened
 from coordinator.model.names import label
 from coordinator.model.terms import NO_AGING_US, Terms
 
+Durability = Literal["fast", "durable", "replicated"]
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 
 
@@ -51,6 +52,14 @@ class Settings(BaseSettings):
     retry_for: float = Field(10.0, ge=0, le=3600, description="how long calls are repeated while Redis is away")
     max_connections: int = Field(64, ge=1, le=10_000, description="connections for commands per process")
     allow_unsafe: bool = Field(False, description="use a server that may evict data")
+    durability: Durability = Field(
+        "fast",
+        description="what an answer means: `fast`, `durable` (an AOF) or `replicated` (replicas have it)",
+    )
+    replicas: int = Field(1, ge=1, le=100, description="replicas that must have a write, when `replicated`")
+    replica_timeout: float = Field(
+        1.0, ge=0.01, le=60, description="how long one try waits for replicas; at most half of operation_timeout"
+    )
 
     @model_validator(mode="after")
     def _hold_together(self) -> Self:
@@ -63,6 +72,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"operation_timeout ({self.operation_timeout:g}) must not be above session_ttl ({self.session_ttl:g}), "
                 "or one slow call loses the session"
+            )
+        if self.durability == "replicated" and self.replica_timeout > self.operation_timeout / 2:
+            raise ValueError(
+                f"replica_timeout ({self.replica_timeout:g}) must be at most half of operation_timeout "
+                f"({self.operation_timeout:g}), or waiting for replicas looks like a broken connection"
             )
         return self
 
@@ -94,6 +108,11 @@ class Settings(BaseSettings):
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError([f"{path}: {error}"]) from None
         return cls.of(**{**loaded, **given})
+
+    @property
+    def acknowledged_by(self) -> tuple[int, int] | None:
+        """How many replicas must have a write before it is acknowledged, and how many ms one try waits for them."""
+        return (self.replicas, round(self.replica_timeout * 1000)) if self.durability == "replicated" else None
 
     def terms(self) -> Terms:
         """The rules that travel with every call."""

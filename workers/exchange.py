@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 
+from coordinator.drivers import failpoints
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.errors import CoordinatorError
 from coordinator.ops import fleet
@@ -39,6 +41,8 @@ class Exchange(Service):
         self._driver, self._desk, self._executor, self._queues = driver, desk, executor, queues
         self._hold_ms = round(driver.settings.max_hold * 1000)
         self._number = 0
+        # When the claim that has no answer yet was first sent, on the clock of leases.
+        self.asked_at = math.inf
         self._task: asyncio.Task[None] | None = None
         self._claiming = True
         self._leaving = self._closing = False
@@ -103,14 +107,12 @@ class Exchange(Service):
             if self._closing:
                 self._leaving = False  # a store that is away rings nobody
             return False
-        if ask.number:
-            self._number = ask.number
-            self._leaving = self._leaving and ask.wanted > 0
         for entry, verdict in zip(batch, found.verdicts, strict=True):
             self._judged(entry, verdict, found.sent)
         if ask.wanted and len(found.jobs) >= ask.wanted:
             self._desk.hungry = True  # there may be more for the slots that are left
         self._take(found)
+        self._answered(ask)
         return True
 
     def _batch(self) -> list[Entry]:
@@ -132,12 +134,21 @@ class Exchange(Service):
 
     def _ask(self) -> Claim:
         """The claim that goes along; number 0 is none. The number moves on when the reply is there, not before."""
+        if failpoints.on:
+            failpoints.reach("worker.before_exchange")
         wanted = min(self._desk.free, MAX_BATCH) if self._claiming else 0
         if wanted:
             # Before the call: a bell that rings while it lasts must not be forgotten.
             self._desk.hungry = False
         number = self._number + 1 if wanted or self._leaving else 0
+        if number:
+            self.asked_at = min(self.asked_at, self._driver.now())
         return Claim(number, wanted, self._hold_ms, self._queues)
+
+    def _answered(self, ask: Claim) -> None:
+        if ask.number:
+            self._number, self.asked_at = ask.number, math.inf
+            self._leaving = self._leaving and ask.wanted > 0
 
     def _judged(self, entry: Entry, verdict: Verdict, sent: float) -> None:
         job = entry.job
@@ -164,6 +175,8 @@ class Exchange(Service):
         self._settled(entry)
 
     def _take(self, found: fleet.Exchange) -> None:
+        if failpoints.on:
+            failpoints.reach("worker.after_exchange")
         for claimed in found.jobs:
             if self._claiming:
                 self._executor.begin(claimed, self._lease_end(claimed, found.sent))

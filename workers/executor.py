@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
 
+from coordinator.drivers import failpoints
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.errors import Corrupt
 from coordinator.model import codec
@@ -63,6 +64,8 @@ class Executor(Service):
 
     def begin(self, claimed: Claimed, lease_end: float) -> None:
         """Run a claimed job. One that cannot be run is set aside, and its siblings do not notice."""
+        if failpoints.on:
+            failpoints.reach("worker.before_begin")
         handler, payload, problem = self._registry.get(claimed.name), None, claimed.problem
         if not problem and handler is None:
             problem = f"no handler {claimed.name!r} in this worker"
@@ -91,12 +94,16 @@ class Executor(Service):
 
     def hand_back(self, claimed: Claimed) -> None:
         """Return a job that was claimed and will not be begun."""
+        if failpoints.on:
+            failpoints.reach("worker.before_hand_back")
         job = Job(claimed, _NOBODY, self._driver)
         job.finished = True
         self._desk.put(Entry(job, self._report(job, Released()), keeps=False))
 
     def forget(self, job: Job) -> None:
         """A job is settled or lost: nothing of it is left here."""
+        if failpoints.on:
+            failpoints.reach("worker.before_forget")
         if self.jobs.get(job.ident) is job:
             del self.jobs[job.ident]
             self._driver.keeper.let_go(job.ident)
@@ -155,7 +162,7 @@ class Executor(Service):
         context = Context(job, self.progress.note)
         try:
             if job.stopped is None and not job.lost:
-                outcome = Succeeded(await self._runners[job.handler.executor](job, context, payload))
+                outcome = Succeeded(await self._handle(job, context, payload))
         except asyncio.CancelledError as error:
             outcome = self._failed(job, context, error)
         except (Exception, SystemExit, KeyboardInterrupt) as error:
@@ -165,6 +172,14 @@ class Executor(Service):
         if job.progress is not None:
             await self.progress.flush(job)
         self._post(job, outcome)
+
+    async def _handle(self, job: Job, context: Context, payload: Any) -> Any:
+        if failpoints.on:
+            failpoints.reach("worker.before_handler")
+        result = await self._runners[job.handler.executor](job, context, payload)
+        if failpoints.on:
+            failpoints.reach("worker.after_handler")
+        return result
 
     def _failed(self, job: Job, context: Context, error: BaseException) -> Outcome:
         outcome = judge.failure(job, error, random.random())
@@ -180,6 +195,8 @@ class Executor(Service):
     def _post(self, job: Job, outcome: Outcome) -> None:
         if job.finished:
             return
+        if failpoints.on:
+            failpoints.reach("worker.before_post")
         job.finished = True
         self._tasks.pop(job, None)
         if not self._tasks:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import weakref
 from collections import deque
@@ -18,13 +19,13 @@ from typing import Any, TypeVar
 
 import redis
 
-from coordinator.drivers import clock
+from coordinator.drivers import clock, failpoints
 from coordinator.drivers.connect import async_client, close_async, locate, sync_client
 from coordinator.drivers.describe import describe
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Holding, Keeper
 from coordinator.drivers.messages import BATCH, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
-from coordinator.drivers.store import AsyncStore, Store
+from coordinator.drivers.store import AsyncStore, Demands, Store
 from coordinator.errors import ClientClosed
 from coordinator.keys import key
 from coordinator.settings import Settings
@@ -62,13 +63,19 @@ class _Slot:
         return self._messages.popleft() if self._messages else None
 
 
+def _not_claiming() -> float:
+    return math.inf
+
+
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """What a worker adds to a session: what it is, its queues, and the jobs it has begun."""
+    """What a worker adds to a session: what it is, its queues, the jobs it has begun, and since when a claim of its has
+    had no answer."""
 
     kind: str = "app"
     fields: tuple[tuple[str, str], ...] = ()
     started: Callable[[], Iterable[tuple[str, str]]] = tuple
+    claiming: Callable[[], float] = _not_claiming
 
 
 class AsyncDriver:
@@ -86,17 +93,16 @@ class AsyncDriver:
     def _begin(self) -> None:
         """What belongs to one process: connections, threads, the session."""
         settings, extras = self.settings, self._extras
+        demands = Demands.of(settings)
         self.store = AsyncStore(
-            async_client(self.target, settings.operation_timeout, settings.max_connections),
-            settings.retry_for,
-            settings.allow_unsafe,
+            async_client(self.target, settings.operation_timeout, settings.max_connections), demands
         )
-        self._keeper_store = Store(
-            sync_client(self.target, settings.operation_timeout, 1), settings.retry_for, settings.allow_unsafe
-        )
+        self._keeper_store = Store(sync_client(self.target, settings.operation_timeout, 1), demands)
         self.postman = Postman(self._lost)
         fields = describe(extras.kind, **dict(extras.fields))
-        duties = Duties(fields, self._opened, self._session_lost, self._mail, extras.started)
+        duties = Duties(
+            fields, self._opened, self._session_lost, self._mail, extras.started, self.postman.asked, extras.claiming
+        )
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: asyncio.Task[None] | None = None
@@ -186,6 +192,8 @@ class AsyncDriver:
         self._keeper_store.close()
 
     async def _perform(self, step: Call | Stream | Wait | Session) -> Any:
+        if failpoints.on:
+            failpoints.reach("driver.before_step")
         if isinstance(step, Call):
             return await self.store.call(step)
         if isinstance(step, Stream):
@@ -226,10 +234,9 @@ class AsyncDriver:
         self.keeper.lose(ident, fence, why)
 
     def _check_mail(self, sent: int, waiting: int) -> None:
-        if self.postman.missing(sent, waiting):
-            self.postman.caught_up(sent)
+        if self.postman.tally.behind(sent, waiting):
             self.postman.tell_all(RESYNC)
-        elif self.postman.stuck(waiting, clock.now()) and self.keeper.session:
+        if self.postman.tally.stuck(waiting, clock.now()) and self.keeper.session:
             self._listen_to(self.keeper.session)
 
     def _new_inbox(self, session: str) -> None:
@@ -249,7 +256,11 @@ class AsyncDriver:
             while self._listener is asyncio.current_task():
                 await asyncio.sleep(pause)
                 try:
+                    if failpoints.on:
+                        failpoints.reach("listener.before_read")
                     found = await client.blpop([inbox], timeout=READ_SECONDS)
+                    if failpoints.on:
+                        failpoints.reach("listener.after_read")
                     pause = 0.0
                     if found:
                         self.postman.deliver(found[1])
@@ -257,7 +268,7 @@ class AsyncDriver:
                             self.postman.deliver(more)
                 except redis.RedisError as error:
                     log.debug("listening failed: %s", error)
-                    pause = min(1.0, pause * 2 + 0.05)
+                    pause = min(0.5, pause * 2 + 0.05)
                     self.postman.tell_all(RESYNC)
         finally:
             await close_async(client)
