@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import redis
+from hiredis import pack_command
 
 # Connections of a pool that are left to redis-py's client, for the few commands that are no scripts.
 SPARE = 1
@@ -37,7 +38,7 @@ class Direct:
         except IndexError:
             connection = self._another()
         try:
-            connection.send_command(*words, check_health=False)
+            connection.send_packed_command((pack_command(words),), check_health=False)
             reply = connection.read_response()
         except redis.exceptions.ResponseError:
             self._give_back(connection)
@@ -98,7 +99,7 @@ class AsyncDirect:
         connection = self._free.pop() if self._free else await self._another()
         try:
             async with asyncio.timeout(self._seconds):
-                await connection.send_command(*words, check_health=False)
+                await connection.send_packed_command(pack_command(words), check_health=False)
                 reply = await connection.read_response()
         except TimeoutError:
             await self._drop(connection)

@@ -1,5 +1,5 @@
-"""Runs calls on Redis, sync and async: as functions, or as scripts where there are none, sent whole when the server does
-not know them; errors translated, calls repeated while the server is away.
+"""Runs calls on Redis, sync and async: as functions, or as scripts where there are none, sent whole when the server
+does not know them; errors translated, calls repeated while the server is away.
 
 Repeating is safe because every call carries a request id, a fence or a count, so that a second one answers as the first
 did. After a broken connection the outcome of a call is unknown; if the server does not come back in time, that is said.
@@ -109,7 +109,7 @@ class _Programs:
         if not (self._functions and "Function not found" in str(error)):
             raise error
         try:
-            yield ("FUNCTION LOAD", "REPLACE", loader.library().text)
+            yield ("FUNCTION", "LOAD", "REPLACE", loader.library().text)
         except redis.ResponseError as refusal:
             # For want of memory, of the right to do so, or of functions: a script does the same, more slowly.
             self._functions = not any(word in str(refusal).lower() for word in ("unknown", "permission", "noperm"))
