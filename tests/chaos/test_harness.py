@@ -41,6 +41,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         made.submit([Submission(roles.STEP, {"ms": 1}, resources=["r"] if number % 2 else []) for number in range(20)])
         made.worker(concurrency=4)
         made.drain(30)
+        made.judge()
         yield made
 
 
