@@ -196,5 +196,9 @@ class Corrupt(CoordinatorError):
     """Something in Redis is not what this package writes there."""
 
 
+class BadSignature(Corrupt):
+    """Something in Redis is not signed, or not with a key of ours, or for something else: it is not to be trusted."""
+
+
 class ProtocolError(CoordinatorError):
     """A reply that this version does not know: a fault of Coordinator."""

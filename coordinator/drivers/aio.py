@@ -78,6 +78,7 @@ class AsyncDriver:
         self.settings = settings
         self.target = locate(url or settings.url)
         self.scope = Scope.of(settings.namespace, settings.terms())
+        self.signer = settings.signer()
         self._extras = extras or Extras()
         self._closed = False
         self._begin()

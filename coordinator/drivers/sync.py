@@ -101,6 +101,7 @@ class SyncDriver:
         self.settings = settings
         self.target = locate(url or settings.url)
         self.scope = Scope.of(settings.namespace, settings.terms())
+        self.signer = settings.signer()
         self._kind = kind
         self._begin()
         _live.add(self)

@@ -51,7 +51,7 @@ local function describe(ctx, r)
   return { r.id, r.fence, v[1], r.queue, r.priority, tonumber(v[2] or 0), tonumber(v[3]), v[4] or '', v[5] or '',
     r.needs and redis.call('GET', ctx.p .. K_NEEDS .. r.id) or '',
     v[6] and redis.call('HGET', ctx.p .. K_NOTE .. r.id, 'metadata') or '',
-    redis.call('HGET', ctx.p .. K_PAYLOADS, r.id) or '' }
+    redis.call('HGET', ctx.p .. K_PAYLOADS, r.id) or '', r.dedup or '' }
 end
 
 local function hand_out(ctx, r, session, hold_ms)
