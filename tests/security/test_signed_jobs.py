@@ -73,7 +73,7 @@ async def test_a_key_is_changed_without_a_job_being_lost(fleets: Make, jobs: Reg
     ],
 )
 async def test_a_payload_that_was_changed_in_redis_is_buried_and_never_run(
-    fleets: Make, jobs: Registry, seen: list[Any], raw: "redis.Redis", namespace: str, forge: Any, why: str
+    fleets: Make, jobs: Registry, seen: list[Any], raw: "redis.Redis", namespace: str, *, forge: Any, why: str
 ) -> None:
     fleet = fleets(**SIGNED)
     ticket = await fleet.client.submit("echo", 5)
@@ -179,7 +179,7 @@ async def test_a_retry_at_once_and_a_replay_check_the_same_signature(fleets: Mak
     ],
 )
 async def test_a_result_that_no_worker_wrote_is_not_believed(
-    fleets: Make, jobs: Registry, raw: "redis.Redis", namespace: str, forge: Any, why: str
+    fleets: Make, jobs: Registry, raw: "redis.Redis", namespace: str, *, forge: Any, why: str
 ) -> None:
     fleet = fleets(**SIGNED)
     await fleet.worker(jobs)

@@ -1,5 +1,6 @@
 """Signatures: what was signed for one thing is good for nothing else, and unsigned data is as it always was."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -161,7 +162,7 @@ def test_a_signature_counts_towards_the_size_of_a_payload() -> None:
 def test_keys_come_from_the_settings(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings.of(namespace="ns").signer() == Signer("ns")
     assert Settings.of(namespace="ns", signing_keys={"a": SECRET}).signer() == Signer("ns", {"a": SECRET.encode()}, "a")
-    monkeypatch.setenv("COORDINATOR_SIGNING_KEYS", '{"a": "%s"}' % SECRET)
+    monkeypatch.setenv("COORDINATOR_SIGNING_KEYS", json.dumps({"a": SECRET}))
     assert Settings.of().signer().keys == {"a": SECRET.encode()}
     monkeypatch.delenv("COORDINATOR_SIGNING_KEYS")
     file = tmp_path / "keys.toml"
