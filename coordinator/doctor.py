@@ -17,7 +17,7 @@ from coordinator.client import Coordinator
 from coordinator.drivers.census import Census
 from coordinator.drivers.connect import sync_client
 from coordinator.drivers.store import OLDEST, Store
-from coordinator.errors import ProtocolError
+from coordinator.errors import Corrupt, ProtocolError
 from coordinator.keys import key, prefix
 from coordinator.model.names import milliseconds
 from coordinator.model.terms import Terms
@@ -160,7 +160,7 @@ class _Examination:
     def _faults(self, call: Call) -> list[str]:
         try:
             raw = self._store.call(call)
-        except ProtocolError as error:
+        except (Corrupt, ProtocolError) as error:
             # A key of the wrong type, or a field that is no number: what cannot be read cannot be judged.
             return [f"cannot be judged: {error}"]
         expect(raw, "ok")

@@ -61,7 +61,7 @@ class Settings(BaseSettings):
         {}, description="secrets that payloads and results are signed with, by id"
     )
     signing_keys_file: Path | None = Field(None, description='a TOML file of the same, one `id = "secret"` a line')
-    sign_with: str = Field("", description="id of the key to sign with; needed only if there are several")
+    sign_with: str | None = Field(None, description="id of the key to sign with; needed only if there are several")
     require_signatures: bool = Field(True, description="with keys: refuse what is not signed")
 
     @model_validator(mode="after")

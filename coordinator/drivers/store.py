@@ -19,12 +19,13 @@ from coordinator.drivers.connect import close_async, close_sync
 from coordinator.errors import (
     ConfigError,
     CoordinatorError,
-    ProtocolError,
+    ScriptsMissing,
     StorageFull,
     StoreUnavailable,
     UnknownOutcome,
     UnsafeServer,
 )
+from coordinator.policy.faults import fault
 from coordinator.policy.resend import Remedy, pause, remedy
 from coordinator.wire import loader
 from coordinator.wire.loader import Program
@@ -37,7 +38,8 @@ BROKEN = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 class _Attempts:
     """One call's tries: what an error means, and how long to pause before the next try."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, what: str, text: str = "") -> None:
+        self._what, self._text = what, text
         self._ends = time.monotonic() + seconds
         self._tries = 0
         self._may_have_happened = False
@@ -70,7 +72,7 @@ class _Attempts:
         if cure is Remedy.FULL:
             return StorageFull(f"Redis takes nothing new: {error}")
         if cure is Remedy.GIVE_UP and isinstance(error, redis.exceptions.ResponseError):
-            return ProtocolError(f"Redis refused a script: {error}")
+            return fault(_message(error), self._what, self._text)
         return StoreUnavailable(f"Redis cannot be reached: {error}")
 
 
@@ -94,6 +96,14 @@ class _Programs:
         if policy != "noeviction" and not allow_unsafe:
             raise UnsafeServer([f"maxmemory-policy is {policy}: Redis may evict jobs and locks; set it to noeviction"])
         self._shebang = version >= (7, 0)
+
+    def attempts(self, call: Call, seconds: float) -> _Attempts:
+        """The tries of a call that has failed once."""
+        return _Attempts(seconds, f"the script {call.script!r}", self.get(call.script).text if self.known else "")
+
+    def all(self) -> list[tuple[str, ...]]:
+        """The commands that load every script."""
+        return [("SCRIPT LOAD", self.get(name).text) for name in loader.names()]
 
     def get(self, name: str) -> Program:
         """A script for the server."""
@@ -120,7 +130,7 @@ class Store:
         try:
             return self._once(call)
         except redis.RedisError as error:
-            attempts = _Attempts(self._retry_for if retry_for is None else retry_for)
+            attempts = self._programs.attempts(call, self._retry_for if retry_for is None else retry_for)
             failed = error
         while True:
             time.sleep(attempts.after(failed))
@@ -134,22 +144,35 @@ class Store:
         try:
             return self.client.execute_command(*words, **options)
         except redis.RedisError as error:
-            _Attempts(0).after(error)
+            _Attempts(0, str(words[0])).after(error)
             raise
+
+    def load(self) -> tuple[str, ...]:
+        """Load all scripts. Returns their names. Raises as `call` does, and UnsafeServer."""
+        self._look()
+        for words in self._programs.all():
+            self.command(*words)
+        return loader.names()
 
     def close(self) -> None:
         """Close all connections."""
         close_sync(self.client)
 
-    def _once(self, call: Call) -> Any:
+    def _look(self) -> None:
         if not self._programs.known:
             with self._lock:
                 self._programs.learn(self.client.info(), self._allow_unsafe)
+
+    def _once(self, call: Call) -> Any:
+        self._look()
         program = self._programs.get(call.script)
         try:
             return self.client.execute_command("EVALSHA", program.sha, 1, call.key, *call.args)
         except redis.exceptions.NoScriptError:
-            return self.client.execute_command("EVAL", program.text, 1, call.key, *call.args)
+            try:
+                return self.client.execute_command("EVAL", program.text, 1, call.key, *call.args)
+            except redis.exceptions.NoPermissionError:
+                raise ScriptsMissing from None
 
 
 class AsyncStore:
@@ -166,7 +189,7 @@ class AsyncStore:
         try:
             return await self._once(call)
         except redis.RedisError as error:
-            attempts = _Attempts(self._retry_for if retry_for is None else retry_for)
+            attempts = self._programs.attempts(call, self._retry_for if retry_for is None else retry_for)
             failed = error
         while True:
             await asyncio.sleep(attempts.after(failed))
@@ -180,7 +203,7 @@ class AsyncStore:
         try:
             return await self.client.execute_command(*words, **options)
         except redis.RedisError as error:
-            _Attempts(0).after(error)
+            _Attempts(0, str(words[0])).after(error)
             raise
 
     async def close(self) -> None:
@@ -194,7 +217,10 @@ class AsyncStore:
         try:
             return await self.client.execute_command("EVALSHA", program.sha, 1, call.key, *call.args)
         except redis.exceptions.NoScriptError:
-            return await self.client.execute_command("EVAL", program.text, 1, call.key, *call.args)
+            try:
+                return await self.client.execute_command("EVAL", program.text, 1, call.key, *call.args)
+            except redis.exceptions.NoPermissionError:
+                raise ScriptsMissing from None
 
 
 def _message(error: redis.RedisError) -> str:
@@ -204,6 +230,7 @@ def _message(error: redis.RedisError) -> str:
         redis.exceptions.BusyLoadingError: "LOADING",
         redis.exceptions.OutOfMemoryError: "OOM",
         redis.exceptions.NoScriptError: "NOSCRIPT",
+        redis.exceptions.NoPermissionError: "NOPERM",
     }
     for kind, code in names.items():
         if isinstance(error, kind):
