@@ -132,7 +132,7 @@ def _from_file(path: Path) -> str:
 def load(_options: LoadOptions, common: Common) -> None:
     """Load the scripts of this version into the server, for users that may not do so themselves."""
     settings = settings_of(common)
-    client: Any = sync_client(locate(settings.url), settings.operation_timeout, 1)
+    client: Any = sync_client(locate(settings.url, settings.allow_insecure_tls), settings.operation_timeout, 1)
     with closing(Store(client, settings.retry_for, settings.allow_unsafe)) as store:
         loaded = store.load()
     Screen(common.json).show({"loaded": list(loaded)}, word(f"{count(len(loaded), 'script')} loaded"))

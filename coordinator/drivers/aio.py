@@ -76,7 +76,7 @@ class AsyncDriver:
 
     def __init__(self, url: str | None, settings: Settings, extras: Extras | None = None) -> None:
         self.settings = settings
-        self.target = locate(url or settings.url)
+        self.target = locate(url or settings.url, settings.allow_insecure_tls)
         self.scope = Scope.of(settings.namespace, settings.terms())
         self.signer = settings.signer()
         self._extras = extras or Extras()

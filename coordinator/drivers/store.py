@@ -15,6 +15,7 @@ from typing import Any
 
 import redis
 
+from coordinator.drivers import tls
 from coordinator.drivers.connect import close_async, close_sync
 from coordinator.errors import (
     ConfigError,
@@ -38,8 +39,8 @@ BROKEN = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 class _Attempts:
     """One call's tries: what an error means, and how long to pause before the next try."""
 
-    def __init__(self, seconds: float, what: str, text: str = "") -> None:
-        self._what, self._text = what, text
+    def __init__(self, seconds: float, programs: _Programs, what: str, text: str = "") -> None:
+        self._programs, self._what, self._text = programs, what, text
         self._ends = time.monotonic() + seconds
         self._tries = 0
         self._may_have_happened = False
@@ -58,9 +59,10 @@ class _Attempts:
         if isinstance(error, redis.exceptions.AuthenticationError):
             return False
         if isinstance(error, BROKEN):
-            # redis-py says "Error 111 connecting to ..." when nothing was sent.
-            self._may_have_happened |= "connecting to" not in str(error)
-            return True
+            # redis-py says "Error 111 connecting to ..." when nothing was sent. Before the server has been looked at,
+            # nothing was sent either but the question what it is.
+            self._may_have_happened |= self._programs.known and "connecting to" not in str(error)
+            return tls.problem(str(error)) is None
         return remedy(_message(error)) is Remedy.AGAIN
 
     def _give_up(self, error: redis.RedisError) -> CoordinatorError:
@@ -68,12 +70,16 @@ class _Attempts:
             return UnknownOutcome(f"the connection broke after the call was sent, and could not be made again: {error}")
         if isinstance(error, redis.exceptions.AuthenticationError):
             return ConfigError([f"Redis refuses the credentials: {error}"])
+        trouble = tls.problem(str(error)) if isinstance(error, BROKEN) else None
+        if trouble is not None:
+            return ConfigError([f"TLS: {trouble}"])
         cure = remedy(_message(error))
         if cure is Remedy.FULL:
             return StorageFull(f"Redis takes nothing new: {error}")
         if cure is Remedy.GIVE_UP and isinstance(error, redis.exceptions.ResponseError):
             return fault(_message(error), self._what, self._text)
-        return StoreUnavailable(f"Redis cannot be reached: {error}")
+        hint = "" if self._programs.known or "closed" not in str(error) else "; if it speaks TLS, use rediss://"
+        return StoreUnavailable(f"Redis cannot be reached: {error}{hint}")
 
 
 class _Programs:
@@ -99,7 +105,7 @@ class _Programs:
 
     def attempts(self, call: Call, seconds: float) -> _Attempts:
         """The tries of a call that has failed once."""
-        return _Attempts(seconds, f"the script {call.script!r}", self.get(call.script).text if self.known else "")
+        return _Attempts(seconds, self, f"the script {call.script!r}", self.get(call.script).text if self.known else "")
 
     def all(self) -> list[tuple[str, ...]]:
         """The commands that load every script."""
@@ -144,7 +150,7 @@ class Store:
         try:
             return self.client.execute_command(*words, **options)
         except redis.RedisError as error:
-            _Attempts(0, str(words[0])).after(error)
+            _Attempts(0, self._programs, str(words[0])).after(error)
             raise
 
     def load(self) -> tuple[str, ...]:
@@ -203,7 +209,7 @@ class AsyncStore:
         try:
             return await self.client.execute_command(*words, **options)
         except redis.RedisError as error:
-            _Attempts(0, str(words[0])).after(error)
+            _Attempts(0, self._programs, str(words[0])).after(error)
             raise
 
     async def close(self) -> None:

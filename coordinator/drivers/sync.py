@@ -99,7 +99,7 @@ class SyncDriver:
 
     def __init__(self, url: str | None, settings: Settings, kind: str = "app") -> None:
         self.settings = settings
-        self.target = locate(url or settings.url)
+        self.target = locate(url or settings.url, settings.allow_insecure_tls)
         self.scope = Scope.of(settings.namespace, settings.terms())
         self.signer = settings.signer()
         self._kind = kind
