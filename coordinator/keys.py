@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 
 Lifetime = Literal["permanent", "owned", "ttl"]
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 
 
 @dataclass(frozen=True, slots=True)

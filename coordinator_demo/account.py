@@ -96,12 +96,14 @@ def _details(client: Any, namespace: str, ids: Sequence[str]) -> dict[str, tuple
         chunk = ids[start : start + BATCH]
         pipe = client.pipeline(transaction=False)
         for ident in chunk:
+            pipe.hget(key(namespace, "REQ", ident), "needs")
             pipe.get(key(namespace, "NEEDS", ident))
             pipe.hget(key(namespace, "NOTE", ident), "owner")
         answers = pipe.execute()
         for at, ident in enumerate(chunk):
-            needs, owner = answers[2 * at], answers[2 * at + 1]
-            resources = frozenset(need.resource for need in from_wire((needs or b"").decode()))
+            short, long, owner = answers[3 * at : 3 * at + 3]
+            # Long needs have a key of their own, and the record their count.
+            resources = frozenset(need.resource for need in from_wire((long or short or b"").decode()))
             found[ident] = (resources, (owner or b"").decode())
     return found
 

@@ -23,6 +23,7 @@ from redis.cluster import RedisCluster
 from redis.retry import Retry
 
 from coordinator.drivers import tls
+from coordinator.drivers.direct import SPARE
 from coordinator.drivers.embedded import shared_server
 from coordinator.errors import ConfigError
 
@@ -182,7 +183,7 @@ def _common(timeout: float, connections: int, retry: Any) -> dict[str, Any]:
         "socket_connect_timeout": timeout,
         "retry": retry,
         "retry_on_error": [],
-        "max_connections": connections,
+        "max_connections": connections + SPARE,
         "decode_responses": False,
         "client_name": "coordinator",
     }

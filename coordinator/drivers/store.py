@@ -1,5 +1,5 @@
-"""Runs calls on Redis, sync and async: EVALSHA, the script sent whole when the server does not know it, errors
-translated, calls repeated while the server is away.
+"""Runs calls on Redis, sync and async: as functions, or as scripts where there are none, sent whole when the server
+does not know them; errors translated, calls repeated while the server is away.
 
 Repeating is safe because every call carries a request id, a fence or a count, so that a second one answers as the first
 did. After a broken connection the outcome of a call is unknown; if the server does not come back in time, that is said.
@@ -11,12 +11,14 @@ import asyncio
 import random
 import threading
 import time
-from typing import Any
+from collections.abc import Awaitable, Generator
+from typing import Any, TypeVar
 
 import redis
 
 from coordinator.drivers import tls
 from coordinator.drivers.connect import close_async, close_sync
+from coordinator.drivers.direct import async_exchange, sync_exchange
 from coordinator.errors import (
     ConfigError,
     CoordinatorError,
@@ -29,10 +31,11 @@ from coordinator.errors import (
 from coordinator.policy.faults import fault
 from coordinator.policy.resend import Remedy, pause, remedy
 from coordinator.wire import loader
-from coordinator.wire.loader import Program
 from coordinator.wire.step import Call
 
 OLDEST = (6, 2)
+Words = tuple[Any, ...]
+T = TypeVar("T")
 BROKEN = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 
 
@@ -86,12 +89,8 @@ class _Programs:
     """The scripts in the form that suits the server, found out once."""
 
     def __init__(self) -> None:
-        self._shebang: bool | None = None
-
-    @property
-    def known(self) -> bool:
-        """Whether the server has been looked at."""
-        return self._shebang is not None
+        self.known = False
+        self._functions = self._shebang = False
 
     def learn(self, info: dict[str, Any], allow_unsafe: bool) -> None:
         """Look at the server's INFO. Raises UnsafeServer."""
@@ -101,19 +100,49 @@ class _Programs:
         policy = str(info.get("maxmemory_policy", "noeviction"))
         if policy != "noeviction" and not allow_unsafe:
             raise UnsafeServer([f"maxmemory-policy is {policy}: Redis may evict jobs and locks; set it to noeviction"])
-        self._shebang = version >= (7, 0)
+        self._functions = self._shebang = version >= (7, 0)
+        self.known = True
 
     def attempts(self, call: Call, seconds: float) -> _Attempts:
         """The tries of a call that has failed once."""
-        return _Attempts(seconds, self, f"the script {call.script!r}", self.get(call.script).text if self.known else "")
+        text = loader.library().text if self._functions else loader.program(call.script, self._shebang).text
+        return _Attempts(seconds, self, f"the script {call.script!r}", text if self.known else "")
 
     def all(self) -> list[tuple[str, ...]]:
         """The commands that load every script."""
-        return [("SCRIPT LOAD", self.get(name).text) for name in loader.names()]
+        if self._functions:
+            return [("FUNCTION LOAD", "REPLACE", loader.library().text)]
+        return [("SCRIPT LOAD", loader.program(name, self._shebang).text) for name in loader.names()]
 
-    def get(self, name: str) -> Program:
-        """A script for the server."""
-        return loader.program(name, bool(self._shebang))
+    def words(self, call: Call) -> Words:
+        """The command for a call."""
+        if self._functions:
+            return ("FCALL", loader.library().function(call.script), 1, call.key, *call.args)
+        return ("EVALSHA", loader.program(call.script, self._shebang).sha, 1, call.key, *call.args)
+
+    def cure(self, call: Call, error: redis.ResponseError) -> Generator[Words, Any, Any]:
+        """The commands to send when the server does not know the script. Re-raises any other error."""
+        if isinstance(error, redis.exceptions.NoScriptError):
+            return (yield from self._as_script(call))
+        if not (self._functions and "Function not found" in str(error)):
+            raise error
+        try:
+            yield ("FUNCTION LOAD", "REPLACE", loader.library().text)
+        except redis.ResponseError as refusal:
+            # For want of memory, of the right to do so, or of functions: a script does the same, more slowly.
+            reply = yield from self._as_script(call)
+            self._functions = not any(word in str(refusal).lower() for word in ("unknown", "permission", "noperm"))
+            return reply
+        return (yield self.words(call))
+
+    def _as_script(self, call: Call) -> Generator[Words, Any, Any]:
+        try:
+            try:
+                return (yield ("EVALSHA", loader.program(call.script, self._shebang).sha, 1, call.key, *call.args))
+            except redis.exceptions.NoScriptError:
+                return (yield ("EVAL", loader.program(call.script, self._shebang).text, 1, call.key, *call.args))
+        except redis.exceptions.NoPermissionError:
+            raise ScriptsMissing from None
 
 
 def server_version(info: dict[str, Any]) -> tuple[int, ...]:
@@ -130,6 +159,7 @@ class Store:
         self._allow_unsafe = allow_unsafe
         self._programs = _Programs()
         self._lock = threading.Lock()
+        self._exchange = sync_exchange(client)
 
     def call(self, call: Call, retry_for: float | None = None) -> Any:
         """The raw reply. Raises StoreUnavailable, UnknownOutcome, StorageFull."""
@@ -171,14 +201,18 @@ class Store:
 
     def _once(self, call: Call) -> Any:
         self._look()
-        program = self._programs.get(call.script)
         try:
-            return self.client.execute_command("EVALSHA", program.sha, 1, call.key, *call.args)
-        except redis.exceptions.NoScriptError:
+            return self._exchange(*self._programs.words(call))
+        except redis.ResponseError as error:
+            cure = self._programs.cure(call, error)
+        words = next(cure)
+        while True:
             try:
-                return self.client.execute_command("EVAL", program.text, 1, call.key, *call.args)
-            except redis.exceptions.NoPermissionError:
-                raise ScriptsMissing from None
+                words = cure.send(self._exchange(*words))
+            except redis.ResponseError as error:
+                words = cure.throw(error)
+            except StopIteration as done:
+                return done.value
 
 
 class AsyncStore:
@@ -189,6 +223,7 @@ class AsyncStore:
         self._retry_for = retry_for
         self._allow_unsafe = allow_unsafe
         self._programs = _Programs()
+        self._exchange, self._seconds = async_exchange(client)
 
     async def call(self, call: Call, retry_for: float | None = None) -> Any:
         """The raw reply. Raises StoreUnavailable, UnknownOutcome, StorageFull."""
@@ -207,7 +242,7 @@ class AsyncStore:
     async def command(self, *words: Any, **options: Any) -> Any:
         """One plain command, tried once. Raises StoreUnavailable or UnknownOutcome."""
         try:
-            return await self.client.execute_command(*words, **options)
+            return await self._patiently(self.client.execute_command(*words, **options))
         except redis.RedisError as error:
             _Attempts(0, self._programs, str(words[0])).after(error)
             raise
@@ -216,17 +251,28 @@ class AsyncStore:
         """Close all connections."""
         await close_async(self.client)
 
+    async def _patiently(self, command: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await command
+        except TimeoutError:
+            raise redis.exceptions.TimeoutError(f"no reply within {self._seconds:g} s") from None
+
     async def _once(self, call: Call) -> Any:
         if not self._programs.known:
-            self._programs.learn(await self.client.info(), self._allow_unsafe)
-        program = self._programs.get(call.script)
+            self._programs.learn(await self._patiently(self.client.info()), self._allow_unsafe)
         try:
-            return await self.client.execute_command("EVALSHA", program.sha, 1, call.key, *call.args)
-        except redis.exceptions.NoScriptError:
+            return await self._exchange(*self._programs.words(call))
+        except redis.ResponseError as error:
+            cure = self._programs.cure(call, error)
+        words = next(cure)
+        while True:
             try:
-                return await self.client.execute_command("EVAL", program.text, 1, call.key, *call.args)
-            except redis.exceptions.NoPermissionError:
-                raise ScriptsMissing from None
+                words = cure.send(await self._exchange(*words))
+            except redis.ResponseError as error:
+                words = cure.throw(error)
+            except StopIteration as done:
+                return done.value
 
 
 def _message(error: redis.RedisError) -> str:

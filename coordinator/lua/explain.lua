@@ -16,6 +16,18 @@ local r = load(ctx, id)
 if not r then
   return { 'gone' }
 end
+-- The payload is for the handler only.
+local shown = {}
+for name, value in pairs({ kind = r.kind, priority = r.priority }) do
+  shown[#shown + 1], shown[#shown + 2] = name, value
+end
+local fields = redis.call('HGETALL', ctx.p .. K_REQ .. id)
+for i = 1, #fields, 2 do
+  local hidden = fields[i] == 'data' or fields[i] == 'data2' or fields[i] == 'kind' or fields[i] == 'priority'
+  if not hidden then
+    shown[#shown + 1], shown[#shown + 2] = fields[i], fields[i + 1]
+  end
+end
 local needs = {}
 for _, need in ipairs(needs_of(ctx, r)) do
   local line = ctx.p .. K_LINE .. need.resource
@@ -30,5 +42,5 @@ if r.kind == 'job' and r.state == 'ready' then
   local ready = ctx.p .. K_READY .. r.queue
   queue = { redis.call('ZRANK', ready, id), redis.call('ZCARD', ready), redis.call('ZCARD', ctx.p .. K_IDLE .. r.queue) }
 end
-return { 'ok', text(ctx.now), redis.call('HGETALL', ctx.p .. K_REQ .. id), redis.call('HGETALL', ctx.p .. K_NOTE .. id),
+return { 'ok', text(ctx.now), shown, redis.call('HGETALL', ctx.p .. K_NOTE .. id),
   needs, queue, redis.call('ZSCORE', ctx.p .. K_SCHEDULED, id) or '' }

@@ -9,7 +9,10 @@
 -- reply: gone
 -- Keeps: a repeated call replays once.
 --@include lib/settle_lines
---@include lib/submit_job
+--@include lib/dedup
+--@include lib/enqueue
+--@include lib/payload
+--@include lib/room
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
 local r = load(ctx, ARGV[2])
@@ -21,7 +24,7 @@ if redis.call('HGET', key, 'replayed') == ARGV[3] then
   return { 'ok', r.state }
 elseif not next_state(r.state, 'replay') then
   return { 'refused', r.state }
-elseif redis.call('HEXISTS', ctx.p .. K_PAYLOADS, r.id) == 0 then
+elseif not payload_of(ctx, r) then
   return { 'gone' }
 end
 local full = queue_full(ctx, r)
@@ -31,7 +34,7 @@ end
 r.stamp, r.crashes, r.wait_by, r.end_by = draw(ctx), 0, nil, nil
 move(ctx, r, 'replay', 'stamp', text(r.stamp), 'replayed', ARGV[3])
 redis.call('HDEL', key, 'ended', 'why', 'attempts', 'crashes', 'deliveries', 'wait_by', 'end_by', 'session', 'since',
-  'started', 'cancel', 'progress')
+  'started', 'cancel', 'progress', 'watched')
 for _, kept in ipairs({ key, ctx.p .. K_NEEDS .. r.id, ctx.p .. K_NOTE .. r.id }) do
   redis.call('PERSIST', kept)
 end

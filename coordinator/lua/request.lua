@@ -41,7 +41,7 @@ end
 
 local before = load(ctx, id)
 if before then
-  if before.kind ~= 'lock' or redis.call('GET', ctx.p .. K_NEEDS .. id) ~= ARGV[5] then
+  if before.kind ~= 'lock' or needs_text(ctx, before) ~= ARGV[5] then
     return { 'conflict', id }
   end
   if before.session ~= session and (before.state == 'held' or before.state == 'waiting') then
@@ -54,30 +54,32 @@ if before then
   return answer(before)
 end
 local r = { id = id, kind = 'lock', state = 'new', priority = tonumber(ARGV[4]), stamp = draw(ctx), session = session,
-  needs = '1', needs_list = parse_needs(ARGV[5]), wait_by = ARGV[7] ~= '' and ctx.now + tonumber(ARGV[7]),
+  needs = ARGV[5], needs_list = parse_needs(ARGV[5]), wait_by = ARGV[7] ~= '' and ctx.now + tonumber(ARGV[7]),
   hold_ms = tonumber(ARGV[8]) }
-local refusal = refused_needs(ctx, r, not try)
+local busy, clear = blocked(ctx, r)
+local refusal = refused_needs(ctx, r, busy and not try) or (try and busy and { 'busy', busy })
 if refusal then
   return refusal
-end
-if try then
-  for _, need in ipairs(r.needs_list) do
-    if not front(ctx, need, tonumber(rank_of(ctx, r)), id) then
-      return { 'busy', need.resource }
-    end
-  end
 end
 
 ctx.asking = id
 refresh(ctx, session)
-record(ctx, r, ARGV[5], ARGV[9], ARGV[10], ARGV[11])
-move(ctx, r, 'ask', 'kind', 'lock', 'session', session, 'needs', #r.needs_list, 'hold_ms', ARGV[8],
-  'priority', r.priority, 'stamp', text(r.stamp), unpack(optional({ wait_by = r.wait_by })))
+r.first = record(ctx, r, ARGV[5], ARGV[9], ARGV[10], ARGV[11])
+put(r.first, 'kind', 'lock')
+put(r.first, 'session', session)
+put(r.first, 'hold_ms', ARGV[8])
 redis.call('SADD', ctx.p .. K_OWNS .. session, id)
-watch_clock(ctx, r)
-join_lines(ctx, r)
-settle_lines(ctx)
-r = load(ctx, id)
+arrive(ctx, r, 'ask', 'session', session)
+if clear then
+  register(ctx, r)
+  grant(ctx, r)
+else
+  write(ctx, r)
+  watch_clock(ctx, r)
+  join_lines(ctx, r)
+  settle_lines(ctx)
+  r = load(ctx, id)
+end
 if try and r.state == 'waiting' then
   -- A job that a dead worker held went back to its place before us.
   local resource = needs_of(ctx, r)[1].resource

@@ -25,6 +25,7 @@ elseif session ~= '' then
   if not live(ctx, session) then
     return { 'session_lost' }
   end
+  redis.call('HSET', ctx.p .. K_REQ .. id, 'watched', '1')
   redis.call('SADD', ctx.p .. K_WATCH .. id, session)
   redis.call('PEXPIRE', ctx.p .. K_WATCH .. id, 86400000)
 end

@@ -50,6 +50,18 @@ class Program:
     header: Header
 
 
+@dataclass(frozen=True, slots=True)
+class Library:
+    """All scripts as functions of one library, for servers from 7.0 on."""
+
+    name: str
+    text: str
+
+    def function(self, script: str) -> str:
+        """The name a script is called by."""
+        return f"{self.name}_{script}"
+
+
 def source(name: str) -> str:
     """The text of `lua/{name}.lua`. Raises ProtocolError if there is none."""
     path = files("coordinator").joinpath("lua", *f"{name}.lua".split("/"))
@@ -77,6 +89,21 @@ def resolve(name: str, replace: Mapping[str, str] | None = None) -> str:
     return _KEY_NAME.sub(_literal, "\n".join([*done.values(), body]))
 
 
+@cache
+def library() -> Library:
+    """All scripts as one library: every fragment once, then one function for each script."""
+    done: dict[str, str] = {}
+    bodies = {name: _collect(name, {}, done, ()) for name in names()}
+    digest = hashlib.sha256("\n".join([*done.values(), *bodies.values()]).encode()).hexdigest()[:8]
+    made = Library(f"coordinator_{digest}", "")
+    parts = [f"#!lua name={made.name}", *done.values()]
+    for name, body in bodies.items():
+        flags = f"flags={{'{_flags(name)}'}}, " if _flags(name) else ""
+        parts.append(f"redis.register_function{{function_name='{made.function(name)}', {flags}callback=")
+        parts.append(f"function(KEYS, ARGV)\n{body}\nend}}")
+    return Library(made.name, _KEY_NAME.sub(_literal, "\n".join(parts)))
+
+
 def header(name: str) -> Header:
     """The contract of a script."""
     entries = _HEADER.findall(source(name))
@@ -93,9 +120,7 @@ def header(name: str) -> Header:
 @cache
 def program(name: str, shebang: bool) -> Program:
     """The script for a server from 7.0 on (`shebang`) or an older one."""
-    body = resolve(name)
-    found = _FLAGS.search(source(name))
-    flags = found.group(1) if found else ""
+    body, flags = resolve(name), _flags(name)
     if shebang:
         body = f"#!lua flags={flags}\n{body}"
     elif flags == "allow-oom":
@@ -103,6 +128,11 @@ def program(name: str, shebang: bool) -> Program:
     # Not a matter of security: SHA-1 is how Redis addresses scripts.
     sha = hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest()
     return Program(name, body, sha, header(name))
+
+
+def _flags(name: str) -> str:
+    found = _FLAGS.search(source(name))
+    return found.group(1) if found else ""
 
 
 def _literal(match: re.Match[str]) -> str:

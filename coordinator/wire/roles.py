@@ -16,6 +16,7 @@ from functools import cache
 from coordinator.keys import prefix
 from coordinator.wire import loader
 
+FUNCTIONS_SINCE = (7, 0)
 # The client library says who it is where the server knows of that; these have no such subcommand, and no rule for it.
 WITHOUT_SETINFO = ((7, 0), (7, 2))
 
@@ -74,7 +75,7 @@ ROLES: tuple[Role, ...] = (
         (*_LOOK, *_AUDIT, "watch", "cancel", "reprioritise", "replay", "force", "define", "sweep"),
         ("scan", "type", "get", "hget", "hscan", "sscan", "zscan", "unlink", "persist", "pexpire", "zadd"),
     ),
-    Role("loader", "loads the scripts, so that nobody else needs to be able to", (), ("script|load",)),
+    Role("loader", "loads the scripts, so that nobody else needs to be able to", ()),
 )
 
 NAMES = tuple(role.name for role in ROLES)
@@ -96,6 +97,8 @@ def rules(name: str, namespace: str, version: tuple[int, ...], database: int = 0
 def allowed(found: Role, version: tuple[int, ...], database: int = 0) -> list[str]:
     """Every command that a role's user may send, with the scripts as first arguments."""
     plain = {*_CONNECT, *found.commands, *(one for script in found.scripts for one in used_by(script))}
+    if not found.scripts:
+        plain.add("function|load" if version >= FUNCTIONS_SINCE else "script|load")
     if found.reads:
         plain -= _WRITES
     if not WITHOUT_SETINFO[0] <= version < WITHOUT_SETINFO[1]:
@@ -114,8 +117,9 @@ def used_by(script: str) -> frozenset[str]:
 
 def address(scripts: Iterable[str], version: tuple[int, ...]) -> list[str]:
     """How scripts are called on a server of that version, as a rule says it."""
-    shebang = version >= (7, 0)
-    return [f"evalsha|{loader.program(one, shebang).sha}" for one in sorted(scripts)]
+    if version >= FUNCTIONS_SINCE:
+        return [f"fcall|{loader.library().function(one)}" for one in sorted(scripts)]
+    return [f"evalsha|{loader.program(one, shebang=False).sha}" for one in sorted(scripts)]
 
 
 _BY_NAME = {one.name: one for one in ROLES}

@@ -12,7 +12,20 @@ DEFINES = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
 LUA = {
     *("and", "break", "do", "else", "elseif", "end", "false", "for", "function", "if", "in", "local", "nil", "not"),
     *("or", "repeat", "return", "then", "true", "until", "while"),
-    *("error", "ipairs", "math", "pairs", "redis", "string", "table", "tonumber", "tostring", "type", "unpack"),
+    *(
+        "error",
+        "ipairs",
+        "math",
+        "pairs",
+        "redis",
+        "select",
+        "string",
+        "table",
+        "tonumber",
+        "tostring",
+        "type",
+        "unpack",
+    ),
     *("KEYS", "ARGV"),
 }
 INCLUDES = re.compile(r"^--@include (\S+)$", re.MULTILINE)

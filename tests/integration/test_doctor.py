@@ -152,7 +152,7 @@ def test_a_lock_that_was_given_to_another_meanwhile_is_lost(scene: Scene) -> Non
 def test_of_holders_that_exclude_each_other_the_newest_stays(scene: Scene) -> None:
     older, newer = (scene.co.acquire(Need("x", "shared")) for _ in range(2))
     for lease in (older, newer):
-        scene.raw.set(scene.key("NEEDS", lease.ident), "x1:x")
+        scene.raw.hset(scene.key("REQ", lease.ident), "needs", "x1:x")
         entry = scene.holders("x")[lease.ident]
         scene.raw.hset(scene.key("HOLDERS", "x"), lease.ident, f"x{entry[1:]}")
     assert scene.faults("x") == ["its holders cannot hold it together"]
@@ -180,8 +180,7 @@ def test_a_free_resource_with_a_waiter_is_given_to_it(scene: Scene) -> None:
     ticket = scene.co.request("x", wait=60)
     scene.raw.hdel(scene.key("HOLDERS", "x"), lease.ident)
     scene.raw.hset(scene.key("REQ", lease.ident), "state", "released")
-    for name, member in (("REQ", lease.ident), ("NEEDS", lease.ident)):
-        scene.raw.expire(scene.key(name, member), 60)
+    scene.raw.expire(scene.key("REQ", lease.ident), 60)
     scene.raw.zrem(scene.key("DEADLINES"), lease.ident)
     scene.raw.srem(scene.key("OWNS", scene.session), lease.ident)
     assert scene.faults("x") == [f"{ticket.ident} waits for it although it could have it"]

@@ -29,7 +29,7 @@ NEVER = -1
 
 
 def test_the_record_of_an_ended_request_gets_a_time_to_live(scene: Scene) -> None:
-    lease = scene.co.acquire("x", owner="me")
+    lease = scene.co.acquire("x" * 65, owner="me")
     lease.release()
     keys = [scene.key(name, lease.ident) for name in ("REQ", "NEEDS", "NOTE")]
     for one in keys:
@@ -49,15 +49,16 @@ def test_the_record_of_a_live_request_stays(scene: Scene) -> None:
 
 def test_a_job_without_its_payload_ends_and_says_why(scene: Scene) -> None:
     job = scene.co.submit("job", {"n": 1})
-    scene.raw.hdel(scene.key("PAYLOADS"), job.ident)
+    scene.raw.hdel(scene.key("REQ", job.ident), "data")
     assert scene.faults(job.ident) == ["is ready, but is not in payloads"]
     scene.mend()
     assert scene.co.explain(job.ident).fields["why"] == "its payload was lost"
 
 
 def test_a_request_without_its_needs_ends_and_the_lines_move_on(scene: Scene) -> None:
-    held = scene.co.acquire("x")
-    lost, after = scene.co.request("x", wait=60), scene.co.request("x", wait=60)
+    name = "x" * 65  # too long for the record
+    held = scene.co.acquire(name)
+    lost, after = scene.co.request(name, wait=60), scene.co.request(name, wait=60)
     scene.raw.delete(scene.key("NEEDS", lost.ident))
     assert "its needs are lost" in scene.faults(lost.ident)
     scene.mend()
@@ -157,7 +158,7 @@ def test_a_namespace_that_no_script_can_open_is_told(scene: Scene) -> None:
     scene.raw.delete(scene.key("META"))
     scene.raw.hset(scene.key("META"), mapping={**meta, "schema": "99"})
     report = examine(scene.co, fix=True)
-    assert [one.detail for one in report.problems] == ["has data of layout 99, not 1; it was left alone"]
+    assert [one.detail for one in report.problems] == ["has data of layout 99, not 2; it was left alone"]
 
 
 def test_lifetimes_are_put_right(scene: Scene) -> None:

@@ -13,6 +13,7 @@ import redis
 from coordinator.keys import key
 from coordinator.wire import loader
 from coordinator.wire.step import Call
+from tests.support.engine import whole
 from tests.support.model import ACTIVE, QUEUED, REPLAYABLE, Fact, Facts, Request, World
 
 # The clock stands in a key beside `meta`, so that the text of the scripts is the same for all namespaces.
@@ -119,7 +120,7 @@ class Look:
         found = self._engine.read([("HGETALL", name.decode()) for name in names])
         idents = [name.decode().rpartition(":")[2] for name in names]
         return {
-            ident: {one.decode(): two.decode() for one, two in fields.items()}
+            ident: whole({one.decode(): two.decode() for one, two in fields.items()})
             for ident, fields in zip(idents, found, strict=True)
         }
 
@@ -152,12 +153,20 @@ class Look:
             "deadlines": self.scores("DEADLINES"),
             "dead": set(self.scores("DEAD")),
             "resources": set(self.words("RESOURCES")),
-            "payloads": {name.decode(): value for name, value in self._raw["PAYLOADS", ""].items()},
+            "payloads": self._payloads(),
             "sessions": sessions,
             "owns": {name: set(self.words("OWNS", name)) for name in self.sessions},
             "inbox": {name: Counter(w for w in self.words("INBOX", name) if w[:5] != "bell ") for name in sessions},
             "dedup": {name: owner for name in self.dedup if (owner := self._dedup(name))},
         }
+
+    def _payloads(self) -> dict[str, bytes]:
+        short = {
+            ident: (one["data"] + one.get("data2", "")).encode()
+            for ident, one in self.requests.items()
+            if "data" in one
+        }
+        return short | {name.decode(): value for name, value in self._raw["PAYLOADS", ""].items()}
 
     def _request(self, one: dict[str, str]) -> tuple[Any, ...]:
         state = one["state"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from coordinator import keys
 from coordinator.model.states import State
-from tests.support.engine import Kept
+from tests.support.engine import Kept, whole
 
 SESSION_FAMILIES = ("SESSION", "OWNS", "INBOX", "BATCH")
 
@@ -32,7 +32,7 @@ class Keyspace:
             family, member = found
             self.kept[family.name, member] = kept
             self.families[family.name][member] = kept.value
-        self.requests: dict[str, dict[str, str]] = self.families["REQ"]
+        self.requests = {ident: whole(fields) for ident, fields in self.families["REQ"].items()}
 
     def faults(self) -> list[str]:
         """Everything that is not as it must be."""
@@ -80,7 +80,7 @@ class Keyspace:
             if self.kept["REQ", ident].has_ttl != state.final:
                 yield f"{ident} is {state}; has a time to live: {not state.final}"
             open_job = request["kind"] == "job" and (not state.final or state in (State.FAILED, State.DEAD))
-            if open_job != (ident in payloads):
+            if open_job != (ident in payloads or "data" in request):
                 yield f"{ident} is {state}; its payload is there: {not open_job}"
         for ident in payloads:
             if ident not in self.requests:
@@ -162,4 +162,6 @@ class Keyspace:
                 yield f"dedup key {key} is held by {value}, which is over"
 
     def _resources(self, ident: str) -> list[str]:
-        return [need.partition(":")[2] for need in (self.one("NEEDS", ident) or "").split()]
+        needs = self.requests[ident].get("needs", "")
+        text = needs if ":" in needs else (self.one("NEEDS", ident) or "")
+        return [need.partition(":")[2] for need in text.split()]

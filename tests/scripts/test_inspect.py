@@ -114,9 +114,9 @@ def test_what_did_not_fail_is_not_replayed(engine: Engine) -> None:
     engine.put("other")
     assert replay(engine, "other") == ["refused", "ready"]
     assert replay(engine) == ["queue_full", "default", 1]
-    engine.raw.hdel(engine.key("PAYLOADS"), "j")
+    engine.raw.hdel(engine.key("REQ", "j"), "data")
     assert replay(engine) == ["gone"]
-    engine.raw.hset(engine.key("PAYLOADS"), "j", b"payload")
+    engine.raw.hset(engine.key("REQ", "j"), "data", b"payload")
 
 
 def test_a_replayed_job_holds_its_dedup_key_again_if_it_is_free(engine: Engine) -> None:
@@ -169,6 +169,7 @@ def test_dead_jobs_are_listed_oldest_first_and_page_by_page(engine: Engine) -> N
 def test_events_are_read_from_the_newest_or_after_one_that_is_known(engine: Engine) -> None:
     engine.open("s")
     fence = engine.hold("s", "r", "a")
+    engine.ask("s", "next", "a")
     engine.release("r", fence)
 
     def events(after: str, most: int = 10) -> list[tuple[str, str]]:
@@ -176,7 +177,7 @@ def test_events_are_read_from_the_newest_or_after_one_that_is_known(engine: Engi
         return [(ident, words[words.index("event") + 1]) for ident, words in reply[2]]
 
     seen = events("")
-    assert [what for _, what in seen] == ["ask", "grant", "release"]
+    assert [what for _, what in seen] == ["ask", "grant", "ask", "release", "grant"]
     assert events("", 1) == seen[-1:]
     assert events(seen[0][0]) == seen[1:]
     assert events(seen[-1][0]) == []

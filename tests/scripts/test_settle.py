@@ -159,7 +159,7 @@ def test_settling_and_claiming_is_one_step_and_repeats_as_one(engine: Engine) ->
 
 
 def test_a_result_is_kept_as_long_as_its_request(engine: Engine) -> None:
-    given = running(engine, "a", metadata="{}")
+    given = running(engine, "a" * 65, metadata="{}")
     engine.report("w", given, "succeeded", value="1")
     lives = [engine.raw.pttl(engine.key(name, "j")) for name in ("REQ", "RESULT", "NEEDS", "NOTE")]
     assert all(engine.terms.result_ms - 10_000 < one <= engine.terms.result_ms for one in lives)
@@ -170,7 +170,7 @@ def test_a_job_that_failed_is_kept_longer_with_its_payload(engine: Engine, outco
     given = running(engine)
     engine.report("w", given, outcome)
     assert engine.raw.pttl(engine.key("REQ", "j")) > engine.terms.result_ms
-    assert engine.raw.hget(engine.key("PAYLOADS"), "j") == b"payload"
+    assert engine.payload("j") == b"payload"
 
 
 def test_whoever_watches_is_told_of_the_end(engine: Engine) -> None:

@@ -48,7 +48,7 @@ def test_a_running_job_of_a_dead_worker_goes_back_to_its_place_and_dies_at_the_t
             assert (engine.state("j"), engine.field("j", "crashes")) == ("ready", str(crash))
             assert engine.line("a")[0] == "j"
     assert (engine.state("j"), engine.field("j", "why")) == ("dead", "session lost, 3 times")
-    assert engine.raw.hget(engine.key("PAYLOADS"), "j") == b"payload"
+    assert engine.payload("j") == b"payload"
     assert engine.state("later1") == "ready"
 
 
@@ -175,11 +175,11 @@ def test_dead_jobs_are_purged_with_their_payload_after_their_time(engine: Engine
     engine.report("w", engine.claim("w")[0], "failed")
     engine.advance(engine.terms.dead_ms / 1000 - 0.001)
     engine.sweep_all()
-    assert engine.raw.hexists(engine.key("PAYLOADS"), "j")
+    assert engine.payload("j")
     engine.advance(0.001)
     engine.raw.delete(engine.key("REQ", "j"))  # its own time to live, which is real time
     engine.sweep_all()
-    assert not engine.raw.hexists(engine.key("PAYLOADS"), "j")
+    assert not engine.payload("j")
     assert engine.raw.zcard(engine.key("DEAD")) == 0
 
 

@@ -39,6 +39,20 @@ def jobs(seen: list[Any]) -> Registry:
     return registry
 
 
+def stored(raw: "redis.Redis", namespace: str, ident: str) -> bytes:
+    """The payload of a job as it is kept: in its record if it is short, else apart."""
+    short = b"".join(filter(None, raw.hmget(key(namespace, "REQ", ident), "data", "data2")))
+    found = short or raw.hget(key(namespace, "PAYLOADS"), ident)
+    assert found
+    return found
+
+
+def plant(raw: "redis.Redis", namespace: str, ident: str, payload: bytes) -> None:
+    """Put another payload in its place."""
+    raw.hdel(key(namespace, "REQ", ident), "data", "data2")
+    raw.hset(key(namespace, "PAYLOADS"), ident, payload)
+
+
 def _none(ctx: Any, payload: Any) -> None:
     return None
 
@@ -77,8 +91,7 @@ async def test_a_payload_that_was_changed_in_redis_is_buried_and_never_run(
 ) -> None:
     fleet = fleets(**SIGNED)
     ticket = await fleet.client.submit("echo", 5)
-    payloads = key(namespace, "PAYLOADS")
-    raw.hset(payloads, ticket.ident, forge(raw.hget(payloads, ticket.ident)))
+    plant(raw, namespace, ticket.ident, forge(stored(raw, namespace, ticket.ident)))
     await fleet.worker(jobs)
     state, said = await fleet.why(ticket)
     assert state == State.DEAD
@@ -122,10 +135,7 @@ async def test_a_signed_payload_is_good_for_no_other_job(
     key_of = {"dedup": Dedup("k", "replace")} if how == "dedup" else {}
     signed = await fleet.client.submit("other" if how == "name" else "echo", "once", delay=60, **key_of)
     victim = await fleet.client.submit("echo", "mine", queue="bulk" if how == "queue" else "default")
-    payloads = key(namespace, "PAYLOADS")
-    stored = raw.hget(payloads, signed.ident)
-    assert stored is not None
-    raw.hset(payloads, victim.ident, stored)
+    plant(raw, namespace, victim.ident, stored(raw, namespace, signed.ident))
     await fleet.worker(jobs, queues=("default", "bulk"))
     state, why = await fleet.why(victim)
     assert (state, seen) == (State.DEAD, [])
@@ -201,4 +211,4 @@ def test_both_clients_sign(connect: Callable[..., Any], raw: "redis.Redis", name
     idents = [co.submit("echo", 1).ident]
     idents += [one.ident for one in co.submit_many([Submission("echo", 2)])]
     for ident in idents:
-        assert raw.hget(key(namespace, "PAYLOADS"), ident).startswith(b"\xc1\x01i\x03new")
+        assert stored(raw, namespace, ident).startswith(b"\xc1\x01i\x03new")

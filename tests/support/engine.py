@@ -64,6 +64,11 @@ REFUSALS = frozenset(
 )
 
 
+def whole(fields: Mapping[str, str]) -> dict[str, str]:
+    """A request's record with what is left out of the commonest ones."""
+    return {"kind": "job", "priority": "1", **fields}
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """A key as it is: its type, all it holds, and whether it will go by itself."""
@@ -294,6 +299,12 @@ class Engine:
 
     def state(self, ident: str) -> str | None:
         return self.field(ident, "state")
+
+    def payload(self, ident: str) -> bytes | None:
+        """A job's payload, in its record or apart."""
+        short, rest = self.raw.hmget(self.key("REQ", ident), "data", "data2")
+        apart: bytes | None = self.raw.hget(self.key("PAYLOADS"), ident)
+        return apart if short is None else short + (rest or b"")
 
     def line(self, resource: str) -> list[str]:
         """The ids in a line, from the head."""

@@ -10,7 +10,7 @@ Fault = Literal["none", "drop_reply", "drop_request"]
 
 
 class Proxy:
-    """Forwards connections to a Unix socket. `fail_next(n, fault)` spoils the next `n` EVALSHA exchanges.
+    """Forwards connections to a Unix socket. `fail_next(n, fault)` spoils the next `n` calls of scripts.
 
     `drop_reply`: the request arrives, the answer does not, the connection breaks. `drop_request`: nothing arrives.
     `sever()` breaks all connections at once; `refuse` has new ones refused.
@@ -88,7 +88,7 @@ class Proxy:
 
     def _pump_requests(self, near: socket.socket, far: socket.socket, lost: "_Loss") -> None:
         while data := near.recv(1 << 20):
-            fault = self._take_fault() if b"EVALSHA" in data else "none"
+            fault = self._take_fault() if b"EVALSHA" in data or b"FCALL" in data else "none"
             if fault == "drop_request":
                 return
             if fault == "drop_reply":

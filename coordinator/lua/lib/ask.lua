@@ -2,6 +2,8 @@
 -- live in keys of their own so that the request's hash stays compact.
 --@include lib/context
 --@include lib/usage
+--@include lib/request
+--@include lib/move
 local function refused_needs(ctx, r, joins)
   for _, need in ipairs(r.needs_list) do
     local limit = need.mode == 'x' and need.permits > 1 and capacity(ctx, need.resource)
@@ -14,30 +16,48 @@ local function refused_needs(ctx, r, joins)
   end
 end
 
-local function record(ctx, r, needs, owner, reason, metadata)
-  if needs ~= '' then
-    redis.call('SET', ctx.p .. K_NEEDS .. r.id, needs)
+-- Counts and streams that a request has arrived. The caller writes its record.
+local function arrive(ctx, r, event, ...)
+  step(ctx, r, event)
+  if r.needs or event ~= 'ask' then
+    emit(ctx, event, r.id, 'state', r.state, 'kind', r.kind, 'priority', r.priority, 'stamp', text(r.stamp), ...)
   end
-  local note = {}
-  for name, value in pairs({ owner = owner, reason = reason, metadata = metadata }) do
-    if value and value ~= '' then
-      note[#note + 1], note[#note + 2] = name, value
-    end
-  end
-  if #note > 0 then
-    redis.call('HSET', ctx.p .. K_NOTE .. r.id, unpack(note))
-  end
-  return #note > 0
 end
 
--- Field and value pairs of those that are there; numbers as text without an exponent.
-local function optional(fields)
-  local pairs_list = {}
-  for name, value in pairs(fields) do
-    if value and value ~= '' then
-      pairs_list[#pairs_list + 1] = name
-      pairs_list[#pairs_list + 1] = type(value) == 'number' and text(value) or value
-    end
+local function put(fields, name, value)
+  if value and value ~= '' then
+    fields[#fields + 1] = name
+    fields[#fields + 1] = type(value) == 'number' and text(value) or value
   end
-  return pairs_list
+end
+
+local function put_note(ctx, r, fields, owner, reason, metadata)
+  local note = {}
+  put(note, 'owner', owner)
+  put(note, 'reason', reason)
+  put(note, 'metadata', metadata)
+  if #note > 0 then
+    redis.call('HSET', ctx.p .. K_NOTE .. r.id, unpack(note))
+    put(fields, 'note', '1')
+  end
+end
+
+local function put_needs(ctx, r, fields, needs)
+  if #needs > SHORT then
+    redis.call('SET', ctx.p .. K_NEEDS .. r.id, needs)
+    needs = tostring(#r.needs_list)
+  end
+  r.needs = needs ~= '' and needs
+  put(fields, 'needs', needs)
+end
+
+-- The first fields of a record, as a list for `HSET`; what is too long for it goes into keys of its own.
+local function record(ctx, r, needs, owner, reason, metadata)
+  local fields = { 'stamp', text(r.stamp) }
+  put(fields, 'priority', r.priority ~= 1 and r.priority)
+  put(fields, 'wait_by', r.wait_by)
+  put(fields, 'end_by', r.end_by)
+  put_needs(ctx, r, fields, needs)
+  put_note(ctx, r, fields, owner, reason, metadata)
+  return fields
 end

@@ -26,7 +26,7 @@ local function audit_record(ctx, r, life, faults)
       faults[#faults + 1] = 'lives, but ' .. family .. r.id .. ' has a time to live'
     end
   end
-  if life == 'live' and #needs_of(ctx, r) ~= tonumber(r.needs or 0) then
+  if life == 'live' and needs_lost(ctx, r) then
     faults[#faults + 1] = 'its needs are lost'
   end
   if life == 'live' and r.queue and redis.call('SISMEMBER', ctx.p .. K_QUEUES, r.queue) == 0 then

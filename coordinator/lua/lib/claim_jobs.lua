@@ -37,8 +37,8 @@ end
 
 -- When the lease of a claim ends by itself: the run timeout (with room for the worker to report it first), the total
 -- deadline, or the longest hold of a resource.
-local function lease_end(ctx, r, run_ms, hold_ms)
-  local expires = run_ms and ctx.now + run_ms + ctx.session_ms or (r.needs and ctx.now + hold_ms)
+local function lease_end(ctx, r, hold_ms)
+  local expires = r.run_ms and ctx.now + r.run_ms + ctx.session_ms or (r.needs and ctx.now + hold_ms)
   if r.end_by and (not expires or r.end_by < expires) then
     expires = r.end_by
   end
@@ -47,50 +47,56 @@ end
 
 -- What the worker is told of a job it has been given.
 local function describe(ctx, r)
-  local v = redis.call('HMGET', ctx.p .. K_REQ .. r.id, 'name', 'attempts', 'deliveries', 'run_ms', 'retry', 'note')
-  return { r.id, r.fence, v[1], r.queue, r.priority, tonumber(v[2] or 0), tonumber(v[3]), v[4] or '', v[5] or '',
-    r.needs and redis.call('GET', ctx.p .. K_NEEDS .. r.id) or '',
-    v[6] and redis.call('HGET', ctx.p .. K_NOTE .. r.id, 'metadata') or '',
-    redis.call('HGET', ctx.p .. K_PAYLOADS, r.id) or '', r.dedup or '' }
+  return { r.id, r.fence, r.name, r.queue, r.priority, tonumber(r.attempts or 0), tonumber(r.deliveries),
+    r.run_ms and text(r.run_ms) or '', r.retry or '', needs_text(ctx, r),
+    r.note and redis.call('HGET', ctx.p .. K_NOTE .. r.id, 'metadata') or '', payload_of(ctx, r) or '',
+    r.dedup or '' }
 end
 
 local function hand_out(ctx, r, session, hold_ms)
-  local run_ms = tonumber(redis.call('HGET', ctx.p .. K_REQ .. r.id, 'run_ms') or nil)
-  local fence, expires = text(draw(ctx)), lease_end(ctx, r, run_ms, hold_ms)
-  redis.call('ZREM', ctx.p .. K_READY .. r.queue, r.id)
+  local fence, expires = text(draw(ctx)), lease_end(ctx, r, hold_ms)
   if r.wait_by or r.end_by then
     redis.call('ZREM', ctx.p .. K_DEADLINES, r.id)
     redis.call('HDEL', ctx.p .. K_REQ .. r.id, 'wait_by')
+    r.wait_by = nil
   end
   take(ctx, r, session, fence, expires)
+  step_out(ctx, r)
   if expires then
     redis.call('ZADD', ctx.p .. K_DEADLINES, text(expires), r.id)
   end
   if r.scope == 'until_started' then
     free_dedup(ctx, r)
   end
-  redis.call('SADD', ctx.p .. K_OWNS .. session, r.id)
-  redis.call('HINCRBY', ctx.p .. K_REQ .. r.id, 'deliveries', 1)
-  r.fence = fence
-  move(ctx, r, 'claim', 'session', session, 'fence', fence, 'since', text(ctx.now))
+  r.fence, r.session, r.deliveries = fence, session, tonumber(r.deliveries or 0) + 1
+  move(ctx, r, 'claim', 'session', session, 'fence', fence, 'since', text(ctx.now), 'deliveries', r.deliveries)
   return describe(ctx, r)
 end
 
 -- One look at the heads of the queues. Returns how many of them could not be claimed; they have left the ready set.
 -- Behind such a head its queue may go on with jobs better than the next of another queue: the look ends before those.
 local function claim_some(ctx, jobs, session, wanted, hold_ms, queues)
-  local dropped, known = 0, math.huge
+  local dropped, known, gone, given = 0, math.huge, {}, {}
   for _, found in ipairs(best(ctx, queues, wanted - #jobs)) do
     if #jobs == wanted or found.rank > known then
       break
     end
     local r = load(ctx, found.id)
+    gone[found.queue] = gone[found.queue] or {}
+    table.insert(gone[found.queue], found.id)
     if r and r.state == 'ready' and claimable(ctx, r) then
       jobs[#jobs + 1] = hand_out(ctx, r, session, hold_ms)
+      given[#given + 1] = r.id
     else
-      redis.call('ZREM', ctx.p .. K_READY .. found.queue, found.id)
       dropped, known = dropped + 1, math.min(known, found.last or known)
     end
+  end
+  -- All at once: a command for each would be a third of the time of a claim.
+  for queue, ids in pairs(gone) do
+    redis.call('ZREM', ctx.p .. K_READY .. queue, unpack(ids))
+  end
+  if #given > 0 then
+    redis.call('SADD', ctx.p .. K_OWNS .. session, unpack(given))
   end
   return dropped
 end

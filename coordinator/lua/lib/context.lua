@@ -3,12 +3,31 @@
 -- back an hour does not freeze leases for an hour, and one that is then put right again does not lapse everybody: the
 -- correction is dropped as soon as the server's own clock has passed the mark. Nothing is written here; `commit` writes.
 --@include lib/now
-local function open(meta, terms)
+-- The terms of the last call: in a library of functions they are read again only when another namespace calls.
+local known_terms, terms_read
+
+local function read_terms(terms)
+  if terms ~= known_terms then
+    local aging, line, queue, result, dead, crashes, session, events =
+      string.match(terms, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+    terms_read = { aging_us = tonumber(aging), max_line = tonumber(line), max_queue = tonumber(queue),
+      result_ms = tonumber(result), dead_ms = tonumber(dead), max_crashes = tonumber(crashes),
+      session_ms = tonumber(session), max_events = tonumber(events) }
+    known_terms = terms
+  end
+  return terms_read
+end
+
+local function open(meta, words)
+  local terms = read_terms(words)
   local m = redis.call('HMGET', meta, 'clock', 'skew', 'tick', 'swept')
   local clock, skew = tonumber(m[1] or 0), tonumber(m[2] or 0)
   local us = server_us()
   local ctx = { meta = meta, p = string.sub(meta, 1, -5), tick = tonumber(m[3] or 0), swept = tonumber(m[4] or 0),
-    dirty = {}, is_dirty = {}, arrived = {}, bells = {}, stats = {} }
+    dirty = {}, is_dirty = {}, arrived = {}, bells = {}, stats = {}, lives = {}, queued = {},
+    named = {}, left = {}, aging_us = terms.aging_us,
+    max_line = terms.max_line, max_queue = terms.max_queue, result_ms = terms.result_ms, dead_ms = terms.dead_ms,
+    max_crashes = terms.max_crashes, session_ms = terms.session_ms, max_events = terms.max_events }
   if us >= clock then
     ctx.skew = skew ~= 0 and 0 or nil
   else
@@ -23,11 +42,6 @@ local function open(meta, terms)
     ctx.save_clock = true
   end
   ctx.us, ctx.now = us, math.floor(us / 1000)
-  local aging, line, queue, result, dead, crashes, session, events =
-    string.match(terms, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
-  ctx.aging_us, ctx.max_line, ctx.max_queue = tonumber(aging), tonumber(line), tonumber(queue)
-  ctx.result_ms, ctx.dead_ms, ctx.max_crashes = tonumber(result), tonumber(dead), tonumber(crashes)
-  ctx.session_ms, ctx.max_events = tonumber(session), tonumber(events)
   return ctx
 end
 

@@ -7,7 +7,9 @@ local function bell(ctx, queue)
 end
 
 local function offer(ctx, r)
-  redis.call('ZREM', ctx.p .. K_WAITING .. r.queue, r.id)
+  if r.needs then
+    redis.call('ZREM', ctx.p .. K_WAITING .. r.queue, r.id)
+  end
   redis.call('ZADD', ctx.p .. K_READY .. r.queue, rank_of(ctx, r), r.id)
   move(ctx, r, 'offer')
   bell(ctx, r.queue)

@@ -2,6 +2,7 @@
 -- whoever waits for it. Resources it held or waited for are touched, so `settle_lines` hands them on.
 --@include lib/move
 --@include lib/places
+--@include lib/payload
 --@include lib/send
 local function free_dedup(ctx, r)
   if r.dedup and r.scope ~= 'ttl' then
@@ -26,13 +27,10 @@ end
 
 local function tell_watchers(ctx, r)
   local key = ctx.p .. K_WATCH .. r.id
-  local watchers = redis.call('SMEMBERS', key)
-  if #watchers > 0 then
-    for _, session in ipairs(watchers) do
-      send(ctx, session, 'ended ' .. r.id .. ' ' .. r.state)
-    end
-    redis.call('DEL', key)
+  for _, session in ipairs(redis.call('SMEMBERS', key)) do
+    send(ctx, session, 'ended ' .. r.id .. ' ' .. r.state)
   end
+  redis.call('DEL', key)
 end
 
 local function finish(ctx, r, event, ...)
@@ -45,13 +43,17 @@ local function finish(ctx, r, event, ...)
     keep = ctx.dead_ms + 60000
     redis.call('ZADD', ctx.p .. K_DEAD, text(ctx.now), r.id)
   elseif r.kind == 'job' then
-    redis.call('HDEL', ctx.p .. K_PAYLOADS, r.id)
+    drop_payload(ctx, r)
   end
   keep = kept_for(ctx, r, keep)
   redis.call('PEXPIRE', ctx.p .. K_REQ .. r.id, keep)
   if r.needs then
     redis.call('PEXPIRE', ctx.p .. K_NEEDS .. r.id, keep)
   end
-  redis.call('PEXPIRE', ctx.p .. K_NOTE .. r.id, keep)
-  tell_watchers(ctx, r)
+  if r.note then
+    redis.call('PEXPIRE', ctx.p .. K_NOTE .. r.id, keep)
+  end
+  if r.watched then
+    tell_watchers(ctx, r)
+  end
 end

@@ -9,30 +9,47 @@ local function waiter_lapsed(ctx, r)
   return out_of_time(ctx, r) or (r.kind == 'lock' and not live(ctx, r.session))
 end
 
--- `id` may be a request that is not in line yet: everybody of its rank or better then counts as before it.
+-- `id` may be a request that is not in line yet: everybody of its rank or better then counts as before it. Also returns
+-- whether it could be granted as things are written: nothing lapsed is left to take back, and nobody else is in line.
 local function front(ctx, need, rank, id)
-  local used, limit = usage(ctx, need.resource), capacity(ctx, need.resource)
+  local used = usage(ctx, need.resource)
   local line = ctx.p .. K_LINE .. need.resource
+  local clear = not used.stale
   for from = 0, WINDOW, 4 do
     local ahead = redis.call('ZRANGE', line, from, from + 3, 'WITHSCORES')
+    clear = clear and not ahead[1]
     for i = 1, #ahead, 2 do
       if ahead[i] == id or tonumber(ahead[i + 1]) > rank then
-        return fits(used, need, limit)
+        return fits(ctx, need.resource, used, need), clear
       end
       local other = load(ctx, ahead[i])
       if other and not waiter_lapsed(ctx, other) then
         local their = need_on(ctx, other, need.resource)
-        if other.state ~= 'ready' or not their or not fits(used, their, limit) then
+        if other.state ~= 'ready' or not their or not fits(ctx, need.resource, used, their) then
           return false
         end
         add(used, their)
       end
     end
     if #ahead < 8 then
-      return fits(used, need, limit)
+      return fits(ctx, need.resource, used, need), clear
     end
   end
   return false
+end
+
+-- The first resource that a new request would have to wait for, if any; and whether it can be granted as things are
+-- written, without joining its lines first: nobody is in them, and nothing has to be taken back.
+local function blocked(ctx, r)
+  local all_clear = true
+  for _, need in ipairs(r.needs_list) do
+    local fit, clear = front(ctx, need, tonumber(rank_of(ctx, r)), r.id)
+    if not fit then
+      return need.resource, false
+    end
+    all_clear = all_clear and clear
+  end
+  return nil, all_clear
 end
 
 -- At the front of all its lines, leaving out `except`, which the caller has walked itself.

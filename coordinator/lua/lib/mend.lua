@@ -36,14 +36,17 @@ local function line_up_again(ctx, r)
   elseif r.state == 'ready' then
     withdraw(ctx, r)
   end
+  if not r.needs then
+    redis.call('ZREM', ctx.p .. K_WAITING .. r.queue, r.id)
+  end
   enqueue(ctx, r)
 end
 
 -- What has been lost with no way back ends the request. A running job has its payload in the worker's hands.
 local function lost_for_good(ctx, r)
-  if #needs_of(ctx, r) ~= tonumber(r.needs or 0) then
+  if needs_lost(ctx, r) then
     return 'its needs were lost'
-  elseif r.kind == 'job' and r.state ~= 'running' and redis.call('HEXISTS', ctx.p .. K_PAYLOADS, r.id) == 0 then
+  elseif r.kind == 'job' and r.state ~= 'running' and not payload_of(ctx, r) then
     return 'its payload was lost'
   end
 end

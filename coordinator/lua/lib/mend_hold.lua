@@ -15,7 +15,7 @@ local function room(ctx, r)
         add(used, holder)
       end
     end
-    if not own and not fits(used, need, capacity(ctx, need.resource)) then
+    if not own and not fits(ctx, need.resource, used, need) then
       return false
     end
   end
@@ -27,8 +27,7 @@ local function hold_end(ctx, r)
   if r.state == 'held' then
     return r.expires > 0 and r.expires or clock or ctx.now + r.hold_ms
   end
-  local run_ms = tonumber(redis.call('HGET', ctx.p .. K_REQ .. r.id, 'run_ms') or nil)
-  return clock or lease_end(ctx, r, run_ms, LONGEST_HOLD)
+  return clock or lease_end(ctx, r, LONGEST_HOLD)
 end
 
 -- Unless another has got it meanwhile: then what is written there has the newer fence.
@@ -43,6 +42,8 @@ local function hold_again(ctx, r)
     take(ctx, r, r.session, r.fence, expires)
     for _, need in ipairs(needs_of(ctx, r)) do
       redis.call('ZADD', ctx.p .. K_RESOURCES, 0, need.resource)
+      redis.call('ZREM', ctx.p .. K_LINE .. need.resource, r.id)
+      touch(ctx, need.resource)
     end
   end
   if expires then

@@ -5,15 +5,34 @@
 -- The everyday steps of jobs that need no resource are counted, but not streamed: they would drown the rest.
 local ROUTINE = { ask = true, offer = true, claim = true, succeed = true }
 
-local function move(ctx, r, event, ...)
+local function step(ctx, r, event)
   local to = next_state(r.state, event)
   if not to then
     error('illegal transition: ' .. r.state .. ' ' .. event)
   end
-  redis.call('HSET', ctx.p .. K_REQ .. r.id, 'state', to, ...)
   ctx.stats[event] = (ctx.stats[event] or 0) + 1
-  if r.needs or not ROUTINE[event] then
-    emit(ctx, event, r.id, 'state', to, ...)
-  end
   r.state = to
+end
+
+-- With a new request go its first fields, which no event tells of: the payload is among them.
+local function write(ctx, r, ...)
+  local first = r.first
+  if not first then
+    redis.call('HSET', ctx.p .. K_REQ .. r.id, 'state', r.state, ...)
+    return
+  end
+  local count = #first
+  for i = 1, select('#', ...) do
+    first[count + i] = select(i, ...)
+  end
+  redis.call('HSET', ctx.p .. K_REQ .. r.id, 'state', r.state, unpack(first))
+  r.first = nil
+end
+
+local function move(ctx, r, event, ...)
+  step(ctx, r, event)
+  write(ctx, r, ...)
+  if r.needs or not ROUTINE[event] then
+    emit(ctx, event, r.id, 'state', r.state, ...)
+  end
 end

@@ -7,11 +7,17 @@ local function retire_resource(ctx, resource)
   end
 end
 
+local function register(ctx, r)
+  for _, need in ipairs(needs_of(ctx, r)) do
+    redis.call('ZADD', ctx.p .. K_RESOURCES, 0, need.resource)
+  end
+end
+
 local function join_lines(ctx, r)
   local rank = rank_of(ctx, r)
+  register(ctx, r)
   for _, need in ipairs(needs_of(ctx, r)) do
     redis.call('ZADD', ctx.p .. K_LINE .. need.resource, rank, r.id)
-    redis.call('ZADD', ctx.p .. K_RESOURCES, 0, need.resource)
     touch(ctx, need.resource)
   end
   ctx.arrived[r.id] = true
@@ -31,8 +37,17 @@ local function take(ctx, r, session, fence, expires)
   for _, need in ipairs(needs_of(ctx, r)) do
     redis.call('HSET', ctx.p .. K_HOLDERS .. need.resource, r.id,
       need.mode .. ' ' .. need.permits .. ' ' .. fence .. ' ' .. session .. ' ' .. text(expires))
+  end
+end
+
+-- Out of the lines of what it has just taken. Whoever stands behind it on other lines than `walked`, which the caller
+-- is walking, may come up.
+local function step_out(ctx, r, walked)
+  for _, need in ipairs(needs_of(ctx, r)) do
     redis.call('ZREM', ctx.p .. K_LINE .. need.resource, r.id)
-    touch(ctx, need.resource)
+    if need.resource ~= walked then
+      touch(ctx, need.resource)
+    end
   end
 end
 
@@ -44,16 +59,32 @@ local function drop(ctx, r)
   end
 end
 
+-- Notes that a session no longer owns a request; `settle_lines` writes it, for a whole batch at once.
+local function disown(ctx, session, id)
+  local left = ctx.left[session] or {}
+  left[#left + 1] = id
+  ctx.left[session] = left
+end
+
+local function write_owners(ctx)
+  for session, left in pairs(ctx.left) do
+    redis.call('SREM', ctx.p .. K_OWNS .. session, unpack(left))
+    ctx.left[session] = nil
+  end
+end
+
 -- Takes a request out of wherever its state says it is.
 local function leave_place(ctx, r)
-  redis.call('ZREM', ctx.p .. K_DEADLINES, r.id)
+  if r.kind == 'lock' or r.needs or r.run_ms or r.wait_by or r.end_by then
+    redis.call('ZREM', ctx.p .. K_DEADLINES, r.id)
+  end
   if r.state == 'held' or r.state == 'running' then
     drop(ctx, r)
   elseif r.needs and (r.state == 'waiting' or r.state == 'ready') then
     leave_lines(ctx, r)
   end
   if r.kind == 'lock' or r.state == 'running' then
-    redis.call('SREM', ctx.p .. K_OWNS .. r.session, r.id)
+    disown(ctx, r.session, r.id)
   elseif r.state == 'scheduled' then
     redis.call('ZREM', ctx.p .. K_SCHEDULED, r.id)
   elseif r.state == 'ready' then

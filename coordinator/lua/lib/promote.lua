@@ -2,28 +2,7 @@
 -- next waiter fits; a lock request at the front of all its lines is granted, a job is offered to its queue. It stops
 -- at the first that has to wait (nobody passes it), and withdraws offers that now stand behind it.
 --@include lib/front
---@include lib/lapse
-local function evict(ctx, resource)
-  local key = ctx.p .. K_HOLDERS .. resource
-  local count = redis.call('HLEN', key)
-  if count == 0 or count > MANY_HOLDERS then
-    return
-  end
-  local held = redis.call('HGETALL', key)
-  for i = 1, #held, 2 do
-    local holder = parse_holder(held[i + 1])
-    if lapsed(ctx, holder) then
-      local r = load(ctx, held[i])
-      if r and r.fence == holder.fence and (r.state == 'held' or r.state == 'running') then
-        lapse(ctx, r, holder.expires <= ctx.now and 'lease ended' or 'session lost')
-      else
-        redis.call('HDEL', key, held[i])
-        retire_resource(ctx, resource)
-      end
-    end
-  end
-end
-
+--@include lib/evict
 -- Whether the request can have all it needs now. What lapsed on its other lines is taken back first: a job that goes
 -- back to its place there may stand before it.
 local function its_turn(ctx, r, except)
@@ -37,11 +16,10 @@ end
 
 local function grant(ctx, r)
   local fence = text(draw(ctx))
-  local expires = ctx.now + r.hold_ms
-  take(ctx, r, r.session, fence, expires)
-  redis.call('ZADD', ctx.p .. K_DEADLINES, text(expires), r.id)
-  r.fence = fence
-  move(ctx, r, 'grant', 'fence', fence, 'since', text(ctx.now), 'expires', text(expires))
+  r.fence, r.expires = fence, ctx.now + r.hold_ms
+  take(ctx, r, r.session, fence, r.expires)
+  redis.call('ZADD', ctx.p .. K_DEADLINES, text(r.expires), r.id)
+  move(ctx, r, 'grant', 'fence', fence, 'since', text(ctx.now), 'expires', text(r.expires))
   if ctx.asking ~= r.id then
     send(ctx, r.session, 'granted ' .. r.id .. ' ' .. fence .. ' ' .. text(r.hold_ms))
   end
@@ -63,13 +41,13 @@ local function touch_others(ctx, r, resource)
 end
 
 -- Looks at one waiter. Returns whether it stays in line, and whether the walk goes on behind it.
-local function consider(ctx, r, resource, used, limit, open)
+local function consider(ctx, r, resource, used, open)
   if waiter_lapsed(ctx, r) then
     retire(ctx, r)
     return false, open
   end
   local need = need_on(ctx, r, resource)
-  local fit = open and need and fits(used, need, limit)
+  local fit = open and need and fits(ctx, resource, used, need)
   if r.state == 'ready' then
     if not fit then
       withdraw(ctx, r)
@@ -78,6 +56,7 @@ local function consider(ctx, r, resource, used, limit, open)
   elseif fit and its_turn(ctx, r, resource) then
     if r.kind == 'lock' then
       grant(ctx, r)
+      step_out(ctx, r, resource)
     else
       offer(ctx, r)
       touch_others(ctx, r, resource)
@@ -90,9 +69,11 @@ local function consider(ctx, r, resource, used, limit, open)
 end
 
 local function promote(ctx, resource)
-  evict(ctx, resource)
-  local used, limit = usage(ctx, resource), capacity(ctx, resource)
   local line = ctx.p .. K_LINE .. resource
+  if not ctx.thorough and redis.call('EXISTS', line) == 0 then
+    return  -- nobody waits for what may have lapsed there
+  end
+  local used = evict(ctx, resource)
   local open, kept, seen = true, 0, 0
   while seen < WINDOW and kept < WINDOW do
     local ids = redis.call('ZRANGE', line, kept, kept + 3)
@@ -105,7 +86,7 @@ local function promote(ctx, resource)
         -- the one that left this line to the sweep.
         return
       else
-        stays, open = consider(ctx, r, resource, used, limit, open)
+        stays, open = consider(ctx, r, resource, used, open)
       end
       kept, seen = kept + (stays and 1 or 0), seen + 1
     end

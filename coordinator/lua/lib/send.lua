@@ -1,8 +1,16 @@
 -- Messages to a session's inbox. They are hints: the truth is in the request. `mail` counts all messages ever sent,
 -- so that a session whose connection dropped one notices at its next heartbeat.
 local function live(ctx, session)
-  local expires = session and redis.call('ZSCORE', ctx.p .. K_SESSIONS, session)
-  return expires and tonumber(expires) > ctx.now
+  if not session then
+    return false
+  end
+  local known = ctx.lives[session]
+  if known == nil then
+    local expires = redis.call('ZSCORE', ctx.p .. K_SESSIONS, session)
+    known = expires and tonumber(expires) > ctx.now and tonumber(expires)
+    ctx.lives[session] = known
+  end
+  return known
 end
 
 local function send(ctx, session, message)

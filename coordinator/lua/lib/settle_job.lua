@@ -5,30 +5,27 @@
 --@include lib/rerun
 local EVENTS = { succeeded = 'succeed', failed = 'fail', cancelled = 'cancel', dead = 'bury' }
 
-local function end_job(ctx, r, outcome, value)
+local function end_job(ctx, r, outcome, attempts, value)
   local event = EVENTS[outcome]
   if outcome == 'succeeded' and value ~= '' then
     redis.call('SET', ctx.p .. K_RESULT .. r.id, value, 'PX', ctx.result_ms)
   end
   if outcome == 'succeeded' then
-    finish(ctx, r, event, 'settled', r.fence)
+    finish(ctx, r, event, 'settled', r.fence, 'attempts', attempts)
   else
-    finish(ctx, r, event, 'settled', r.fence, 'why', value)
+    finish(ctx, r, event, 'settled', r.fence, 'attempts', attempts, 'why', value)
   end
 end
 
 -- Gives up the lease without ending the job.
-local function put_back(ctx, r, event, delay_ms, ...)
-  if r.cancel then
-    finish(ctx, r, 'cancel', 'settled', r.fence, 'why', r.cancel)
-    return
-  end
-  if superseded(ctx, r) then
-    finish(ctx, r, 'cancel', 'settled', r.fence, 'why', 'superseded by a newer one')
+local function put_back(ctx, r, event, attempts, delay_ms, ...)
+  local over = r.cancel or (superseded(ctx, r) and 'superseded by a newer one')
+  if over then
+    finish(ctx, r, 'cancel', 'settled', r.fence, 'attempts', attempts, 'why', over)
     return
   end
   leave_place(ctx, r)
-  move(ctx, r, event, 'settled', r.fence, ...)
+  move(ctx, r, event, 'settled', r.fence, 'attempts', attempts, ...)
   redis.call('HDEL', ctx.p .. K_REQ .. r.id, 'session', 'since', 'started', 'expires', 'progress')
   if event == 'give_back' then
     enqueue(ctx, r)
@@ -42,9 +39,8 @@ end
 local function run_again(ctx, r, attempts, why)
   local fence = text(draw(ctx))
   local expires = tonumber(redis.call('ZSCORE', ctx.p .. K_DEADLINES, r.id) or nil)
-  local run_ms = tonumber(redis.call('HGET', ctx.p .. K_REQ .. r.id, 'run_ms') or nil)
-  if run_ms then
-    expires = math.min(r.end_by or math.huge, ctx.now + run_ms + ctx.session_ms)
+  if r.run_ms then
+    expires = math.min(r.end_by or math.huge, ctx.now + r.run_ms + ctx.session_ms)
     redis.call('ZADD', ctx.p .. K_DEADLINES, text(expires), r.id)
   end
   if r.needs then
@@ -57,16 +53,12 @@ local function run_again(ctx, r, attempts, why)
 end
 
 -- Attempts after this report: a start that was not noted yet counts now, one that is handed back does not count.
-local function count_start(ctx, id, outcome)
-  local v = redis.call('HMGET', ctx.p .. K_REQ .. id, 'attempts', 'started')
-  local attempts = tonumber(v[1] or 0)
+local function attempts_after(r, outcome)
+  local attempts = tonumber(r.attempts or 0)
   if outcome == 'released' then
-    return v[2] and attempts - 1 or attempts
-  elseif not v[2] then
-    attempts = attempts + 1
-    redis.call('HSET', ctx.p .. K_REQ .. id, 'attempts', attempts)
+    return r.started and attempts - 1 or attempts
   end
-  return attempts
+  return r.started and attempts or attempts + 1
 end
 
 -- A job may meanwhile run somewhere else, under a later claim: only the fence of a retry at once is given out again.
@@ -74,8 +66,7 @@ local function repeated(ctx, r, fence)
   if r.settled ~= fence then
     return nil
   end
-  local again = r.state == 'running' and redis.call('HGET', ctx.p .. K_REQ .. r.id, 'again')
-  return { 'ok', again == r.fence and again or '' }
+  return { 'ok', r.state == 'running' and r.again == r.fence and r.again or '' }
 end
 
 -- `value` is a result or a reason, `delay_ms` counts for retry and snooze.
@@ -86,17 +77,17 @@ local function settle_job(ctx, session, id, fence, outcome, delay_ms, value)
   elseif r.state ~= 'running' or r.fence ~= fence or r.session ~= session then
     return repeated(ctx, r, fence) or { 'stale', r.state }
   end
-  local attempts = count_start(ctx, id, outcome)
+  local attempts = attempts_after(r, outcome)
   if EVENTS[outcome] then
-    end_job(ctx, r, outcome, value)
+    end_job(ctx, r, outcome, attempts, value)
   elseif outcome == 'retry' and delay_ms == 0 and not r.cancel then
     return { 'ok', run_again(ctx, r, attempts, value) }
   elseif outcome == 'retry' then
-    put_back(ctx, r, 'retry', delay_ms, 'why', value)
+    put_back(ctx, r, 'retry', attempts, delay_ms, 'why', value)
   elseif outcome == 'snooze' then
-    put_back(ctx, r, 'snooze', delay_ms, 'attempts', attempts - 1)
+    put_back(ctx, r, 'snooze', attempts - 1, delay_ms)
   else
-    put_back(ctx, r, 'give_back', 0, 'attempts', attempts)
+    put_back(ctx, r, 'give_back', attempts, 0)
   end
   return { 'ok', '' }
 end

@@ -4,6 +4,7 @@
 local MAX_PROMOTIONS = 512
 
 local function settle_lines(ctx)
+  write_owners(ctx)
   local at = 1
   while at <= #ctx.dirty do
     local resource = ctx.dirty[at]
@@ -15,5 +16,6 @@ local function settle_lines(ctx)
     end
     at = at + 1
   end
+  write_owners(ctx)
   ctx.dirty, ctx.is_dirty = {}, {}
 end

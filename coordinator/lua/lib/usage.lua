@@ -24,30 +24,35 @@ local function add(used, need)
   used.permits = used.permits + need.permits
 end
 
+-- What live holders use. `stale`: a lapsed one still stands there.
 local function usage(ctx, resource)
   local used = { permits = 0 }
   local key = ctx.p .. K_HOLDERS .. resource
   local count = redis.call('HLEN', key)
-  if count > MANY_HOLDERS then
-    for _, value in ipairs(redis.call('HVALS', key)) do
-      add(used, parse_holder(value))
-    end
-  elseif count > 0 then
-    for _, value in ipairs(redis.call('HVALS', key)) do
-      local holder = parse_holder(value)
-      if not lapsed(ctx, holder) then
-        add(used, holder)
-      end
+  if count == 0 then
+    return used
+  end
+  for _, value in ipairs(redis.call('HVALS', key)) do
+    local holder = parse_holder(value)
+    if count > MANY_HOLDERS or not lapsed(ctx, holder) then
+      add(used, holder)
+    else
+      used.stale = true
     end
   end
   return used
 end
 
 -- A need of more permits than there are is refused when it arrives; one that waits when the capacity is lowered below
--- it takes all there is, or its line would stand still for ever.
-local function fits(used, need, limit)
+-- it takes all there is, or its line would stand still for ever. The capacity is looked up only where it matters.
+local function fits(ctx, resource, used, need)
   if need.mode == 's' then
     return used.mode ~= 'x'
+  elseif used.mode == 's' then
+    return false
+  elseif used.permits == 0 then
+    return true
   end
-  return used.mode ~= 's' and used.permits + math.min(need.permits, limit) <= limit
+  used.limit = used.limit or capacity(ctx, resource)
+  return used.permits + math.min(need.permits, used.limit) <= used.limit
 end

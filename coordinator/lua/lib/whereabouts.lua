@@ -42,7 +42,7 @@ end
 local function proper_places(ctx, r)
   if life_of(r.state) == 'final' then
     local kept = r.state == 'failed' or r.state == 'dead'
-    return kept and { [K_DEAD] = 'must', [K_PAYLOADS] = 'must' } or {}
+    return kept and { [K_DEAD] = 'must', [K_PAYLOADS] = not r.data and 'must' or nil } or {}
   end
   local proper, has = {}, r.state == 'held' or r.state == 'running'
   if r.state ~= 'scheduled' then
@@ -50,7 +50,7 @@ local function proper_places(ctx, r)
       proper[(has and K_HOLDERS or K_LINE) .. need.resource] = 'must'
     end
   end
-  if r.kind == 'job' then
+  if r.kind == 'job' and not r.data then
     proper[K_PAYLOADS] = 'must'
   end
   if r.kind == 'lock' or has then

@@ -1,0 +1,178 @@
+"""One command and its reply, on redis-py's connections and parsers but without its generic client around them.
+
+A client of redis-py takes a connection out of a pool for every command, looks whether it has data or was closed, wraps
+the call in its retries and its measurements, and puts the connection back: measured, two thirds of the client's time of
+a short script. Here connections that are free lie on a stack. One that broke shows it when it is used, and `store`
+makes the call again, which is safe. Cluster clients keep the generic path, which finds the node of a key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import redis
+
+# Connections of a pool that are left to redis-py's client, for the few commands that are no scripts.
+SPARE = 1
+
+
+class Direct:
+    """At most `most` connections of a sync pool. Safe for many threads."""
+
+    def __init__(self, pool: Any, most: int) -> None:
+        self._pool = pool
+        self._free: list[Any] = []
+        self._rest = most
+        self._freed = threading.Condition()
+        self._waiting = 0
+
+    def __call__(self, *words: Any) -> Any:
+        """The reply to one command. Raises redis-py's errors."""
+        try:
+            connection = self._free.pop()
+        except IndexError:
+            connection = self._another()
+        try:
+            connection.send_command(*words, check_health=False)
+            reply = connection.read_response()
+        except redis.exceptions.ResponseError:
+            self._give_back(connection)
+            raise
+        except BaseException:
+            self._drop(connection)
+            raise
+        self._give_back(connection)
+        return reply
+
+    def _another(self) -> Any:
+        """A new connection, or the next that comes free when there are enough."""
+        with self._freed:
+            self._waiting += 1
+            try:
+                while not self._free and not self._rest:
+                    self._freed.wait()
+                if self._free:
+                    return self._free.pop()
+                self._rest -= 1
+            finally:
+                self._waiting -= 1
+        try:
+            return self._pool.get_connection()
+        except BaseException:
+            self._refund()
+            raise
+
+    def _give_back(self, connection: Any) -> None:
+        self._free.append(connection)
+        if self._waiting:
+            with self._freed:
+                self._freed.notify()
+
+    def _drop(self, connection: Any) -> None:
+        # It may have a reply on its way that belongs to nobody any more.
+        connection.disconnect()
+        self._pool.release(connection)
+        self._refund()
+
+    def _refund(self) -> None:
+        with self._freed:
+            self._rest += 1
+            self._freed.notify()
+
+
+class AsyncDirect:
+    """As `Direct`, for one event loop. `seconds` for one command and its reply."""
+
+    def __init__(self, pool: Any, most: int, seconds: float) -> None:
+        self._pool, self._seconds = pool, seconds
+        self._free: list[Any] = []
+        self._rest = most
+        self._waiters: deque[asyncio.Future[None]] = deque()
+
+    async def __call__(self, *words: Any) -> Any:
+        """The reply to one command. Raises redis-py's errors."""
+        connection = self._free.pop() if self._free else await self._another()
+        try:
+            async with asyncio.timeout(self._seconds):
+                await connection.send_command(*words, check_health=False)
+                reply = await connection.read_response()
+        except TimeoutError:
+            await self._drop(connection)
+            raise redis.exceptions.TimeoutError(f"no reply within {self._seconds:g} s") from None
+        except redis.exceptions.ResponseError:
+            self._give_back(connection)
+            raise
+        except BaseException:
+            await self._drop(connection)
+            raise
+        self._give_back(connection)
+        return reply
+
+    async def _another(self) -> Any:
+        while not self._free and not self._rest:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            try:
+                await waiter
+            except BaseException:
+                if waiter.done() and not waiter.cancelled():
+                    self._wake()  # it was our turn, and we go: the turn is the next one's
+                raise
+        if self._free:
+            return self._free.pop()
+        self._rest -= 1
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._pool.get_connection()
+        except TimeoutError:
+            self._refund()
+            raise redis.exceptions.TimeoutError("Timeout connecting to server") from None
+        except BaseException:
+            self._refund()
+            raise
+
+    def _give_back(self, connection: Any) -> None:
+        self._free.append(connection)
+        self._wake()
+
+    async def _drop(self, connection: Any) -> None:
+        await connection.disconnect(nowait=True)
+        await self._pool.release(connection)
+        self._refund()
+
+    def _refund(self) -> None:
+        self._rest += 1
+        self._wake()
+
+    def _wake(self) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+
+def sync_exchange(client: Any) -> Callable[..., Any]:
+    """What sends a command for a client of `connect.sync_client`, and returns the reply."""
+    pool = _pool(client)
+    return client.execute_command if pool is None else Direct(pool, pool.max_connections - SPARE)
+
+
+def async_exchange(client: Any) -> tuple[Callable[..., Awaitable[Any]], float | None]:
+    """What sends a command for a client of `connect.async_client`, and returns the reply; and how many seconds its
+    caller has to allow other commands of the client, None if the client does that itself."""
+    pool = _pool(client)
+    if pool is None:
+        return client.execute_command, None
+    # A timeout for the whole exchange is set here; redis-py's own cost it a task for every command.
+    seconds = pool.connection_kwargs.pop("socket_timeout")
+    return AsyncDirect(pool, pool.max_connections - SPARE, seconds), seconds
+
+
+def _pool(client: Any) -> Any:
+    """The pool of connections to the one server a client talks to; None if it talks to many."""
+    return getattr(client, "connection_pool", None)

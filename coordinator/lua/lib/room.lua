@@ -1,0 +1,24 @@
+-- The limits of queues.
+-- How many jobs lie in a queue, or in the schedule. Counted once in a script, and then on.
+local function queued(ctx, job)
+  local lane = job.delay_ms and K_SCHEDULED or job.queue
+  if not ctx.queued[lane] then
+    ctx.queued[lane] = job.delay_ms and redis.call('ZCARD', ctx.p .. K_SCHEDULED)
+      or redis.call('ZCARD', ctx.p .. K_READY .. lane) + redis.call('ZCARD', ctx.p .. K_WAITING .. lane)
+  end
+  return ctx.queued[lane], lane
+end
+
+local function queue_full(ctx, job)
+  return queued(ctx, job) >= ctx.max_queue and { 'queue_full', job.queue, ctx.max_queue }
+end
+
+-- Makes the queue known, once in a script.
+local function count_in(ctx, r, job)
+  local count, lane = queued(ctx, job)
+  ctx.queued[lane] = count + 1
+  if not ctx.named[r.queue] then
+    ctx.named[r.queue] = true
+    redis.call('SADD', ctx.p .. K_QUEUES, r.queue)
+  end
+end
