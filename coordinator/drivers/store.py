@@ -81,7 +81,7 @@ class _Attempts:
             return StorageFull(f"Redis takes nothing new: {error}")
         if cure is Remedy.GIVE_UP and isinstance(error, redis.exceptions.ResponseError):
             return fault(_message(error), self._what, self._text)
-        hint = "" if self._programs.known or "closed" not in str(error) else "; if it speaks TLS, use rediss://"
+        hint = "" if self._programs.known else tls.hint(str(error))
         return StoreUnavailable(f"Redis cannot be reached: {error}{hint}")
 
 

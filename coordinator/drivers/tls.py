@@ -78,6 +78,13 @@ def problem(message: str) -> str | None:
     return next((said for words, said in TROUBLES if words in message), None)
 
 
+def hint(message: str) -> str:
+    """What to add to the failure of a first connection: who speaks TLS to a server without it, or the other way round,
+    is answered with silence or cut off."""
+    cut_off = any(word in message for word in ("closed", "reset by peer", "Timeout", "no reply"))
+    return " (is this a TLS port? rediss:// is with TLS, redis:// without)" if cut_off else ""
+
+
 def _unsafe(query: Mapping[str, str]) -> list[str]:
     """What of the parameters makes the connection unsafe."""
     found = []
