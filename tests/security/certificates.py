@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from coordinator.drivers.store import server_version
-from tests.support.server import chosen_server, plain_client
+from coordinator.drivers.redis_server import answers
+from tests.support.server import chosen_server
 from tests.support.topology import free_port
 from tests.support.until import until
 
@@ -54,14 +54,13 @@ def tls_server(certs: Certificates, pair: tuple[Path, Path], *lines: str) -> Ite
     ]
     config += [f"tls-cert-file {pair[0]}", f"tls-key-file {pair[1]}", f"unixsocket {home}/s", *lines]
     (home / "redis.conf").write_text("\n".join(config) + "\n")
+    sentinel = ["--sentinel"] if any(line.startswith("sentinel ") for line in lines) else []
     with open(home / "log", "wb") as log:
-        process = subprocess.Popen([chosen_server(), home / "redis.conf"], stdout=log, stderr=log)
+        process = subprocess.Popen([chosen_server(), home / "redis.conf", *sentinel], stdout=log, stderr=log)
     try:
-        until(lambda: process.poll() is not None or (home / "s").exists(), 20, "the server listens")
+        until(lambda: process.poll() is not None or answers(home / "s"), 20, "the server answers")
         if process.poll() is not None:
             pytest.skip("this redis-server was built without TLS")
-        with contextlib.closing(plain_client(f"unix://{home}/s")) as client:
-            until(lambda: server_version(client.info()), 10, "the server answers")
         yield tls, plain
     finally:
         process.terminate()

@@ -1,6 +1,7 @@
 """TLS against a real server: what is right works for all faces, and what is wrong is refused with the way out."""
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from coordinator import Settings, State
 from coordinator.drivers.connect import locate
@@ -254,3 +256,24 @@ def test_a_worker_needs_the_option_and_warns(ports: tuple[int, int], namespace: 
         assert worker.communicate(timeout=20)[1].count("insecure connection") == 2
     finally:
         cli.close()
+
+
+def test_a_cluster_over_tls(kind: str, certs: Certificates, settings: Settings) -> None:
+    pair = certs.issue(f"cluster-{kind}", "localhost", "127.0.0.1")
+    with tls_server(certs, pair, *LAX, "cluster-enabled yes", "tls-cluster yes") as (port, plain):
+        with contextlib.closing(redis.Redis(port=plain, decode_responses=True)) as admin:
+            admin.execute_command("CLUSTER ADDSLOTS", *range(16384))
+            until(lambda: admin.execute_command("CLUSTER INFO")["cluster_state"] == "ok", 30, "the cluster is up")
+        url = f"rediss+cluster://localhost:{port}?ssl_ca_certs={certs.ca}"
+        with connected(kind, url, settings) as co, co.lock("a") as lease:
+            assert lease.held
+
+
+def test_a_sentinel_over_tls(kind: str, certs: Certificates, settings: Settings) -> None:
+    pair = certs.issue(f"sentinel-{kind}", "localhost", "127.0.0.1")
+    with tls_server(certs, pair, *LAX, "tls-replication yes") as (primary, _plain):
+        watch = (f"sentinel monitor main 127.0.0.1 {primary} 1", "tls-replication yes")
+        with tls_server(certs, pair, *LAX, *watch) as (port, _plain):
+            url = f"rediss+sentinel://localhost:{port}/main/0?ssl_ca_certs={certs.ca}"
+            with connected(kind, url, settings) as co, co.lock("a") as lease:
+                assert lease.held
