@@ -24,7 +24,7 @@ from coordinator.model.terms import Terms
 from coordinator.ops import doctor as judge
 from coordinator.ops.doctor import Finding, KeyFault, Report, Subjects, shown
 from coordinator.wire import calls
-from coordinator.wire.replies import expect, number
+from coordinator.wire.replies import expect, number, readable
 from coordinator.wire.step import Call
 
 ROUNDS = 3
@@ -49,7 +49,7 @@ def examine(
     grace_ms = milliseconds(seconds, "grace", least=0.0)
     driver = coordinator._driver
     client = sync_client(driver.target, settings.operation_timeout, 1)
-    with closing(Store(client, settings.retry_for, allow_unsafe=True)) as store:
+    with closing(Store(client, settings.retry_for, allow_unsafe=True)) as store, readable():
         return _Examination(store, driver.scope, settings.terms(), grace_ms, progress).run(fix)
 
 

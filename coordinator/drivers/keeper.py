@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 LEAST_PAUSE = 0.05
 # Lock requests withdrawn between two heartbeats.
 MAX_ORPHANS = 256
+# Batches in which a session is closed; what is left lapses.
+MAX_CLOSING = 10_000
 
 
 class Holding(Protocol):
@@ -155,8 +157,10 @@ class Keeper:
 
     def _close_session(self, session: str) -> None:
         try:
-            while replies.number(self._store.call(calls.close_session(self._scope, session), 0.0)[1]) > 0:
-                pass
+            for _ in range(MAX_CLOSING):
+                raw = self._store.call(calls.close_session(self._scope, session), 0.0)
+                if replies.number(replies.part(raw, 1)) <= 0:
+                    return
         except CoordinatorError as error:
             log.warning("session %s was not closed and will lapse: %s", session, error)
 
@@ -166,7 +170,7 @@ class Keeper:
         sent = clock.now()
         raw = self._store.call(calls.open_session(self._scope, session, self._duties.fields))
         if replies.expect(raw, "ok", "schema") == "schema":
-            found = replies.text(raw[1])
+            found = replies.text(replies.part(raw, 1))
             raise UnsafeServer(
                 [f"namespace {self._scope.namespace!r} has data of layout {found}; use another namespace"]
             )
@@ -238,6 +242,7 @@ class Keeper:
         try:
             raw = self._store.call(calls.beat(self._scope, session, self._sweep_ms, self._begun), 0.0)
             word = replies.expect(raw, "ok", "session_lost")
+            mail, waiting, due = _numbers(raw) if word == "ok" else (0, 0, 0)
         except CoordinatorError as error:
             log.warning("heartbeat failed: %s", error)
             return min(self._interval, 0.5)
@@ -250,9 +255,9 @@ class Keeper:
                 return self._interval
             self._trusted_until = trusted_until(sent, self._ttl)
             self._changed.notify()
-        self._duties.mail(replies.number(raw[1]), replies.number(raw[2]))
+        self._duties.mail(mail, waiting)
         self._withdraw_orphans()
-        wait = 0.0 if self._orphans else min(self._interval, replies.number(raw[3]) / 1000)
+        wait = 0.0 if self._orphans else min(self._interval, due / 1000)
         return max(LEAST_PAUSE, wait)
 
     def _withdraw_orphans(self) -> None:
@@ -275,3 +280,9 @@ class Keeper:
             if not isinstance(step, Call):
                 raise TypeError("withdrawing consists of calls only")
             reply = self._store.call(step, 0.0)
+
+
+def _numbers(raw: Any) -> tuple[int, int, int]:
+    """What a heartbeat is told: messages ever sent, messages that wait, ms until the next sweep is worth while."""
+    mail, waiting, due = (replies.number(replies.part(raw, place)) for place in (1, 2, 3))
+    return mail, waiting, due

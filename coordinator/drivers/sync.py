@@ -27,6 +27,7 @@ from coordinator.errors import ClientClosed, CoordinatorError
 from coordinator.keys import key
 from coordinator.settings import Settings
 from coordinator.wire.calls import Scope
+from coordinator.wire.replies import UNREADABLE, advance
 from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Operation, Session, Step, Wait
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ class _Listener(threading.Thread):
             try:
                 self._read()
                 pause = 0.0
-            except redis.RedisError as error:
+            except (redis.RedisError, *UNREADABLE) as error:
                 log.debug("listening failed: %s", error)
                 pause = min(1.0, pause * 2 + 0.05)
                 if self._stopping.is_set():
@@ -160,7 +161,7 @@ class SyncDriver:
         failure: BaseException | None = None
         while True:
             try:
-                step = operation.send(reply) if failure is None else operation.throw(failure)
+                step = advance(operation, reply, failure)
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]
             reply = failure = None
