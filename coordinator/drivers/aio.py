@@ -30,6 +30,7 @@ from coordinator.errors import ClientClosed
 from coordinator.keys import key
 from coordinator.settings import Settings
 from coordinator.wire.calls import Scope
+from coordinator.wire.replies import UNREADABLE, advance
 from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Operation, Session, Step, Stream, Wait
 
 log = logging.getLogger(__name__)
@@ -83,8 +84,9 @@ class AsyncDriver:
 
     def __init__(self, url: str | None, settings: Settings, extras: Extras | None = None) -> None:
         self.settings = settings
-        self.target = locate(url or settings.url)
+        self.target = locate(url or settings.url, settings.allow_insecure_tls)
         self.scope = Scope.of(settings.namespace, settings.terms())
+        self.signer = settings.signer()
         self._extras = extras or Extras()
         self._closed = False
         self._begin()
@@ -151,7 +153,7 @@ class AsyncDriver:
         cancels = task.cancelling() if task else 0
         while True:
             try:
-                step = operation.send(reply) if failure is None else operation.throw(failure)
+                step = advance(operation, reply, failure)
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]
             reply = failure = None
@@ -266,7 +268,7 @@ class AsyncDriver:
                         self.postman.deliver(found[1])
                         for more in await client.lpop(inbox, BATCH) or ():
                             self.postman.deliver(more)
-                except redis.RedisError as error:
+                except (redis.RedisError, *UNREADABLE) as error:
                     log.debug("listening failed: %s", error)
                     pause = min(0.5, pause * 2 + 0.05)
                     self.postman.tell_all(RESYNC)
