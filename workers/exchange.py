@@ -6,6 +6,10 @@ answers as it did the first time) until the lease is over; then they are dropped
 claim is on its way at a time, because the store remembers one batch: sent again under the same number it is handed out
 again. While a round trip lasts outcomes gather, so a busy worker reports in batches without ever waiting for one to
 fill.
+
+A claim asks for half of the slots at most. So there are two batches: while one is run the other is settled and
+replaced, and neither this process nor the store waits for the other. For the same reason a reply is read only when the
+next call is on its way, if there is one.
 """
 
 from __future__ import annotations
@@ -39,6 +43,8 @@ class Exchange(Service):
         self._driver, self._desk, self._executor, self._queues = driver, desk, executor, queues
         self._hold_ms = round(driver.settings.max_hold * 1000)
         self._number = 0
+        self._most = min(MAX_BATCH, (desk.slots + 1) // 2)
+        self._unread: tuple[list[Entry], fleet.Exchange] | None = None
         self._task: asyncio.Task[None] | None = None
         self._claiming = True
         self._leaving = self._closing = False
@@ -93,7 +99,10 @@ class Exchange(Service):
         batch = self._batch()
         ask = self._ask()
         if not batch and not ask.number:
+            self._read()
             return True
+        if self._unread is not None:
+            asyncio.get_running_loop().call_soon(self._read)
         try:
             found = await self._driver.run(fleet.exchange(self._driver.scope, ask, [one.report for one in batch]))
         except CoordinatorError as error:
@@ -106,12 +115,23 @@ class Exchange(Service):
         if ask.number:
             self._number = ask.number
             self._leaving = self._leaving and ask.wanted > 0
-        for entry, verdict in zip(batch, found.verdicts, strict=True):
-            self._judged(entry, verdict, found.sent)
-        if ask.wanted and len(found.jobs) >= ask.wanted:
+        if ask.wanted and len(found.raw_jobs) >= ask.wanted:
             self._desk.hungry = True  # there may be more for the slots that are left
-        self._take(found)
+        self._unread = batch, found
+        self._desk.coming = len(found.raw_jobs)
+        if not self._anything_to_do():
+            self._read()
         return True
+
+    def _read(self) -> None:
+        """Act on the last reply."""
+        if self._unread is None:
+            return
+        (batch, found), self._unread = self._unread, None
+        self._desk.coming = 0
+        for entry, verdict in zip(batch, found.verdicts(), strict=True):
+            self._judged(entry, verdict, found.sent)
+        self._take(found)
 
     def _batch(self) -> list[Entry]:
         """Outcomes for one call, leaving out those whose lease is over."""
@@ -132,7 +152,7 @@ class Exchange(Service):
 
     def _ask(self) -> Claim:
         """The claim that goes along; number 0 is none. The number moves on when the reply is there, not before."""
-        wanted = min(self._desk.free, MAX_BATCH) if self._claiming else 0
+        wanted = min(self._desk.free, self._most) if self._claiming else 0
         if wanted:
             # Before the call: a bell that rings while it lasts must not be forgotten.
             self._desk.hungry = False
@@ -164,14 +184,18 @@ class Exchange(Service):
         self._settled(entry)
 
     def _take(self, found: fleet.Exchange) -> None:
-        for claimed in found.jobs:
-            if self._claiming:
+        taken = []
+        for claimed in found.jobs():
+            if not claimed.ident:
+                log.error("the store gave a job that has no name: %s", claimed.problem)
+            elif self._claiming:
                 self._executor.begin(claimed, self._lease_end(claimed, found.sent))
+                taken.append(claimed)
             else:
                 self._executor.hand_back(claimed)
-        if found.jobs and self._driver.keeper.session != found.session:
+        if taken and self._driver.keeper.session != found.session:
             # The session ended while the reply was on its way: nobody has told these jobs, so we do.
-            for claimed in found.jobs:
+            for claimed in taken:
                 job = self._executor.jobs.get(claimed.ident)
                 if job is not None and job.fence == claimed.fence:
                     job.lose("the session has lapsed")

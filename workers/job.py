@@ -17,6 +17,8 @@ from coordinator.ops.fleet import Claimed
 from coordinator.policy.trust import trusted_until
 
 if TYPE_CHECKING:
+    import asyncio
+
     from coordinator.drivers.aio import AsyncDriver
     from workers.registry import Handler
 
@@ -37,13 +39,16 @@ class Job:
         "_lost",
         "begun",
         "claimed",
+        "due",
         "fence",
         "finished",
         "handler",
         "ident",
         "interrupt",
+        "payload",
         "progress",
         "stopped",
+        "timer",
         "told",
         "trusted_until",
         "why",
@@ -61,6 +66,10 @@ class Job:
         self.begun = self.told = self.finished = self.zombie = self._lost = False
         self.interrupt: Callable[[Stop | None], Any] | None = None
         self.progress: str | None = None
+        # due: when the time of the run is up, by the loop's clock. Only a run that waits has a timer for it.
+        self.due: float | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.payload: Any = None
         self._driver = driver
 
     @property
