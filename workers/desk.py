@@ -42,7 +42,8 @@ class Desk:
     def vacate(self) -> None:
         """Give a slot back; there may be work for it."""
         self.taken -= 1
-        self.ring()
+        self.hungry = True
+        self.changed.set()
 
     def ring(self) -> None:
         """There may be jobs: look."""

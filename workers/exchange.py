@@ -130,21 +130,24 @@ class Exchange(Service):
         (batch, found), self._unread = self._unread, None
         self._desk.coming = 0
         for entry, verdict in zip(batch, found.verdicts(), strict=True):
-            self._judged(entry, verdict, found.sent)
+            if verdict is fleet.COUNTS:
+                self._settled(entry)
+            else:
+                self._judged(entry, verdict, found.sent)
         self._take(found)
 
     def _batch(self) -> list[Entry]:
         """Outcomes for one call, leaving out those whose lease is over."""
         batch: list[Entry] = []
         size = 0
-        waiting = self._desk.waiting
+        waiting, now = self._desk.waiting, self._driver.now()
         while waiting and len(batch) < MAX_BATCH:
             entry = waiting[0]
             size += len(entry.report.value)
             if batch and size > MAX_BYTES:
                 break
             waiting.popleft()
-            if entry.job.lost:
+            if entry.job.lost_at(now):
                 self._drop(entry, f"its lease is over: {entry.job.why_lost or 'not renewed in time'}")
             else:
                 batch.append(entry)

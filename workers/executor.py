@@ -19,7 +19,6 @@ from coordinator.errors import Corrupt
 from coordinator.model import codec
 from coordinator.ops.fleet import Claimed
 from coordinator.policy.outcome import Outcome, Poisoned, Released, Retry, Succeeded
-from coordinator.wire.calls import Report
 from workers import judge, words
 from workers.context import Context
 from workers.control import Control, HandlerFailed
@@ -80,7 +79,7 @@ class Executor(Service):
         if problem:
             log.error("job %s cannot be run and is set aside: %s", job.ident, words.reason(problem))
             job.finished = True
-            self._desk.put(Entry(job, self._report(job, Poisoned(words.reason(problem))), keeps=False))
+            self._hand_in(job, Poisoned(words.reason(problem)))
         else:
             job.payload = payload
             self._desk.occupy()
@@ -99,7 +98,7 @@ class Executor(Service):
         """Return a job that was claimed and will not be begun."""
         job = Job(claimed, _NOBODY, self._driver)
         job.finished = True
-        self._desk.put(Entry(job, self._report(job, Released()), keeps=False))
+        self._hand_in(job, Released())
 
     def forget(self, job: Job) -> None:
         """A job is settled or lost: nothing of it is left here."""
@@ -153,7 +152,8 @@ class Executor(Service):
     # --- one job
 
     def _launch(self, job: Job) -> None:
-        self._all_done.clear()
+        if not self._unfinished:
+            self._all_done.clear()
         self._unfinished[job] = None
         self._lane.put(job)
 
@@ -162,7 +162,7 @@ class Executor(Service):
         context = Context(job, self.progress.note)
         try:
             if job.stopped is None and not job.lost:
-                outcome = Succeeded(await self._runners[job.handler.executor](job, context))
+                outcome = self._ended(job, context, await self._runners[job.handler.executor](job, context))
         except asyncio.CancelledError as error:
             outcome = self._failed(job, context, error)
         except (Exception, SystemExit, KeyboardInterrupt) as error:
@@ -183,10 +183,17 @@ class Executor(Service):
         await self.progress.flush(job)
         self._post(job, outcome)
 
-    def _waits(self, job: Job) -> None:
-        """A run waits for the first time: from here on it can run out of time while others have the loop."""
+    def _waits(self, job: Job, task: asyncio.Task[None]) -> None:
+        """A run waits for the first time: from here on it can be told to stop, and run out of time."""
+        if job.interrupt is None:
+            job.interrupt = lambda _how: task.cancel()
         if job.due is not None:
             job.timer = asyncio.get_running_loop().call_at(job.due, job.stop, Stop.TIMEOUT, _overdue(job))
+
+    def _ended(self, job: Job, context: Context, result: Any) -> Outcome:
+        if job.stopped is Stop.TIMEOUT:
+            return self._failed(job, context, TimeoutError(job.why))
+        return Succeeded(result)
 
     def _failed(self, job: Job, context: Context, error: BaseException) -> Outcome:
         outcome = judge.failure(job, error, random.random())
@@ -211,22 +218,17 @@ class Executor(Service):
             self._desk.occupy()
         elif not job.zombie and not keeps:
             self._desk.vacate()
-        self._desk.put(Entry(job, self._report(job, outcome), keeps))
+        self._hand_in(job, outcome, keeps)
 
-    def _report(self, job: Job, outcome: Outcome) -> Report:
-        return judge.report(job, outcome, self._max_result)
+    def _hand_in(self, job: Job, outcome: Outcome, keeps: bool = False) -> None:
+        self._desk.put(Entry(job, judge.report(job, outcome, self._max_result), keeps))
 
     # --- the three ways to run a handler
 
-    async def _on_loop(self, job: Job, context: Context) -> Any:
-        task = asyncio.current_task()
-        if task is not None:
-            job.interrupt = lambda _how: task.cancel()
+    def _on_loop(self, job: Job, context: Context) -> Awaitable[Any]:
         self._begin_run(job)
-        result = await job.handler.function(context, job.payload)
-        if job.stopped is Stop.TIMEOUT:
-            raise TimeoutError(job.why)
-        return result
+        run: Awaitable[Any] = job.handler.function(context, job.payload)
+        return run
 
     async def _in_thread(self, job: Job, context: Context) -> Any:
         loop = asyncio.get_running_loop()
@@ -256,9 +258,6 @@ class Executor(Service):
             self._desk.vacate()
 
     async def _in_process(self, job: Job, context: Context) -> Any:
-        task = asyncio.current_task()
-        if task is not None:
-            job.interrupt = lambda _how: task.cancel()
         async with self._processes.slots:
             job.begun = True
             try:

@@ -14,7 +14,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import copy_context
-from types import coroutine
 from typing import Any
 
 from workers.job import Job
@@ -23,16 +22,17 @@ from workers.job import Job
 SPELL = 0.005
 
 Work = Coroutine[Any, Any, None]
+Task = asyncio.Task[None]
 
 
 class Lane:
     """The jobs that have not begun, in their order. `run` runs one; `waits` is told when one waits the first time."""
 
-    def __init__(self, run: Callable[[Job], Work], waits: Callable[[Job], None]) -> None:
+    def __init__(self, run: Callable[[Job], Work], waits: Callable[[Job, Task], None]) -> None:
         self._run, self._waits = run, waits
         self._queue: deque[Job] = deque()
-        self._runner: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._runner: Task | None = None
+        self._tasks: set[Task] = set()
         self._waiters: set[str] = set()
 
     def put(self, job: Job) -> None:
@@ -48,15 +48,19 @@ class Lane:
         """Have a new runner go on with what has not begun."""
         self._runner = self._start(self._work()) if self._queue else None
 
-    def _start(self, work: Work) -> asyncio.Task[None]:
+    def _start(self, work: Work) -> Task:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     async def _alone(self, job: Job) -> None:
-        if not await self._step(job):
+        run = _Run(self._run(job))
+        if run.begin():
             self._waiters.discard(job.handler.name)
+        else:
+            self._noted(job)
+            await run
 
     async def _work(self) -> None:
         me, clock = asyncio.current_task(), asyncio.get_running_loop().time
@@ -64,39 +68,58 @@ class Lane:
         try:
             while self._queue:
                 job = self._queue.popleft()
-                if await self._step(job):
-                    return
+                run = _Run(self._run(job))
+                if not run.begin():
+                    self._relieve()
+                    self._noted(job)
+                    return await run
                 # Whatever was cancelled in a job must not reach the next one.
                 if me is None or me.cancelling():
-                    return
+                    return None
                 if self._queue and clock() >= ends:
                     await asyncio.sleep(0)
                     ends = clock() + SPELL
+            return None
         finally:
             if self._runner is me:
                 self._relieve()
 
-    @coroutine
-    def _step(self, job: Job) -> Generator[Any, Any, bool]:
-        """Run a job in a context of its own. Returns whether it waited, and so has the task to itself."""
-        context, run = copy_context(), self._run(job)
-        try:
-            awaited = context.run(run.send, None)
-        except StopIteration:
-            return False
-        if self._runner is asyncio.current_task():
-            self._relieve()
+    def _noted(self, job: Job) -> None:
+        """A job waits for the first time, in the current task."""
         self._waiters.add(job.handler.name)
-        self._waits(job)
+        task = asyncio.current_task()
+        if task is not None:
+            self._waits(job, task)
+
+
+class _Run:
+    """A coroutine in a context of its own."""
+
+    __slots__ = ("_awaited", "_context", "_work")
+
+    def __init__(self, work: Work) -> None:
+        self._work, self._context, self._awaited = work, copy_context(), None
+
+    def begin(self) -> bool:
+        """Run it until it waits. True if it has ended instead."""
+        try:
+            self._awaited = self._context.run(self._work.send, None)
+        except StopIteration:
+            return True
+        return False
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        """The rest of it."""
+        work, context, awaited = self._work, self._context, self._awaited
         while True:
-            step: Callable[[Any], Any] = run.send
+            step: Callable[[Any], Any] = work.send
             try:
                 came = yield awaited
             except BaseException as error:
-                step, came = run.throw, error
+                step, came = work.throw, error
             try:
                 awaited = context.run(step, came)
             except StopIteration:
-                return True
+                return
             finally:
                 came = None  # an exception would keep this frame alive

@@ -51,7 +51,8 @@ class Verdict(NamedTuple):
 
 
 # What nearly every report is answered: it counts, and that is all.
-_RAW_PLAIN, _PLAIN = [b"ok", b""], Verdict("ok")
+COUNTS = Verdict("ok")
+_RAW_COUNTS = [b"ok", b""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Exchange:
 
     def verdicts(self) -> Iterator[Verdict]:
         """What became of the reports, in their order."""
-        return (_PLAIN if raw == _RAW_PLAIN else _verdict(raw) for raw in self.raw_verdicts)
+        return (COUNTS if raw == _RAW_COUNTS else _verdict(raw) for raw in self.raw_verdicts)
 
     def jobs(self) -> Iterator[Claimed]:
         """The jobs that were claimed. One without a name of its own has an empty id and a problem."""
@@ -137,9 +138,9 @@ def _claimed(raw: Raw) -> Claimed:
                 int(attempts),
                 int(deliveries),
                 int(run_ms or 0),
-                retry.decode(),
-                needs.decode(),
-                metadata.decode(),
+                retry.decode() if retry else "",
+                needs.decode() if needs else "",
+                metadata.decode() if metadata else "",
                 payload,
             )
     except (ValueError, TypeError, AttributeError):

@@ -25,7 +25,7 @@ class Track:
         self.tasks: dict[str, asyncio.Task[Any] | None] = {}
         self.ended: list[str] = []
         self.waited: list[str] = []
-        self.lane = Lane(self.run, lambda job: self.waited.append(job.ident))
+        self.lane = Lane(self.run, lambda job, _task: self.waited.append(job.ident))
 
     async def nothing(self, ident: str) -> None:
         return
