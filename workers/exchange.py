@@ -112,6 +112,7 @@ class Exchange(Service):
             if self._closing:
                 self._leaving = False  # a store that is away rings nobody
             return False
+        self._read()  # should this reply have come without the loop coming round
         if ask.number:
             self._number = ask.number
             self._leaving = self._leaving and ask.wanted > 0

@@ -117,6 +117,15 @@ async def test_a_reply_is_read_when_the_next_call_is_on_its_way(bench: Bench) ->
     assert order[:7] == ["sent", "sent", "begun", "begun", "sent", "begun", "begun"]
 
 
+@pytest.mark.parametrize("turns", [0, 1, 2, 7])
+async def test_no_job_is_forgotten_however_fast_the_store_is(bench: Bench, turns: int) -> None:
+    bench.driver.turns = turns
+    bench.ready = [claimed(f"j-{n}", name="job") for n in range(50)]
+    await bench.exchange.start()
+    await until_async(lambda: len(bench.settled) == 50)
+    assert len({ident for ident, _, _ in bench.settled}) == 50
+
+
 async def test_a_job_that_comes_alone_is_begun_without_waiting_for_another_call(bench: Bench) -> None:
     @bench.jobs.handler("wait")
     async def wait(ctx: Any, payload: Any) -> None:
