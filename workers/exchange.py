@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 
+from coordinator.drivers import failpoints
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.errors import CoordinatorError
 from coordinator.ops import fleet
@@ -44,10 +46,18 @@ class Exchange(Service):
         self._hold_ms = round(driver.settings.max_hold * 1000)
         self._number = 0
         self._most = min(MAX_BATCH, (desk.slots + 1) // 2)
-        self._unread: tuple[list[Entry], fleet.Exchange] | None = None
+        self._unread: tuple[list[Entry], Claim, fleet.Exchange] | None = None
+        # When each claim was first sent whose answer has not been read, on the clock of leases.
+        self._asked: dict[int, float] = {}
         self._task: asyncio.Task[None] | None = None
         self._claiming = True
         self._leaving = self._closing = False
+
+    @property
+    def asked_at(self) -> float:
+        """Since when jobs may be ours that we do not know of yet, on the clock of leases; inf if none can be. From any
+        thread."""
+        return min([*self._asked.values()], default=math.inf)
 
     def stop_claiming(self) -> None:
         """Claim nothing from now on, and have the store no longer ring here."""
@@ -118,7 +128,7 @@ class Exchange(Service):
             self._leaving = self._leaving and ask.wanted > 0
         if ask.wanted and len(found.raw_jobs) >= ask.wanted:
             self._desk.hungry = True  # there may be more for the slots that are left
-        self._unread = batch, found
+        self._unread = batch, ask, found
         self._desk.coming = len(found.raw_jobs)
         if not self._anything_to_do():
             self._read()
@@ -128,7 +138,7 @@ class Exchange(Service):
         """Act on the last reply."""
         if self._unread is None:
             return
-        (batch, found), self._unread = self._unread, None
+        (batch, ask, found), self._unread = self._unread, None
         self._desk.coming = 0
         for entry, verdict in zip(batch, found.verdicts(), strict=True):
             if verdict is fleet.COUNTS:
@@ -136,6 +146,7 @@ class Exchange(Service):
             else:
                 self._judged(entry, verdict, found.sent)
         self._take(found)
+        self._asked.pop(ask.number, None)
 
     def _batch(self) -> list[Entry]:
         """Outcomes for one call, leaving out those whose lease is over."""
@@ -156,11 +167,15 @@ class Exchange(Service):
 
     def _ask(self) -> Claim:
         """The claim that goes along; number 0 is none. The number moves on when the reply is there, not before."""
+        if failpoints.on:
+            failpoints.reach("worker.before_exchange")
         wanted = min(self._desk.free, self._most) if self._claiming else 0
         if wanted:
             # Before the call: a bell that rings while it lasts must not be forgotten.
             self._desk.hungry = False
         number = self._number + 1 if wanted or self._leaving else 0
+        if number:
+            self._asked.setdefault(number, self._driver.now())
         return Claim(number, wanted, self._hold_ms, self._queues)
 
     def _judged(self, entry: Entry, verdict: Verdict, sent: float) -> None:
@@ -188,6 +203,8 @@ class Exchange(Service):
         self._settled(entry)
 
     def _take(self, found: fleet.Exchange) -> None:
+        if failpoints.on:
+            failpoints.reach("worker.after_exchange")
         taken = []
         for claimed in found.jobs():
             if not claimed.ident:

@@ -14,9 +14,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
 
+from coordinator.drivers import failpoints
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.errors import Corrupt
 from coordinator.model import codec
+from coordinator.model.signing import JobMark
 from coordinator.ops.fleet import Claimed
 from coordinator.policy.outcome import Outcome, Poisoned, Released, Retry, Succeeded
 from workers import judge, words
@@ -48,6 +50,7 @@ class Executor(Service):
         self.progress = Progress(driver)
         self._registry, self._driver, self._desk = registry, driver, desk
         self._max_result = driver.settings.max_result
+        self._signer = driver.settings.signer()
         self._processes = Processes(registry, process_slots, self._max_result)
         self._threads = Threads()
         self._lane = Lane(self._run, self._waits)
@@ -65,12 +68,14 @@ class Executor(Service):
 
     def begin(self, claimed: Claimed, lease_end: float) -> None:
         """Run a claimed job. One that cannot be run is set aside, and its siblings do not notice."""
+        if failpoints.on:
+            failpoints.reach("worker.before_begin")
         handler, payload, problem = self._registry.get(claimed.name), None, claimed.problem
         if not problem and handler is None:
             problem = f"no handler {claimed.name!r} in this worker"
         if not problem:
             try:
-                payload = codec.unpack(claimed.payload, "the payload")
+                payload = self._payload(claimed)
             except Corrupt as error:
                 problem = str(error)
         job = Job(claimed, handler or _NOBODY, self._driver, lease_end)
@@ -91,17 +96,21 @@ class Executor(Service):
         self.jobs[job.ident] = following
         self._driver.hold(following)
         # Unpacked anew: the run before may have changed what it was given.
-        following.payload = codec.unpack(job.claimed.payload, "the payload")
+        following.payload = self._payload(job.claimed)
         self._launch(following)
 
     def hand_back(self, claimed: Claimed) -> None:
         """Return a job that was claimed and will not be begun."""
+        if failpoints.on:
+            failpoints.reach("worker.before_hand_back")
         job = Job(claimed, _NOBODY, self._driver)
         job.finished = True
         self._hand_in(job, Released())
 
     def forget(self, job: Job) -> None:
         """A job is settled or lost: nothing of it is left here."""
+        if failpoints.on:
+            failpoints.reach("worker.before_forget")
         if self.jobs.get(job.ident) is job:
             del self.jobs[job.ident]
             self._driver.keeper.let_go(job.ident)
@@ -162,7 +171,12 @@ class Executor(Service):
         context = Context(job, self.progress.note)
         try:
             if job.stopped is None and not job.lost:
-                outcome = self._ended(job, context, await self._runners[job.handler.executor](job, context))
+                if failpoints.on:
+                    failpoints.reach("worker.before_handler")
+                result = await self._runners[job.handler.executor](job, context)
+                if failpoints.on:
+                    failpoints.reach("worker.after_handler")
+                outcome = self._ended(job, context, result)
         except asyncio.CancelledError as error:
             outcome = self._failed(job, context, error)
         except (Exception, SystemExit, KeyboardInterrupt) as error:
@@ -209,6 +223,8 @@ class Executor(Service):
     def _post(self, job: Job, outcome: Outcome) -> None:
         if job.finished:
             return
+        if failpoints.on:
+            failpoints.reach("worker.before_post")
         job.finished = True
         self._unfinished.pop(job, None)
         if not self._unfinished:
@@ -221,7 +237,19 @@ class Executor(Service):
         self._hand_in(job, outcome, keeps)
 
     def _hand_in(self, job: Job, outcome: Outcome, keeps: bool = False) -> None:
-        self._desk.put(Entry(job, judge.report(job, outcome, self._max_result), keeps))
+        made = judge.report(job, outcome, self._max_result)
+        # What became of a result that cannot be kept is a reason, and no result.
+        if self._signer.keys and made.outcome == "succeeded" and isinstance(made.value, bytes):
+            made = made._replace(value=self._signer.seal_result(job.ident, made.value))
+        self._desk.put(Entry(job, made, keeps))
+
+    def _payload(self, claimed: Claimed) -> Any:
+        """What the handler is given. The signature comes first: nothing is decoded that nobody vouches for."""
+        stored = claimed.payload
+        if not self._signer.passes(stored):
+            mark = JobMark(claimed.ident, claimed.name, claimed.queue, claimed.dedup)
+            stored = self._signer.open_payload(mark, stored)
+        return codec.unpack(stored, "the payload")
 
     # --- the three ways to run a handler
 

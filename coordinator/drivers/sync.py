@@ -16,17 +16,18 @@ from typing import Any, TypeVar
 
 import redis
 
-from coordinator.drivers import clock
+from coordinator.drivers import clock, failpoints
 from coordinator.drivers.connect import Target, close_sync, locate, sync_client
 from coordinator.drivers.describe import describe
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Holding, Keeper
 from coordinator.drivers.messages import BATCH, GOODBYE, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
-from coordinator.drivers.store import Store
+from coordinator.drivers.store import Demands, Store
 from coordinator.errors import ClientClosed, CoordinatorError
 from coordinator.keys import key
 from coordinator.settings import Settings
 from coordinator.wire.calls import Scope
+from coordinator.wire.replies import UNREADABLE, advance
 from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Operation, Session, Step, Stream, Wait
 
 log = logging.getLogger(__name__)
@@ -78,16 +79,20 @@ class _Listener(threading.Thread):
             try:
                 self._read()
                 pause = 0.0
-            except redis.RedisError as error:
+            except (redis.RedisError, *UNREADABLE) as error:
                 log.debug("listening failed: %s", error)
-                pause = min(1.0, pause * 2 + 0.05)
+                pause = min(0.5, pause * 2 + 0.05)
                 if self._stopping.is_set():
                     break
                 self._postman.tell_all(RESYNC)
         close_sync(self._client)
 
     def _read(self) -> None:
+        if failpoints.on:
+            failpoints.reach("listener.before_read")
         found = self._client.blpop([self._inbox], timeout=READ_SECONDS)
+        if failpoints.on:
+            failpoints.reach("listener.after_read")
         if found:
             self._postman.deliver(found[1])
             for more in self._client.lpop(self._inbox, BATCH) or ():
@@ -99,8 +104,9 @@ class SyncDriver:
 
     def __init__(self, url: str | None, settings: Settings, kind: str = "app") -> None:
         self.settings = settings
-        self.target = locate(url or settings.url)
+        self.target = locate(url or settings.url, settings.allow_insecure_tls)
         self.scope = Scope.of(settings.namespace, settings.terms())
+        self.signer = settings.signer()
         self._kind = kind
         self._begin()
         _live.add(self)
@@ -108,18 +114,13 @@ class SyncDriver:
     def _begin(self) -> None:
         """What belongs to one process: connections, threads, the session."""
         settings, self._pid, self._closed = self.settings, os.getpid(), False
-        self.store = Store(
-            sync_client(self.target, settings.operation_timeout, settings.max_connections),
-            settings.retry_for,
-            settings.allow_unsafe,
-        )
+        demands = Demands.of(settings)
+        self.store = Store(sync_client(self.target, settings.operation_timeout, settings.max_connections), demands)
         # The heartbeat has a connection of its own: it must never wait behind the application's calls.
-        self._keeper_store = Store(
-            sync_client(self.target, settings.operation_timeout, 1), settings.retry_for, settings.allow_unsafe
-        )
+        self._keeper_store = Store(sync_client(self.target, settings.operation_timeout, 1), demands)
         self.postman = Postman(self._lost)
         self._listener: _Listener | None = None
-        duties = Duties(describe(self._kind), self._opened, self._session_lost, self._mail)
+        duties = Duties(describe(self._kind), self._opened, self._session_lost, self._mail, asked=self.postman.asked)
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
 
     def after_fork(self) -> None:
@@ -159,7 +160,7 @@ class SyncDriver:
         failure: BaseException | None = None
         while True:
             try:
-                step = operation.send(reply) if failure is None else operation.throw(failure)
+                step = advance(operation, reply, failure)
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]
             reply = failure = None
@@ -181,6 +182,8 @@ class SyncDriver:
         self._keeper_store.close()
 
     def _perform(self, step: Step) -> Any:
+        if failpoints.on:
+            failpoints.reach("driver.before_step")
         if isinstance(step, Call):
             return self.store.call(step)
         if isinstance(step, Stream):
@@ -223,10 +226,9 @@ class SyncDriver:
         self.postman.tell_all(SESSION_LOST)
 
     def _mail(self, sent: int, waiting: int) -> None:
-        if self.postman.missing(sent, waiting):
-            self.postman.caught_up(sent)
+        if self.postman.tally.behind(sent, waiting):
             self.postman.tell_all(RESYNC)
-        elif self.postman.stuck(waiting, clock.now()) and self.keeper.session:
+        if self.postman.tally.stuck(waiting, clock.now()) and self.keeper.session:
             if self._listener is not None:
                 self._listener.retire()
             self._listen_to(self.keeper.session)

@@ -18,7 +18,7 @@ from coordinator.wire.calls import Claim, Report, Scope
 from coordinator.wire.replies import Raw, number, text
 from coordinator.wire.step import Call, Now, Operation
 
-WORDS_PER_JOB = 12
+WORDS_PER_JOB = 13
 
 
 class Claimed(NamedTuple):
@@ -39,6 +39,7 @@ class Claimed(NamedTuple):
     needs: str = ""
     metadata: str = ""
     payload: bytes = b""
+    dedup: str = ""
     problem: str = ""
 
 
@@ -91,6 +92,8 @@ def exchange(scope: Scope, ask: Claim, reports: Sequence[Report]) -> Operation[E
 
     raw = yield from with_session(make, "ok")
     verdicts, jobs = raw[1:3] if reports else ((), raw[1:])
+    if not isinstance(verdicts, Sequence) or not isinstance(jobs, Sequence):
+        raise ProtocolError("a batch was answered with something that is no list")
     if len(verdicts) != len(reports):
         raise ProtocolError(f"{len(reports)} reports were answered with {len(verdicts)} verdicts")
     return Exchange(used, sent, verdicts, jobs)
@@ -127,7 +130,8 @@ def _claimed(raw: Raw) -> Claimed:
     """One job of a batch. What is unreadable spoils this job only, not its siblings."""
     try:
         # In one go, for this is done for every job; whatever is not as it should be is looked at word by word.
-        ident, fence, name, queue, priority, attempts, deliveries, run_ms, retry, needs, metadata, payload = raw
+        ident, fence, name, queue, priority, attempts, deliveries, run_ms, *more = raw
+        retry, needs, metadata, payload, dedup = more
         if type(payload) is bytes:
             return Claimed(
                 ident.decode(),
@@ -142,6 +146,7 @@ def _claimed(raw: Raw) -> Claimed:
                 needs.decode() if needs else "",
                 metadata.decode() if metadata else "",
                 payload,
+                dedup.decode() if dedup else "",
             )
     except (ValueError, TypeError, AttributeError):
         pass
@@ -167,6 +172,7 @@ def _doubtful(raw: Raw) -> Claimed:
             text(raw[9]),
             text(raw[10]),
             raw[11] if isinstance(raw[11], bytes) else str(raw[11]).encode(),
+            text(raw[12]),
         )
     except (Corrupt, IndexError, TypeError) as error:
         return Claimed(ident, fence, problem=f"unreadable record: {error}")
