@@ -46,18 +46,17 @@ class Exchange(Service):
         self._hold_ms = round(driver.settings.max_hold * 1000)
         self._number = 0
         self._most = min(MAX_BATCH, (desk.slots + 1) // 2)
-        self._unread: tuple[list[Entry], Claim, fleet.Exchange] | None = None
-        # When each claim was first sent whose answer has not been read, on the clock of leases.
-        self._asked: dict[int, float] = {}
+        self._unread: tuple[list[Entry], fleet.Exchange] | None = None
+        # When the claim under way, and the one whose answer is not read yet, were first sent, on the clock of leases.
+        self._sent_at = self._unread_at = math.inf
         self._task: asyncio.Task[None] | None = None
         self._claiming = True
         self._leaving = self._closing = False
 
     @property
     def asked_at(self) -> float:
-        """Since when jobs may be ours that we do not know of yet, on the clock of leases; inf if none can be. From any
-        thread."""
-        return min([*self._asked.values()], default=math.inf)
+        """When the oldest claim was sent whose jobs are not known here yet; infinite for none."""
+        return min(self._sent_at, self._unread_at)
 
     def stop_claiming(self) -> None:
         """Claim nothing from now on, and have the store no longer ring here."""
@@ -123,12 +122,10 @@ class Exchange(Service):
                 self._leaving = False  # a store that is away rings nobody
             return False
         self._read()  # should this reply have come without the loop coming round
-        if ask.number:
-            self._number = ask.number
-            self._leaving = self._leaving and ask.wanted > 0
+        self._answered(ask)
         if ask.wanted and len(found.raw_jobs) >= ask.wanted:
             self._desk.hungry = True  # there may be more for the slots that are left
-        self._unread = batch, ask, found
+        self._unread = batch, found
         self._desk.coming = len(found.raw_jobs)
         if not self._anything_to_do():
             self._read()
@@ -138,7 +135,7 @@ class Exchange(Service):
         """Act on the last reply."""
         if self._unread is None:
             return
-        (batch, ask, found), self._unread = self._unread, None
+        (batch, found), self._unread = self._unread, None
         self._desk.coming = 0
         for entry, verdict in zip(batch, found.verdicts(), strict=True):
             if verdict is fleet.COUNTS:
@@ -146,7 +143,7 @@ class Exchange(Service):
             else:
                 self._judged(entry, verdict, found.sent)
         self._take(found)
-        self._asked.pop(ask.number, None)
+        self._unread_at = math.inf
 
     def _batch(self) -> list[Entry]:
         """Outcomes for one call, leaving out those whose lease is over."""
@@ -175,8 +172,13 @@ class Exchange(Service):
             self._desk.hungry = False
         number = self._number + 1 if wanted or self._leaving else 0
         if number:
-            self._asked.setdefault(number, self._driver.now())
+            self._sent_at = min(self._sent_at, self._driver.now())
         return Claim(number, wanted, self._hold_ms, self._queues)
+
+    def _answered(self, ask: Claim) -> None:
+        if ask.number:
+            self._number, self._sent_at, self._unread_at = ask.number, math.inf, self._sent_at
+            self._leaving = self._leaving and ask.wanted > 0
 
     def _judged(self, entry: Entry, verdict: Verdict, sent: float) -> None:
         job = entry.job

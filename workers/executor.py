@@ -18,9 +18,10 @@ from coordinator.drivers import failpoints
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.errors import Corrupt
 from coordinator.model import codec
-from coordinator.model.signing import JobMark
+from coordinator.model.signing import MARK, JobMark
 from coordinator.ops.fleet import Claimed
 from coordinator.policy.outcome import Outcome, Poisoned, Released, Retry, Succeeded
+from coordinator.wire.calls import Report
 from workers import judge, words
 from workers.context import Context
 from workers.control import Control, HandlerFailed
@@ -237,19 +238,26 @@ class Executor(Service):
         self._hand_in(job, outcome, keeps)
 
     def _hand_in(self, job: Job, outcome: Outcome, keeps: bool = False) -> None:
+        self._desk.put(Entry(job, self._report(job, outcome), keeps))
+
+    def _report(self, job: Job, outcome: Outcome) -> Report:
         made = judge.report(job, outcome, self._max_result)
-        # What became of a result that cannot be kept is a reason, and no result.
-        if self._signer.keys and made.outcome == "succeeded" and isinstance(made.value, bytes):
-            made = made._replace(value=self._signer.seal_result(job.ident, made.value))
-        self._desk.put(Entry(job, made, keeps))
+        if not self._signer.keys:
+            return made
+        return made._replace(value=self._sealed(job, made)) if isinstance(outcome, Succeeded) else made
+
+    def _sealed(self, job: Job, made: Report) -> str | bytes:
+        """A result as it is stored; what became of a result that cannot be kept is a reason, and no result."""
+        if made.outcome != "succeeded" or not isinstance(made.value, bytes):
+            return made.value
+        return self._signer.seal_result(job.ident, made.value)
 
     def _payload(self, claimed: Claimed) -> Any:
         """What the handler is given. The signature comes first: nothing is decoded that nobody vouches for."""
-        stored = claimed.payload
-        if not self._signer.passes(stored):
-            mark = JobMark(claimed.ident, claimed.name, claimed.queue, claimed.dedup)
-            stored = self._signer.open_payload(mark, stored)
-        return codec.unpack(stored, "the payload")
+        if not self._signer.keys and not claimed.payload.startswith(MARK):
+            return codec.unpack(claimed.payload, "the payload")
+        mark = JobMark(claimed.ident, claimed.name, claimed.queue, claimed.dedup)
+        return codec.unpack(self._signer.open_payload(mark, claimed.payload), "the payload")
 
     # --- the three ways to run a handler
 

@@ -130,8 +130,7 @@ def _claimed(raw: Raw) -> Claimed:
     """One job of a batch. What is unreadable spoils this job only, not its siblings."""
     try:
         # In one go, for this is done for every job; whatever is not as it should be is looked at word by word.
-        ident, fence, name, queue, priority, attempts, deliveries, run_ms, *more = raw
-        retry, needs, metadata, payload, dedup = more
+        ident, fence, name, queue, priority, attempts, deliveries, run_ms, retry, needs, metadata, payload, dedup = raw
         if type(payload) is bytes:
             return Claimed(
                 ident.decode(),
