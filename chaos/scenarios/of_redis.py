@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from chaos.scenarios import partition, reshard, restarts
+from chaos.scenarios import clock_steps, partition, refusals, reshard, restarts
 
-SCENARIOS = (*restarts.SCENARIOS, *reshard.SCENARIOS, *partition.SCENARIOS)
+SCENARIOS = (*restarts.SCENARIOS, *reshard.SCENARIOS, *partition.SCENARIOS, *clock_steps.SCENARIOS, *refusals.SCENARIOS)
