@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from chaos.scenarios import clock_steps, partition, refusals, reshard, restarts
+from chaos.scenarios import clock_steps, depth, partition, refusals, reshard, restarts
 
-SCENARIOS = (*restarts.SCENARIOS, *reshard.SCENARIOS, *partition.SCENARIOS, *clock_steps.SCENARIOS, *refusals.SCENARIOS)
+SCENARIOS = (
+    *restarts.SCENARIOS,
+    *reshard.SCENARIOS,
+    *partition.SCENARIOS,
+    *clock_steps.SCENARIOS,
+    *refusals.SCENARIOS,
+    *depth.SCENARIOS,
+)

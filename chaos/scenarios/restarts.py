@@ -112,15 +112,15 @@ _LONG = {"cuts": 30, "every": 1.5, "rate": 300, "down": 3.0}
 SCENARIOS = (
     Scenario(
         "redis-kill",
-        "Redis is killed and started again under load: nothing `durable` acknowledged is lost, and work goes on at once",
-        "0 acknowledged lost with `appendfsync always`; first claim <= 1 s after it is back; callers see only typed errors",
+        "Redis is killed and started again under load: nothing `durable` is lost, and work goes on at once",
+        "0 acknowledged lost; first claim <= 1 s after it is back; callers see only typed errors",
         {"cuts": 3, "every": 0.8, "rate": 200, "down": 0.5},
         _LONG,
         partial(play_kill, fsync="always", allowance=0.0),
     ),
     Scenario(
         "redis-kill-fast",
-        "As redis-kill with `appendfsync everysec`: at most what came while the disk was being synced is lost",
+        "As redis-kill with `everysec`: at most what came while the disk was being synced is lost",
         "only what is younger than 2 s; first claim <= 1 s after it is back; callers see only typed errors",
         {"cuts": 3, "every": 0.8, "rate": 200, "down": 0.5},
         _LONG,
