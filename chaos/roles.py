@@ -17,10 +17,13 @@ from typing import Any
 from chaos.history import Recorder
 from coordinator import Settings
 from coordinator.drivers import failpoints
+from coordinator.wire import loader
 from workers import Registry, Worker
 
 STEP, STEP_IN_THREAD, STEP_IN_PROCESS = "chaos.step", "chaos.step_in_thread", "chaos.step_in_process"
 QUEUE = "default"
+# Built here, once: children are forked from a process that has imported this.
+loader.library()
 # By which a process of a worker's pool is told where the history is.
 HISTORY = "CHAOS_HISTORY"
 NAP = 0.01

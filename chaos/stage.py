@@ -97,6 +97,11 @@ class Stage:
             pending.args["state"] = state
         return state
 
+    def has_begun(self, child: Child) -> bool:
+        """Whether a worker has done anything that is in its history: run a job, met a failpoint."""
+        path = self.run.history / f"{child.name}.jsonl"
+        return path.exists() and path.stat().st_size > 0
+
     def ended(self) -> int:
         """How many requests have reached an end."""
         return _sum(self.co.survey(most=1).counters, ENDS)

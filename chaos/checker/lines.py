@@ -41,6 +41,10 @@ def check_lines(ops: Sequence[Op], aging_us: int, *, drained: bool) -> list[Prob
     known = _without_withdrawn([one for one in facts if one.request in asked], claims, ops)
     verdict = checker.check(wanted, known, sorted(claims, key=lambda one: one.t), aging_us)
     found = [Problem(one.rule, one.text) for one in verdict.problems if drained or one.rule != "lost"]
+    unknown = {
+        one.arg("request") for one in ops if asked and one.op == "acquire" and one.outcome == "ok"
+    } - asked.keys()
+    found += [Problem("incomplete", f"{one} was granted, and is not in the account") for one in sorted(unknown) if one]
     return found + list(_whole(ops))
 
 

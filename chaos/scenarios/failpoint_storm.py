@@ -21,7 +21,8 @@ from chaos.stage import Stage, mixed_jobs, stage
 from coordinator.drivers.failpoints import BREAKABLE, PLACES
 
 AT_ONCE, CONCURRENCY, RESOURCES, DELIVERY_CAP = 6, 4, 50, 1000
-LIFE, STOPPED, PATIENCE = (0.1, 0.35), 1.5, 5.0
+# Seconds from its first act to SIGTERM, or from its fork if it does nothing; then to SIGCONT, and to SIGKILL.
+LIFE, IDLE_LIFE, STOPPED, PATIENCE = (0.0, 0.2), 5.0, 1.5, 5.0
 MOST_TRIES = 30
 WORK = (0.0, 4.0)
 # Reached only by a client that was interrupted while it asked for a lock, and whose connection is broken after that.
@@ -51,6 +52,8 @@ class Victim:
     case: Case
     child: Child
     due: float
+    begun: bool = False
+    told: bool = False
 
 
 def play(run: Run) -> Verdict:
@@ -93,7 +96,7 @@ def _storm(scene: Stage, waiting: deque[Case], times: int) -> int:
             victims.append(_begin(scene, waiting.popleft()))
             handed_in += len(scene.submit(mixed_jobs(scene.run.random, 12, WORK, RESOURCES)))
         for one in victims:
-            _press(one, time.monotonic())
+            _press(scene, one, time.monotonic())
         for one in [one for one in victims if not one.child.alive]:
             victims.remove(one)
             one.case.happened += _happened(scene, one)
@@ -115,17 +118,20 @@ def _begin(scene: Stage, case: Case) -> Victim:
     else:
         plan += OPPORTUNITIES.get(case.place, "")
         child = scene.worker(concurrency=CONCURRENCY, grace=0.3, failpoints=plan)
-    return Victim(case, child, time.monotonic() + scene.run.random.uniform(*LIFE))
+    return Victim(case, child, time.monotonic() + IDLE_LIFE)
 
 
-def _press(one: Victim, now: float) -> None:
+def _press(scene: Stage, one: Victim, now: float) -> None:
     """Tell it to end; wake it when it has stopped itself for longer than its session lasts; kill it at last."""
+    if not one.begun and scene.has_begun(one.child):
+        one.begun, one.due = True, min(one.due, now + scene.run.random.uniform(*LIFE))
     late = now - one.due
     if late > PATIENCE:
         one.child.kill()
     elif late > STOPPED:
         one.child.go_on()
-    elif late > 0 and one.case.place not in FOR_LOCKERS:
+    elif late > 0 and not one.told and one.case.place not in FOR_LOCKERS:
+        one.told = True
         one.child.signal(signal.SIGTERM)
 
 

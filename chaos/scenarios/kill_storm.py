@@ -6,16 +6,16 @@ hide what is looked for here. So it is raised to its largest value, and jobs tha
 
 from __future__ import annotations
 
-import heapq
 import time
 
-from chaos.processes import Child
 from chaos.scenario import Figure, Run, Scenario, Verdict
 from chaos.stage import Stage, mixed_jobs, stage
 
 WORKERS, CONCURRENCY, RESOURCES = 6, 4, 200
-# Seconds from fork to SIGKILL, and milliseconds that a job takes: about as many runs are cut short as come to an end.
-LIFE, WORK = (0.0, 0.16), (1.0, 40.0)
+# Some are killed so soon after the fork, in seconds; the others so soon after they have begun their first job, however
+# long that takes on a busy machine. Milliseconds that a job takes: many runs are cut short, and many come to an end.
+AT_BIRTH, SHARE_AT_BIRTH, AT_WORK, WORK = 0.08, 0.25, 0.08, (1.0, 40.0)
+LONGEST_LIFE, PATIENCE = 10.0, 0.002
 DELIVERY_CAP = 1000
 CALM_SECONDS = 120.0
 
@@ -52,26 +52,40 @@ def _storm(scene: Stage, jobs: int, kills: int) -> None:
     """Jobs come as the kills go on, so that there is always work to be torn from somebody."""
     chance, killed, handed_in = scene.run.random, 0, 0
     work = mixed_jobs(chance, jobs, WORK, RESOURCES)
-    living = [_fork(scene) for _ in range(WORKERS)]
-    heapq.heapify(living)
+    victims = [_Victim(scene) for _ in range(WORKERS)]
     while killed < kills:
         due = min(jobs, WORKERS * CONCURRENCY + (jobs * (killed + 1)) // kills)
         if due > handed_in:
             scene.submit(work[handed_in:due])
             handed_in = due
-        moment, _, child = heapq.heappop(living)
-        time.sleep(max(0.0, moment - time.monotonic()))
-        child.kill()
-        killed += 1
-        heapq.heappush(living, _fork(scene))
+        now = time.monotonic()
+        for at, one in enumerate(victims):
+            if one.is_due(now) and killed < kills:
+                one.child.kill()
+                killed += 1
+                victims[at] = _Victim(scene)
         scene.run.progress(f"{scene.run.scenario}: {killed} killed", killed, kills)
-    for _, _, child in living:
-        child.kill()
+        time.sleep(PATIENCE)
+    for one in victims:
+        one.child.kill()
 
 
-def _fork(scene: Stage) -> tuple[float, int, Child]:
-    child = scene.worker(concurrency=CONCURRENCY)
-    return time.monotonic() + scene.run.random.uniform(*LIFE), child.pid, child
+class _Victim:
+    """A worker, and when it dies."""
+
+    def __init__(self, scene: Stage) -> None:
+        self._scene, now = scene, time.monotonic()
+        chance = scene.run.random
+        at_birth = chance.random() < SHARE_AT_BIRTH
+        self._due = now + (chance.uniform(0, AT_BIRTH) if at_birth else LONGEST_LIFE)
+        self._begun = at_birth
+        self.child = scene.worker(concurrency=CONCURRENCY)
+
+    def is_due(self, now: float) -> bool:
+        """Whether its time has come."""
+        if not self._begun and self._scene.has_begun(self.child):
+            self._begun, self._due = True, now + self._scene.run.random.uniform(0, AT_WORK)
+        return now >= self._due
 
 
 SCENARIO = Scenario(

@@ -120,7 +120,7 @@ SCENARIO = Scenario(
     "sigterm",
     "A worker told to end hands back at once what it has not begun, and ends within its grace; no job pays for it.",
     "exit <= grace + 0.5 s, unstarted handed back <= 0.5 s, 0 attempts burnt, 0 lost",
-    short={"terms": 40, "jobs": 600, "grace": 1.0},
+    short={"terms": 25, "jobs": 400, "grace": 1.0},
     long={"terms": 300, "jobs": 6_000, "grace": 5.0},
     play=play,
 )

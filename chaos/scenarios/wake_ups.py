@@ -107,7 +107,7 @@ SCENARIO = Scenario(
     "wake-ups",
     "When no message of the server ever arrives, jobs still start and locks still pass on about a second later.",
     "p99 start delay <= 1.1 s",
-    short={"heard": 20, "jobs": 60, "locks": 6},
+    short={"heard": 10, "jobs": 40, "locks": 4},
     long={"heard": 200, "jobs": 2_000, "locks": 200},
     play=play,
 )

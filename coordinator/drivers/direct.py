@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import redis
+from hiredis import pack_command
 
 from coordinator.errors import ConfigError
 
@@ -64,7 +65,7 @@ class Direct:
         return reply
 
     def _talk(self, connection: Any, words: Words) -> Any:
-        connection.send_command(*words, check_health=False)
+        connection.send_packed_command((pack_command(words),), check_health=False)
         return connection.read_response()
 
     def _another(self) -> Any:
@@ -140,7 +141,7 @@ class AsyncDirect:
         return reply
 
     async def _talk(self, connection: Any, words: Words) -> Any:
-        await connection.send_command(*words, check_health=False)
+        await connection.send_packed_command(pack_command(words), check_health=False)
         return await connection.read_response()
 
     async def _another(self) -> Any:
@@ -193,10 +194,10 @@ class Acknowledged(Direct):
 
     def __init__(self, pool: Any, most: int, acknowledged_by: tuple[int, int]) -> None:
         super().__init__(pool, most)
-        self._replicas, self._wait = acknowledged_by[0], ("WAIT", *acknowledged_by)
+        self._replicas, self._wait = acknowledged_by[0], pack_command(("WAIT", *acknowledged_by))
 
     def _talk(self, connection: Any, words: Words) -> Any:
-        connection.send_packed_command(connection.pack_commands([words, self._wait]), check_health=False)
+        connection.send_packed_command((pack_command(words) + self._wait,), check_health=False)
         try:
             reply = connection.read_response()
         except redis.exceptions.ResponseError:
@@ -211,10 +212,10 @@ class AsyncAcknowledged(AsyncDirect):
 
     def __init__(self, pool: Any, most: int, seconds: float, acknowledged_by: tuple[int, int]) -> None:
         super().__init__(pool, most, seconds)
-        self._replicas, self._wait = acknowledged_by[0], ("WAIT", *acknowledged_by)
+        self._replicas, self._wait = acknowledged_by[0], pack_command(("WAIT", *acknowledged_by))
 
     async def _talk(self, connection: Any, words: Words) -> Any:
-        await connection.send_packed_command(connection.pack_commands([words, self._wait]), check_health=False)
+        await connection.send_packed_command(pack_command(words) + self._wait, check_health=False)
         try:
             reply = await connection.read_response()
         except redis.exceptions.ResponseError:

@@ -133,7 +133,7 @@ class _Programs:
         if not (self._functions and "Function not found" in str(error)):
             raise error
         try:
-            yield ("FUNCTION LOAD", "REPLACE", loader.library(self._cluster).text)
+            yield ("FUNCTION", "LOAD", "REPLACE", loader.library(self._cluster).text)
         except redis.ResponseError as refusal:
             # For want of memory, of the right to do so, or of functions: a script does the same, more slowly.
             self._functions = not any(word in str(refusal).lower() for word in ("unknown", "permission", "noperm"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 from coordinator.errors import InvalidInput
@@ -82,6 +83,8 @@ class Submission:
 
 def job_options(given: Mapping[str, Any]) -> JobOptions:
     """Options by name. Raises InvalidInput for an unknown one, naming the nearest that is known."""
+    if not given:
+        return _NONE
     for name in given:
         one_of(name, "option", OPTION_NAMES)
     return JobOptions(**given)
@@ -92,6 +95,17 @@ def to_ask(ident: str, job: Submission, max_payload: int) -> JobAsk:
     if not isinstance(job, Submission):
         raise InvalidInput("submissions", job, "must be Submission objects")
     options = job.options
+    return JobAsk(
+        ident,
+        label(job.name, "name"),
+        label(options.queue, "queue"),
+        int(Priority.of(options.priority)),
+        codec.pack(job.payload, "payload", max_payload),
+        _NO_WORDS if options is _NONE else _words(options),
+    )
+
+
+def _words(options: JobOptions) -> dict[str, Word]:
     words: dict[str, Word] = {
         "needs": to_wire(needs_of(options.resources, empty=True)),
         "delay_ms": milliseconds(options.delay, "delay") or "",
@@ -104,14 +118,7 @@ def to_ask(ident: str, job: Submission, max_payload: int) -> JobAsk:
         "metadata": codec.metadata_text(options.metadata),
         **_dedup(options.dedup),
     }
-    return JobAsk(
-        ident,
-        label(job.name, "name"),
-        label(options.queue, "queue"),
-        int(Priority.of(options.priority)),
-        codec.pack(job.payload, "payload", max_payload),
-        {word: value for word, value in words.items() if value != ""},
-    )
+    return {word: value for word, value in words.items() if value != ""}
 
 
 def _clock(seconds: float | None, argument: str) -> Word:
@@ -135,3 +142,6 @@ def _dedup(dedup: Dedup | None) -> dict[str, Word]:
 
 
 OPTION_NAMES = tuple(JobOptions.__dataclass_fields__)
+# Most jobs have no options, and all of them are the same.
+_NONE = JobOptions()
+_NO_WORDS: Mapping[str, Word] = MappingProxyType({})

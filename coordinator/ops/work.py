@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from coordinator.errors import BatchRefused, CoordinatorError, JobFailed, WaitTimeout
+from coordinator.errors import BatchRefused, CoordinatorError, Corrupt, JobFailed, WaitTimeout
 from coordinator.model import codec
 from coordinator.model.names import request_id
 from coordinator.model.states import State
@@ -24,8 +24,7 @@ MAX_BYTES_PER_CALL = 4 * 1_048_576
 LOOK_AGAIN = 6 * 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
+class Submitted(NamedTuple):
     """What became of a submission. `duplicate`: the id is of a job that was there; `replaced`: it has our payload."""
 
     ident: str
@@ -46,8 +45,8 @@ class Standing:
 def submit(scope: Scope, max_payload: int, job: JobAsk) -> Operation[Submitted]:
     """Hand in one job. Raises the reason if it is refused."""
     raw = yield calls.submit(scope, max_payload, [job])
-    replies.expect(raw, "ok")
-    return _submitted(raw[1], job.ident)
+    (answer,) = _answers(raw, [job])
+    return _submitted(answer, job.ident)
 
 
 def submit_many(scope: Scope, max_payload: int, jobs: Sequence[JobAsk]) -> Operation[list[Submitted]]:
@@ -56,8 +55,7 @@ def submit_many(scope: Scope, max_payload: int, jobs: Sequence[JobAsk]) -> Opera
     errors: dict[int, CoordinatorError] = {}
     for chunk in chunks(jobs):
         raw = yield calls.submit(scope, max_payload, chunk)
-        replies.expect(raw, "ok")
-        for job, answer in zip(chunk, raw[1:], strict=True):
+        for job, answer in zip(chunk, _answers(raw, chunk), strict=True):
             try:
                 done.append(_submitted(answer, job.ident))
             except CoordinatorError as error:
@@ -127,7 +125,20 @@ def _standing(raw: Raw, ident: str) -> Standing:
     return Standing(state, replies.text(raw[2]), "", codec.unpack(packed, f"the result of {ident}") if packed else None)
 
 
-def _submitted(raw: Raw, ident: str) -> Submitted:
-    if replies.expect(raw, "accepted", "duplicate", ident=ident) == "accepted":
+def _answers(raw: Raw, jobs: Sequence[JobAsk]) -> list[Raw | None]:
+    """What became of each job: None if it is in, which is not said for each."""
+    replies.expect(raw, "ok")
+    answers: list[Raw | None] = [None] * len(jobs)
+    for number, *answer in raw[1:]:
+        at = replies.number(number)
+        if not 0 <= at < len(jobs):
+            raise Corrupt("a reply tells of a job that was not handed in")
+        answers[at] = answer
+    return answers
+
+
+def _submitted(raw: Raw | None, ident: str) -> Submitted:
+    if raw is None:
         return Submitted(ident)
+    replies.expect(raw, "duplicate", ident=ident)
     return Submitted(replies.text(raw[1]), duplicate=True, replaced=replies.text(raw[2]) == "replaced")
