@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import redis
@@ -33,6 +33,8 @@ class NotReplicated(redis.exceptions.ConnectionError):
 
 # Connections of a pool that are left to redis-py's client, for the few commands that are no scripts.
 SPARE = 1
+# Commands of a stream that are under way together: one at work and one waiting behind it.
+AT_ONCE = 2
 
 
 class Direct:
@@ -47,12 +49,10 @@ class Direct:
 
     def __call__(self, *words: Any) -> Any:
         """The reply to one command. Raises redis-py's errors."""
+        connection = self._take()
         try:
-            connection = self._free.pop()
-        except IndexError:
-            connection = self._another()
-        try:
-            reply = self._talk(connection, words)
+            self._send(connection, words)
+            reply = self._receive(connection)
         except redis.exceptions.ResponseError:
             self._give_back(connection)
             raise
@@ -64,8 +64,35 @@ class Direct:
         self._give_back(connection)
         return reply
 
-    def _talk(self, connection: Any, words: Words) -> Any:
-        connection.send_packed_command((pack_command(words),), check_health=False)
+    def stream(self, commands: Iterable[Words]) -> list[Any]:
+        """The replies to commands that are sent without waiting for each. Raises redis-py's errors; then it is not
+        known how many of the commands have been carried out."""
+        connection, sent = self._take(), 0
+        replies: list[Any] = []
+        try:
+            for words in commands:
+                self._send(connection, words)
+                sent += 1
+                if sent - len(replies) >= AT_ONCE:
+                    replies.append(self._receive(connection))
+            while len(replies) < sent:
+                replies.append(self._receive(connection))
+        except BaseException:
+            self._drop(connection)
+            raise
+        self._give_back(connection)
+        return replies
+
+    def _take(self) -> Any:
+        try:
+            return self._free.pop()
+        except IndexError:
+            return self._another()
+
+    def _send(self, connection: Any, words: Words) -> None:
+        connection.send_packed_command((_pack(words),), check_health=False)
+
+    def _receive(self, connection: Any) -> Any:
         return connection.read_response()
 
     def _another(self) -> Any:
@@ -124,7 +151,8 @@ class AsyncDirect:
         connection = self._free.pop() if self._free else await self._another()
         try:
             async with asyncio.timeout(self._seconds):
-                reply = await self._talk(connection, words)
+                await self._send(connection, words)
+                reply = await self._receive(connection)
         except TimeoutError:
             await self._drop(connection)
             raise redis.exceptions.TimeoutError(f"no reply within {self._seconds:g} s") from None
@@ -140,8 +168,35 @@ class AsyncDirect:
         self._give_back(connection)
         return reply
 
-    async def _talk(self, connection: Any, words: Words) -> Any:
-        await connection.send_packed_command(pack_command(words), check_health=False)
+    async def stream(self, commands: Iterable[Words]) -> list[Any]:
+        """The replies to commands that are sent without waiting for each. Raises redis-py's errors; then it is not
+        known how many of the commands have been carried out."""
+        connection = self._free.pop() if self._free else await self._another()
+        replies: list[Any] = []
+        sent = 0
+        try:
+            for words in commands:
+                async with asyncio.timeout(self._seconds):
+                    await self._send(connection, words)
+                    sent += 1
+                    if sent - len(replies) >= AT_ONCE:
+                        replies.append(await self._receive(connection))
+            while len(replies) < sent:
+                async with asyncio.timeout(self._seconds):
+                    replies.append(await self._receive(connection))
+        except TimeoutError:
+            await self._drop(connection)
+            raise redis.exceptions.TimeoutError(f"no reply within {self._seconds:g} s") from None
+        except BaseException:
+            await self._drop(connection)
+            raise
+        self._give_back(connection)
+        return replies
+
+    async def _send(self, connection: Any, words: Words) -> None:
+        await connection.send_packed_command(_pack(words), check_health=False)
+
+    async def _receive(self, connection: Any) -> Any:
         return await connection.read_response()
 
     async def _another(self) -> Any:
@@ -194,10 +249,12 @@ class Acknowledged(Direct):
 
     def __init__(self, pool: Any, most: int, acknowledged_by: tuple[int, int]) -> None:
         super().__init__(pool, most)
-        self._replicas, self._wait = acknowledged_by[0], pack_command(("WAIT", *acknowledged_by))
+        self._replicas, self._wait = acknowledged_by[0], _pack(("WAIT", *acknowledged_by))
 
-    def _talk(self, connection: Any, words: Words) -> Any:
-        connection.send_packed_command((pack_command(words) + self._wait,), check_health=False)
+    def _send(self, connection: Any, words: Words) -> None:
+        connection.send_packed_command((_pack(words) + self._wait,), check_health=False)
+
+    def _receive(self, connection: Any) -> Any:
         try:
             reply = connection.read_response()
         except redis.exceptions.ResponseError:
@@ -212,10 +269,12 @@ class AsyncAcknowledged(AsyncDirect):
 
     def __init__(self, pool: Any, most: int, seconds: float, acknowledged_by: tuple[int, int]) -> None:
         super().__init__(pool, most, seconds)
-        self._replicas, self._wait = acknowledged_by[0], pack_command(("WAIT", *acknowledged_by))
+        self._replicas, self._wait = acknowledged_by[0], _pack(("WAIT", *acknowledged_by))
 
-    async def _talk(self, connection: Any, words: Words) -> Any:
-        await connection.send_packed_command(pack_command(words) + self._wait, check_health=False)
+    async def _send(self, connection: Any, words: Words) -> None:
+        await connection.send_packed_command(_pack(words) + self._wait, check_health=False)
+
+    async def _receive(self, connection: Any) -> Any:
         try:
             reply = await connection.read_response()
         except redis.exceptions.ResponseError:
@@ -223,6 +282,14 @@ class AsyncAcknowledged(AsyncDirect):
             raise
         _check(await connection.read_response(), self._replicas)
         return reply
+
+
+def _pack(words: Words) -> bytes:
+    if " " in words[0]:
+        # redis-py's clients know `FUNCTION LOAD` as one word.
+        words = (*words[0].split(), *words[1:])
+    packed: bytes = pack_command(words)
+    return packed
 
 
 def _check(found: int, wanted: int) -> None:

@@ -8,10 +8,11 @@ did. After a broken connection the outcome of a call is unknown; if the server d
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import threading
 import time
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,7 +20,7 @@ import redis
 
 from coordinator.drivers import failpoints
 from coordinator.drivers.connect import close_async, close_sync
-from coordinator.drivers.direct import async_exchange, sync_exchange
+from coordinator.drivers.direct import AsyncDirect, Direct, Words, async_exchange, sync_exchange
 from coordinator.errors import (
     ConfigError,
     CoordinatorError,
@@ -35,8 +36,8 @@ from coordinator.wire import loader
 from coordinator.wire.loader import Program
 from coordinator.wire.step import Call
 
+log = logging.getLogger(__name__)
 OLDEST = (6, 2)
-Words = tuple[Any, ...]
 T = TypeVar("T")
 BROKEN = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 
@@ -133,7 +134,7 @@ class _Programs:
         if not (self._functions and "Function not found" in str(error)):
             raise error
         try:
-            yield ("FUNCTION", "LOAD", "REPLACE", loader.library(self._cluster).text)
+            yield ("FUNCTION LOAD", "REPLACE", loader.library(self._cluster).text)
         except redis.ResponseError as refusal:
             # For want of memory, of the right to do so, or of functions: a script does the same, more slowly.
             self._functions = not any(word in str(refusal).lower() for word in ("unknown", "permission", "noperm"))
@@ -183,6 +184,16 @@ class Store:
                 return self._once(call)
             except redis.RedisError as error:
                 failed = error
+
+    def stream(self, calls: Sequence[Call]) -> list[Any]:
+        """The raw replies of several calls, in order. Raises as `call`."""
+        if self._programs.known and isinstance(self._exchange, Direct):
+            try:
+                return self._exchange.stream(map(self._programs.words, calls))
+            except redis.RedisError as error:
+                # Whatever was carried out answers as the first time.
+                log.debug("a stream of calls broke, and is made again one by one: %s", error)
+        return [self.call(one) for one in calls]
 
     def command(self, *words: Any, **options: Any) -> Any:
         """One plain command, tried once. Raises StoreUnavailable or UnknownOutcome."""
@@ -243,6 +254,16 @@ class AsyncStore:
                 return await self._once(call)
             except redis.RedisError as error:
                 failed = error
+
+    async def stream(self, calls: Sequence[Call]) -> list[Any]:
+        """The raw replies of several calls, in order. Raises as `call`."""
+        if self._programs.known and isinstance(self._exchange, AsyncDirect):
+            try:
+                return await self._exchange.stream(map(self._programs.words, calls))
+            except redis.RedisError as error:
+                # Whatever was carried out answers as the first time.
+                log.debug("a stream of calls broke, and is made again one by one: %s", error)
+        return [await self.call(one) for one in calls]
 
     async def command(self, *words: Any, **options: Any) -> Any:
         """One plain command, tried once. Raises StoreUnavailable or UnknownOutcome."""

@@ -14,10 +14,10 @@ from coordinator.ops.locks import with_session
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import JobAsk, Scope
 from coordinator.wire.replies import Raw
-from coordinator.wire.step import Expect, Forget, Now, Operation, Wait
+from coordinator.wire.step import Expect, Forget, Now, Operation, Stream, Wait
 
 # One script call does bounded work, and one command stays well below the server's limits for a request.
-MAX_JOBS_PER_CALL = 1000
+MAX_JOBS_PER_CALL = 500
 MAX_BYTES_PER_CALL = 4 * 1_048_576
 
 # Well before the server forgets who wants to be told of an end (a day), a long wait says so again.
@@ -50,11 +50,14 @@ def submit(scope: Scope, max_payload: int, job: JobAsk) -> Operation[Submitted]:
 
 
 def submit_many(scope: Scope, max_payload: int, jobs: Sequence[JobAsk]) -> Operation[list[Submitted]]:
-    """Hand in many jobs, a thousand per round trip. Raises BatchRefused if some were refused; the others are in."""
+    """Hand in many jobs, 500 per round trip. Raises BatchRefused if some were refused; the others are in."""
     done: list[Submitted | None] = []
     errors: dict[int, CoordinatorError] = {}
-    for chunk in chunks(jobs):
-        raw = yield calls.submit(scope, max_payload, chunk)
+    pieces = list(chunks(jobs))
+    if not pieces:
+        return []
+    replied = yield Stream([calls.submit(scope, max_payload, piece) for piece in pieces])
+    for chunk, raw in zip(pieces, replied, strict=True):
         for job, answer in zip(chunk, _answers(raw, chunk), strict=True):
             try:
                 done.append(_submitted(answer, job.ident))
