@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chaos.scenarios import clock_steps, depth, partition, refusals, reshard, restarts
+from chaos.scenarios import clock_steps, depth, partition, refusals, reshard, restarts, soak
 
 SCENARIOS = (
     *restarts.SCENARIOS,
@@ -11,4 +11,5 @@ SCENARIOS = (
     *clock_steps.SCENARIOS,
     *refusals.SCENARIOS,
     *depth.SCENARIOS,
+    *soak.SCENARIOS,
 )
