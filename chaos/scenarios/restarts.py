@@ -20,6 +20,7 @@ from chaos.scenario import Figure, Run, Scenario, Verdict
 
 # What `fast` may lose in a power cut.
 FAST_SECONDS = 2.0
+YOUNG = "lost because younger than 2 s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,12 @@ def play_power(run: Run, *, fsync: str, allowance: float) -> Verdict:
     mains = Mains(run.folder / "mains")
     lines = (*LINES, f"appendfsync {fsync}")
     with Node(run.folder / "redis", lines, environment=mains.environment) as node:
-        return _outages(run, node, lambda: mains.cut(node), allowance=allowance)
+        verdict = _outages(run, node, lambda: mains.cut(node), allowance=allowance)
+    if not allowance:
+        return verdict
+    # Where nothing young was lost no power was cut, and the run has shown nothing.
+    young = sum(one.value for one in verdict.figures if one.name == YOUNG)
+    return Verdict(verdict.problems, (*verdict.figures, Figure("control: lost without the allowance", young, least=1)))
 
 
 def _outages(run: Run, node: Node, strike: Callable[[], object], allowance: float) -> Verdict:
@@ -97,7 +103,7 @@ def _verdict(ops: list[Op], outages: Sequence[Outage], allowance: float, found: 
         Figure("calls that ended with an error of ours", len(errors)),
     ]
     if allowance:
-        figures.insert(3, Figure("lost because younger than 2 s", len(ages) - len(old)))
+        figures.insert(3, Figure(YOUNG, len(ages) - len(old)))
         figures.insert(4, Figure("age of the oldest lost", max(ages, default=0.0), "s", most=allowance))
     return Verdict(problems, tuple(figures))
 
