@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 LEAST_PAUSE = 0.05
 # Lock requests withdrawn between two heartbeats.
 MAX_ORPHANS = 256
+# Batches in which a session is closed; what is left lapses.
+MAX_CLOSING = 10_000
 
 
 class Holding(Protocol):
@@ -115,7 +117,7 @@ class Keeper:
 
     def hold(self, holding: Holding) -> None:
         """Watch over a holding until `let_go`."""
-        with self._changed:
+        with self._lock:
             self._holdings[holding.ident] = holding
             # Only one that ends before the watch looks again needs it woken: a busy worker holds thousands a second.
             if holding.trusted_until < self._looks_at:
@@ -166,8 +168,10 @@ class Keeper:
         if failpoints.on:
             failpoints.reach("keeper.before_close")
         try:
-            while replies.number(self._store.call(calls.close_session(self._scope, session), 0.0)[1]) > 0:
-                pass
+            for _ in range(MAX_CLOSING):
+                raw = self._store.call(calls.close_session(self._scope, session), 0.0)
+                if replies.number(replies.part(raw, 1)) <= 0:
+                    return
         except CoordinatorError as error:
             log.warning("session %s was not closed and will lapse: %s", session, error)
         if failpoints.on:
@@ -183,7 +187,7 @@ class Keeper:
         if failpoints.on:
             failpoints.reach("keeper.after_open")
         if replies.expect(raw, "ok", "schema") == "schema":
-            found = replies.text(raw[1])
+            found = replies.text(replies.part(raw, 1))
             raise UnsafeServer(
                 [f"namespace {self._scope.namespace!r} has data of layout {found}; use another namespace"]
             )
@@ -257,6 +261,7 @@ class Keeper:
         try:
             raw = self._store.call(calls.beat(self._scope, session, self._sweep_ms, self._begun), 0.0)
             word = replies.expect(raw, "ok", "session_lost")
+            mail, waiting, due, owned = _numbers(raw) if word == "ok" else (0, 0, 0, 0)
         except CoordinatorError as error:
             log.warning("heartbeat failed: %s", error)
             return min(self._interval, 0.5)
@@ -271,10 +276,10 @@ class Keeper:
                 return self._interval
             self._trusted_until = trusted_until(sent, self._ttl)
             self._changed.notify()
-        self._duties.mail(replies.number(raw[1]), replies.number(raw[2]))
+        self._duties.mail(mail, waiting)
         self._withdraw_orphans()
-        self._agree(session, replies.number(raw[4]))
-        wait = 0.0 if self._orphans else min(self._interval, replies.number(raw[3]) / 1000)
+        self._agree(session, owned)
+        wait = 0.0 if self._orphans else min(self._interval, due / 1000)
         return max(LEAST_PAUSE, wait)
 
     def _agree(self, session: str, owned: int) -> None:
@@ -322,3 +327,10 @@ class Keeper:
             if not isinstance(step, Call):
                 raise TypeError("withdrawing consists of calls only")
             reply = self._store.call(step, 0.0)
+
+
+def _numbers(raw: Any) -> tuple[int, int, int, int]:
+    """What a heartbeat is told: messages ever sent, messages that wait, ms until the next sweep is worth
+    while, holdings the session has."""
+    mail, waiting, due, owned = (replies.number(replies.part(raw, place)) for place in (1, 2, 3, 4))
+    return mail, waiting, due, owned

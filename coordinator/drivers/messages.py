@@ -15,7 +15,7 @@ from typing import Protocol
 
 from coordinator.drivers.tally import Tally
 from coordinator.errors import Corrupt
-from coordinator.wire.replies import text
+from coordinator.wire.replies import number, text
 
 log = logging.getLogger(__name__)
 
@@ -85,16 +85,17 @@ class Postman:
             return
         self.tally.arrived += 1
         try:
-            words = tuple(text(raw).split(" "))
+            self._hand_out(tuple(text(raw).split(" ")))
         except Corrupt as error:
             log.warning("unreadable message: %s", error)
-            return
+
+    def _hand_out(self, words: Words) -> None:
         match words:
             case ("granted" | "ended", ident, *_):
                 for slot in list(self._slots.get(ident, {}).values()):
                     slot.put(words)
-            case ("lost", ident, fence) if fence.isdigit():
-                self._lost(ident, int(fence), "the server took it back")
+            case ("lost", ident, fence):
+                self._lost(ident, number(fence), "the server took it back")
             case ("cancel", ident, fence):
                 self.on_cancel(ident, fence)
             case ("bell", queue):

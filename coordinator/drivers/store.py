@@ -18,18 +18,19 @@ from typing import Any, TypeVar
 
 import redis
 
-from coordinator.drivers import failpoints
+from coordinator.drivers import failpoints, tls
 from coordinator.drivers.connect import close_async, close_sync
 from coordinator.drivers.direct import AsyncDirect, Direct, Words, async_exchange, sync_exchange
 from coordinator.errors import (
     ConfigError,
     CoordinatorError,
-    ProtocolError,
+    ScriptsMissing,
     StorageFull,
     StoreUnavailable,
     UnknownOutcome,
     UnsafeServer,
 )
+from coordinator.policy.faults import fault
 from coordinator.policy.resend import Remedy, pause, remedy
 from coordinator.settings import Settings
 from coordinator.wire import loader
@@ -62,7 +63,8 @@ class Demands:
 class _Attempts:
     """One call's tries: what an error means, and how long to pause before the next try."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, programs: _Programs, what: str, text: str = "") -> None:
+        self._programs, self._what, self._text = programs, what, text
         self._ends = time.monotonic() + seconds
         self._tries = 0
         self._may_have_happened = False
@@ -81,9 +83,10 @@ class _Attempts:
         if isinstance(error, redis.exceptions.AuthenticationError):
             return False
         if isinstance(error, BROKEN):
-            # redis-py says "Error 111 connecting to ..." when nothing was sent.
-            self._may_have_happened |= "connecting to" not in str(error)
-            return True
+            # redis-py says "Error 111 connecting to ..." when nothing was sent. Before the server has been looked at,
+            # nothing was sent either but the question what it is.
+            self._may_have_happened |= self._programs.known and "connecting to" not in str(error)
+            return tls.problem(str(error)) is None
         return remedy(_message(error)) is Remedy.AGAIN
 
     def _give_up(self, error: redis.RedisError) -> CoordinatorError:
@@ -91,12 +94,16 @@ class _Attempts:
             return UnknownOutcome(f"the call was sent, and nobody can say what came of it: {error}")
         if isinstance(error, redis.exceptions.AuthenticationError):
             return ConfigError([f"Redis refuses the credentials: {error}"])
+        trouble = tls.problem(str(error)) if isinstance(error, BROKEN) else None
+        if trouble is not None:
+            return ConfigError([f"TLS: {trouble}"])
         cure = remedy(_message(error))
         if cure is Remedy.FULL:
             return StorageFull(f"Redis takes nothing new: {error}")
         if cure is Remedy.GIVE_UP and isinstance(error, redis.exceptions.ResponseError):
-            return ProtocolError(f"Redis refused a script: {error}")
-        return StoreUnavailable(f"Redis cannot be reached: {error}")
+            return fault(_message(error), self._what, self._text)
+        hint = "" if self._programs.known else tls.hint(str(error))
+        return StoreUnavailable(f"Redis cannot be reached: {error}{hint}")
 
 
 class _Programs:
@@ -121,6 +128,17 @@ class _Programs:
         self._cluster = info.get("redis_mode") == "cluster"
         self.known = True
 
+    def attempts(self, call: Call, seconds: float) -> _Attempts:
+        """The tries of a call that has failed once."""
+        text = loader.library(self._cluster).text if self._functions else self._program(call).text
+        return _Attempts(seconds, self, f"the script {call.script!r}", text if self.known else "")
+
+    def all(self) -> list[tuple[str, ...]]:
+        """The commands that load every script."""
+        if self._functions:
+            return [("FUNCTION LOAD", "REPLACE", loader.library(self._cluster).text)]
+        return [("SCRIPT LOAD", loader.program(name, self._shebang, self._cluster).text) for name in loader.names()]
+
     def words(self, call: Call) -> Words:
         """The command for a call."""
         if self._functions:
@@ -130,19 +148,26 @@ class _Programs:
     def cure(self, call: Call, error: redis.ResponseError) -> Generator[Words, Any, Any]:
         """The commands to send when the server does not know the script. Re-raises any other error."""
         if isinstance(error, redis.exceptions.NoScriptError):
-            return (yield self._whole(call))
+            return (yield from self._as_script(call))
         if not (self._functions and "Function not found" in str(error)):
             raise error
         try:
             yield ("FUNCTION LOAD", "REPLACE", loader.library(self._cluster).text)
         except redis.ResponseError as refusal:
             # For want of memory, of the right to do so, or of functions: a script does the same, more slowly.
+            reply = yield from self._as_script(call)
             self._functions = not any(word in str(refusal).lower() for word in ("unknown", "permission", "noperm"))
+            return reply
+        return (yield self.words(call))
+
+    def _as_script(self, call: Call) -> Generator[Words, Any, Any]:
+        try:
             try:
                 return (yield self._by_sha(call))
             except redis.exceptions.NoScriptError:
                 return (yield self._whole(call))
-        return (yield self.words(call))
+        except redis.exceptions.NoPermissionError:
+            raise ScriptsMissing from None
 
     def _by_sha(self, call: Call) -> Words:
         return ("EVALSHA", self._program(call).sha, 1, call.key, *call.args)
@@ -174,7 +199,7 @@ class Store:
         try:
             return self._once(call)
         except redis.RedisError as error:
-            attempts = _Attempts(self._retry_for if retry_for is None else retry_for)
+            attempts = self._programs.attempts(call, self._retry_for if retry_for is None else retry_for)
             failed = error
         while True:
             time.sleep(attempts.after(failed))
@@ -200,17 +225,27 @@ class Store:
         try:
             return self.client.execute_command(*words, **options)
         except redis.RedisError as error:
-            _Attempts(0).after(error)
+            _Attempts(0, self._programs, str(words[0])).after(error)
             raise
+
+    def load(self) -> tuple[str, ...]:
+        """Load all scripts. Returns their names. Raises as `call` does, and UnsafeServer."""
+        self._look()
+        for words in self._programs.all():
+            self.command(*words)
+        return loader.names()
 
     def close(self) -> None:
         """Close all connections."""
         close_sync(self.client)
 
-    def _once(self, call: Call) -> Any:
+    def _look(self) -> None:
         if not self._programs.known:
             with self._lock:
                 self._programs.learn(self.client.info())
+
+    def _once(self, call: Call) -> Any:
+        self._look()
         if failpoints.on:
             failpoints.reach("store.before_send")
         try:
@@ -244,7 +279,7 @@ class AsyncStore:
         try:
             return await self._once(call)
         except redis.RedisError as error:
-            attempts = _Attempts(self._retry_for if retry_for is None else retry_for)
+            attempts = self._programs.attempts(call, self._retry_for if retry_for is None else retry_for)
             failed = error
         while True:
             await asyncio.sleep(attempts.after(failed))
@@ -270,7 +305,7 @@ class AsyncStore:
         try:
             return await self._patiently(self.client.execute_command(*words, **options))
         except redis.RedisError as error:
-            _Attempts(0).after(error)
+            _Attempts(0, self._programs, str(words[0])).after(error)
             raise
 
     async def close(self) -> None:
@@ -313,6 +348,7 @@ def _message(error: redis.RedisError) -> str:
         redis.exceptions.BusyLoadingError: "LOADING",
         redis.exceptions.OutOfMemoryError: "OOM",
         redis.exceptions.NoScriptError: "NOSCRIPT",
+        redis.exceptions.NoPermissionError: "NOPERM",
     }
     for kind, code in names.items():
         if isinstance(error, kind):

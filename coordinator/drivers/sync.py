@@ -27,6 +27,7 @@ from coordinator.errors import ClientClosed, CoordinatorError
 from coordinator.keys import key
 from coordinator.settings import Settings
 from coordinator.wire.calls import Scope
+from coordinator.wire.replies import UNREADABLE, advance
 from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Operation, Session, Step, Stream, Wait
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ class _Listener(threading.Thread):
             try:
                 self._read()
                 pause = 0.0
-            except redis.RedisError as error:
+            except (redis.RedisError, *UNREADABLE) as error:
                 log.debug("listening failed: %s", error)
                 pause = min(0.5, pause * 2 + 0.05)
                 if self._stopping.is_set():
@@ -103,8 +104,9 @@ class SyncDriver:
 
     def __init__(self, url: str | None, settings: Settings, kind: str = "app") -> None:
         self.settings = settings
-        self.target = locate(url or settings.url)
+        self.target = locate(url or settings.url, settings.allow_insecure_tls)
         self.scope = Scope.of(settings.namespace, settings.terms())
+        self.signer = settings.signer()
         self._kind = kind
         self._begin()
         _live.add(self)
@@ -158,7 +160,7 @@ class SyncDriver:
         failure: BaseException | None = None
         while True:
             try:
-                step = operation.send(reply) if failure is None else operation.throw(failure)
+                step = advance(operation, reply, failure)
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]
             reply = failure = None

@@ -94,6 +94,9 @@ class FakeDriver:
         self.calls: list[Call] = []
         self.answer: Callable[[Call], Any] = lambda call: ["ok", [], []] if call.script == "settle" else ["ok"]
         self.time = 0.0
+        # How often a call gives way to the loop before it is answered: a store is slower than a handler that does
+        # nothing.
+        self.turns = 1
 
     def now(self) -> float:
         return self.time
@@ -119,7 +122,8 @@ class FakeDriver:
         if isinstance(step, Now):
             return self.time
         self.calls.append(step)
-        await asyncio.sleep(0)
+        for _ in range(self.turns):
+            await asyncio.sleep(0)
         reply = self.answer(step)
         if isinstance(reply, Exception):
             raise reply
@@ -148,4 +152,4 @@ def wire(one: Claimed) -> list[Any]:
     """The same as it stands in a reply."""
     words = [one.ident, str(one.fence), one.name, one.queue, one.priority, one.attempts, one.deliveries]
     words += ["" if not one.run_ms else str(one.run_ms), one.retry, one.needs, one.metadata]
-    return [word.encode() if isinstance(word, str) else word for word in words] + [one.payload]
+    return [word.encode() if isinstance(word, str) else word for word in words] + [one.payload, one.dedup.encode()]

@@ -147,13 +147,17 @@ def test_a_lapsed_session_is_replaced_while_waiting() -> None:
 def test_how_a_request_stands() -> None:
     hand = Hand(work.standing(SCOPE, "j"))
     hand.expects("watch", PENDING)
-    assert hand.returns() == work.Standing(State.RUNNING, "", "0.4 planning", None)
+    assert hand.returns() == work.Standing(State.RUNNING, "", "0.4 planning", b"")
     hand = Hand(work.standing(SCOPE, "j"))
     hand.expects("watch", [b"gone"])
     assert hand.raises(NotFound).ident == "j"
 
 
 def test_a_result_that_is_not_ours_is_corrupt() -> None:
-    hand = Hand(work.standing(SCOPE, "j"))
-    hand.expects("watch", [b"final", b"succeeded", b"", b"\xc1"])
+    hand = watching(None)
+    hand.expects(Now(), 100.0)
+    hand.expects(Wait, ("ended", "j", "succeeded"))
+    hand.expects(Session(), "s")
+    hand.expects("watch", [b"final", b"succeeded", b"", b"\x81"])
+    hand.expects(Forget("j", "7"))
     hand.raises(Corrupt)
