@@ -15,7 +15,7 @@ from chaos.checker import Problem, judge
 from chaos.checker.losses import check_errors, check_fences
 from chaos.faults.clock import WallClock
 from chaos.faults.node import Node
-from chaos.faults.power import LINES, Mains
+from chaos.faults.power import Mains
 from chaos.load import Load
 from chaos.processes import Child
 from chaos.scenario import Figure, Run, Scenario, Verdict
@@ -106,7 +106,7 @@ def play(run: Run) -> Verdict:
     mains, clock = Mains(run.folder / "mains"), WallClock(run.folder / "clock")
     environment = {**mains.environment, **clock.environment}
     environment["LD_PRELOAD"] = f"{mains.environment['LD_PRELOAD']}:{clock.environment['LD_PRELOAD']}"
-    lines = (*LINES, "appendfsync always")
+    lines = ("appendonly yes", "appendfsync always", "auto-aof-rewrite-min-size 16mb")
     with Node(run.folder / "redis", lines, environment=environment) as node, Load(run, node.url, SETTINGS) as load:
         load.producer(rate=run.size["rate"])
         load.producer(rate=run.size["rate"] / 4, resources=5)
