@@ -15,6 +15,8 @@ from coordinator import Coordinator, Settings
 from coordinator.errors import NotFound
 from coordinator.keys import key
 from coordinator.model.lease import Explanation
+from coordinator.model.states import State
+from coordinator.ops import work
 from coordinator_demo.account import raw_client, read_account
 
 PAGE = 1000
@@ -39,11 +41,15 @@ def _requests(co: Coordinator, client: Any, namespace: str) -> Iterator[Op]:
         for name, kind in zip(page, pipe.execute(), strict=True):
             if kind != b"lock":
                 with contextlib.suppress(NotFound):
-                    yield _job(co.explain(name.decode().removeprefix(head)))
+                    yield _job(co, co.explain(name.decode().removeprefix(head)))
 
 
-def _job(found: Explanation) -> Op:
+def _job(co: Coordinator, found: Explanation) -> Op:
     numbers = {name: int(found.fields.get(name) or 0) for name in ("attempts", "deliveries", "crashes")}
+    if found.state is State.SUCCEEDED:
+        # By convention of the runs' handlers, the last word of a result is the fence it was made under.
+        result = co.run(work.standing(co._driver.scope, found.ident)).result
+        numbers["result_fence"] = int(str(result).rpartition(" ")[2]) if result else 0
     args = {"job": found.ident, "state": str(found.state), "why": found.fields.get("why", ""), **numbers}
     return Op(SERVER, "job", args, fence=int(found.fields.get("settled") or 0))
 
