@@ -172,8 +172,11 @@ class AsyncJobTicket(AsyncTicket):
         self.duplicate, self.replaced = submitted.duplicate, submitted.replaced
 
     async def result(self, timeout: float | None = None) -> Any:
-        """Wait for what the handler returns. Raises JobFailed, WaitTimeout (the job goes on), NotFound."""
-        return await self._driver.run(work.result(self._driver.scope, self.ident, asking.timeout(timeout)))
+        """Wait for what the handler returns. Raises JobFailed, WaitTimeout (the job goes on), NotFound;
+        BadSignature or Corrupt for a result that is not what a worker wrote."""
+        return await self._driver.run(
+            work.result(self._driver.scope, self.ident, asking.timeout(timeout), self._driver.signer)
+        )
 
     async def progress(self) -> str:
         """How far the handler says it is. Raises NotFound."""
@@ -278,13 +281,13 @@ class AsyncCoordinator:
         Raises QueueFull, LineFull, OverCapacity, PayloadTooLarge, Duplicate, InvalidInput, StoreUnavailable.
         """
         limit = self.settings.max_payload
-        job = to_ask(self._driver.new_id(), Submission(name, payload, **options), limit)
+        job = to_ask(self._driver.new_id(), Submission(name, payload, **options), limit, self._driver.signer)
         return AsyncJobTicket(self._driver, await self._driver.run(work.submit(self._driver.scope, limit, job)))
 
     async def submit_many(self, submissions: Iterable[Submission]) -> list[AsyncJobTicket]:
-        """Hand in many jobs, a thousand per round trip. Raises BatchRefused if some are refused; the others are in."""
+        """Hand in many jobs, 500 per round trip. Raises BatchRefused if some are refused; the others are in."""
         limit = self.settings.max_payload
-        jobs = [to_ask(self._driver.new_id(), one, limit) for one in submissions]
+        jobs = [to_ask(self._driver.new_id(), one, limit, self._driver.signer) for one in submissions]
         done = await self._driver.run(work.submit_many(self._driver.scope, limit, jobs))
         return [AsyncJobTicket(self._driver, one) for one in done]
 

@@ -176,8 +176,11 @@ class JobTicket(Ticket):
         self.duplicate, self.replaced = submitted.duplicate, submitted.replaced
 
     def result(self, timeout: float | None = None) -> Any:
-        """Wait for what the handler returns. Raises JobFailed, WaitTimeout (the job goes on), NotFound."""
-        return self._driver.run(work.result(self._driver.scope, self.ident, asking.timeout(timeout)))
+        """Wait for what the handler returns. Raises JobFailed, WaitTimeout (the job goes on), NotFound;
+        BadSignature or Corrupt for a result that is not what a worker wrote."""
+        return self._driver.run(
+            work.result(self._driver.scope, self.ident, asking.timeout(timeout), self._driver.signer)
+        )
 
     def progress(self) -> str:
         """How far the handler says it is. Raises NotFound."""
@@ -282,13 +285,13 @@ class Coordinator:
         Raises QueueFull, LineFull, OverCapacity, PayloadTooLarge, Duplicate, InvalidInput, StoreUnavailable.
         """
         limit = self.settings.max_payload
-        job = to_ask(self._driver.new_id(), Submission(name, payload, **options), limit)
+        job = to_ask(self._driver.new_id(), Submission(name, payload, **options), limit, self._driver.signer)
         return JobTicket(self._driver, self._driver.run(work.submit(self._driver.scope, limit, job)))
 
     def submit_many(self, submissions: Iterable[Submission]) -> list[JobTicket]:
-        """Hand in many jobs, a thousand per round trip. Raises BatchRefused if some are refused; the others are in."""
+        """Hand in many jobs, 500 per round trip. Raises BatchRefused if some are refused; the others are in."""
         limit = self.settings.max_payload
-        jobs = [to_ask(self._driver.new_id(), one, limit) for one in submissions]
+        jobs = [to_ask(self._driver.new_id(), one, limit, self._driver.signer) for one in submissions]
         done = self._driver.run(work.submit_many(self._driver.scope, limit, jobs))
         return [JobTicket(self._driver, one) for one in done]
 

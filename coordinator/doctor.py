@@ -16,15 +16,15 @@ from itertools import islice
 from coordinator.client import Coordinator
 from coordinator.drivers.census import Census
 from coordinator.drivers.connect import sync_client
-from coordinator.drivers.store import OLDEST, Store
-from coordinator.errors import ProtocolError
+from coordinator.drivers.store import OLDEST, Demands, Store
+from coordinator.errors import Corrupt, ProtocolError
 from coordinator.keys import key, prefix
 from coordinator.model.names import milliseconds
 from coordinator.model.terms import Terms
 from coordinator.ops import doctor as judge
 from coordinator.ops.doctor import Finding, KeyFault, Report, Subjects, shown
 from coordinator.wire import calls
-from coordinator.wire.replies import expect, number
+from coordinator.wire.replies import expect, number, readable
 from coordinator.wire.step import Call
 
 ROUNDS = 3
@@ -49,7 +49,7 @@ def examine(
     grace_ms = milliseconds(seconds, "grace", least=0.0)
     driver = coordinator._driver
     client = sync_client(driver.target, settings.operation_timeout, 1)
-    with closing(Store(client, settings.retry_for, allow_unsafe=True)) as store:
+    with closing(Store(client, Demands(settings.retry_for, allow_unsafe=True))) as store, readable():
         return _Examination(store, driver.scope, settings.terms(), grace_ms, progress).run(fix)
 
 
@@ -160,7 +160,7 @@ class _Examination:
     def _faults(self, call: Call) -> list[str]:
         try:
             raw = self._store.call(call)
-        except ProtocolError as error:
+        except (Corrupt, ProtocolError) as error:
             # A key of the wrong type, or a field that is no number: what cannot be read cannot be judged.
             return [f"cannot be judged: {error}"]
         expect(raw, "ok")

@@ -177,7 +177,7 @@ class StorageFull(StoreUnavailable):
 
 
 class UnknownOutcome(CoordinatorError):
-    """The connection broke after the call was sent: it may or may not have happened."""
+    """The connection broke after the call was sent, or too few replicas have it: it may or may not have happened."""
 
 
 class UnsafeServer(CoordinatorError):
@@ -188,12 +188,30 @@ class UnsafeServer(CoordinatorError):
         self.problems = tuple(problems)
 
 
+class AccessDenied(CoordinatorError):
+    """Redis does not let this user do that. `coordinator acl` prints what each role needs."""
+
+
+class ScriptsMissing(CoordinatorError):
+    """The server does not have the scripts of this version, and this user may not load them."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the server does not have the scripts of this version of Coordinator, and this user may not load them: "
+            "run `coordinator load` as a user who may"
+        )
+
+
 class ServerStartError(CoordinatorError):
     """The embedded server could not be found or did not start."""
 
 
 class Corrupt(CoordinatorError):
     """Something in Redis is not what this package writes there."""
+
+
+class BadSignature(Corrupt):
+    """Something in Redis is not signed, or not with a key of ours, or for something else: it is not to be trusted."""
 
 
 class ProtocolError(CoordinatorError):

@@ -5,18 +5,24 @@ Durations are seconds. Names and defaults are the configuration table of the REA
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from coordinator.errors import ConfigError, shortened
 from coordinator.model.names import label
+from coordinator.model.signing import LEAST_SECRET, MAX_KEY_ID, Signer
 from coordinator.model.terms import NO_AGING_US, Terms
 
+Durability = Literal["fast", "durable", "replicated"]
+_KEY_ID = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_KEY_ID}}}")
+# What was given for these is never shown.
+_SECRETS = ("url", "signing_keys")
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 
 
@@ -51,6 +57,21 @@ class Settings(BaseSettings):
     retry_for: float = Field(10.0, ge=0, le=3600, description="how long calls are repeated while Redis is away")
     max_connections: int = Field(64, ge=1, le=10_000, description="connections for commands per process")
     allow_unsafe: bool = Field(False, description="use a server that may evict data")
+    durability: Durability = Field(
+        "fast",
+        description="what an answer means: `fast`, `durable` (an AOF) or `replicated` (replicas have it)",
+    )
+    replicas: int = Field(1, ge=1, le=100, description="replicas that must have a write, when `replicated`")
+    replica_timeout: float = Field(
+        1.0, ge=0.01, le=60, description="how long one try waits for replicas; at most half of operation_timeout"
+    )
+    allow_insecure_tls: bool = Field(False, description="allow a rediss:// URL that has certificates not checked")
+    signing_keys: dict[str, SecretStr] = Field(
+        {}, description="secrets that payloads and results are signed with, by id"
+    )
+    signing_keys_file: Path | None = Field(None, description='a TOML file of the same, one `id = "secret"` a line')
+    sign_with: str | None = Field(None, description="id of the key to sign with; needed only if there are several")
+    require_signatures: bool = Field(True, description="with keys: refuse what is not signed")
 
     @model_validator(mode="after")
     def _hold_together(self) -> Self:
@@ -64,6 +85,11 @@ class Settings(BaseSettings):
                 f"operation_timeout ({self.operation_timeout:g}) must not be above session_ttl ({self.session_ttl:g}), "
                 "or one slow call loses the session"
             )
+        if self.durability == "replicated" and self.replica_timeout > self.operation_timeout / 2:
+            raise ValueError(
+                f"replica_timeout ({self.replica_timeout:g}) must be at most half of operation_timeout "
+                f"({self.operation_timeout:g}), or waiting for replicas looks like a broken connection"
+            )
         return self
 
     @classmethod
@@ -74,6 +100,8 @@ class Settings(BaseSettings):
         except ValidationError as error:
             problems = [_complaint(dict(one)) for one in error.errors()]
             raise ConfigError(problems) from None
+        except SettingsError:
+            raise ConfigError(['COORDINATOR_SIGNING_KEYS: must be JSON, such as {"2026": "the secret"}']) from None
 
     @classmethod
     def of_client(cls, given: Settings | None, namespace: str | None) -> Settings:
@@ -87,13 +115,28 @@ class Settings(BaseSettings):
     @classmethod
     def from_toml(cls, path: Path, **given: Any) -> Settings:
         """Settings from a TOML file; arguments win over it, it wins over the environment. Raises ConfigError."""
-        try:
-            loaded = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError([f"{path}: {error.strerror}"]) from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError([f"{path}: {error}"]) from None
-        return cls.of(**{**loaded, **given})
+        return cls.of(**{**_toml(path), **given})
+
+    def signer(self) -> Signer:
+        """What signs and checks payloads and results. Raises ConfigError with every complaint about the keys."""
+        given = {name: secret.get_secret_value() for name, secret in self.signing_keys.items()}
+        if self.signing_keys_file is not None:
+            given = {**_toml(self.signing_keys_file), **given}
+        problems = [one for name, secret in given.items() for one in _key_problems(name, secret)]
+        chosen = self.sign_with or (next(iter(given)) if len(given) == 1 else "")
+        if given and chosen not in given:
+            problems.append(f"sign_with: must be the id of one of the keys ({', '.join(given)})")
+        if self.sign_with and not given:
+            problems.append("sign_with: there are no signing_keys")
+        if problems:
+            raise ConfigError(problems)
+        keys = {name: secret.encode() for name, secret in given.items()}
+        return Signer(self.namespace, keys, chosen, self.require_signatures)
+
+    @property
+    def acknowledged_by(self) -> tuple[int, int] | None:
+        """How many replicas must have a write before it is acknowledged, and how many ms one try waits for them."""
+        return (self.replicas, round(self.replica_timeout * 1000)) if self.durability == "replicated" else None
 
     def terms(self) -> Terms:
         """The rules that travel with every call."""
@@ -116,5 +159,21 @@ def _complaint(error: Mapping[str, Any]) -> str:
     said = str(error["msg"]).removeprefix("Value error, ")
     if not where:
         return said
-    # A URL may hold a password.
-    return f"{where}: {said}" if where == "url" else f"{where}: {said} (got {shortened(error['input'])})"
+    hidden = where.partition(".")[0] in _SECRETS
+    return f"{where}: {said}" if hidden else f"{where}: {said} (got {shortened(error['input'])})"
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError([f"{path}: {error.strerror}"]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError([f"{path}: {error}"]) from None
+
+
+def _key_problems(name: str, secret: object) -> Iterator[str]:
+    if not _KEY_ID.fullmatch(name):
+        yield f"signing_keys: {shortened(name)} must be 1 to {MAX_KEY_ID} letters, digits or ._-"
+    if not isinstance(secret, str) or len(secret) < LEAST_SECRET:
+        yield f"signing_keys: the secret of {shortened(name)} must be text of at least {LEAST_SECRET} characters"

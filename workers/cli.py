@@ -73,10 +73,12 @@ class Plan:
     grace: float
     level: str
     config: Path | None
+    insecure: bool = False
 
     def settings(self) -> Settings:
         """The settings of the worker. Raises ConfigError, InvalidInput."""
-        given = {} if self.url is None else {"url": self.url}
+        options = {"url": self.url, "allow_insecure_tls": self.insecure or None}
+        given = {name: value for name, value in options.items() if value is not None}
         found = Settings.of(**given) if self.config is None else Settings.from_toml(self.config, **given)
         return Settings.of_client(found, self.namespace)
 
@@ -102,13 +104,16 @@ def run(  # noqa: PLR0913, PLR0917  (typer: every option is a parameter)
     concurrency: Annotated[int, typer.Option(min=1, max=10_000, help="Jobs at once in each process.")] = 64,
     grace: Annotated[float, typer.Option(min=0, help="Seconds that running handlers may take when stopping.")] = 25.0,
     config: Annotated[Path | None, typer.Option(help="A TOML file with settings.")] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Allow a URL that has certificates not checked.")
+    ] = False,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     watch_pipe: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Work off jobs until told to stop."""
     names = tuple(name.strip() for name in queues.split(",") if name.strip())
     url = url or os.environ.get(PASSED_URL)
-    plan = Plan(target, url, namespace, names, concurrency, grace, log_level, config)
+    plan = Plan(target, url, namespace, names, concurrency, grace, log_level, config, insecure)
     raise typer.Exit(_guarded(plan, processes, watch_pipe))
 
 
@@ -164,6 +169,8 @@ def _supervise(plan: Plan, processes: int) -> int:
         words += ["--namespace", plan.namespace]
     if plan.config is not None:
         words += ["--config", str(plan.config)]
+    if plan.insecure:
+        words.append("--insecure")
     if plan.queues:
         words += ["--queues", ",".join(plan.queues)]
     environment = dict(os.environ)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 
 from coordinator.drivers import failpoints
@@ -40,6 +41,8 @@ class Exchange(Service):
         self._driver, self._desk, self._executor, self._queues = driver, desk, executor, queues
         self._hold_ms = round(driver.settings.max_hold * 1000)
         self._number = 0
+        # When the claim that has no answer yet was first sent, on the clock of leases.
+        self.asked_at = math.inf
         self._task: asyncio.Task[None] | None = None
         self._claiming = True
         self._leaving = self._closing = False
@@ -104,14 +107,12 @@ class Exchange(Service):
             if self._closing:
                 self._leaving = False  # a store that is away rings nobody
             return False
-        if ask.number:
-            self._number = ask.number
-            self._leaving = self._leaving and ask.wanted > 0
         for entry, verdict in zip(batch, found.verdicts, strict=True):
             self._judged(entry, verdict, found.sent)
         if ask.wanted and len(found.jobs) >= ask.wanted:
             self._desk.hungry = True  # there may be more for the slots that are left
         self._take(found)
+        self._answered(ask)
         return True
 
     def _batch(self) -> list[Entry]:
@@ -140,7 +141,14 @@ class Exchange(Service):
             # Before the call: a bell that rings while it lasts must not be forgotten.
             self._desk.hungry = False
         number = self._number + 1 if wanted or self._leaving else 0
+        if number:
+            self.asked_at = min(self.asked_at, self._driver.now())
         return Claim(number, wanted, self._hold_ms, self._queues)
+
+    def _answered(self, ask: Claim) -> None:
+        if ask.number:
+            self._number, self.asked_at = ask.number, math.inf
+            self._leaving = self._leaving and ask.wanted > 0
 
     def _judged(self, entry: Entry, verdict: Verdict, sent: float) -> None:
         job = entry.job

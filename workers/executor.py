@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ from coordinator.drivers import failpoints
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.errors import Corrupt
 from coordinator.model import codec
+from coordinator.model.signing import JobMark
 from coordinator.ops.fleet import Claimed
 from coordinator.policy.outcome import Outcome, Poisoned, Released, Retry, Succeeded
 from coordinator.wire.calls import Report
@@ -49,6 +51,7 @@ class Executor(Service):
         self.progress = Progress(driver)
         self._registry, self._driver, self._desk = registry, driver, desk
         self._max_result = driver.settings.max_result
+        self._signer = driver.settings.signer()
         self._processes = Processes(registry, process_slots, self._max_result)
         self._threads = Threads()
         self._tasks: dict[Job, asyncio.Task[None]] = {}
@@ -71,7 +74,7 @@ class Executor(Service):
             problem = f"no handler {claimed.name!r} in this worker"
         if not problem:
             try:
-                payload = codec.unpack(claimed.payload, "the payload")
+                payload = self._payload(claimed)
             except Corrupt as error:
                 problem = str(error)
         job = Job(claimed, handler or _NOBODY, self._driver, lease_end)
@@ -90,7 +93,7 @@ class Executor(Service):
         following = job.again(fence, lease_end)
         self.jobs[job.ident] = following
         self._driver.hold(following)
-        self._launch(following, codec.unpack(job.claimed.payload, "the payload"))
+        self._launch(following, self._payload(job.claimed))
 
     def hand_back(self, claimed: Claimed) -> None:
         """Return a job that was claimed and will not be begun."""
@@ -209,7 +212,19 @@ class Executor(Service):
         self._desk.put(Entry(job, self._report(job, outcome), keeps))
 
     def _report(self, job: Job, outcome: Outcome) -> Report:
-        return judge.report(job, outcome, self._max_result)
+        made = judge.report(job, outcome, self._max_result)
+        return replace(made, value=self._sealed(job, made)) if isinstance(outcome, Succeeded) else made
+
+    def _sealed(self, job: Job, made: Report) -> str | bytes:
+        """A result as it is stored; what became of a result that cannot be kept is a reason, and no result."""
+        if made.outcome != "succeeded" or not isinstance(made.value, bytes):
+            return made.value
+        return self._signer.seal_result(job.ident, made.value)
+
+    def _payload(self, claimed: Claimed) -> Any:
+        """What the handler is given. The signature comes first: nothing is decoded that nobody vouches for."""
+        mark = JobMark(claimed.ident, claimed.name, claimed.queue, claimed.dedup)
+        return codec.unpack(self._signer.open_payload(mark, claimed.payload), "the payload")
 
     # --- the three ways to run a handler
 

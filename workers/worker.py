@@ -80,7 +80,7 @@ class Worker:
         queues = tuple(dict.fromkeys(chosen.queues)) or registry.queues
         self.options = chosen
         fields = (("queues", " ".join(queues)), ("concurrency", str(chosen.concurrency)))
-        extras = Extras(kind="worker", fields=fields, started=self._begun)
+        extras = Extras(kind="worker", fields=fields, started=self._begun, claiming=self._claiming)
         self._driver = AsyncDriver(url, Settings.of_client(settings, namespace), extras)
         self._desk = Desk(chosen.concurrency)
         self._executor = Executor(registry, self._driver, self._desk, chosen.process_slots)
@@ -168,6 +168,9 @@ class Worker:
 
     def _begun(self) -> Iterable[tuple[str, str]]:
         return self._executor.begun()
+
+    def _claiming(self) -> float:
+        return self._exchange.asked_at
 
     async def _let_finish(self) -> None:
         waits = [asyncio.ensure_future(one) for one in (self._executor.finished(), self._hurry.wait())]

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from chaos.scenario import Scenario, named
-from chaos.scenarios import deaths, failpoint_storm, forks, kill_storm, lock_storm, network, replies, sigterm, wake_ups
+from chaos.scenarios import (
+    deaths,
+    failpoint_storm,
+    forks,
+    kill_storm,
+    lock_storm,
+    network,
+    of_redis,
+    replies,
+    sigterm,
+    wake_ups,
+)
 
 SCENARIOS: dict[str, Scenario] = named(
     (
@@ -16,5 +27,6 @@ SCENARIOS: dict[str, Scenario] = named(
         sigterm.SCENARIO,
         forks.SCENARIO,
         network.SCENARIO,
+        *of_redis.SCENARIOS,
     )
 )

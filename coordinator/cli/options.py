@@ -17,6 +17,7 @@ import typer
 from rich.markup import escape
 
 from coordinator.client import Coordinator
+from coordinator.drivers import tls
 from coordinator.settings import Settings
 from coordinator.wire.calls import Scope
 
@@ -46,12 +47,17 @@ class Common:
     config: Annotated[
         Path | None, typer.Option("--config", help="A TOML file with settings.", rich_help_panel=PANEL)
     ] = None
+    insecure: Annotated[
+        bool,
+        typer.Option("--insecure", help="Allow a URL that has certificates not checked.", rich_help_panel=PANEL),
+    ] = False
     json: Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=PANEL)] = False
 
 
 def settings_of(common: Common) -> Settings:
     """The settings: options win over the file, the file over the environment. Raises ConfigError."""
-    given = {name: value for name, value in (("url", common.url), ("namespace", common.namespace)) if value is not None}
+    options = {"url": common.url, "namespace": common.namespace, "allow_insecure_tls": common.insecure or None}
+    given = {name: value for name, value in options.items() if value is not None}
     return Settings.of(**given) if common.config is None else Settings.from_toml(common.config, **given)
 
 
@@ -62,6 +68,8 @@ def connect(common: Common, patience: float | None = QUICK) -> Coordinator:
         settings = settings.model_copy(update={"retry_for": patience})
     # What goes wrong is told in one line at the end; a heartbeat that failed once is no news for the terminal.
     logging.getLogger("coordinator").setLevel(logging.ERROR)
+    # But this is: it is said at each start.
+    logging.getLogger(tls.__name__).setLevel(logging.WARNING)
     return Coordinator.connect(settings.url, settings=settings)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import weakref
 from collections import deque
@@ -24,12 +25,13 @@ from coordinator.drivers.describe import describe
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Holding, Keeper
 from coordinator.drivers.messages import BATCH, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
-from coordinator.drivers.store import AsyncStore, Store
+from coordinator.drivers.store import AsyncStore, Demands, Store
 from coordinator.errors import ClientClosed
 from coordinator.keys import key
 from coordinator.settings import Settings
 from coordinator.wire.calls import Scope
-from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Operation, Session, Step, Wait
+from coordinator.wire.replies import UNREADABLE, advance
+from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Operation, Session, Step, Stream, Wait
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -62,13 +64,19 @@ class _Slot:
         return self._messages.popleft() if self._messages else None
 
 
+def _not_claiming() -> float:
+    return math.inf
+
+
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """What a worker adds to a session: what it is, its queues, and the jobs it has begun."""
+    """What a worker adds to a session: what it is, its queues, the jobs it has begun, and since when a claim of its has
+    had no answer."""
 
     kind: str = "app"
     fields: tuple[tuple[str, str], ...] = ()
     started: Callable[[], Iterable[tuple[str, str]]] = tuple
+    claiming: Callable[[], float] = _not_claiming
 
 
 class AsyncDriver:
@@ -76,8 +84,9 @@ class AsyncDriver:
 
     def __init__(self, url: str | None, settings: Settings, extras: Extras | None = None) -> None:
         self.settings = settings
-        self.target = locate(url or settings.url)
+        self.target = locate(url or settings.url, settings.allow_insecure_tls)
         self.scope = Scope.of(settings.namespace, settings.terms())
+        self.signer = settings.signer()
         self._extras = extras or Extras()
         self._closed = False
         self._begin()
@@ -86,17 +95,16 @@ class AsyncDriver:
     def _begin(self) -> None:
         """What belongs to one process: connections, threads, the session."""
         settings, extras = self.settings, self._extras
+        demands = Demands.of(settings)
         self.store = AsyncStore(
-            async_client(self.target, settings.operation_timeout, settings.max_connections),
-            settings.retry_for,
-            settings.allow_unsafe,
+            async_client(self.target, settings.operation_timeout, settings.max_connections), demands
         )
-        self._keeper_store = Store(
-            sync_client(self.target, settings.operation_timeout, 1), settings.retry_for, settings.allow_unsafe
-        )
+        self._keeper_store = Store(sync_client(self.target, settings.operation_timeout, 1), demands)
         self.postman = Postman(self._lost)
         fields = describe(extras.kind, **dict(extras.fields))
-        duties = Duties(fields, self._opened, self._session_lost, self._mail, extras.started)
+        duties = Duties(
+            fields, self._opened, self._session_lost, self._mail, extras.started, self.postman.asked, extras.claiming
+        )
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: asyncio.Task[None] | None = None
@@ -145,12 +153,12 @@ class AsyncDriver:
         cancels = task.cancelling() if task else 0
         while True:
             try:
-                step = operation.send(reply) if failure is None else operation.throw(failure)
+                step = advance(operation, reply, failure)
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]
             reply = failure = None
             try:
-                if not isinstance(step, Call | Wait | Session):
+                if not isinstance(step, Call | Stream | Wait | Session):
                     # Not awaited, so that a cancellation cannot come in between and have it undone.
                     reply = self._note(step)
                     continue
@@ -185,11 +193,13 @@ class AsyncDriver:
         await self.store.close()
         self._keeper_store.close()
 
-    async def _perform(self, step: Call | Wait | Session) -> Any:
+    async def _perform(self, step: Call | Stream | Wait | Session) -> Any:
         if failpoints.on:
             failpoints.reach("driver.before_step")
         if isinstance(step, Call):
             return await self.store.call(step)
+        if isinstance(step, Stream):
+            return await self.store.stream(step.calls)
         if isinstance(step, Session):
             return await self.session(step.lost)
         slot = self.postman.slot(step.ident, step.reader)
@@ -258,9 +268,9 @@ class AsyncDriver:
                         self.postman.deliver(found[1])
                         for more in await client.lpop(inbox, BATCH) or ():
                             self.postman.deliver(more)
-                except redis.RedisError as error:
+                except (redis.RedisError, *UNREADABLE) as error:
                     log.debug("listening failed: %s", error)
-                    pause = min(1.0, pause * 2 + 0.05)
+                    pause = min(0.5, pause * 2 + 0.05)
                     self.postman.tell_all(RESYNC)
         finally:
             await close_async(client)

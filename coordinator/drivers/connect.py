@@ -22,6 +22,7 @@ from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
 from redis.retry import Retry
 
+from coordinator.drivers import tls
 from coordinator.drivers.direct import SPARE
 from coordinator.drivers.embedded import shared_server
 from coordinator.errors import ConfigError
@@ -31,7 +32,9 @@ _PARSE_URL: Any = redis.connection.parse_url
 _SENTINEL: Any = sentinel.Sentinel
 _ASYNC_SENTINEL: Any = async_sentinel.Sentinel
 
-SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster", "embedded")
+SCHEMES = (
+    *("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster", "embedded"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Target:
         return f"Target({self.shown})"
 
 
-def locate(given: str) -> Target:
+def locate(given: str, allow_insecure_tls: bool = False) -> Target:
     """The server of a URL. Raises ConfigError, ServerStartError."""
     try:
         parts = urlsplit(given)
@@ -64,24 +67,29 @@ def locate(given: str) -> Target:
         server = shared_server(Path(path) if path else None)
         return Target("unix", server.url, given)
     shown = redacted(given)
+    # Of a parameter that is there twice the first counts, as for redis-py, which reads the URL once more.
+    options: dict[str, Any] = dict(reversed(parse_qsl(parts.query)))
+    secure = tls.options(options, shown, allow_insecure_tls) if parts.scheme in tls.SCHEMES else {}
     if parts.scheme in ("redis", "rediss", "unix"):
-        return _one_server(parts, given, shown)
-    options: dict[str, Any] = dict(parse_qsl(parts.query))
+        return _one_server(parts, given, shown, secure)
+    if secure:
+        options.update(secure, ssl=True)
     if parts.username:
         options["username"] = unquote(parts.username)
     if parts.password:
         options["password"] = unquote(parts.password)
-    return _with_nodes(parts.scheme, given, shown, options)
+    return _with_nodes(parts.scheme.replace("rediss", "redis"), given, shown, options)
 
 
-def _one_server(parts: SplitResult, url: str, shown: str) -> Target:
+def _one_server(parts: SplitResult, url: str, shown: str, secure: Mapping[str, Any]) -> Target:
     try:
         _PARSE_URL(url)
     except ValueError as error:
         raise ConfigError([f"url: {shown}: {error}"]) from None
     if parts.scheme != "unix":
         _database(parts.path.strip("/"), shown)
-    return Target(parts.scheme, url, shown)
+    # They are named in the URL too, if at all, and mean the same there.
+    return Target(parts.scheme, url, shown, options=tuple(secure.items()))
 
 
 def _database(given: str, shown: str) -> int:
@@ -123,12 +131,12 @@ def sync_client(target: Target, timeout: float, connections: int) -> Any:
     common = _common(timeout, connections, Retry(NoBackoff(), 0))
     if target.scheme == "redis+sentinel":
         options = dict(target.options)
-        watch: Any = _SENTINEL(list(target.nodes), socket_timeout=timeout, **_auth(options))
+        watch: Any = _SENTINEL(list(target.nodes), sentinel_kwargs=_to_sentinels(options, timeout), **_auth(options))
         return watch.master_for(target.service, redis.Redis, **common, **options)
     if target.scheme == "redis+cluster":
         host, port = target.nodes[0]
         return RedisCluster(host=host, port=port, **common, **dict(target.options))
-    pool = redis.BlockingConnectionPool.from_url(target.url, timeout=None, **common)
+    pool = redis.BlockingConnectionPool.from_url(target.url, timeout=None, **common, **dict(target.options))
     return redis.Redis.from_pool(pool)
 
 
@@ -137,12 +145,14 @@ def async_client(target: Target, timeout: float, connections: int) -> Any:
     common = _common(timeout, connections, AsyncRetry(NoBackoff(), 0))
     if target.scheme == "redis+sentinel":
         options = dict(target.options)
-        watch: Any = _ASYNC_SENTINEL(list(target.nodes), socket_timeout=timeout, **_auth(options))
+        watch: Any = _ASYNC_SENTINEL(
+            list(target.nodes), sentinel_kwargs=_to_sentinels(options, timeout), **_auth(options)
+        )
         return watch.master_for(target.service, redis.asyncio.Redis, **common, **options)
     if target.scheme == "redis+cluster":
         host, port = target.nodes[0]
         return AsyncRedisCluster(host=host, port=port, **common, **dict(target.options))
-    pool = redis.asyncio.BlockingConnectionPool.from_url(target.url, timeout=None, **common)
+    pool = redis.asyncio.BlockingConnectionPool.from_url(target.url, timeout=None, **common, **dict(target.options))
     return redis.asyncio.Redis.from_pool(pool)
 
 
@@ -176,6 +186,14 @@ def _common(timeout: float, connections: int, retry: Any) -> dict[str, Any]:
         "max_connections": connections + SPARE,
         "decode_responses": False,
         "client_name": "coordinator",
+    }
+
+
+def _to_sentinels(options: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+    """How the Sentinels themselves are spoken to: with TLS if the server is."""
+    return {
+        "socket_timeout": timeout,
+        **{name: value for name, value in options.items() if name == "ssl" or name.startswith("ssl_")},
     }
 
 

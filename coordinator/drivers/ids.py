@@ -15,7 +15,7 @@ import threading
 
 # Without 0, O, I and l, which are taken for each other.
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-_RANDOM, _COUNTED = 9, 4
+_RANDOM, _COUNTED = 9, 3
 
 
 class Ids:
@@ -30,10 +30,10 @@ class Ids:
         # A fork may have happened while another thread of the parent held the lock.
         self._lock = threading.Lock()
         self.process = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM))
-        self._number, self._head, self._tails = 0, self.process, iter(_ALPHABET)
+        self._number, self._head, self._tails = 0, f"{self.process}-", iter(_ALPHABET)
 
     def draw(self) -> str:
-        """A new id, such as `4cRtqXb9e2a`."""
+        """A new id, such as `4cRtqXb9e-2a`."""
         with self._lock:
             for tail in self._tails:
                 return self._head + tail
@@ -42,7 +42,7 @@ class Ids:
             if self._number >= len(_ALPHABET) ** (_COUNTED - 1):
                 self.process = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM))
                 self._number = 0
-            self._head, self._tails = self.process + _digits(self._number), iter(_ALPHABET[1:])
+            self._head, self._tails = f"{self.process}-{_digits(self._number)}", iter(_ALPHABET[1:])
             return self._head + _ALPHABET[0]
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from coordinator.drivers import clock, failpoints
+from coordinator.drivers.agreement import Agreement
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.store import Store
 from coordinator.errors import ClientClosed, CoordinatorError, UnsafeServer
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 LEAST_PAUSE = 0.05
 # Lock requests withdrawn between two heartbeats.
 MAX_ORPHANS = 256
+# Batches in which a session is closed; what is left lapses.
+MAX_CLOSING = 10_000
 
 
 class Holding(Protocol):
@@ -44,20 +47,27 @@ class Holding(Protocol):
         """Called once, from a thread of the keeper, before anybody else can have it."""
 
 
-def _nothing() -> Iterable[tuple[str, str]]:
+def _nothing() -> Iterable[Any]:
     return ()
+
+
+def _not_claiming() -> float:
+    return math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Duties:
     """What the keeper is told about its process. `opened` gets each new session id, `lost` each lapsed one, `mail` how
-    many messages the server has sent it in all and how many lie in the inbox. `started` gives jobs begun since."""
+    many messages the server has sent it in all and how many lie in the inbox. `started` gives jobs begun since, `asked`
+    the requests on their way or in line, `claiming` since when a claim of jobs has had no answer (inf: none)."""
 
     fields: dict[str, str]
     opened: Callable[[str], None]
     lost: Callable[[str], None]
     mail: Callable[[int, int], None]
     started: Callable[[], Iterable[tuple[str, str]]] = field(default=_nothing)
+    asked: Callable[[], Iterable[str]] = field(default=_nothing)
+    claiming: Callable[[], float] = field(default=_not_claiming)
 
 
 class Keeper:
@@ -79,6 +89,7 @@ class Keeper:
         self._trusted_until = 0.0
         self._looks_at = math.inf
         self._begun: list[tuple[str, str]] = []
+        self._agreement = Agreement(session_ttl)
 
     @property
     def session(self) -> str:
@@ -157,8 +168,10 @@ class Keeper:
         if failpoints.on:
             failpoints.reach("keeper.before_close")
         try:
-            while replies.number(self._store.call(calls.close_session(self._scope, session), 0.0)[1]) > 0:
-                pass
+            for _ in range(MAX_CLOSING):
+                raw = self._store.call(calls.close_session(self._scope, session), 0.0)
+                if replies.number(replies.part(raw, 1)) <= 0:
+                    return
         except CoordinatorError as error:
             log.warning("session %s was not closed and will lapse: %s", session, error)
         if failpoints.on:
@@ -174,7 +187,7 @@ class Keeper:
         if failpoints.on:
             failpoints.reach("keeper.after_open")
         if replies.expect(raw, "ok", "schema") == "schema":
-            found = replies.text(raw[1])
+            found = replies.text(replies.part(raw, 1))
             raise UnsafeServer(
                 [f"namespace {self._scope.namespace!r} has data of layout {found}; use another namespace"]
             )
@@ -248,6 +261,7 @@ class Keeper:
         try:
             raw = self._store.call(calls.beat(self._scope, session, self._sweep_ms, self._begun), 0.0)
             word = replies.expect(raw, "ok", "session_lost")
+            mail, waiting, due, owned = _numbers(raw) if word == "ok" else (0, 0, 0, 0)
         except CoordinatorError as error:
             log.warning("heartbeat failed: %s", error)
             return min(self._interval, 0.5)
@@ -262,10 +276,34 @@ class Keeper:
                 return self._interval
             self._trusted_until = trusted_until(sent, self._ttl)
             self._changed.notify()
-        self._duties.mail(replies.number(raw[1]), replies.number(raw[2]))
+        self._duties.mail(mail, waiting)
         self._withdraw_orphans()
-        wait = 0.0 if self._orphans else min(self._interval, replies.number(raw[3]) / 1000)
+        self._agree(session, owned)
+        wait = 0.0 if self._orphans else min(self._interval, due / 1000)
         return max(LEAST_PAUSE, wait)
+
+    def _agree(self, session: str, owned: int) -> None:
+        """A server that lost its newest writes has things of ours that we gave back, and lacks others."""
+        now = clock.now()
+        with self._lock:
+            held = {one.ident: str(one.fence) for one in self._holdings.values()}
+        known = held.keys() | set(self._duties.asked())
+        if not self._agreement.doubted(owned, len(known), now):
+            return
+        question = self._agreement.question(held, known, self._duties.claiming(), now)
+        call = calls.reconcile(self._scope, session, question.strays, question.believed)
+        try:
+            raw = self._store.call(call, 0.0)
+            if replies.expect(raw, "ok", "session_lost") == "session_lost":
+                return
+        except CoordinatorError as error:
+            log.debug("what the session has could not be looked at: %s", error)
+            return
+        if question.strays:
+            log.warning("given back, because the server has it as ours and we do not: %s", ", ".join(question.strays))
+        found = [[replies.text(ident) for ident in part] for part in raw[1:3]]
+        for ident in self._agreement.answer(found[0], found[1], question, now):
+            self.lose(ident, int(held[ident]), "the server knows nothing of it any more")
 
     def _withdraw_orphans(self) -> None:
         """A bounded number, so that the next heartbeat is in time."""
@@ -289,3 +327,10 @@ class Keeper:
             if not isinstance(step, Call):
                 raise TypeError("withdrawing consists of calls only")
             reply = self._store.call(step, 0.0)
+
+
+def _numbers(raw: Any) -> tuple[int, int, int, int]:
+    """What a heartbeat is told: messages ever sent, messages that wait, ms until the next sweep is worth
+    while, holdings the session has."""
+    mail, waiting, due, owned = (replies.number(replies.part(raw, place)) for place in (1, 2, 3, 4))
+    return mail, waiting, due, owned

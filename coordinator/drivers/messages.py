@@ -15,7 +15,7 @@ from typing import Protocol
 
 from coordinator.drivers.tally import Tally
 from coordinator.errors import Corrupt
-from coordinator.wire.replies import text
+from coordinator.wire.replies import number, text
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,11 @@ class Postman:
             if not slots:
                 self._slots.pop(ident, None)
 
+    def asked(self) -> list[str]:
+        """The requests of this process that messages are kept about, by the reader they share."""
+        with self._lock:
+            return [ident for ident, readers in self._slots.items() if "" in readers]
+
     def new_session(self) -> None:
         """The count begins anew."""
         self.tally = Tally()
@@ -80,16 +85,17 @@ class Postman:
             return
         self.tally.arrived += 1
         try:
-            words = tuple(text(raw).split(" "))
+            self._hand_out(tuple(text(raw).split(" ")))
         except Corrupt as error:
             log.warning("unreadable message: %s", error)
-            return
+
+    def _hand_out(self, words: Words) -> None:
         match words:
             case ("granted" | "ended", ident, *_):
                 for slot in list(self._slots.get(ident, {}).values()):
                     slot.put(words)
-            case ("lost", ident, fence) if fence.isdigit():
-                self._lost(ident, int(fence), "the server took it back")
+            case ("lost", ident, fence):
+                self._lost(ident, number(fence), "the server took it back")
             case ("cancel", ident, fence):
                 self.on_cancel(ident, fence)
             case ("bell", queue):

@@ -8,40 +8,63 @@ did. After a broken connection the outcome of a call is unknown; if the server d
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import threading
 import time
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Generator, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import redis
 
-from coordinator.drivers import failpoints
+from coordinator.drivers import failpoints, tls
 from coordinator.drivers.connect import close_async, close_sync
-from coordinator.drivers.direct import async_exchange, sync_exchange
+from coordinator.drivers.direct import AsyncDirect, Direct, Words, async_exchange, sync_exchange
 from coordinator.errors import (
     ConfigError,
     CoordinatorError,
-    ProtocolError,
+    ScriptsMissing,
     StorageFull,
     StoreUnavailable,
     UnknownOutcome,
     UnsafeServer,
 )
+from coordinator.policy.faults import fault
 from coordinator.policy.resend import Remedy, pause, remedy
+from coordinator.settings import Settings
 from coordinator.wire import loader
+from coordinator.wire.loader import Program
 from coordinator.wire.step import Call
 
+log = logging.getLogger(__name__)
 OLDEST = (6, 2)
-Words = tuple[Any, ...]
 T = TypeVar("T")
 BROKEN = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What is asked of the server. `retry_for`: seconds for which calls are repeated while it is away; `durable`: it
+    must keep an append-only file; `acknowledged_by`: as in the settings."""
+
+    retry_for: float
+    allow_unsafe: bool = False
+    durable: bool = False
+    acknowledged_by: tuple[int, int] | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Demands:
+        """What the settings ask."""
+        durable = settings.durability == "durable"
+        return cls(settings.retry_for, settings.allow_unsafe, durable, settings.acknowledged_by)
 
 
 class _Attempts:
     """One call's tries: what an error means, and how long to pause before the next try."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, programs: _Programs, what: str, text: str = "") -> None:
+        self._programs, self._what, self._text = programs, what, text
         self._ends = time.monotonic() + seconds
         self._tries = 0
         self._may_have_happened = False
@@ -60,67 +83,100 @@ class _Attempts:
         if isinstance(error, redis.exceptions.AuthenticationError):
             return False
         if isinstance(error, BROKEN):
-            # redis-py says "Error 111 connecting to ..." when nothing was sent.
-            self._may_have_happened |= "connecting to" not in str(error)
-            return True
+            # redis-py says "Error 111 connecting to ..." when nothing was sent. Before the server has been looked at,
+            # nothing was sent either but the question what it is.
+            self._may_have_happened |= self._programs.known and "connecting to" not in str(error)
+            return tls.problem(str(error)) is None
         return remedy(_message(error)) is Remedy.AGAIN
 
     def _give_up(self, error: redis.RedisError) -> CoordinatorError:
         if self._may_have_happened:
-            return UnknownOutcome(f"the connection broke after the call was sent, and could not be made again: {error}")
+            return UnknownOutcome(f"the call was sent, and nobody can say what came of it: {error}")
         if isinstance(error, redis.exceptions.AuthenticationError):
             return ConfigError([f"Redis refuses the credentials: {error}"])
+        trouble = tls.problem(str(error)) if isinstance(error, BROKEN) else None
+        if trouble is not None:
+            return ConfigError([f"TLS: {trouble}"])
         cure = remedy(_message(error))
         if cure is Remedy.FULL:
             return StorageFull(f"Redis takes nothing new: {error}")
         if cure is Remedy.GIVE_UP and isinstance(error, redis.exceptions.ResponseError):
-            return ProtocolError(f"Redis refused a script: {error}")
-        return StoreUnavailable(f"Redis cannot be reached: {error}")
+            return fault(_message(error), self._what, self._text)
+        hint = "" if self._programs.known else tls.hint(str(error))
+        return StoreUnavailable(f"Redis cannot be reached: {error}{hint}")
 
 
 class _Programs:
     """The scripts in the form that suits the server, found out once."""
 
-    def __init__(self) -> None:
+    def __init__(self, demands: Demands) -> None:
+        self._demands = demands
         self.known = False
-        self._functions = self._shebang = False
+        self._functions = self._shebang = self._cluster = False
 
-    def learn(self, info: dict[str, Any], allow_unsafe: bool) -> None:
+    def learn(self, info: dict[str, Any]) -> None:
         """Look at the server's INFO. Raises UnsafeServer."""
         version = server_version(info)
         if version < OLDEST:
             raise UnsafeServer([f"Redis {'.'.join(map(str, version))} is too old; 6.2 or newer is needed"])
         policy = str(info.get("maxmemory_policy", "noeviction"))
-        if policy != "noeviction" and not allow_unsafe:
+        if policy != "noeviction" and not self._demands.allow_unsafe:
             raise UnsafeServer([f"maxmemory-policy is {policy}: Redis may evict jobs and locks; set it to noeviction"])
+        if self._demands.durable and not int(info.get("aof_enabled", 0)):
+            raise UnsafeServer(["durability is `durable`, but the server keeps no append-only file"])
         self._functions = self._shebang = version >= (7, 0)
+        self._cluster = info.get("redis_mode") == "cluster"
         self.known = True
+
+    def attempts(self, call: Call, seconds: float) -> _Attempts:
+        """The tries of a call that has failed once."""
+        text = loader.library(self._cluster).text if self._functions else self._program(call).text
+        return _Attempts(seconds, self, f"the script {call.script!r}", text if self.known else "")
+
+    def all(self) -> list[tuple[str, ...]]:
+        """The commands that load every script."""
+        if self._functions:
+            return [("FUNCTION LOAD", "REPLACE", loader.library(self._cluster).text)]
+        return [("SCRIPT LOAD", loader.program(name, self._shebang, self._cluster).text) for name in loader.names()]
 
     def words(self, call: Call) -> Words:
         """The command for a call."""
         if self._functions:
-            return ("FCALL", loader.library().function(call.script), 1, call.key, *call.args)
-        return ("EVALSHA", loader.program(call.script, self._shebang).sha, 1, call.key, *call.args)
+            return ("FCALL", loader.library(self._cluster).function(call.script), 1, call.key, *call.args)
+        return self._by_sha(call)
 
     def cure(self, call: Call, error: redis.ResponseError) -> Generator[Words, Any, Any]:
         """The commands to send when the server does not know the script. Re-raises any other error."""
         if isinstance(error, redis.exceptions.NoScriptError):
-            return (yield self._whole(call))
+            return (yield from self._as_script(call))
         if not (self._functions and "Function not found" in str(error)):
             raise error
         try:
-            yield ("FUNCTION", "LOAD", "REPLACE", loader.library().text)
+            yield ("FUNCTION LOAD", "REPLACE", loader.library(self._cluster).text)
         except redis.ResponseError as refusal:
             # For want of memory, of the right to do so, or of functions: a script does the same, more slowly.
+            reply = yield from self._as_script(call)
             self._functions = not any(word in str(refusal).lower() for word in ("unknown", "permission", "noperm"))
-            try:
-                return (yield ("EVALSHA", loader.program(call.script, self._shebang).sha, 1, call.key, *call.args))
-            except redis.exceptions.NoScriptError:
-                return (yield self._whole(call))
+            return reply
         return (yield self.words(call))
 
+    def _as_script(self, call: Call) -> Generator[Words, Any, Any]:
+        try:
+            try:
+                return (yield self._by_sha(call))
+            except redis.exceptions.NoScriptError:
+                return (yield self._whole(call))
+        except redis.exceptions.NoPermissionError:
+            raise ScriptsMissing from None
+
+    def _by_sha(self, call: Call) -> Words:
+        return ("EVALSHA", self._program(call).sha, 1, call.key, *call.args)
+
     def _whole(self, call: Call) -> Words:
-        return ("EVAL", loader.program(call.script, self._shebang).text, 1, call.key, *call.args)
+        return ("EVAL", self._program(call).text, 1, call.key, *call.args)
+
+    def _program(self, call: Call) -> Program:
+        return loader.program(call.script, self._shebang, self._cluster)
 
 
 def server_version(info: dict[str, Any]) -> tuple[int, ...]:
@@ -131,20 +187,19 @@ def server_version(info: dict[str, Any]) -> tuple[int, ...]:
 class Store:
     """Calls on a sync client. Safe for many threads."""
 
-    def __init__(self, client: Any, retry_for: float, allow_unsafe: bool = False) -> None:
+    def __init__(self, client: Any, demands: Demands) -> None:
         self.client = client
-        self._retry_for = retry_for
-        self._allow_unsafe = allow_unsafe
-        self._programs = _Programs()
+        self._retry_for = demands.retry_for
+        self._programs = _Programs(demands)
         self._lock = threading.Lock()
-        self._exchange = sync_exchange(client)
+        self._exchange = sync_exchange(client, demands.acknowledged_by)
 
     def call(self, call: Call, retry_for: float | None = None) -> Any:
         """The raw reply. Raises StoreUnavailable, UnknownOutcome, StorageFull."""
         try:
             return self._once(call)
         except redis.RedisError as error:
-            attempts = _Attempts(self._retry_for if retry_for is None else retry_for)
+            attempts = self._programs.attempts(call, self._retry_for if retry_for is None else retry_for)
             failed = error
         while True:
             time.sleep(attempts.after(failed))
@@ -155,22 +210,42 @@ class Store:
             except redis.RedisError as error:
                 failed = error
 
+    def stream(self, calls: Sequence[Call]) -> list[Any]:
+        """The raw replies of several calls, in order. Raises as `call`."""
+        if self._programs.known and isinstance(self._exchange, Direct):
+            try:
+                return self._exchange.stream(map(self._programs.words, calls))
+            except redis.RedisError as error:
+                # Whatever was carried out answers as the first time.
+                log.debug("a stream of calls broke, and is made again one by one: %s", error)
+        return [self.call(one) for one in calls]
+
     def command(self, *words: Any, **options: Any) -> Any:
         """One plain command, tried once. Raises StoreUnavailable or UnknownOutcome."""
         try:
             return self.client.execute_command(*words, **options)
         except redis.RedisError as error:
-            _Attempts(0).after(error)
+            _Attempts(0, self._programs, str(words[0])).after(error)
             raise
+
+    def load(self) -> tuple[str, ...]:
+        """Load all scripts. Returns their names. Raises as `call` does, and UnsafeServer."""
+        self._look()
+        for words in self._programs.all():
+            self.command(*words)
+        return loader.names()
 
     def close(self) -> None:
         """Close all connections."""
         close_sync(self.client)
 
-    def _once(self, call: Call) -> Any:
+    def _look(self) -> None:
         if not self._programs.known:
             with self._lock:
-                self._programs.learn(self.client.info(), self._allow_unsafe)
+                self._programs.learn(self.client.info())
+
+    def _once(self, call: Call) -> Any:
+        self._look()
         if failpoints.on:
             failpoints.reach("store.before_send")
         try:
@@ -193,19 +268,18 @@ class Store:
 class AsyncStore:
     """Calls on an asyncio client; see `Store`."""
 
-    def __init__(self, client: Any, retry_for: float, allow_unsafe: bool = False) -> None:
+    def __init__(self, client: Any, demands: Demands) -> None:
         self.client = client
-        self._retry_for = retry_for
-        self._allow_unsafe = allow_unsafe
-        self._programs = _Programs()
-        self._exchange, self._seconds = async_exchange(client)
+        self._retry_for = demands.retry_for
+        self._programs = _Programs(demands)
+        self._exchange, self._seconds = async_exchange(client, demands.acknowledged_by)
 
     async def call(self, call: Call, retry_for: float | None = None) -> Any:
         """The raw reply. Raises StoreUnavailable, UnknownOutcome, StorageFull."""
         try:
             return await self._once(call)
         except redis.RedisError as error:
-            attempts = _Attempts(self._retry_for if retry_for is None else retry_for)
+            attempts = self._programs.attempts(call, self._retry_for if retry_for is None else retry_for)
             failed = error
         while True:
             await asyncio.sleep(attempts.after(failed))
@@ -216,12 +290,22 @@ class AsyncStore:
             except redis.RedisError as error:
                 failed = error
 
+    async def stream(self, calls: Sequence[Call]) -> list[Any]:
+        """The raw replies of several calls, in order. Raises as `call`."""
+        if self._programs.known and isinstance(self._exchange, AsyncDirect):
+            try:
+                return await self._exchange.stream(map(self._programs.words, calls))
+            except redis.RedisError as error:
+                # Whatever was carried out answers as the first time.
+                log.debug("a stream of calls broke, and is made again one by one: %s", error)
+        return [await self.call(one) for one in calls]
+
     async def command(self, *words: Any, **options: Any) -> Any:
         """One plain command, tried once. Raises StoreUnavailable or UnknownOutcome."""
         try:
             return await self._patiently(self.client.execute_command(*words, **options))
         except redis.RedisError as error:
-            _Attempts(0).after(error)
+            _Attempts(0, self._programs, str(words[0])).after(error)
             raise
 
     async def close(self) -> None:
@@ -237,7 +321,7 @@ class AsyncStore:
 
     async def _once(self, call: Call) -> Any:
         if not self._programs.known:
-            self._programs.learn(await self._patiently(self.client.info()), self._allow_unsafe)
+            self._programs.learn(await self._patiently(self.client.info()))
         if failpoints.on:
             failpoints.reach("store.before_send")
         try:
@@ -264,6 +348,7 @@ def _message(error: redis.RedisError) -> str:
         redis.exceptions.BusyLoadingError: "LOADING",
         redis.exceptions.OutOfMemoryError: "OOM",
         redis.exceptions.NoScriptError: "NOSCRIPT",
+        redis.exceptions.NoPermissionError: "NOPERM",
     }
     for kind, code in names.items():
         if isinstance(error, kind):

@@ -22,12 +22,13 @@ from coordinator.drivers.describe import describe
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Holding, Keeper
 from coordinator.drivers.messages import BATCH, GOODBYE, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
-from coordinator.drivers.store import Store
+from coordinator.drivers.store import Demands, Store
 from coordinator.errors import ClientClosed, CoordinatorError
 from coordinator.keys import key
 from coordinator.settings import Settings
 from coordinator.wire.calls import Scope
-from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Operation, Session, Step, Wait
+from coordinator.wire.replies import UNREADABLE, advance
+from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Operation, Session, Step, Stream, Wait
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -78,9 +79,9 @@ class _Listener(threading.Thread):
             try:
                 self._read()
                 pause = 0.0
-            except redis.RedisError as error:
+            except (redis.RedisError, *UNREADABLE) as error:
                 log.debug("listening failed: %s", error)
-                pause = min(1.0, pause * 2 + 0.05)
+                pause = min(0.5, pause * 2 + 0.05)
                 if self._stopping.is_set():
                     break
                 self._postman.tell_all(RESYNC)
@@ -103,8 +104,9 @@ class SyncDriver:
 
     def __init__(self, url: str | None, settings: Settings, kind: str = "app") -> None:
         self.settings = settings
-        self.target = locate(url or settings.url)
+        self.target = locate(url or settings.url, settings.allow_insecure_tls)
         self.scope = Scope.of(settings.namespace, settings.terms())
+        self.signer = settings.signer()
         self._kind = kind
         self._begin()
         _live.add(self)
@@ -112,18 +114,13 @@ class SyncDriver:
     def _begin(self) -> None:
         """What belongs to one process: connections, threads, the session."""
         settings, self._pid, self._closed = self.settings, os.getpid(), False
-        self.store = Store(
-            sync_client(self.target, settings.operation_timeout, settings.max_connections),
-            settings.retry_for,
-            settings.allow_unsafe,
-        )
+        demands = Demands.of(settings)
+        self.store = Store(sync_client(self.target, settings.operation_timeout, settings.max_connections), demands)
         # The heartbeat has a connection of its own: it must never wait behind the application's calls.
-        self._keeper_store = Store(
-            sync_client(self.target, settings.operation_timeout, 1), settings.retry_for, settings.allow_unsafe
-        )
+        self._keeper_store = Store(sync_client(self.target, settings.operation_timeout, 1), demands)
         self.postman = Postman(self._lost)
         self._listener: _Listener | None = None
-        duties = Duties(describe(self._kind), self._opened, self._session_lost, self._mail)
+        duties = Duties(describe(self._kind), self._opened, self._session_lost, self._mail, asked=self.postman.asked)
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
 
     def after_fork(self) -> None:
@@ -163,7 +160,7 @@ class SyncDriver:
         failure: BaseException | None = None
         while True:
             try:
-                step = operation.send(reply) if failure is None else operation.throw(failure)
+                step = advance(operation, reply, failure)
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]
             reply = failure = None
@@ -189,6 +186,8 @@ class SyncDriver:
             failpoints.reach("driver.before_step")
         if isinstance(step, Call):
             return self.store.call(step)
+        if isinstance(step, Stream):
+            return self.store.stream(step.calls)
         if isinstance(step, Wait):
             slot = self.postman.slot(step.ident, step.reader)
             return slot.get(step.seconds) if isinstance(slot, _Slot) else None

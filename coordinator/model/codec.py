@@ -16,6 +16,8 @@ import msgpack
 from coordinator.errors import Corrupt, InvalidInput, PayloadTooLarge
 
 MAX_DEPTH = 32
+# The largest that any setting of `max_payload` and `max_result` lets in, with a signature.
+MAX_PACKED = 64 * 1_048_576 + 1024
 MAX_METADATA_BYTES = 8192
 _PLAIN = (str, bytes, int, type(None))
 
@@ -34,10 +36,20 @@ def pack(value: Any, what: str, limit: int) -> bytes:
 
 def unpack(packed: bytes, what: str) -> Any:
     """The value of some msgpack bytes. Raises Corrupt."""
+    if len(packed) > MAX_PACKED:
+        raise Corrupt(f"{what} has {len(packed)} bytes, more than anybody may hand in")
     try:
-        return msgpack.unpackb(packed, raw=False, strict_map_key=True)
+        return msgpack.unpackb(packed, raw=False, strict_map_key=True, ext_hook=_no_extension)
     except (ValueError, msgpack.exceptions.UnpackException, RecursionError, UnicodeDecodeError) as error:
         raise Corrupt(f"{what} is not valid msgpack: {type(error).__name__}") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _no_extension(code: int, _data: bytes) -> Any:
+    raise ValueError(f"extension type {code}")
 
 
 def metadata_text(value: Mapping[str, Any] | None) -> str:
@@ -61,7 +73,7 @@ def metadata_of(written: str) -> dict[str, Any]:
     if not written:
         return {}
     try:
-        value = json.loads(written)
+        value = json.loads(written, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise Corrupt(f"metadata is not valid JSON: {type(error).__name__}") from None
     return value if isinstance(value, dict) else {}

@@ -18,7 +18,7 @@ from coordinator.wire.calls import Claim, Report, Scope
 from coordinator.wire.replies import Raw, number, text
 from coordinator.wire.step import Call, Now, Operation
 
-WORDS_PER_JOB = 12
+WORDS_PER_JOB = 13
 
 
 class Claimed(NamedTuple):
@@ -39,6 +39,7 @@ class Claimed(NamedTuple):
     needs: str = ""
     metadata: str = ""
     payload: bytes = b""
+    dedup: str = ""
     problem: str = ""
 
 
@@ -125,6 +126,7 @@ def _claimed(raw: Raw) -> Claimed:
             text(raw[9]),
             text(raw[10]),
             raw[11] if isinstance(raw[11], bytes) else str(raw[11]).encode(),
+            text(raw[12]),
         )
     except Corrupt as error:
         return Claimed(ident, fence, problem=f"unreadable record: {error}")

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from coordinator.errors import InvalidInput
+from coordinator.errors import InvalidInput, PayloadTooLarge
 from coordinator.keys import encode
 from coordinator.model import codec
 from coordinator.model.names import Priority, label, milliseconds, one_of, resource_name, text
 from coordinator.model.need import Need, needs_of
+from coordinator.model.signing import UNSIGNED, JobMark, Signer
 from coordinator.policy.retry import RetryPolicy
 from coordinator.wire.calls import JobAsk, Word
 from coordinator.wire.needs import to_wire
@@ -90,8 +91,8 @@ def job_options(given: Mapping[str, Any]) -> JobOptions:
     return JobOptions(**given)
 
 
-def to_ask(ident: str, job: Submission, max_payload: int) -> JobAsk:
-    """The wire form of a job. Raises InvalidInput, PayloadTooLarge."""
+def to_ask(ident: str, job: Submission, max_payload: int, signer: Signer = UNSIGNED) -> JobAsk:
+    """The wire form of a job, its payload signed if there are keys. Raises InvalidInput, PayloadTooLarge."""
     if not isinstance(job, Submission):
         raise InvalidInput("submissions", job, "must be Submission objects")
     options = job.options
@@ -100,7 +101,7 @@ def to_ask(ident: str, job: Submission, max_payload: int) -> JobAsk:
         label(job.name, "name"),
         label(options.queue, "queue"),
         int(Priority.of(options.priority)),
-        codec.pack(job.payload, "payload", max_payload),
+        _payload(ident, job, max_payload, signer),
         _NO_WORDS if options is _NONE else _words(options),
     )
 
@@ -119,6 +120,20 @@ def _words(options: JobOptions) -> dict[str, Word]:
         **_dedup(options.dedup),
     }
     return {word: value for word, value in words.items() if value != ""}
+
+
+def _payload(ident: str, job: Submission, limit: int, signer: Signer) -> bytes:
+    """The payload as it is stored; a signature counts towards its size."""
+    packed = codec.pack(job.payload, "payload", limit)
+    if not signer.keys:
+        return packed
+    dedup = job.options.dedup
+    mark = JobMark(ident, job.name, job.options.queue, "" if dedup is None else encode(dedup.key))
+    replaces = dedup is not None and dedup.on_conflict in ("replace", "rerun")
+    sealed = signer.seal_payload(mark, packed, "dedup" if replaces else "id")
+    if len(sealed) > limit:
+        raise PayloadTooLarge("payload", len(sealed), limit)
+    return sealed
 
 
 def _clock(seconds: float | None, argument: str) -> Word:

@@ -9,15 +9,16 @@ from typing import Any, NamedTuple
 from coordinator.errors import BatchRefused, CoordinatorError, Corrupt, JobFailed, WaitTimeout
 from coordinator.model import codec
 from coordinator.model.names import request_id
+from coordinator.model.signing import UNSIGNED, Signer
 from coordinator.model.states import State
 from coordinator.ops.locks import with_session
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import JobAsk, Scope
 from coordinator.wire.replies import Raw
-from coordinator.wire.step import Expect, Forget, Now, Operation, Wait
+from coordinator.wire.step import Expect, Forget, Now, Operation, Stream, Wait
 
 # One script call does bounded work, and one command stays well below the server's limits for a request.
-MAX_JOBS_PER_CALL = 1000
+MAX_JOBS_PER_CALL = 500
 MAX_BYTES_PER_CALL = 4 * 1_048_576
 
 # Well before the server forgets who wants to be told of an end (a day), a long wait says so again.
@@ -34,12 +35,12 @@ class Submitted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a request stands. `result` only for a job that succeeded."""
+    """How a request stands. `stored`: the result as it is kept, only for a job that succeeded."""
 
     state: State
     why: str
     progress: str
-    result: Any
+    stored: bytes
 
 
 def submit(scope: Scope, max_payload: int, job: JobAsk) -> Operation[Submitted]:
@@ -50,11 +51,14 @@ def submit(scope: Scope, max_payload: int, job: JobAsk) -> Operation[Submitted]:
 
 
 def submit_many(scope: Scope, max_payload: int, jobs: Sequence[JobAsk]) -> Operation[list[Submitted]]:
-    """Hand in many jobs, a thousand per round trip. Raises BatchRefused if some were refused; the others are in."""
+    """Hand in many jobs, 500 per round trip. Raises BatchRefused if some were refused; the others are in."""
     done: list[Submitted | None] = []
     errors: dict[int, CoordinatorError] = {}
-    for chunk in chunks(jobs):
-        raw = yield calls.submit(scope, max_payload, chunk)
+    pieces = list(chunks(jobs))
+    if not pieces:
+        return []
+    replied = yield Stream([calls.submit(scope, max_payload, piece) for piece in pieces])
+    for chunk, raw in zip(pieces, replied, strict=True):
         for job, answer in zip(chunk, _answers(raw, chunk), strict=True):
             try:
                 done.append(_submitted(answer, job.ident))
@@ -108,21 +112,22 @@ def await_end(scope: Scope, ident: str, seconds: float | None) -> Operation[Stan
         yield Forget(ident, reader)
 
 
-def result(scope: Scope, ident: str, seconds: float | None) -> Operation[Any]:
-    """Wait for a job's result. Raises JobFailed, WaitTimeout, NotFound."""
+def result(scope: Scope, ident: str, seconds: float | None, signer: Signer = UNSIGNED) -> Operation[Any]:
+    """Wait for a job's result. Raises JobFailed, WaitTimeout, NotFound; BadSignature and Corrupt for one that nobody
+    should believe."""
     found = yield from await_end(scope, ident, seconds)
     if found.state is not State.SUCCEEDED:
         raise JobFailed(ident, found.state, found.why)
-    return found.result
+    packed = signer.open_result(ident, found.stored)
+    return codec.unpack(packed, f"the result of {ident}") if packed else None
 
 
 def _standing(raw: Raw, ident: str) -> Standing:
     word = replies.expect(raw, "final", "pending", ident=ident)
     state = State(replies.text(raw[1]))
     if word == "pending":
-        return Standing(state, "", replies.text(raw[2]), None)
-    packed = raw[3] if isinstance(raw[3], bytes) else str(raw[3]).encode()
-    return Standing(state, replies.text(raw[2]), "", codec.unpack(packed, f"the result of {ident}") if packed else None)
+        return Standing(state, "", replies.text(raw[2]), b"")
+    return Standing(state, replies.text(raw[2]), "", raw[3] if isinstance(raw[3], bytes) else str(raw[3]).encode())
 
 
 def _answers(raw: Raw, jobs: Sequence[JobAsk]) -> list[Raw | None]:

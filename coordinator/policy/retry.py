@@ -69,4 +69,7 @@ class RetryPolicy:
         if match is None:
             raise Corrupt(f"not a retry policy: {wire[:80]!r}")
         attempts, base, cap, factor, jitter = match.groups()
-        return cls(int(attempts), int(base) / 1000, int(cap) / 1000, float(factor), float(jitter))
+        try:
+            return cls(int(attempts), int(base) / 1000, int(cap) / 1000, float(factor), float(jitter))
+        except (ValueError, OverflowError):
+            raise Corrupt(f"not a retry policy that anybody could have given: {wire[:80]!r}") from None

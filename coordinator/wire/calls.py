@@ -89,6 +89,10 @@ def beat(scope: Scope, session: str, sweep_ms: int, started: Iterable[tuple[str,
     return scope.call("beat", session, sweep_ms, *(word for pair in started for word in pair))
 
 
+def reconcile(scope: Scope, session: str, strays: Sequence[str], believed: Iterable[tuple[str, str]] = ()) -> Call:
+    return scope.call("reconcile", session, len(strays), *strays, *(word for pair in believed for word in pair))
+
+
 def sweep(scope: Scope) -> Call:
     return scope.call("sweep")
 

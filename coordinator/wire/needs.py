@@ -28,7 +28,10 @@ def _word(need: Need) -> str:
 
 def from_wire(wire: str) -> tuple[Need, ...]:
     """The needs of a text, leaving out resources that only the engine names. Raises Corrupt."""
-    return tuple(_parse(wire))
+    try:
+        return tuple(_parse(wire))
+    except ValueError as error:  # a number without end, a resource that nobody could have asked for
+        raise Corrupt(f"not needs: {type(error).__name__}") from None
 
 
 def _parse(wire: str) -> Iterator[Need]:

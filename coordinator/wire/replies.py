@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from coordinator.errors import (
@@ -20,8 +21,41 @@ from coordinator.errors import (
     SessionLost,
 )
 from coordinator.keys import decode
+from coordinator.wire.step import Operation, Step
 
 Raw = Sequence[Any]
+
+# What reading a reply raises when it is not what its script answers: a word missing, or one of another kind.
+UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
+
+
+def misread(error: Exception) -> CoordinatorError:
+    """The error for a reply whose reading failed with one of `UNREADABLE`."""
+    if isinstance(error, CoordinatorError):
+        return error
+    return Corrupt(f"Redis holds, or answers, something that Coordinator does not write ({type(error).__name__})")
+
+
+def advance(operation: Operation[Any], reply: Any, failure: BaseException | None) -> Step:
+    """The next step of an operation that is handed a reply or what went wrong. Raises StopIteration at its end, and our
+    error if the reply cannot be read."""
+    if failure is not None:
+        return operation.throw(failure)
+    try:
+        return operation.send(reply)
+    except UNREADABLE as error:
+        if reply is None:
+            raise  # it was not reading anything
+        raise misread(error) from error
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """What is raised inside for want of a reply that can be read is raised as our error."""
+    try:
+        yield
+    except UNREADABLE as error:
+        raise misread(error) from error
 
 
 def text(value: Any) -> str:
@@ -32,7 +66,10 @@ def text(value: Any) -> str:
         except UnicodeDecodeError:
             raise Corrupt("a reply holds bytes that are not UTF-8") from None
     if isinstance(value, str | int):
-        return str(value)
+        try:
+            return str(value)
+        except ValueError:
+            raise Corrupt("a reply holds a number without end") from None
     raise Corrupt(f"a reply holds a {type(value).__name__} where text belongs")
 
 
@@ -40,7 +77,7 @@ def number(value: Any) -> int:
     """A word of a reply as a whole number. Raises Corrupt."""
     try:
         return int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise Corrupt("a reply holds something that is not a number") from None
 
 
@@ -49,6 +86,13 @@ def status(raw: Any) -> str:
     if not isinstance(raw, list | tuple) or not raw or not isinstance(raw[0], bytes | str):
         raise ProtocolError("a script answered something that is not a reply")
     return text(raw[0])
+
+
+def part(raw: Any, place: int) -> Any:
+    """A word of a reply by its place. Raises ProtocolError if there is none."""
+    if not isinstance(raw, list | tuple) or len(raw) <= place:
+        raise ProtocolError("a script answered less than a whole reply")
+    return raw[place]
 
 
 def fields(raw: Raw) -> dict[str, str]:
@@ -78,4 +122,7 @@ def expect(raw: Any, *wanted: str, ident: str = "") -> str:
     refusal = REFUSALS.get(word)
     if refusal is None:
         raise ProtocolError(f"unexpected reply {word!r}")
-    raise refusal(raw, ident)
+    try:
+        raise refusal(raw, ident)
+    except UNREADABLE as error:
+        raise misread(error) from None

@@ -6,7 +6,7 @@ our errors. All waiting logic is written once that way; the drivers only carry i
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -19,6 +19,12 @@ class Call(NamedTuple):
     script: str
     key: str
     args: tuple[str | bytes | int, ...]
+
+
+class Stream(NamedTuple):
+    """Run several scripts in order, each sent while the one before is still at work. Sends back a list of replies."""
+
+    calls: Sequence[Call]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,5 +78,5 @@ class Now:
     """Sends back the time, in seconds of a clock that only goes forward."""
 
 
-Step = Call | Session | Expect | Forget | Wait | Abandon | Now
+Step = Call | Stream | Session | Expect | Forget | Wait | Abandon | Now
 Operation = Generator[Step, Any, T]

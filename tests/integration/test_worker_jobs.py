@@ -209,7 +209,7 @@ async def test_poisoned_jobs_are_set_aside_and_their_siblings_run(fleet: Fleet, 
     corrupt = await fleet.client.submit("add", {"a": 1, "b": 1})
     nameless = await fleet.client.submit("add", {"a": 1, "b": 1})
     good = [await fleet.client.submit("add", {"a": n, "b": n}) for n in range(5)]
-    raw.hset(f"co:{{{namespace}}}:req:{corrupt.ident}", "data", b"\xc1\x00")
+    raw.hset(f"co:{{{namespace}}}:req:{corrupt.ident}", "data", b"\x81")
     raw.hset(f"co:{{{namespace}}}:req:{nameless.ident}", "name", b"\xff\xfe")
     await fleet.worker(jobs)
     assert [await one.result(10) for one in good] == [0, 2, 4, 6, 8]

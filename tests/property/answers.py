@@ -28,8 +28,8 @@ def _settled(one: list[str]) -> Answer:
 
 
 def _job(one: list[str]) -> Answer:
-    ident, _fence, _name, queue, priority, attempts, deliveries, *_rest, payload = one
-    return ident, queue, priority, attempts, deliveries, payload.encode()
+    ident, _fence, _name, queue, priority, attempts, deliveries, *_rest, payload, dedup = one
+    return ident, queue, priority, attempts, deliveries, payload.encode(), dedup
 
 
 _WORD_ONLY = ("beat", "sweep", "force", "replay", "close_session")

@@ -94,6 +94,7 @@ class Job:
     needs: str
     metadata: str
     payload: str
+    dedup: str
 
 
 def plain(value: Any) -> Any:

@@ -348,7 +348,7 @@ class Model(World):
         return r.state == "running" and r.session == session
 
     def _described(self, r: Request) -> Answer:
-        return r.ident, r.queue, str(r.priority), str(r.attempts), str(r.deliveries), r.payload
+        return r.ident, r.queue, str(r.priority), str(r.attempts), str(r.deliveries), r.payload, r.dedup or ""
 
     def replay(self, ident: str, call_id: str) -> Answer:
         r = self.requests.get(ident)

@@ -40,7 +40,7 @@ def test_a_refused_job_raises_its_reason() -> None:
 
 def test_a_batch_says_which_were_refused_and_keeps_the_others() -> None:
     hand = Hand(work.submit_many(SCOPE, 1000, [job("j1"), job("j2"), job("j3")]))
-    hand.expects("submit", [b"ok", [1, b"queue_full", b"q", 1]])
+    hand.expects(["submit"], [[b"ok", [1, b"queue_full", b"q", 1]]])
     error = hand.raises(BatchRefused)
     assert error.tickets == (work.Submitted("j1"), None, work.Submitted("j3"))
     assert isinstance(error.errors[1], QueueFull)
@@ -51,8 +51,8 @@ def test_a_batch_of_none_asks_nothing() -> None:
 
 
 def test_large_batches_go_in_pieces_that_one_call_can_carry() -> None:
-    sizes = [len(one) for one in work.chunks([job(f"j{n}") for n in range(2001)])]
-    assert sizes == [1000, 1000, 1]
+    sizes = [len(one) for one in work.chunks([job(f"j{n}") for n in range(1001)])]
+    assert sizes == [500, 500, 1]
     third = b"x" * (work.MAX_BYTES_PER_CALL // 3)
     assert [len(one) for one in work.chunks([job(f"j{n}", third) for n in range(7)])] == [3, 3, 1]
     whole = b"x" * (work.MAX_BYTES_PER_CALL + 1)
@@ -61,10 +61,9 @@ def test_large_batches_go_in_pieces_that_one_call_can_carry() -> None:
 
 
 def test_every_piece_of_a_batch_is_answered_in_place() -> None:
-    hand = Hand(work.submit_many(SCOPE, 1000, [job(f"j{n}") for n in range(1001)]))
-    hand.expects("submit", [b"ok"])
-    hand.expects("submit", [b"ok", [0, b"duplicate", b"other", b"joined"]])
-    assert [one.ident for one in hand.returns()] == [*(f"j{n}" for n in range(1000)), "other"]
+    hand = Hand(work.submit_many(SCOPE, 1000, [job(f"j{n}") for n in range(501)]))
+    hand.expects(["submit", "submit"], [[b"ok"], [b"ok", [0, b"duplicate", b"other", b"joined"]]])
+    assert [one.ident for one in hand.returns()] == [*(f"j{n}" for n in range(500)), "other"]
 
 
 def watching(seconds: float | None) -> Hand:
@@ -148,13 +147,17 @@ def test_a_lapsed_session_is_replaced_while_waiting() -> None:
 def test_how_a_request_stands() -> None:
     hand = Hand(work.standing(SCOPE, "j"))
     hand.expects("watch", PENDING)
-    assert hand.returns() == work.Standing(State.RUNNING, "", "0.4 planning", None)
+    assert hand.returns() == work.Standing(State.RUNNING, "", "0.4 planning", b"")
     hand = Hand(work.standing(SCOPE, "j"))
     hand.expects("watch", [b"gone"])
     assert hand.raises(NotFound).ident == "j"
 
 
 def test_a_result_that_is_not_ours_is_corrupt() -> None:
-    hand = Hand(work.standing(SCOPE, "j"))
-    hand.expects("watch", [b"final", b"succeeded", b"", b"\xc1"])
+    hand = watching(None)
+    hand.expects(Now(), 100.0)
+    hand.expects(Wait, ("ended", "j", "succeeded"))
+    hand.expects(Session(), "s")
+    hand.expects("watch", [b"final", b"succeeded", b"", b"\x81"])
+    hand.expects(Forget("j", "7"))
     hand.raises(Corrupt)

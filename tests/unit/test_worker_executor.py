@@ -75,7 +75,7 @@ async def test_a_coroutine_runs_on_the_loop_and_a_function_in_a_thread(bench: Be
     ("more", "said"),
     [
         ({"name": "unknown"}, "no handler 'unknown' in this worker"),
-        ({"name": "good", "payload_bytes": b"\xc1"}, "the payload is not valid msgpack: FormatError"),
+        ({"name": "good", "payload_bytes": b"\x81"}, "the payload is not valid msgpack: ValueError"),
         ({"name": "good", "payload_bytes": b""}, "the payload is not valid msgpack"),
         ({"name": "good", "problem": "unreadable record"}, "unreadable record"),
         ({"name": "bad\x1bname"}, "no handler 'bad\\x1bname' in this worker"),

@@ -49,7 +49,8 @@ end
 local function describe(ctx, r)
   return { r.id, r.fence, r.name, r.queue, r.priority, tonumber(r.attempts or 0), tonumber(r.deliveries),
     r.run_ms and text(r.run_ms) or '', r.retry or '', needs_text(ctx, r),
-    r.note and redis.call('HGET', ctx.p .. K_NOTE .. r.id, 'metadata') or '', payload_of(ctx, r) or '' }
+    r.note and redis.call('HGET', ctx.p .. K_NOTE .. r.id, 'metadata') or '', payload_of(ctx, r) or '',
+    r.dedup or '' }
 end
 
 local function hand_out(ctx, r, session, hold_ms)

@@ -1,0 +1,125 @@
+"""Who needs what of Redis: one table of roles, and from it the rules of their users.
+
+A role is a set of scripts and the few plain commands its processes send beside them. Redis holds a script to the rights
+of its caller, so a role also has the commands that its scripts use, read from the scripts themselves, and on the keys
+of its namespace it could send those without the script. What it can reach is bounded by that: no other namespace, no
+script of another role, none that is not ours, no command that administrates the server.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from coordinator.keys import prefix
+from coordinator.wire import loader
+
+FUNCTIONS_SINCE = (7, 0)
+# The client library says who it is where the server knows of that; these have no such subcommand, and no rule for it.
+WITHOUT_SETINFO = ((7, 0), (7, 2))
+
+_SESSION = ("open_session", "close_session", "beat")
+_INBOX = ("blpop", "lpop", "rpush", "expire")
+_TICKET = ("explain", "watch")
+# `watch` is not among them: it may write, and on 6.2 it always does.
+_LOOK = ("explain", "survey", "line", "events", "dead")
+_AUDIT = ("audit_keys", "audit_request", "audit_resource")
+# What every connection says first. Redis allows AUTH and HELLO to everybody.
+_CONNECT = ("client|setname", "info", "ping")
+_CALL = re.compile(r"redis\.call\('([A-Z]+)'")
+# Commands that scripts look up in a table (lib/whereabouts) before they call them.
+_LOOKED_UP = {"audit_request": ("HDEL", "HEXISTS", "SISMEMBER", "SREM", "ZREM", "ZSCORE")}
+# Fragments bring functions along that the script does not use; one that only reads has no need of these.
+_WRITES = frozenset(
+    {"del", "expire", "hdel", "hincrby", "hset", "hsetnx", "persist", "pexpire", "rpush", "sadd", "set", "spop", "srem"}
+    | {"xadd", "zadd", "zpopmin", "zrem"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a kind of process does. `reads`: it changes nothing, whatever its scripts could."""
+
+    name: str
+    purpose: str
+    scripts: tuple[str, ...]
+    commands: tuple[str, ...] = ()
+    reads: bool = False
+
+
+ROLES: tuple[Role, ...] = (
+    Role(
+        "producer",
+        "hands in jobs, waits for their results, cancels and reprioritises",
+        (*_SESSION, *_TICKET, "submit", "cancel", "reprioritise"),
+        _INBOX,
+    ),
+    Role(
+        "worker",
+        "takes jobs from queues, runs them and reports their outcomes",
+        (*_SESSION, "claim", "settle", "note_progress", "explain"),
+        _INBOX,
+    ),
+    Role(
+        "locker",
+        "takes locks, waits for them and gives them back",
+        (*_SESSION, *_TICKET, "request", "release", "extend", "cancel", "reprioritise"),
+        _INBOX,
+    ),
+    Role("observer", "looks: ls, show, why, stats, events, top", _LOOK, reads=True),
+    Role(
+        "operator",
+        "looks and intervenes: cancel, reprioritise, replay, release --force, define, doctor --fix",
+        (*_LOOK, *_AUDIT, "watch", "cancel", "reprioritise", "replay", "force", "define", "sweep"),
+        ("scan", "type", "get", "hget", "hscan", "sscan", "zscan", "unlink", "persist", "pexpire", "zadd"),
+    ),
+    Role("loader", "loads the scripts, so that nobody else needs to be able to", ()),
+)
+
+NAMES = tuple(role.name for role in ROLES)
+
+
+def role(name: str) -> Role:
+    """The role of that name. Raises KeyError."""
+    return _BY_NAME[name]
+
+
+def rules(name: str, namespace: str, version: tuple[int, ...], database: int = 0) -> tuple[str, ...]:
+    """The rules of a role's user for a server of that version, but for its name and password."""
+    found = _BY_NAME[name]
+    # Not `%R~` for who only reads: to call a script takes the right to write its keys. It has no command that writes.
+    keys = (f"~{prefix(namespace)}*",) if found.scripts else ()
+    return ("resetkeys", *keys, "resetchannels", "-@all", *(f"+{one}" for one in allowed(found, version, database)))
+
+
+def allowed(found: Role, version: tuple[int, ...], database: int = 0) -> list[str]:
+    """Every command that a role's user may send, with the scripts as first arguments."""
+    plain = {*_CONNECT, *found.commands, *(one for script in found.scripts for one in used_by(script))}
+    if not found.scripts:
+        plain.add("function|load" if version >= FUNCTIONS_SINCE else "script|load")
+    if found.reads:
+        plain -= _WRITES
+    if not WITHOUT_SETINFO[0] <= version < WITHOUT_SETINFO[1]:
+        plain.add("client|setinfo")
+    if database:
+        plain.add(f"select|{database}")
+    return sorted(plain) + address(found.scripts, version)
+
+
+@cache
+def used_by(script: str) -> frozenset[str]:
+    """The commands that a script may send, in lower case."""
+    found = {*_CALL.findall(loader.resolve(script)), *_LOOKED_UP.get(script, ())}
+    return frozenset(one.lower() for one in found)
+
+
+def address(scripts: Iterable[str], version: tuple[int, ...]) -> list[str]:
+    """How scripts are called on a server of that version, as a rule says it."""
+    if version >= FUNCTIONS_SINCE:
+        return [f"fcall|{loader.library().function(one)}" for one in sorted(scripts)]
+    return [f"evalsha|{loader.program(one, shebang=False).sha}" for one in sorted(scripts)]
+
+
+_BY_NAME = {one.name: one for one in ROLES}

@@ -1,0 +1,173 @@
+"""A namespace with something in every family of keys, and values that nobody of ours would write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import redis
+
+from coordinator import Coordinator, Dedup, RetryPolicy
+from coordinator.keys import FAMILIES, Family, encode, key
+from coordinator.wire import calls
+from tests.support.scene import Scene
+
+NASTY: tuple[bytes, ...] = (
+    b"",
+    b"\xff\xfe\x00",
+    b"nan",
+    b"inf",
+    b"-1",
+    b"1e400",
+    b"9" * 5000,
+    b"x y z 1 2 3 4 5 6 7 8 9",
+    b"x" * 100_000,
+    b"* ? [ ] { } \\ ' \" \r\n",
+    b"~dedup/\x1b[31m",
+    b"x0:\xff s99999999999999999999:b x1: x-1:a",
+)
+# Twice the largest number that doubles count by ones, and what is no number to count with.
+SCORES: tuple[float, ...] = (float("inf"), float("-inf"), -1.0, 1.8e16, 1e308, 0.5)
+# One of another type for each type.
+OTHER = {"string": "list", "hash": "string", "set": "hash", "zset": "set", "list": "zset", "stream": "string"}
+
+
+class Populated:
+    """Locks that are held and waited for, and jobs in every state, with the ids of all."""
+
+    def __init__(self, scene: Scene) -> None:
+        co = scene.co
+        self.session = scene.session
+        self.lease = co.acquire(["a", "b"], reason="test", metadata={"a": 1})
+        # Needs that are long lie apart from the record.
+        self.many = co.acquire([f"{at}-{'n' * 400}" for at in range(5)])
+        self.waiter = co.request("a", owner="me")
+        self.idents = [self.lease.ident, self.waiter.ident]
+        co.define("gpu", capacity=2)
+        for name in ("done", "failed", "running"):
+            self.idents.append(co.submit(name, {"a": "x" * 300}, queue="hostile", retry=RetryPolicy.none()).ident)
+        claimed = scene.claim(3, "hostile")
+        scene.settle(*claimed[0])
+        scene.settle(*claimed[1], "failed")
+        self.running = claimed[2]
+        self.idents += [
+            co.submit("blocked", 1, resources=["a"], queue="hostile", metadata={"k": 1}).ident,
+            co.submit("ready", 2, queue="hostile", dedup=Dedup("k", "rerun")).ident,
+            co.submit("later", 3, queue="hostile", delay=600, retry=RetryPolicy()).ident,
+        ]
+        duplicate = co.submit("ready", 2, queue="hostile", dedup=Dedup("k", "join"))
+        assert duplicate.duplicate
+        scene.call(calls.watch(scene.scope, self.idents[-2], self.session))
+        # A worker that finds nothing is idle.
+        scene.claim(1, "empty")
+        scene.raw.rpush(scene.key("INBOX", self.session), "bell hostile")
+        scene.raw.sadd(scene.key("DIRTY"), "a")
+
+
+def present(scene: Scene, made: Populated) -> Iterator[tuple[Family, bytes]]:
+    """One key of each family that there is in the namespace."""
+    for family in FAMILIES:
+        place = key(scene.scope.namespace, family.name)
+        if not family.suffix.endswith(":"):
+            if scene.raw.exists(place):
+                yield family, place.encode()
+            continue
+        if family.name == "INBOX":  # what is in it is read at once
+            yield family, scene.key("INBOX", made.session).encode()
+        for found in sorted(scene.raw.scan_iter(f"{place}*", 1000)):
+            yield family, found
+
+
+def plants(family: Family) -> dict[str, Callable[[redis.Redis, bytes], None]]:
+    """Ways to spoil a key of the family, by name."""
+    spoil: dict[str, Callable[[redis.Redis, bytes], None]] = {"another type": _another_type(family.type)}
+    for at, nasty in enumerate(NASTY):
+        spoil[f"value {at}"] = _with_value(family.type, nasty)
+    if family.type == "zset":
+        for score in SCORES:
+            spoil[f"score {score}"] = _with_score(score)
+    return spoil
+
+
+def _another_type(kind: str) -> Callable[[redis.Redis, bytes], None]:
+    def spoil(raw: redis.Redis, place: bytes) -> None:
+        raw.delete(place)
+        _add(raw, place, OTHER[kind], b"x")
+
+    return spoil
+
+
+def _with_value(kind: str, nasty: bytes) -> Callable[[redis.Redis, bytes], None]:
+    def spoil(raw: redis.Redis, place: bytes) -> None:
+        if kind == "hash":
+            fields = raw.hkeys(place)
+            raw.hset(place, mapping={**dict.fromkeys(fields, nasty), nasty: nasty})
+        else:
+            _add(raw, place, kind, nasty)
+
+    return spoil
+
+
+def _with_score(score: float) -> Callable[[redis.Redis, bytes], None]:
+    def spoil(raw: redis.Redis, place: bytes) -> None:
+        for member in raw.zrange(place, 0, -1) or [b"nobody"]:
+            raw.zadd(place, {member: score})
+
+    return spoil
+
+
+def _add(raw: redis.Redis, place: bytes, kind: str, value: bytes) -> None:
+    does: dict[str, Callable[[], Any]] = {
+        "string": lambda: raw.set(place, value, keepttl=True),
+        "hash": lambda: raw.hset(place, value, value),
+        "set": lambda: raw.sadd(place, value),
+        "zset": lambda: raw.zadd(place, {value: 1}),
+        "list": lambda: raw.lpush(place, value),
+        "stream": lambda: raw.xadd(place, {value: value, b"event": value, b"ms": value}),
+    }
+    does[kind]()
+
+
+def attempts(scene: Scene, made: Populated) -> dict[str, Callable[[], Any]]:
+    """Everything a client, a worker and a process can do, by name."""
+    co: Coordinator = scene.co
+    found: dict[str, Callable[[], Any]] = {
+        "survey": co.survey,
+        "line": lambda: co.line("a"),
+        "try": lambda: co.try_acquire("a"),
+        "acquire": lambda: co.acquire("fresh", wait=0.01).release(),
+        "acquire several": lambda: co.acquire(["a", "gpu"], wait=0.01),
+        "submit": lambda: co.submit("job", 1, queue="hostile", resources=["a"]),
+        "duplicate": lambda: co.submit("ready", 5, queue="hostile", dedup=Dedup("k", "replace")),
+        "define": lambda: co.define("gpu", capacity=3),
+        "claim": lambda: scene.claim(5, "hostile"),
+        "claim nothing": lambda: scene.claim(1, "empty"),
+        "settle": lambda: scene.settle(*made.running, "retry", 50),
+        "progress": lambda: scene.call(calls.note_progress(scene.scope, *made.running, "half")),
+        "beat": lambda: scene.call(calls.beat(scene.scope, made.session, 0, [made.running])),
+        "sweep": lambda: scene.call(calls.sweep(scene.scope)),
+        "extend": lambda: made.lease.extend(60),
+    }
+    for at, ident in enumerate(made.idents):
+        found[f"explain {at}"] = lambda ident=ident: co.explain(ident)
+        found[f"position {at}"] = lambda ident=ident: co.get(ident).position()
+        found[f"state {at}"] = lambda ident=ident: co.get(ident).state()
+        found[f"reprioritise {at}"] = lambda ident=ident: co.reprioritise(ident, "high")
+    found["result"] = lambda: co.get(made.idents[2]).result(0.01)
+    found["force"] = lambda: co.force_release(made.running[0], "test")
+    found["replay"] = lambda: co.replay(made.idents[3])
+    found["cancel"] = lambda: co.cancel(made.idents[-1])
+    found["release"] = made.lease.release
+    return found
+
+
+def untouched(scene: Scene) -> None:
+    """What has nothing to do with what was planted goes on: a lock, and a job from its submission to its end."""
+    name = encode("bystander")
+    with scene.co.lock(name, wait=1):
+        assert scene.co.try_acquire(name) is None
+    ticket = scene.co.submit("bystander", 1, queue="bystander")
+    [(ident, fence)] = scene.claim(1, "bystander")
+    assert ident == ticket.ident
+    assert scene.settle(ident, fence) == "ok"
+    assert ticket.result(1) == 1
