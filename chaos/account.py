@@ -19,7 +19,7 @@ from coordinator.model.states import State
 from coordinator.ops import work
 from coordinator_demo.account import raw_client, read_account
 
-PAGE = 1000
+PAGE, RESULT_SECONDS = 1000, 10.0
 # Between whom a job went, as far as it is streamed: the everyday claims of jobs that need no resource are not.
 MOVES = frozenset({"claim", "give_back", "crash"})
 
@@ -48,7 +48,7 @@ def _job(co: Coordinator, found: Explanation) -> Op:
     numbers = {name: int(found.fields.get(name) or 0) for name in ("attempts", "deliveries", "crashes")}
     if found.state is State.SUCCEEDED:
         # By convention of the runs' handlers, the last word of a result is the fence it was made under.
-        result = co.run(work.standing(co._driver.scope, found.ident)).result
+        result = co.run(work.result(co._driver.scope, found.ident, RESULT_SECONDS))
         numbers["result_fence"] = int(str(result).rpartition(" ")[2]) if result else 0
     args = {"job": found.ident, "state": str(found.state), "why": found.fields.get("why", ""), **numbers}
     return Op(SERVER, "job", args, fence=int(found.fields.get("settled") or 0))

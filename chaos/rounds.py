@@ -162,8 +162,9 @@ class Round:
         happened, dead = self._one.run(history.events(scope)), self._one.run(history.dead(scope))
         with self._two.lock("seen"):
             report = examine(self._one)
-        # Only the doctor sweeps on its own account, and only when it mends.
+        # Only the doctor sweeps on its own account, when it mends, and only a client that has lost track reconciles.
         self._one._driver.store.call(calls.sweep(scope))
+        self._one._driver.store.call(calls.reconcile(scope, self._one._driver.keeper.ensure(), ()))
         told = (bool(happened), dead.total, report.healthy, bool(self._two.survey().sessions))
         return told == (True, 1, True, True) or (*told, report.problems)
 
