@@ -117,7 +117,7 @@ class Keeper:
 
     def hold(self, holding: Holding) -> None:
         """Watch over a holding until `let_go`."""
-        with self._changed:
+        with self._lock:
             self._holdings[holding.ident] = holding
             # Only one that ends before the watch looks again needs it woken: a busy worker holds thousands a second.
             if holding.trusted_until < self._looks_at:

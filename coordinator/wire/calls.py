@@ -66,9 +66,8 @@ class Claim:
     queues: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """One outcome of a job, in wire units."""
+class Report(NamedTuple):
+    """One outcome of a job, in wire units and in the order of the wire."""
 
     ident: str
     fence: str
@@ -147,7 +146,7 @@ def claim(scope: Scope, session: str, ask: Claim) -> Call:
 def settle(scope: Scope, session: str, ask: Claim, reports: Iterable[Report]) -> Call:
     words: list[Word] = []
     for one in reports:
-        words += (one.ident, one.fence, one.outcome, one.delay_ms, one.value)
+        words += one
     return scope.call("settle", session, ask.number, ask.wanted, ask.hold_ms, len(ask.queues), *ask.queues, *words)
 
 
