@@ -2,8 +2,8 @@
 
 With the product's own settings, and free workers at hand. The first run of each job would last a minute, later ones are
 over at once. Of a dead worker only the silence is noticed, when its session of 10 s is over; a dead child is noticed by
-its parent, which has the job run again in the next process
-of its pool.
+its parent, which has the job run again in the next
+process of its pool.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ def _make_whole(scene: Stage) -> None:
     machine takes to start an interpreter is not what is measured."""
     seen: set[str] = set()
     while len(seen) < POOL:
-        ids = scene.submit([Submission(roles.STEP_IN_PROCESS, {"ms": 30}, queue=KILLABLE) for _ in range(POOL)])
-        seen = {start.process for start in _started(scene, ids).values()}
+        ids = scene.submit([Submission(roles.STEP_IN_PROCESS, {"ms": 60}, queue=KILLABLE) for _ in range(POOL)])
+        seen = {start.arg("pid") for start in _started(scene, ids).values()}
         scene.drain(60)
 
 
