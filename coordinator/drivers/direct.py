@@ -322,8 +322,8 @@ def async_exchange(
     if pool is None:
         _refuse_cluster(acknowledged_by)
         return client.execute_command, None
-    # A timeout for the whole exchange is set here; redis-py's own cost it a task for every command. Where nothing is said
-    # it has one of five seconds, which would end every read of the inbox before its time.
+    # A timeout for the whole exchange is set here; redis-py's own cost it a task for every command. Where nothing is
+    # said it has one of five seconds, which would end every read of the inbox before its time.
     seconds = pool.connection_kwargs["socket_timeout"]
     pool.connection_kwargs["socket_timeout"] = None
     most = pool.max_connections - SPARE
