@@ -15,9 +15,11 @@ from coordinator import Coordinator, Settings
 from coordinator.errors import NotFound
 from coordinator.keys import key
 from coordinator.model.lease import Explanation
+from coordinator.model.states import State
+from coordinator.ops import work
 from coordinator_demo.account import raw_client, read_account
 
-PAGE = 1000
+PAGE, RESULT_SECONDS = 1000, 10.0
 # Between whom a job went, as far as it is streamed: the everyday claims of jobs that need no resource are not.
 MOVES = frozenset({"claim", "give_back", "crash"})
 
@@ -39,11 +41,15 @@ def _requests(co: Coordinator, client: Any, namespace: str) -> Iterator[Op]:
         for name, kind in zip(page, pipe.execute(), strict=True):
             if kind != b"lock":
                 with contextlib.suppress(NotFound):
-                    yield _job(co.explain(name.decode().removeprefix(head)))
+                    yield _job(co, co.explain(name.decode().removeprefix(head)))
 
 
-def _job(found: Explanation) -> Op:
+def _job(co: Coordinator, found: Explanation) -> Op:
     numbers = {name: int(found.fields.get(name) or 0) for name in ("attempts", "deliveries", "crashes")}
+    if found.state is State.SUCCEEDED:
+        # By convention of the runs' handlers, the last word of a result is the fence it was made under.
+        result = co.run(work.result(co._driver.scope, found.ident, RESULT_SECONDS))
+        numbers["result_fence"] = int(str(result).rpartition(" ")[2]) if result else 0
     args = {"job": found.ident, "state": str(found.state), "why": found.fields.get("why", ""), **numbers}
     return Op(SERVER, "job", args, fence=int(found.fields.get("settled") or 0))
 

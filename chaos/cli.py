@@ -35,6 +35,7 @@ def chaos(
         int | None, typer.Option(help="Repeats what chance decided in a run; drawn anew if absent.")
     ] = None,
     long: Annotated[bool, typer.Option("--long", help="The sizes of the targets instead of those of CI.")] = False,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="How long `soak` lasts.")] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Also write the verdicts here.")
     ] = None,
@@ -54,6 +55,8 @@ def chaos(
     if names[0] == JUDGE:
         raise typer.Exit(_judge([Path(one) for one in names[1:]]))
     chosen = list(SCENARIOS.values()) if names == [ALL] else [_find(name) for name in names]
+    if minutes is not None:
+        chosen = [one.lasting(minutes) for one in chosen]
     drawn = secrets.randbelow(10**6) if seed is None else seed
     with _showing() as say:
         results = [play(one, drawn, long=long, keep=keep, progress=say) for one in chosen]

@@ -37,7 +37,8 @@ JUDGEABLE: dict[str, Any] = {"max_events": 10_000_000, "max_deliveries": 1000, "
 
 @dataclass(slots=True)
 class Load:
-    """The processes of a run. `url` is where they find the server, `near` from where they start."""
+    """The processes of a run. `url` is where they find the server, `near` from where they start; `recorder` is for what
+    the scenario itself does."""
 
     run: Run
     url: str
@@ -47,13 +48,13 @@ class Load:
     _children: dict[str, tuple[str, Child]] = field(default_factory=dict)
     _started: int = 0
     _nursery: Nursery = field(init=False)
-    _says: Recorder = field(init=False)
+    recorder: Recorder = field(init=False)
 
     def __post_init__(self) -> None:
         self.settings = {"namespace": self.run.namespace, **JUDGEABLE, **self.settings}
         modules = ("chaos.traffic", "chaos.roles")
         self._nursery = Nursery(self.run.folder / f"{self.name}.log", modules)
-        self._says = Recorder(self.run.history, f"harness-{self.name}")
+        self.recorder = Recorder(self.run.history, f"harness-{self.name}")
 
     def __enter__(self) -> Self:
         with self.near():
@@ -64,11 +65,7 @@ class Load:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._nursery.close()
-        self._says.close()
-
-    def note(self, what: str, **args: Any) -> None:
-        """Write a fault into the history."""
-        self._says.note(what, **args)
+        self.recorder.close()
 
     def producer(self, **options: Any) -> Child:
         """One more producer."""
@@ -157,8 +154,10 @@ class Load:
             for family in ("READY", "WAITING"):
                 pipe.zcard(key(namespace, family, "default"))
             pipe.zcard(key(namespace, "SCHEDULED"))
-            pipe.hlen(key(namespace, "PAYLOADS"))
-            return max(int(count) for count in pipe.execute())
+            # A job that runs is its session's, and so is a lock.
+            for session in client.zrange(key(namespace, "SESSIONS"), 0, -1):
+                pipe.scard(key(namespace, "OWNS", session.decode()))
+            return sum(int(count) for count in pipe.execute())
         except (redis.RedisError, CoordinatorError):
             return -1
 

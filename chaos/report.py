@@ -20,7 +20,8 @@ MOST_SHOWN = 12
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A scenario that was played. `kept`: where its history is; `error`: why it could not be played to the end."""
+    """A scenario that was played. `kept`: where its history is; `error`: why it could not be played to the end;
+    `skipped`: what this machine lacks for it."""
 
     scenario: Scenario
     seed: int
@@ -29,10 +30,11 @@ class Result:
     verdict: Verdict
     kept: Path | None = None
     error: str = ""
+    skipped: str = ""
 
     @property
     def passed(self) -> bool:
-        """Whether it was played to the end, and every rule and target was kept."""
+        """Whether it was played to the end, and every rule and target was kept; or could not be played here."""
         return not self.error and self.verdict.passed
 
 
@@ -55,6 +57,7 @@ def _json(one: Result) -> dict[str, Any]:
         "problems": [str(problem) for problem in one.verdict.problems],
         "history": None if one.kept is None else str(one.kept),
         "error": one.error or None,
+        "skipped": one.skipped or None,
     }
 
 
@@ -80,6 +83,10 @@ def as_table(results: Sequence[Result]) -> RenderableType:
 
 
 def _rows(table: Table, result: Result) -> None:
+    if result.skipped:
+        table.add_row(result.scenario.name, "[yellow]SKIPPED[/]", f"[yellow]{escape(result.skipped)}[/]")
+        table.add_section()
+        return
     verdict = "[green]passed[/]" if result.passed else "[red]FAILED[/]"
     breaches = Figure("rules broken", len(result.verdict.problems), most=0)
     for number, figure in enumerate((breaches, *result.verdict.figures)):

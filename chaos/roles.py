@@ -40,7 +40,7 @@ def handlers(recorder: Recorder) -> Registry:
         if payload.get("progress"):
             ctx.progress(1.0, "done")
         recorder.note("done", ctx.fence(), job=ctx.id)
-        return str(ctx.id)
+        return result_of(ctx)
 
     @jobs.handler(STEP_IN_THREAD)
     def step_in_thread(ctx: Any, payload: Any) -> str:
@@ -50,7 +50,7 @@ def handlers(recorder: Recorder) -> Registry:
             ctx.check()
             time.sleep(min(NAP, rest))
         recorder.note("done", ctx.fence(), job=ctx.id)
-        return str(ctx.id)
+        return result_of(ctx)
 
     jobs.handler(STEP_IN_PROCESS, executor="process")(step_in_process)
     return jobs
@@ -63,7 +63,12 @@ def step_in_process(ctx: Any, payload: Any) -> str:
     time.sleep(_seconds(ctx, payload))
     recorder.note("done", ctx.fence(), job=ctx.id)
     recorder.close()
-    return str(ctx.id)
+    return result_of(ctx)
+
+
+def result_of(ctx: Any) -> str:
+    """What a handler returns: the job, and the fence under which it did it, which must be the one that is settled."""
+    return f"{ctx.id} {ctx.fence()}"
 
 
 def _seconds(ctx: Any, payload: Any) -> float:

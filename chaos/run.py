@@ -8,6 +8,7 @@ import time
 import traceback
 from pathlib import Path
 
+from chaos.faults.unavailable import Unavailable
 from chaos.report import Result
 from chaos.scenario import Progress, Run, Scenario, Verdict
 
@@ -24,6 +25,8 @@ def play(scenario: Scenario, seed: int, *, long: bool, keep: Path | None, progre
     began, verdict, error = time.monotonic(), Verdict(), ""
     try:
         verdict = scenario.play(run)
+    except Unavailable as reason:
+        return Result(scenario, seed, long, time.monotonic() - began, verdict, skipped=str(reason))
     except Exception as problem:
         (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
         error = f"{type(problem).__name__}: {problem}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from chaos.checker.facts import Problem
@@ -94,6 +94,12 @@ class Scenario:
     short: Mapping[str, float]
     long: Mapping[str, float]
     play: Callable[[Run], Verdict]
+
+    def lasting(self, minutes: float) -> Scenario:
+        """The same for so many minutes, if its size is a time."""
+        if "minutes" not in self.short:
+            return self
+        return replace(self, short={**self.short, "minutes": minutes}, long={**self.long, "minutes": minutes})
 
     def size(self, long: bool) -> Mapping[str, float]:
         """The size of the run."""

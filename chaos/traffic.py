@@ -54,7 +54,8 @@ class _Producer:
     def __init__(self, co: Coordinator, recorder: Recorder, stopping: threading.Event, options: dict[str, Any]) -> None:
         self._co, self._recorder, self._stopping, self._options = co, recorder, stopping, options
         self._scope = Scope.of(co.settings.namespace, co.settings.terms())
-        self._asked: queue.SimpleQueue[str] = queue.SimpleQueue()
+        # Not a SimpleQueue: with several readers its `get` may outlast its timeout for ever.
+        self._asked: queue.Queue[str] = queue.Queue()
         self._ended = threading.Event()
 
     def work(self) -> None:

@@ -8,8 +8,8 @@ A history is a list of operations (`chaos.history.Op`). What the rules understan
   was no longer held;
 - `write` {resource, place, guarded} with a fence: an outside store was written to, `ok` if it took the write. `place`
   is the store's own order. A guarded store is one that compares fences;
-- of the process `server`, its own account: `job` {job, state, ...} with the fence it was settled under, `counted`
-  {name, count} for its counters, and `fact` {...} for its events in order (see `chaos.checker.lines`).
+- of the process `server`, its own account: `job` {job, state, result_fence} with the fence it was settled under,
+  `counted` {name, count} for its counters, and `fact` {...} for its events in order (see `chaos.checker.lines`).
 
 Unknown outcomes are judged as such: what may or may not have happened is right either way.
 """

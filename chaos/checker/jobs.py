@@ -97,5 +97,10 @@ def _commits(records: dict[str, Op], starts: dict[str, list[Op]], counted: dict[
         if event in counted and counted[event] > ends[state]:
             yield Problem("twice", f"the server counts {counted[event]} times {event}, and {ends[state]} jobs {state}")
     for job, record in records.items():
+        made_under = int(record.args.get("result_fence", 0))
+        if made_under and made_under != record.fence:
+            yield Problem(
+                "stale", f"{job} is settled under {record.fence} with the result of the run under {made_under}"
+            )
         if record.arg("state") == State.SUCCEEDED and record.fence not in {one.fence for one in starts.get(job, ())}:
             yield Problem("unworked", f"{job} succeeded under {record.fence}, which no handler ever had")

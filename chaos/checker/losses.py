@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from chaos.checker.facts import Problem
 from chaos.history import SERVER, Op
@@ -17,7 +17,15 @@ TYPED = frozenset(name for name, found in vars(errors).items() if isinstance(fou
 FORGIVEN = frozenset({"submit", "told", "release"})
 
 
-def forgiven(ops: Iterable[Op], losses: Sequence[int], allowance_ns: int) -> list[Op]:
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """The server was lost at `at`. What it had answered is read until `over`, when there was another, or later."""
+
+    at: int
+    over: int
+
+
+def forgiven(ops: Iterable[Op], losses: Sequence[Loss], allowance_ns: int) -> list[Op]:
     """The history as the tier promises it: what was acknowledged less than the allowance before a loss is unknown.
 
     Not so a grant: its fence was given out, and must not be given out again.
@@ -25,7 +33,9 @@ def forgiven(ops: Iterable[Op], losses: Sequence[int], allowance_ns: int) -> lis
 
     def young(one: Op) -> bool:
         done = one.completed
-        return one.op in FORGIVEN and done is not None and any(done <= at < done + allowance_ns for at in losses)
+        if done is None or one.op not in FORGIVEN:
+            return False
+        return any(loss.at - allowance_ns < done <= loss.over for loss in losses)
 
     return [replace(one, outcome="unknown") if one.process != SERVER and young(one) else one for one in ops]
 
@@ -53,7 +63,7 @@ def check_errors(ops: Iterable[Op]) -> Iterator[Problem]:
             yield Problem("told", f"{one.process} was told {error} by {one.op}, which is no error of ours")
 
 
-def lost_ages(ops: Sequence[Op], losses: Sequence[int]) -> list[float]:
+def lost_ages(ops: Sequence[Op], losses: Sequence[Loss]) -> list[float]:
     """For each acknowledged job that the server does not know: how old the acknowledgement was at the loss, in
     seconds."""
     known = {one.arg("job") for one in ops if one.process == SERVER and one.op == "job"}
@@ -61,6 +71,6 @@ def lost_ages(ops: Sequence[Op], losses: Sequence[int]) -> list[float]:
     for one in ops:
         if one.op != "submit" or one.outcome != "ok" or one.completed is None or one.arg("job") in known:
             continue
-        after = [at - one.completed for at in losses if at >= one.completed]
-        found.append(min(after, default=0) / 1e9)
+        after = [loss.at - one.completed for loss in losses if one.completed <= loss.over]
+        found.append(max(0, min(after, default=0)) / 1e9)
     return found

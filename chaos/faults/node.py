@@ -22,7 +22,7 @@ from redis.retry import Retry
 
 from coordinator.drivers.embedded import find_server
 
-START_SECONDS = 30.0
+START_SECONDS = 120.0  # a large append-only file takes its time to load
 BUS = 10_000  # the cluster bus listens so far above the port
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)

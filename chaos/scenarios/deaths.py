@@ -27,7 +27,7 @@ DEFAULTS: Mapping[str, Any] = {"session_ttl": 10.0, "sweep_interval": 1.0, "oper
 AT_ONCE, LIFE = 8, 2.0
 WORKER_SECONDS, CHILD_SECONDS = 11.5, 0.5
 PAYLOAD = {"ms": 1, "first_ms": 60_000}
-KILLABLE = "killable"
+KILLABLE, POOL = "killable", 2
 
 
 def play(run: Run) -> Verdict:
@@ -71,16 +71,19 @@ def _kill_workers(scene: Stage, count: int, killed: dict[str, int]) -> None:
 def _kill_children(scene: Stage, count: int) -> dict[str, int]:
     """One after another in the pool of a worker that lives on."""
     killed: dict[str, int] = {}
-    scene.worker(queues=KILLABLE, process_slots=2, concurrency=2)
-    before = scene.ended()
+    scene.worker(queues=KILLABLE, process_slots=POOL, concurrency=POOL)
     again = RetryPolicy(base=0.0)
     for number in range(count):
+        # All processes of the pool are up, also the one that replaces the last that was killed.
+        scene.submit([Submission(roles.STEP_IN_PROCESS, {"ms": 100}, queue=KILLABLE) for _ in range(POOL)])
+        scene.drain(60)
+        before = scene.ended()
         (job,) = scene.submit([Submission(roles.STEP_IN_PROCESS, PAYLOAD, queue=KILLABLE, retry=again)])
         start = _started(scene, [job])[job]
         time.sleep(scene.run.random.uniform(0, 0.3))
         killed[job] = now_ns()
         os.kill(int(start.args["pid"]), signal.SIGKILL)
-        scene.until(partial(_ended, scene, before + number + 1), 30, "its next run is over")
+        scene.until(partial(_ended, scene, before + 1), 30, "its next run is over")
         scene.run.progress(f"{scene.run.scenario}: {number} children killed", number, count)
     return killed
 

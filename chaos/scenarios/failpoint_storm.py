@@ -12,18 +12,22 @@ import time
 from collections import Counter, deque
 from dataclasses import dataclass
 
-from chaos import lockers
+from chaos import lockers, roles
 from chaos.checker import Problem
 from chaos.history import read_one
 from chaos.processes import Child
 from chaos.scenario import Figure, Run, Scenario, Verdict
 from chaos.stage import Stage, mixed_jobs, stage
+from coordinator import Submission
 from coordinator.drivers.failpoints import BREAKABLE, PLACES
 
 AT_ONCE, CONCURRENCY, RESOURCES, DELIVERY_CAP = 6, 4, 50, 1000
 # Seconds from its first act to SIGTERM, or from its fork if it does nothing; then to SIGCONT, and to SIGKILL.
 LIFE, IDLE_LIFE, STOPPED, PATIENCE = (0.0, 0.2), 5.0, 1.5, 5.0
 MOST_TRIES = 30
+PER_VICTIM, SLOTS_TO_SPARE = 10, 100
+# Over at once, and long when they run again: so the report of a worker that was stopped comes while another is at it.
+RERUN = Submission(roles.STEP, {"ms": 900, "first_ms": 1})
 WORK = (0.0, 4.0)
 # Reached only by a client that was interrupted while it asked for a lock, and whose connection is broken after that.
 FOR_LOCKERS = ("keeper.before_withdraw",)
@@ -94,7 +98,8 @@ def _storm(scene: Stage, waiting: deque[Case], times: int) -> int:
     while waiting or victims:
         while waiting and len(victims) < AT_ONCE:
             victims.append(_begin(scene, waiting.popleft()))
-            handed_in += len(scene.submit(mixed_jobs(scene.run.random, 12, WORK, RESOURCES)))
+            work = mixed_jobs(scene.run.random, PER_VICTIM, WORK, RESOURCES)
+            handed_in += len(scene.submit([*work, RERUN]))
         for one in victims:
             _press(scene, one, time.monotonic())
         for one in [one for one in victims if not one.child.alive]:
@@ -117,7 +122,9 @@ def _begin(scene: Stage, case: Case) -> Victim:
         child = _locker(scene, f"{INTERRUPT};{plan}")
     else:
         plan += OPPORTUNITIES.get(case.place, "")
-        child = scene.worker(concurrency=CONCURRENCY, grace=0.3, failpoints=plan)
+        # A worker with slots to spare is told of every job; one that has none to spare looks by itself.
+        slots = SLOTS_TO_SPARE if case.place.startswith("listener.") else CONCURRENCY
+        child = scene.worker(concurrency=slots, grace=0.3, failpoints=plan)
     return Victim(case, child, time.monotonic() + IDLE_LIFE)
 
 

@@ -14,7 +14,7 @@ from chaos.stage import Stage, mixed_jobs, stage
 WORKERS, CONCURRENCY, RESOURCES = 6, 4, 200
 # Some are killed so soon after the fork, in seconds; the others so soon after they have begun their first job, however
 # long that takes on a busy machine. Milliseconds that a job takes: many runs are cut short, and many come to an end.
-AT_BIRTH, SHARE_AT_BIRTH, AT_WORK, WORK = 0.08, 0.25, 0.08, (1.0, 40.0)
+AT_BIRTH, SHARE_AT_BIRTH, AT_WORK, WORK = 0.08, 0.5, 0.06, (1.0, 40.0)
 LONGEST_LIFE, PATIENCE = 10.0, 0.002
 DELIVERY_CAP = 1000
 CALM_SECONDS = 120.0

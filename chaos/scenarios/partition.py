@@ -12,7 +12,7 @@ from typing import Any
 import redis
 
 from chaos.checker import Problem, judge
-from chaos.checker.losses import check_errors, check_fences, lost_ages
+from chaos.checker.losses import Loss, check_errors, check_fences, lost_ages
 from chaos.clock import now_ns
 from chaos.faults.network import Network
 from chaos.faults.node import Node
@@ -42,8 +42,9 @@ def play(run: Run) -> Verdict:
         for number in range(run.count("cuts")):
             run.progress("partitions", number, run.size["cuts"])
             time.sleep(1.0)
+            if number:
+                _move_back(setup)
             cuts.append(_partition(network, setup, run.size["seconds"]))
-            _move_back(setup)
         time.sleep(2.0)
         for load in (shut_in, outside):
             load.quiet()
@@ -112,7 +113,7 @@ def _figures(ops: list[Op], cuts: list[tuple[int, int]]) -> tuple[Figure, ...]:
         Figure("partitions", len(cuts)),
         Figure("jobs acknowledged", len(acknowledged)),
         Figure("of these to the shut-in client, while it was shut in", len(inside)),
-        Figure("acknowledged and lost", len(lost_ages(ops, [began for began, _ in cuts])), most=0),
+        Figure("acknowledged and lost", len(lost_ages(ops, [Loss(*one) for one in cuts])), most=0),
         Figure("calls with an unknown outcome", sum(one.outcome == "unknown" for one in ops)),
         Figure("outside: longest without an acknowledgement", max(gaps), "s", most=FAILOVER_SECONDS),
     )
@@ -135,7 +136,7 @@ SCENARIOS = (
         "sentinel-partition",
         "A primary is shut in with a client while Sentinel promotes a replica: what `replicated` acknowledged stays",
         "0 acknowledged lost, no fence twice",
-        {"cuts": 1, "seconds": 6, "rate": 50},
+        {"cuts": 1, "seconds": 5, "rate": 50},
         {"cuts": 10, "seconds": 8, "rate": 50},
         play,
     ),

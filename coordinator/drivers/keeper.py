@@ -171,7 +171,7 @@ class Keeper:
             for _ in range(MAX_CLOSING):
                 raw = self._store.call(calls.close_session(self._scope, session), 0.0)
                 if replies.number(replies.part(raw, 1)) <= 0:
-                    return
+                    break
         except CoordinatorError as error:
             log.warning("session %s was not closed and will lapse: %s", session, error)
         if failpoints.on:

@@ -275,6 +275,14 @@ def settled_under_an_old_fence(s: Story) -> None:
     s.record("j", fence=11)
 
 
+@breaks("stale")
+def settled_with_the_result_of_an_older_run(s: Story) -> None:
+    s.submit("j")
+    s.run("j", 10, "w1")
+    s.run("j", 11, "w2")
+    s.server("job", 11, job="j", state="succeeded", result_fence=10)
+
+
 @breaks("sequence")
 def granted_after_its_end(s: Story) -> None:
     legal.a_line_served_in_order(s)
