@@ -2,7 +2,8 @@
 
 With the product's own settings, and free workers at hand. The first run of each job would last a minute, later ones are
 over at once. Of a dead worker only the silence is noticed, when its session of 10 s is over; a dead child is noticed by
-its parent, which has the job run again in the next process of its pool.
+its parent, which has the job run again in the next
+process of its pool.
 """
 
 from __future__ import annotations
@@ -74,9 +75,7 @@ def _kill_children(scene: Stage, count: int) -> dict[str, int]:
     scene.worker(queues=KILLABLE, process_slots=POOL, concurrency=POOL)
     again = RetryPolicy(base=0.0)
     for number in range(count):
-        # All processes of the pool are up, also the one that replaces the last that was killed.
-        scene.submit([Submission(roles.STEP_IN_PROCESS, {"ms": 100}, queue=KILLABLE) for _ in range(POOL)])
-        scene.drain(60)
+        _make_whole(scene)
         before = scene.ended()
         (job,) = scene.submit([Submission(roles.STEP_IN_PROCESS, PAYLOAD, queue=KILLABLE, retry=again)])
         start = _started(scene, [job])[job]
@@ -90,6 +89,16 @@ def _kill_children(scene: Stage, count: int) -> dict[str, int]:
 
 def _ended(scene: Stage, count: int) -> bool:
     return scene.ended() >= count
+
+
+def _make_whole(scene: Stage) -> None:
+    """Wait until all processes of the pool are up, also the one in place of the last that was killed: how long the
+    machine takes to start an interpreter is not what is measured."""
+    seen: set[str] = set()
+    while len(seen) < POOL:
+        ids = scene.submit([Submission(roles.STEP_IN_PROCESS, {"ms": 60}, queue=KILLABLE) for _ in range(POOL)])
+        seen = {start.arg("pid") for start in _started(scene, ids).values()}
+        scene.drain(60)
 
 
 def _started(scene: Stage, jobs: Sequence[str]) -> dict[str, Op]:

@@ -22,10 +22,10 @@ import redis
 from coordinator.drivers import clock, failpoints
 from coordinator.drivers.connect import async_client, close_async, locate, sync_client
 from coordinator.drivers.describe import describe
-from coordinator.drivers.direct import SPARE, async_exchange
+from coordinator.drivers.direct import async_exchange
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Holding, Keeper
-from coordinator.drivers.messages import BATCH, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
+from coordinator.drivers.messages import BATCH, BURST_SECONDS, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
 from coordinator.drivers.store import AsyncStore, Demands, Store
 from coordinator.errors import ClientClosed
 from coordinator.keys import key
@@ -36,9 +36,6 @@ from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Operation,
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-# Messages that come closer together than this are taken out of the inbox many at a time.
-BURST_SECONDS = 0.002
 
 
 class _Slot:
@@ -255,7 +252,7 @@ class AsyncDriver:
         self._listener = asyncio.get_running_loop().create_task(self._listen(inbox))
 
     async def _listen(self, inbox: str) -> None:
-        client = async_client(self.target, READ_SECONDS + self.settings.operation_timeout, 1 + SPARE)
+        client = async_client(self.target, READ_SECONDS + self.settings.operation_timeout, 1)
         exchange, _ = async_exchange(client)
         pause = 0.0
         try:

@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 # A namespace with clocks due every few ms must not make every process beat every few ms.
 LEAST_PAUSE = 0.05
+# Losses remembered whose holdings are not known yet, and what those are told then.
+MAX_EARLY = 256
+TAKEN_BACK = "the server took it back"
 # Lock requests withdrawn between two heartbeats.
 MAX_ORPHANS = 256
 # Batches in which a session is closed; what is left lapses.
@@ -84,6 +87,7 @@ class Keeper:
         self._beat_now = threading.Event()
         self._holdings: dict[str, Holding] = {}
         self._orphans: set[str] = set()
+        self._lost_early: dict[str, int] = {}
         self._threads: list[threading.Thread] = []
         self._session = ""
         self._trusted_until = 0.0
@@ -118,10 +122,14 @@ class Keeper:
     def hold(self, holding: Holding) -> None:
         """Watch over a holding until `let_go`."""
         with self._lock:
-            self._holdings[holding.ident] = holding
+            early = self._lost_early.pop(holding.ident, None) == holding.fence
+            if not early:
+                self._holdings[holding.ident] = holding
             # Only one that ends before the watch looks again needs it woken: a busy worker holds thousands a second.
-            if holding.trusted_until < self._looks_at:
+            if not early and holding.trusted_until < self._looks_at:
                 self._changed.notify()
+        if early:
+            holding.lose(TAKEN_BACK)
 
     def let_go(self, ident: str) -> None:
         """No longer watch over it."""
@@ -133,6 +141,10 @@ class Keeper:
         with self._lock:
             holding = self._holdings.get(ident)
             if holding is None or holding.fence != fence:
+                # Perhaps it is on its way: what was granted may be taken back before its holder has heard of it.
+                self._lost_early[ident] = fence
+                if len(self._lost_early) > MAX_EARLY:
+                    del self._lost_early[next(iter(self._lost_early))]
                 return
             del self._holdings[ident]
         holding.lose(why)

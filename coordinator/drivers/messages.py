@@ -29,6 +29,8 @@ GOODBYE = "bye"
 # How long one blocking read lasts. Short enough that a listener of a lapsed session goes away, long enough to be rare.
 READ_SECONDS = 20
 BATCH = 1000
+# Messages that come closer together than this are taken out of the inbox many at a time.
+BURST_SECONDS = 0.002
 
 
 class Slot(Protocol):

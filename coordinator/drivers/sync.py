@@ -19,9 +19,19 @@ import redis
 from coordinator.drivers import clock, failpoints
 from coordinator.drivers.connect import Target, close_sync, locate, sync_client
 from coordinator.drivers.describe import describe
+from coordinator.drivers.direct import sync_exchange
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Holding, Keeper
-from coordinator.drivers.messages import BATCH, GOODBYE, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
+from coordinator.drivers.messages import (
+    BATCH,
+    BURST_SECONDS,
+    GOODBYE,
+    READ_SECONDS,
+    RESYNC,
+    SESSION_LOST,
+    Postman,
+    Words,
+)
 from coordinator.drivers.store import Demands, Store
 from coordinator.errors import ClientClosed, CoordinatorError
 from coordinator.keys import key
@@ -53,6 +63,7 @@ class _Listener(threading.Thread):
         super().__init__(name="coordinator-listener", daemon=True)
         # A blocking read may last longer than a call; if the server is gone, the next heartbeat shows it.
         self._client = sync_client(target, READ_SECONDS + settings.operation_timeout, 1)
+        self._exchange = sync_exchange(self._client)
         self._inbox, self._postman = inbox, postman
         self._stopping = threading.Event()
 
@@ -90,12 +101,14 @@ class _Listener(threading.Thread):
     def _read(self) -> None:
         if failpoints.on:
             failpoints.reach("listener.before_read")
-        found = self._client.blpop([self._inbox], timeout=READ_SECONDS)
+        asked = clock.now()
+        found = self._exchange("BLPOP", self._inbox, READ_SECONDS)
         if failpoints.on:
             failpoints.reach("listener.after_read")
         if found:
             self._postman.deliver(found[1])
-            for more in self._client.lpop(self._inbox, BATCH) or ():
+        if found and clock.now() - asked < BURST_SECONDS:
+            for more in self._exchange("LPOP", self._inbox, BATCH) or ():
                 self._postman.deliver(more)
 
 

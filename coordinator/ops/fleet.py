@@ -92,6 +92,8 @@ def exchange(scope: Scope, ask: Claim, reports: Sequence[Report]) -> Operation[E
 
     raw = yield from with_session(make, "ok")
     verdicts, jobs = raw[1:3] if reports else ((), raw[1:])
+    if not isinstance(verdicts, Sequence) or not isinstance(jobs, Sequence):
+        raise ProtocolError("a batch was answered with something that is no list")
     if len(verdicts) != len(reports):
         raise ProtocolError(f"{len(reports)} reports were answered with {len(verdicts)} verdicts")
     return Exchange(used, sent, verdicts, jobs)

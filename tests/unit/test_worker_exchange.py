@@ -291,6 +291,16 @@ async def test_outcomes_whose_answers_are_missing_are_sent_again(bench: Bench) -
     assert bench.settled == [("j-1", "7", "succeeded")] * 2
 
 
+@pytest.mark.parametrize("spoilt", [["ok", [["ok", b""]], 7], ["ok", 7, []]])
+async def test_an_answer_that_is_no_batch_ends_nothing(bench: Bench, spoilt: list[Any]) -> None:
+    plain, once = bench.driver.answer, [spoilt]
+    bench.driver.answer = lambda call: once.pop() if call.script == "settle" and once else plain(call)
+    bench.ready = [claimed(name="job")]
+    await bench.exchange.start()
+    await until_async(lambda: not bench.executor.jobs and bench.settled)
+    assert bench.settled == [("j-1", "7", "succeeded")]
+
+
 async def test_a_job_without_a_name_spoils_no_other(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     plain = bench.driver.answer
 
