@@ -15,7 +15,7 @@ import logging
 import random
 
 from coordinator.drivers.aio import AsyncDriver
-from coordinator.errors import CoordinatorError
+from coordinator.errors import CoordinatorError, Corrupt, ProtocolError
 from coordinator.ops import fleet
 from coordinator.ops.fleet import Claimed, Verdict
 from coordinator.policy.resend import pause
@@ -42,6 +42,9 @@ class Exchange(Service):
         self._task: asyncio.Task[None] | None = None
         self._claiming = True
         self._leaving = self._closing = False
+        # How many outcomes are still to be handed in one at a time, because the store could not read what one of them
+        # is about.
+        self._singly = 0
 
     def stop_claiming(self) -> None:
         """Claim nothing from now on, and have the store no longer ring here."""
@@ -91,18 +94,22 @@ class Exchange(Service):
     async def _round(self) -> bool:
         """One round trip. False if the store could not serve it."""
         batch = self._batch()
-        ask = self._ask()
+        ask = Claim(0, 0, self._hold_ms, self._queues) if self._singly and batch else self._ask()
         if not batch and not ask.number:
             return True
         try:
             found = await self._driver.run(fleet.exchange(self._driver.scope, ask, [one.report for one in batch]))
         except CoordinatorError as error:
             log.warning("the store did not take outcomes or give jobs: %s", error)
+            if batch and isinstance(error, Corrupt | ProtocolError):
+                self._refused(batch, error)
+                return True
             self._desk.waiting.extendleft(reversed(batch))
             self._desk.hungry = True
             if self._closing:
                 self._leaving = False  # a store that is away rings nobody
             return False
+        self._singly = max(0, self._singly - 1)
         if ask.number:
             self._number = ask.number
             self._leaving = self._leaving and ask.wanted > 0
@@ -113,12 +120,24 @@ class Exchange(Service):
         self._take(found)
         return True
 
+    def _refused(self, batch: list[Entry], error: CoordinatorError) -> None:
+        """Trying again does not help, and must not hold up the others: each goes alone, and the one in the way is
+        dropped. Its job goes to another worker when this session ends."""
+        self._desk.hungry = True
+        if not self._singly:
+            self._singly = len(batch)
+            self._desk.waiting.extendleft(reversed(batch))
+            return
+        self._singly -= 1
+        for entry in batch:
+            self._drop(entry, f"the store cannot take it: {error}")
+
     def _batch(self) -> list[Entry]:
         """Outcomes for one call, leaving out those whose lease is over."""
         batch: list[Entry] = []
         size = 0
         waiting = self._desk.waiting
-        while waiting and len(batch) < MAX_BATCH:
+        while waiting and len(batch) < (1 if self._singly else MAX_BATCH):
             entry = waiting[0]
             size += len(entry.report.value)
             if batch and size > MAX_BYTES:

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from coordinator.errors import Corrupt, NotFound
+from coordinator.errors import Corrupt, NotFound, ProtocolError
 from coordinator.ops.locks import with_session
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import Claim, Report, Scope
-from coordinator.wire.replies import Raw, number, text
+from coordinator.wire.replies import Raw, number, part, text
 from coordinator.wire.step import Call, Now, Operation
 
 WORDS_PER_JOB = 13
@@ -76,8 +76,10 @@ def exchange(scope: Scope, ask: Claim, reports: Sequence[Report]) -> Operation[E
 
     raw = yield from with_session(make, "ok")
     if not reports:
-        return Exchange(used, sent, (), [_claimed(one) for one in raw[1:]])
-    return Exchange(used, sent, [_verdict(one) for one in raw[1]], [_claimed(one) for one in raw[2]])
+        return Exchange(used, sent, (), _batch(raw[1:]))
+    if len(raw[1]) != len(reports):
+        raise ProtocolError("the store did not answer as many reports as it was given")
+    return Exchange(used, sent, [_verdict(one) for one in raw[1]], _batch(raw[2]))
 
 
 def note_progress(scope: Scope, ident: str, fence: int, progress: str) -> Operation[bool]:
@@ -105,6 +107,18 @@ def _verdict(raw: Raw) -> Verdict:
     if word != "ok":
         return Verdict(word, None, detail)
     return Verdict(word, number(detail) if detail else None)
+
+
+def _batch(raw: Raw) -> list[Claimed]:
+    """The jobs of a batch. One without so much as an id is left out: nobody could ever say what became of it."""
+    return [_claimed(one) for one in raw if _named(one)]
+
+
+def _named(raw: Raw) -> bool:
+    try:
+        return bool(text(part(raw, 0))) and number(part(raw, 1)) > 0
+    except (Corrupt, ProtocolError):
+        return False
 
 
 def _claimed(raw: Raw) -> Claimed:
