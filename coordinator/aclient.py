@@ -39,9 +39,14 @@ class AsyncLease:
     def __init__(self, driver: AsyncDriver, grant: Grant, needs: tuple[Need, ...]) -> None:
         self.ident, self.fence, self.needs = grant.ident, grant.fence, needs
         self.trusted_until = grant.trusted_until
-        self.lost = asyncio.Event()
         self.why_lost = ""
+        self._lost = asyncio.Event()
         self._driver, self._keeper, self._pid, self._over = driver, driver.keeper, os.getpid(), False
+
+    @property
+    def lost(self) -> asyncio.Event:
+        """Set before anybody else can have the lock."""
+        return self._lost
 
     @property
     def held(self) -> bool:
@@ -75,7 +80,7 @@ class AsyncLease:
     def lose(self, why: str) -> None:
         """Called by the keeper of the session."""
         self.why_lost = why
-        self._driver.in_loop(self.lost.set)
+        self._driver.in_loop(self._lost.set)
 
     async def __aenter__(self) -> Self:
         return self
@@ -280,7 +285,7 @@ class AsyncCoordinator:
         return AsyncJobTicket(self._driver, await self._driver.run(work.submit(self._driver.scope, limit, job)))
 
     async def submit_many(self, submissions: Iterable[Submission]) -> list[AsyncJobTicket]:
-        """Hand in many jobs, a thousand per round trip. Raises BatchRefused if some are refused; the others are in."""
+        """Hand in many jobs, 500 per round trip. Raises BatchRefused if some are refused; the others are in."""
         limit = self.settings.max_payload
         jobs = [to_ask(self._driver.new_id(), one, limit, self._driver.signer) for one in submissions]
         done = await self._driver.run(work.submit_many(self._driver.scope, limit, jobs))

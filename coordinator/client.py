@@ -38,9 +38,17 @@ class Lease:
     def __init__(self, driver: SyncDriver, grant: Grant, needs: tuple[Need, ...]) -> None:
         self.ident, self.fence, self.needs = grant.ident, grant.fence, needs
         self.trusted_until = grant.trusted_until
-        self.lost = threading.Event()
         self.why_lost = ""
         self._driver, self._keeper, self._pid, self._over = driver, driver.keeper, driver.pid, False
+
+    @property
+    def lost(self) -> threading.Event:
+        """Set before anybody else can have the lock."""
+        # Made when it is asked for: an event costs as much as all the rest of a lease.
+        event: threading.Event = self.__dict__.setdefault("_lost", threading.Event())
+        if self.why_lost:
+            event.set()
+        return event
 
     @property
     def held(self) -> bool:
@@ -74,7 +82,9 @@ class Lease:
     def lose(self, why: str) -> None:
         """Called by the keeper of the session."""
         self.why_lost = why
-        self.lost.set()
+        event: threading.Event | None = self.__dict__.get("_lost")
+        if event is not None:
+            event.set()
 
     def __enter__(self) -> Self:
         return self
@@ -279,7 +289,7 @@ class Coordinator:
         return JobTicket(self._driver, self._driver.run(work.submit(self._driver.scope, limit, job)))
 
     def submit_many(self, submissions: Iterable[Submission]) -> list[JobTicket]:
-        """Hand in many jobs, a thousand per round trip. Raises BatchRefused if some are refused; the others are in."""
+        """Hand in many jobs, 500 per round trip. Raises BatchRefused if some are refused; the others are in."""
         limit = self.settings.max_payload
         jobs = [to_ask(self._driver.new_id(), one, limit, self._driver.signer) for one in submissions]
         done = self._driver.run(work.submit_many(self._driver.scope, limit, jobs))

@@ -18,7 +18,7 @@ from coordinator.model.lease import Explanation
 from coordinator.model.states import State
 
 # Ids of requests look like `k3f9x2a7qp0d-1c`; a resource may be called so as well.
-IDENT = re.compile(r"[0-9a-z]{12}-[0-9a-z]+")
+IDENT = re.compile(r"[1-9A-Za-z]{9}-[1-9A-Za-z]{1,3}")
 # Only for these the answer depends on who else is there.
 NEEDS_FLEET = (State.WAITING, State.READY, State.RUNNING, State.HELD)
 

@@ -30,7 +30,7 @@ from coordinator.keys import key
 from coordinator.settings import Settings
 from coordinator.wire.calls import Scope
 from coordinator.wire.replies import UNREADABLE, advance
-from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Operation, Session, Step, Wait
+from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Operation, Session, Step, Stream, Wait
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -152,7 +152,7 @@ class AsyncDriver:
                 return done.value  # type: ignore[no-any-return]
             reply = failure = None
             try:
-                if not isinstance(step, Call | Wait | Session):
+                if not isinstance(step, Call | Stream | Wait | Session):
                     # Not awaited, so that a cancellation cannot come in between and have it undone.
                     reply = self._note(step)
                     continue
@@ -187,9 +187,11 @@ class AsyncDriver:
         await self.store.close()
         self._keeper_store.close()
 
-    async def _perform(self, step: Call | Wait | Session) -> Any:
+    async def _perform(self, step: Call | Stream | Wait | Session) -> Any:
         if isinstance(step, Call):
             return await self.store.call(step)
+        if isinstance(step, Stream):
+            return await self.store.stream(step.calls)
         if isinstance(step, Session):
             return await self.session(step.lost)
         slot = self.postman.slot(step.ident, step.reader)

@@ -11,13 +11,18 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import redis
+from hiredis import pack_command
 
 # Connections of a pool that are left to redis-py's client, for the few commands that are no scripts.
 SPARE = 1
+# Commands of a stream that are under way together: one at work and one waiting behind it.
+AT_ONCE = 2
+
+Words = tuple[Any, ...]
 
 
 class Direct:
@@ -32,12 +37,9 @@ class Direct:
 
     def __call__(self, *words: Any) -> Any:
         """The reply to one command. Raises redis-py's errors."""
+        connection = self._take()
         try:
-            connection = self._free.pop()
-        except IndexError:
-            connection = self._another()
-        try:
-            connection.send_command(*words, check_health=False)
+            connection.send_packed_command((pack_command(words),), check_health=False)
             reply = connection.read_response()
         except redis.exceptions.ResponseError:
             self._give_back(connection)
@@ -47,6 +49,30 @@ class Direct:
             raise
         self._give_back(connection)
         return reply
+
+    def stream(self, commands: Iterable[Words]) -> list[Any]:
+        """The replies to commands that are sent without waiting for each. Raises redis-py's errors; then it is not
+        known how many of the commands have been carried out."""
+        connection, replies, sent = self._take(), [], 0
+        try:
+            for words in commands:
+                connection.send_packed_command((pack_command(words),), check_health=False)
+                sent += 1
+                if sent - len(replies) >= AT_ONCE:
+                    replies.append(connection.read_response())
+            while len(replies) < sent:
+                replies.append(connection.read_response())
+        except BaseException:
+            self._drop(connection)
+            raise
+        self._give_back(connection)
+        return replies
+
+    def _take(self) -> Any:
+        try:
+            return self._free.pop()
+        except IndexError:
+            return self._another()
 
     def _another(self) -> Any:
         """A new connection, or the next that comes free when there are enough."""
@@ -98,7 +124,7 @@ class AsyncDirect:
         connection = self._free.pop() if self._free else await self._another()
         try:
             async with asyncio.timeout(self._seconds):
-                await connection.send_command(*words, check_health=False)
+                await connection.send_packed_command(pack_command(words), check_health=False)
                 reply = await connection.read_response()
         except TimeoutError:
             await self._drop(connection)
@@ -111,6 +137,31 @@ class AsyncDirect:
             raise
         self._give_back(connection)
         return reply
+
+    async def stream(self, commands: Iterable[Words]) -> list[Any]:
+        """The replies to commands that are sent without waiting for each. Raises redis-py's errors; then it is not
+        known how many of the commands have been carried out."""
+        connection = self._free.pop() if self._free else await self._another()
+        replies: list[Any] = []
+        sent = 0
+        try:
+            for words in commands:
+                async with asyncio.timeout(self._seconds):
+                    await connection.send_packed_command(pack_command(words), check_health=False)
+                    sent += 1
+                    if sent - len(replies) >= AT_ONCE:
+                        replies.append(await connection.read_response())
+            while len(replies) < sent:
+                async with asyncio.timeout(self._seconds):
+                    replies.append(await connection.read_response())
+        except TimeoutError:
+            await self._drop(connection)
+            raise redis.exceptions.TimeoutError(f"no reply within {self._seconds:g} s") from None
+        except BaseException:
+            await self._drop(connection)
+            raise
+        self._give_back(connection)
+        return replies
 
     async def _another(self) -> Any:
         while not self._free and not self._rest:

@@ -8,17 +8,18 @@ did. After a broken connection the outcome of a call is unknown; if the server d
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import threading
 import time
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Generator, Sequence
 from typing import Any, TypeVar
 
 import redis
 
 from coordinator.drivers import tls
 from coordinator.drivers.connect import close_async, close_sync
-from coordinator.drivers.direct import async_exchange, sync_exchange
+from coordinator.drivers.direct import AsyncDirect, Direct, Words, async_exchange, sync_exchange
 from coordinator.errors import (
     ConfigError,
     CoordinatorError,
@@ -33,8 +34,8 @@ from coordinator.policy.resend import Remedy, pause, remedy
 from coordinator.wire import loader
 from coordinator.wire.step import Call
 
+log = logging.getLogger(__name__)
 OLDEST = (6, 2)
-Words = tuple[Any, ...]
 T = TypeVar("T")
 BROKEN = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 
@@ -127,7 +128,7 @@ class _Programs:
         if not (self._functions and "Function not found" in str(error)):
             raise error
         try:
-            yield ("FUNCTION LOAD", "REPLACE", loader.library().text)
+            yield ("FUNCTION", "LOAD", "REPLACE", loader.library().text)
         except redis.ResponseError as refusal:
             # For want of memory, of the right to do so, or of functions: a script does the same, more slowly.
             reply = yield from self._as_script(call)
@@ -174,6 +175,16 @@ class Store:
                 return self._once(call)
             except redis.RedisError as error:
                 failed = error
+
+    def stream(self, calls: Sequence[Call]) -> list[Any]:
+        """The raw replies of several calls, in order. Raises as `call`."""
+        if self._programs.known and isinstance(self._exchange, Direct):
+            try:
+                return self._exchange.stream(map(self._programs.words, calls))
+            except redis.RedisError as error:
+                # Whatever was carried out answers as the first time.
+                log.debug("a stream of calls broke, and is made again one by one: %s", error)
+        return [self.call(one) for one in calls]
 
     def command(self, *words: Any, **options: Any) -> Any:
         """One plain command, tried once. Raises StoreUnavailable or UnknownOutcome."""
@@ -238,6 +249,16 @@ class AsyncStore:
                 return await self._once(call)
             except redis.RedisError as error:
                 failed = error
+
+    async def stream(self, calls: Sequence[Call]) -> list[Any]:
+        """The raw replies of several calls, in order. Raises as `call`."""
+        if self._programs.known and isinstance(self._exchange, AsyncDirect):
+            try:
+                return await self._exchange.stream(map(self._programs.words, calls))
+            except redis.RedisError as error:
+                # Whatever was carried out answers as the first time.
+                log.debug("a stream of calls broke, and is made again one by one: %s", error)
+        return [await self.call(one) for one in calls]
 
     async def command(self, *words: Any, **options: Any) -> Any:
         """One plain command, tried once. Raises StoreUnavailable or UnknownOutcome."""

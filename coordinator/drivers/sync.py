@@ -28,7 +28,7 @@ from coordinator.keys import key
 from coordinator.settings import Settings
 from coordinator.wire.calls import Scope
 from coordinator.wire.replies import UNREADABLE, advance
-from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Operation, Session, Step, Wait
+from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Operation, Session, Step, Stream, Wait
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -185,6 +185,8 @@ class SyncDriver:
     def _perform(self, step: Step) -> Any:
         if isinstance(step, Call):
             return self.store.call(step)
+        if isinstance(step, Stream):
+            return self.store.stream(step.calls)
         if isinstance(step, Wait):
             slot = self.postman.slot(step.ident, step.reader)
             return slot.get(step.seconds) if isinstance(slot, _Slot) else None

@@ -3,8 +3,7 @@
 -- ARGV[1] terms
 -- ARGV[2] largest payload in bytes
 -- ARGV[3...] per job: id, name, queue, priority, payload, how many option words follow, option name and value pairs
--- reply: ok [<status> <id> <detail>]...
--- status: accepted <id> <state>
+-- reply: ok [<number of the job in the call, from 0> <status> <id> <detail>]... ; a job that is not named is in
 -- status: duplicate <id of the one that is there> <joined | replaced>
 -- status: rejected <id of the one that is there> <state>
 -- status: queue_full <queue> <limit>
@@ -18,7 +17,7 @@
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
 local max_payload = tonumber(ARGV[2])
-local reply, at = { 'ok' }, 3
+local reply, at, number = { 'ok' }, 3, 0
 while at <= #ARGV do
   local words = tonumber(ARGV[at + 5])
   local job = { id = ARGV[at], name = ARGV[at + 1], queue = ARGV[at + 2], priority = tonumber(ARGV[at + 3]),
@@ -27,11 +26,17 @@ while at <= #ARGV do
     job[ARGV[word]] = ARGV[word + 1]
   end
   at = at + 6 + words
+  local answer
   if #job.payload > max_payload then
-    reply[#reply + 1] = { 'too_large', #job.payload, max_payload }
+    answer = { 'too_large', #job.payload, max_payload }
   else
-    reply[#reply + 1] = submit_job(ctx, job)
+    answer = submit_job(ctx, job)
   end
+  if answer then
+    table.insert(answer, 1, number)
+    reply[#reply + 1] = answer
+  end
+  number = number + 1
 end
 settle_lines(ctx)
 if ctx.wrote then

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from difflib import get_close_matches
 from enum import IntEnum
+from functools import lru_cache
 
 from coordinator.errors import InvalidInput
 
@@ -34,6 +35,8 @@ class Priority(IntEnum):
     @classmethod
     def of(cls, value: object) -> Priority:
         """A priority from itself, its number or its name in any case. Raises InvalidInput."""
+        if type(value) is cls:
+            return value
         if isinstance(value, str) and value.upper() in cls.__members__:
             return cls[value.upper()]
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= max(cls):
@@ -58,11 +61,17 @@ def resource_name(value: object, argument: str = "resource") -> str:
 
 def label(value: object, argument: str) -> str:
     """A namespace, queue or handler name: letters, digits and `._@+:/-`, at most 128. Raises InvalidInput."""
-    if not isinstance(value, str) or not _LABEL.fullmatch(value):
+    if not isinstance(value, str) or not _is_label(value):
         raise InvalidInput(
             argument, value, "must be 1 to 128 letters, digits or ._@+:/- and begin with a letter or digit"
         )
     return value
+
+
+# The same few names come with every job.
+@lru_cache(maxsize=4096)
+def _is_label(value: str) -> bool:
+    return _LABEL.fullmatch(value) is not None
 
 
 def request_id(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
@@ -38,7 +39,11 @@ class Need:
 
 def needs_of(value: str | Need | Iterable[str | Need], *, empty: bool = False) -> tuple[Need, ...]:
     """Needs from a name, a Need or several of either, sorted by resource. Raises InvalidInput."""
-    given: object = (value,) if isinstance(value, str | Need) else value
+    if isinstance(value, str):
+        return _named(value)
+    if isinstance(value, tuple) and not value and empty:
+        return ()
+    given: object = (value,) if isinstance(value, Need) else value
     if not isinstance(given, Iterable) or isinstance(given, bytes | dict):
         raise InvalidInput("resources", value, "must be a name, a Need or a sequence of either")
     needs = tuple(sorted(one if isinstance(one, Need) else Need(one) for one in given))
@@ -50,3 +55,9 @@ def needs_of(value: str | Need | Iterable[str | Need], *, empty: bool = False) -
         if one.resource == following.resource:
             raise InvalidInput("resources", one.resource, "must name each resource once")
     return needs
+
+
+# Checking a name looks at each of its characters, and the same ones are asked for again and again.
+@lru_cache(maxsize=4096)
+def _named(resource: str) -> tuple[Need]:
+    return (Need(resource),)

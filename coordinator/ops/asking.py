@@ -38,7 +38,7 @@ def lock_options(priority: Priority | int | str, wait: float | None, given: Mapp
 def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float) -> LockAsk:
     """The wire form of a lock request. Raises InvalidInput."""
     hold = max_hold if options.ttl is None else options.ttl
-    milliseconds(hold, "ttl", least=0.05)
+    hold_ms = milliseconds(hold, "ttl", least=0.05)
     if hold > max_hold:
         raise InvalidInput("ttl", hold, f"must be at most max_hold ({max_hold:g} s)")
     wait_ms = None if options.wait is None else milliseconds(options.wait, "wait")
@@ -48,7 +48,7 @@ def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float) ->
         needs=to_wire(needs_of(needs)),
         trying=wait_ms == 0,
         wait_ms=wait_ms or None,
-        hold_ms=milliseconds(hold, "ttl"),
+        hold_ms=hold_ms,
         owner=text(options.owner, "owner"),
         reason=text(options.reason, "reason"),
         metadata=codec.metadata_text(options.metadata),

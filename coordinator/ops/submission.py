@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 from coordinator.errors import InvalidInput, PayloadTooLarge
@@ -83,6 +84,8 @@ class Submission:
 
 def job_options(given: Mapping[str, Any]) -> JobOptions:
     """Options by name. Raises InvalidInput for an unknown one, naming the nearest that is known."""
+    if not given:
+        return _NONE
     for name in given:
         one_of(name, "option", OPTION_NAMES)
     return JobOptions(**given)
@@ -93,6 +96,18 @@ def to_ask(ident: str, job: Submission, max_payload: int, signer: Signer = UNSIG
     if not isinstance(job, Submission):
         raise InvalidInput("submissions", job, "must be Submission objects")
     options = job.options
+    words = _NO_WORDS if options is _NONE else _words(options)
+    return JobAsk(
+        ident,
+        label(job.name, "name"),
+        label(options.queue, "queue"),
+        int(Priority.of(options.priority)),
+        _payload(ident, job, max_payload, signer),
+        words,
+    )
+
+
+def _words(options: JobOptions) -> dict[str, Word]:
     words: dict[str, Word] = {
         "needs": to_wire(needs_of(options.resources, empty=True)),
         "delay_ms": milliseconds(options.delay, "delay") or "",
@@ -105,19 +120,14 @@ def to_ask(ident: str, job: Submission, max_payload: int, signer: Signer = UNSIG
         "metadata": codec.metadata_text(options.metadata),
         **_dedup(options.dedup),
     }
-    return JobAsk(
-        ident,
-        label(job.name, "name"),
-        label(options.queue, "queue"),
-        int(Priority.of(options.priority)),
-        _payload(ident, job, max_payload, signer),
-        {word: value for word, value in words.items() if value != ""},
-    )
+    return {word: value for word, value in words.items() if value != ""}
 
 
 def _payload(ident: str, job: Submission, limit: int, signer: Signer) -> bytes:
     """The payload as it is stored; a signature counts towards its size."""
     packed = codec.pack(job.payload, "payload", limit)
+    if not signer.keys:
+        return packed
     dedup = job.options.dedup
     mark = JobMark(ident, job.name, job.options.queue, "" if dedup is None else encode(dedup.key))
     replaces = dedup is not None and dedup.on_conflict in ("replace", "rerun")
@@ -148,3 +158,6 @@ def _dedup(dedup: Dedup | None) -> dict[str, Word]:
 
 
 OPTION_NAMES = tuple(JobOptions.__dataclass_fields__)
+# Most jobs have no options, and all of them are the same.
+_NONE = JobOptions()
+_NO_WORDS: Mapping[str, Word] = MappingProxyType({})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from coordinator.errors import BatchRefused, CoordinatorError, JobFailed, WaitTimeout
+from coordinator.errors import BatchRefused, CoordinatorError, Corrupt, JobFailed, WaitTimeout
 from coordinator.model import codec
 from coordinator.model.names import request_id
 from coordinator.model.signing import UNSIGNED, Signer
@@ -15,18 +15,17 @@ from coordinator.ops.locks import with_session
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import JobAsk, Scope
 from coordinator.wire.replies import Raw
-from coordinator.wire.step import Expect, Forget, Now, Operation, Wait
+from coordinator.wire.step import Expect, Forget, Now, Operation, Stream, Wait
 
 # One script call does bounded work, and one command stays well below the server's limits for a request.
-MAX_JOBS_PER_CALL = 1000
+MAX_JOBS_PER_CALL = 500
 MAX_BYTES_PER_CALL = 4 * 1_048_576
 
 # Well before the server forgets who wants to be told of an end (a day), a long wait says so again.
 LOOK_AGAIN = 6 * 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
+class Submitted(NamedTuple):
     """What became of a submission. `duplicate`: the id is of a job that was there; `replaced`: it has our payload."""
 
     ident: str
@@ -47,18 +46,20 @@ class Standing:
 def submit(scope: Scope, max_payload: int, job: JobAsk) -> Operation[Submitted]:
     """Hand in one job. Raises the reason if it is refused."""
     raw = yield calls.submit(scope, max_payload, [job])
-    replies.expect(raw, "ok")
-    return _submitted(raw[1], job.ident)
+    (answer,) = _answers(raw, [job])
+    return _submitted(answer, job.ident)
 
 
 def submit_many(scope: Scope, max_payload: int, jobs: Sequence[JobAsk]) -> Operation[list[Submitted]]:
-    """Hand in many jobs, a thousand per round trip. Raises BatchRefused if some were refused; the others are in."""
+    """Hand in many jobs, 500 per round trip. Raises BatchRefused if some were refused; the others are in."""
     done: list[Submitted | None] = []
     errors: dict[int, CoordinatorError] = {}
-    for chunk in chunks(jobs):
-        raw = yield calls.submit(scope, max_payload, chunk)
-        replies.expect(raw, "ok")
-        for job, answer in zip(chunk, raw[1:], strict=True):
+    pieces = list(chunks(jobs))
+    if not pieces:
+        return []
+    replied = yield Stream([calls.submit(scope, max_payload, piece) for piece in pieces])
+    for chunk, raw in zip(pieces, replied, strict=True):
+        for job, answer in zip(chunk, _answers(raw, chunk), strict=True):
             try:
                 done.append(_submitted(answer, job.ident))
             except CoordinatorError as error:
@@ -129,7 +130,20 @@ def _standing(raw: Raw, ident: str) -> Standing:
     return Standing(state, replies.text(raw[2]), "", raw[3] if isinstance(raw[3], bytes) else str(raw[3]).encode())
 
 
-def _submitted(raw: Raw, ident: str) -> Submitted:
-    if replies.expect(raw, "accepted", "duplicate", ident=ident) == "accepted":
+def _answers(raw: Raw, jobs: Sequence[JobAsk]) -> list[Raw | None]:
+    """What became of each job: None if it is in, which is not said for each."""
+    replies.expect(raw, "ok")
+    answers: list[Raw | None] = [None] * len(jobs)
+    for number, *answer in raw[1:]:
+        at = replies.number(number)
+        if not 0 <= at < len(jobs):
+            raise Corrupt("a reply tells of a job that was not handed in")
+        answers[at] = answer
+    return answers
+
+
+def _submitted(raw: Raw | None, ident: str) -> Submitted:
+    if raw is None:
         return Submitted(ident)
+    replies.expect(raw, "duplicate", ident=ident)
     return Submitted(replies.text(raw[1]), duplicate=True, replaced=replies.text(raw[2]) == "replaced")

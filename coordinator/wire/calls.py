@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from coordinator.keys import SCHEMA_VERSION, key
 from coordinator.model.terms import Terms
@@ -30,8 +31,7 @@ class Scope:
         return Call(script, self.meta, (self.terms, *args))
 
 
-@dataclass(frozen=True, slots=True)
-class LockAsk:
+class LockAsk(NamedTuple):
     """One ask for a lock, in wire units. `wait_ms` None waits without end; `trying` does not wait at all."""
 
     ident: str
@@ -45,8 +45,7 @@ class LockAsk:
     metadata: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class JobAsk:
+class JobAsk(NamedTuple):
     """One job, in wire units. `options` are the words that `lib/submit_job` knows."""
 
     ident: str

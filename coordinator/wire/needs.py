@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from coordinator.errors import Corrupt
 from coordinator.keys import decode, encode
@@ -17,7 +18,12 @@ _TOKEN = re.compile(r"([xs])(\d+):(\S+)")
 
 def to_wire(needs: Iterable[Need]) -> str:
     """`x1:infra/prod/vpc s1:config`: mode, permits, encoded resource."""
-    return " ".join(f"{'s' if need.mode == 'shared' else 'x'}{need.permits}:{encode(need.resource)}" for need in needs)
+    return " ".join(map(_word, needs))
+
+
+@lru_cache(maxsize=4096)
+def _word(need: Need) -> str:
+    return f"{'s' if need.mode == 'shared' else 'x'}{need.permits}:{encode(need.resource)}"
 
 
 def from_wire(wire: str) -> tuple[Need, ...]:

@@ -6,20 +6,25 @@ our errors. All waiting logic is written once that way; the drivers only carry i
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """Run a script. Sends back its reply, a list that begins with a status word."""
 
     script: str
     key: str
     args: tuple[str | bytes | int, ...]
+
+
+class Stream(NamedTuple):
+    """Run several scripts in order, each sent while the one before is still at work. Sends back a list of replies."""
+
+    calls: Sequence[Call]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,5 +78,5 @@ class Now:
     """Sends back the time, in seconds of a clock that only goes forward."""
 
 
-Step = Call | Session | Expect | Forget | Wait | Abandon | Now
+Step = Call | Stream | Session | Expect | Forget | Wait | Abandon | Now
 Operation = Generator[Step, Any, T]

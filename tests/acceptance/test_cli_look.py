@@ -141,7 +141,7 @@ def test_why_a_ready_job_without_a_worker(cli: Cli, co: Coordinator) -> None:
 
 
 def test_why_of_a_ready_job_counts_the_workers_of_its_queue(cli: Cli, co: Coordinator) -> None:
-    co.run(_call(calls.open_session(scope_of(co), "worker0000000-1", {"kind": "worker", "queues": "bulk default"})))
+    co.run(_call(calls.open_session(scope_of(co), "worker111-1", {"kind": "worker", "queues": "bulk default"})))
     ticket = co.submit("plain", queue="bulk")
     assert "All slots of the queue are taken (1 live worker)" in cli.call("why", ticket.ident).stdout
 
@@ -207,7 +207,7 @@ def test_events_are_listed_and_followed(cli: Cli, co: Coordinator) -> None:
     listed = cli.json("events", "--id", lease.ident)["events"]
     assert [one["event"] for one in listed] == ["ask", "grant", "release"]
     assert "grant" in cli.call("events", "--limit", "2").stdout
-    assert cli.call("events", "--id", "nonesuch0000-1").stdout == "no events\n"
+    assert cli.call("events", "--id", "nonesuch1-1").stdout == "no events\n"
     process = cli.start("events", "--follow", "--json", "--limit", "1")
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["event"] == "release"
@@ -251,9 +251,9 @@ def test_no_colour_where_nobody_wants_it(cli: Cli, co: Coordinator) -> None:
         (("ls", "--namespace", "with space"), os.EX_USAGE),
         (("ls", "--nonsense"), os.EX_USAGE),
         (("nonsense",), os.EX_USAGE),
-        (("show", "nonesuch0000-1"), os.EX_NOINPUT),
-        (("why", "nonesuch0000-1"), os.EX_NOINPUT),
-        (("cancel", "nonesuch0000-1"), os.EX_NOINPUT),
+        (("show", "nonesuch1-1"), os.EX_NOINPUT),
+        (("why", "nonesuch1-1"), os.EX_NOINPUT),
+        (("cancel", "nonesuch1-1"), os.EX_NOINPUT),
     ],
 )
 def test_errors_are_one_line_and_an_exit_code(cli: Cli, words: tuple[str, ...], code: int) -> None:

@@ -30,7 +30,7 @@ def public(kind: type) -> dict[str, Any]:
 
 def plain(text: str | None) -> str:
     """A text without the words that only the asyncio side has."""
-    words = re.sub(r"\bAsync(?=[A-Z])", "", text or "")
+    words = re.sub(r"\bAsync(?=[A-Z])|\b(asyncio|threading)\.(?=Event)", "", text or "")
     return re.sub(r"\basync (with|for)\b", r"\1", re.sub(r"\bawait ", "", words))
 
 

@@ -9,6 +9,7 @@ from coordinator.wire import calls
 from coordinator.wire.calls import Claim, JobAsk, LockAsk, Report, Scope, Word
 from tests.property.engine import Engine
 from tests.property.machine import QUEUES, START_US, TERMS
+from tests.support.engine import per_job
 
 
 class Driver:
@@ -30,8 +31,8 @@ class Driver:
 
     def submit(self, *jobs: tuple[str, dict[str, Word]], queue: str = "qa") -> list[Any]:
         asks = [JobAsk(ident, "work", queue, int(words.pop("priority", 1)), b"x", words) for ident, words in jobs]
-        answers: list[Any] = self.engine.call(calls.submit(self.scope, 1000, asks))[1:]
-        return answers
+        call = calls.submit(self.scope, 1000, asks)
+        return per_job(call, self.engine.call(call))
 
     def request(self, session: str, ident: str, needs: str, priority: int = 1, trying: bool = False) -> list[str]:
         ask = LockAsk(ident, priority, needs, trying, None, 600_000)

@@ -22,6 +22,7 @@ from coordinator.wire.step import Call
 from tests.property.answers import plainly
 from tests.property.bells import Bells
 from tests.property.engine import Engine, differences, expected
+from tests.support.engine import per_job
 from tests.support.model import ACTIVE, QUEUED, Request
 from tests.support.model_calls import Answer, Model
 
@@ -100,6 +101,8 @@ class EngineMachine(RuleBasedStateMachine):
         """Make a call on the engine and the model, and compare answers and states. `subjects` are the requests that the
         call itself is about: what it does to them is not the passing of time."""
         self.raw = self.engine.call(call)
+        if call.script == "submit":
+            self.raw = [self.raw[0], *per_job(call, self.raw)]
         reply = plainly(call.script, self.raw)
         note(f"{call.script} {' '.join(map(str, call.args[1:]))} -> {reply}")
         keys = [f"~dedup/{one}" for one in KEYS]

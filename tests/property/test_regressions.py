@@ -88,7 +88,7 @@ def test_nothing_joins_a_job_whose_time_ran_out(driver: Driver, on_conflict: str
     words: dict[str, Word] = {"dedup": "k", "on_conflict": on_conflict, "scope": "until_finished"}
     driver.submit(("late", {**words, "wait_ms": 1000}))
     driver.advance(2)
-    assert driver.submit(("fresh", words)) == [["accepted", "fresh", "ready"]]
+    assert driver.submit(("fresh", words)) == [["accepted", "fresh"]]
     assert driver.state("late") == "expired"
 
 

@@ -1,7 +1,5 @@
 """Asking for locks: who gets them, in which order, and that a refusal leaves nothing behind."""
 
-from dataclasses import replace
-
 import pytest
 import redis
 
@@ -237,7 +235,7 @@ def test_fences_grow_while_the_clock_stands_an_hour_back(engine: Engine) -> None
 
 def test_what_people_wrote_stays_out_of_the_request_and_can_be_read(engine: Engine) -> None:
     engine.open("s")
-    asked = replace(calls.LockAsk("r", 1, "x1:a", False, None, 1000), owner="pr-1", reason="apply", metadata='{"a": 1}')
+    asked = calls.LockAsk("r", 1, "x1:a", False, None, 1000)._replace(owner="pr-1", reason="apply", metadata='{"a": 1}')
     engine.call(calls.request(engine.scope, "s", asked))
     assert engine.census()[engine.key("NOTE", "r")].value == {
         "owner": "pr-1",

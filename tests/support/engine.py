@@ -207,7 +207,7 @@ class Engine:
         before = self.census()
         text = script_text(call.script, self._shebang, self.clocked)
         reply: list[Any] = plain(self.raw.eval(text, 1, call.key, *call.args))
-        words = self._words(call.script, reply)
+        words = self._words(call, reply)
         self.seen |= {(call.script, word) for word in words}
         if not writes and (call.script in READ_ONLY or all(word in REFUSALS for word in words[1:] or words)):
             # A worker's report counts as its heartbeat even if every item of it is refused.
@@ -244,7 +244,7 @@ class Engine:
     def ask(self, session: str, ident: str, needs: str, *, writes: bool = False, **changed: Any) -> list[Any]:
         """Ask for a lock: `ask("s", "r1", "a s1:b", priority=2, trying=True)`."""
         plain_ask = LockAsk(ident, 1, wire_needs(needs), trying=False, wait_ms=None, hold_ms=86_400_000)
-        return self.call(calls.request(self.scope, session, replace(plain_ask, **changed)), writes=writes)
+        return self.call(calls.request(self.scope, session, plain_ask._replace(**changed)), writes=writes)
 
     def hold(self, session: str, ident: str, needs: str, **changed: Any) -> int:
         """Ask for a lock that is free; its fence."""
@@ -257,7 +257,9 @@ class Engine:
 
     def submit(self, *jobs: JobAsk, max_payload: int = 1000) -> list[list[Any]]:
         """Hand in jobs; one answer for each."""
-        return self.call(calls.submit(self.scope, max_payload, jobs))[1:]
+        call = calls.submit(self.scope, max_payload, jobs)
+        answers = per_job(call, self.call(call))
+        return [[*one, self.state(one[1])] if one[0] == "accepted" else one for one in answers]
 
     def put(self, ident: str, needs: str = "", **changed: Any) -> list[Any]:
         """Hand in one job: `put("j1", "a", priority=3, wait_ms=500)`; its answer."""
@@ -340,9 +342,21 @@ class Engine:
         return Claim(number, wanted, 86_400_000, tuple(queues) or ("default",))
 
     @staticmethod
-    def _words(script: str, reply: list[Any]) -> list[str]:
-        items = {"submit": reply[1:], "settle": reply[1] if len(reply) > 1 else []}.get(script, [])
-        return [reply[0], *(one[0] for one in items)]
+    def _words(call: Call, reply: list[Any]) -> list[str]:
+        script = call.script
+        if script == "submit":
+            return [reply[0], *(one[0] for one in per_job(call, reply))]
+        return [reply[0], *(one[0] for one in (reply[1] if script == "settle" and len(reply) > 1 else []))]
+
+
+def per_job(call: Call, reply: list[Any]) -> list[list[Any]]:
+    """One answer for each job of a `submit`, which names only those that are not simply in."""
+    words, idents = call.args[2:], []
+    while words:
+        idents.append(words[0])
+        words = words[6 + int(words[5]) :]
+    named = {int(one[0]): one[1:] for one in reply[1:]}
+    return [named.get(number, ["accepted", ident]) for number, ident in enumerate(idents)]
 
 
 def job(ident: str, needs: str = "", **changed: Any) -> JobAsk:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from coordinator.wire.step import Call, Operation, Step
+from coordinator.wire.step import Call, Operation, Step, Stream
 
 Check = type[Any] | str | Callable[[Any], bool]
 
@@ -13,7 +13,8 @@ Check = type[Any] | str | Callable[[Any], bool]
 class Hand:
     """Runs an operation one step at a time.
 
-    `expects(step, answer)` says what the operation must ask for, by its type, the name of a script, or a whole step,
+    `expects(step, answer)` says what the operation must ask for, by its type, the name of a script (a list of them
+    for a stream), or a whole step,
     and what it is told; an exception is thrown in.
     """
 
@@ -33,7 +34,10 @@ class Hand:
         """The step that the operation stands at, which must be `wanted`; it goes on with the answer."""
         step = self._step
         assert step is not None, f"already over: {self.result!r} {self.error!r}"
-        if isinstance(wanted, str):
+        if isinstance(wanted, list):
+            assert isinstance(step, Stream), step
+            assert [one.script for one in step.calls] == wanted
+        elif isinstance(wanted, str):
             assert isinstance(step, Call), step
             assert step.script == wanted, step
         elif isinstance(wanted, type):

@@ -15,7 +15,7 @@ local function repeated_submit(ctx, job)
     if before.kind ~= 'job' or (payload and payload ~= job.payload and not before.dedup) then
       return { 'conflict', job.id, before.state }
     end
-    return { 'accepted', job.id, before.state }
+    return nil, true
   end
   local memo = job.dedup and redis.call('GET', ctx.p .. K_CALL .. job.id)
   if memo then
@@ -64,17 +64,18 @@ local function accept(ctx, r, job, needs)
     end
     enqueue(ctx, r)
   end
-  return { 'accepted', r.id, r.state }
 end
 
+-- Returns what became of it, or nil if it is in.
 local function submit_job(ctx, job)
-  local answer = repeated_submit(ctx, job) or (job.dedup and duplicate(ctx, job)) or queue_full(ctx, job)
-  if answer then
-    return answer
+  local answer, there = repeated_submit(ctx, job)
+  answer = answer or (not there and ((job.dedup and duplicate(ctx, job)) or queue_full(ctx, job)))
+  if answer or there then
+    return answer or nil
   end
   local needs = with_key(job)
   local r = { id = job.id, kind = 'job', state = 'new', priority = job.priority, queue = job.queue,
-    needs_list = parse_needs(needs), dedup = job.dedup, scope = job.scope,
+    needs_list = needs ~= '' and parse_needs(needs) or {}, dedup = job.dedup, scope = job.scope,
     on_conflict = job.on_conflict == 'rerun' and 'rerun', crashes = 0 }
   return refused_needs(ctx, r, not job.delay_ms) or accept(ctx, r, job, needs)
 end

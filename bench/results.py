@@ -1,0 +1,97 @@
+"""Measurements put together: medians over the repetitions, the best peer of each figure, and verdicts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.model import Figure, Record
+from bench.peers import FLOOR, OURS
+from bench.statistics import Spread
+from bench.targets import BEST, TARGETS, Target
+from bench.workloads.base import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One line of the report. `reached` is None if it could not be judged; `why` then says so."""
+
+    workload: Workload
+    figure: Figure
+    target: Target | None
+    ours: float | None
+    best: float | None
+    best_peer: str
+    ratio: float | None
+    reached: bool | None
+    why: str = ""
+
+
+class Results:
+    """What a run has measured."""
+
+    def __init__(self, workloads: Sequence[Workload], records: Sequence[Record]) -> None:
+        self.workloads = [one for one in workloads if any(each.workload == one.name for each in records)]
+        self.records = records
+        values: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+        self._failures: dict[tuple[str, str], str] = {}
+        for record in records:
+            for key, value in record.figures.items():
+                values[record.workload, record.peer, key].append(value)
+            if record.failure:
+                self._failures.setdefault((record.workload, record.peer), record.failure)
+        self._spreads = {place: Spread.of(found) for place, found in values.items()}
+
+    def peers(self, workload: str) -> list[str]:
+        """All that took part or should have, in order of appearance."""
+        return list(dict.fromkeys(one.peer for one in self.records if one.workload == workload))
+
+    def spread(self, workload: str, peer: str, figure: str) -> Spread | None:
+        """Median, least and most of a figure."""
+        return self._spreads.get((workload, peer, figure))
+
+    def failure(self, workload: str, peer: str) -> str:
+        """Why a library has no figures here, or lacks some repetitions; empty if it has them all."""
+        return self._failures.get((workload, peer), "")
+
+    def best_peer(self, workload: str, figure: Figure) -> str:
+        """Who has the best median but us and the floor, which is no library; empty if nobody has one."""
+        found = {}
+        for peer in self.peers(workload):
+            spread = self.spread(workload, peer, figure.key)
+            if peer not in (OURS, FLOOR) and spread is not None:
+                found[peer] = spread.median
+        if not found or figure.better == "neither":
+            return ""
+        return (max if figure.better == "more" else min)(found, key=lambda peer: found[peer])
+
+    def verdicts(self) -> list[Verdict]:
+        """A line for each target of each workload that was run, and for the first figure of those without one."""
+        lines = []
+        for workload in self.workloads:
+            targets = [one for one in TARGETS if one.workload == workload.name]
+            by_key = {figure.key: figure for figure in workload.figures}
+            lines += [self._verdict(workload, by_key[one.figure], one) for one in targets]
+            if not targets:
+                lines.append(self._verdict(workload, workload.figures[0], None))
+        return lines
+
+    def _verdict(self, workload: Workload, figure: Figure, target: Target | None) -> Verdict:
+        ours = self._median(workload.name, OURS, figure.key)
+        best_peer = self.best_peer(workload.name, figure)
+        best = self._median(workload.name, best_peer, figure.key)
+        against = target.against if target else BEST
+        rival = best if against in ("", BEST) else self._median(workload.name, against, figure.key)
+        ratio = ours / rival if ours is not None and rival else None
+        judged = ours if target and not target.against else ratio
+        why = ""
+        if judged is None:
+            who = "there is no peer" if against in ("", BEST) else f"{against} was not measured"
+            why = self.failure(workload.name, OURS) if ours is None else who
+        reached = target.reached(judged) if target and judged is not None else None
+        return Verdict(workload, figure, target, ours, best, best_peer, ratio, reached, why)
+
+    def _median(self, workload: str, peer: str, figure: str) -> float | None:
+        spread = self.spread(workload, peer, figure)
+        return None if spread is None else spread.median

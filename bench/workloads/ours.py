@@ -1,0 +1,93 @@
+"""What only we state: the cost of depth, and of waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bench.model import Figure
+from bench.processes import Actor
+from bench.scene import Scene
+from bench.server import between
+from bench.workloads.base import Sizes, Workload
+
+FILL_SECONDS = 300.0
+SERVE_SECONDS = 120.0
+KIB = 1024
+THOUSAND, MILLION = 1_000, 1_000_000
+
+
+def short(depth: int) -> str:
+    """1 k, 10 k, 1 M."""
+    return f"{depth // MILLION} M" if depth >= MILLION else f"{depth // THOUSAND} k"
+
+
+def deep(scene: Scene, sizes: Sizes) -> Mapping[str, float]:
+    """A submission, and a job's share of a batch of a hundred settled and claimed, with more and more jobs queued."""
+    actor, found, figures = scene.actor("our_depths"), [], {}
+    for depth in sizes.depths:
+        actor.ask("fill", FILL_SECONDS, depth=depth)
+        costs = actor.ask("costs")
+        found.append(costs)
+        figures.update({f"enqueue_us_{depth}": costs["enqueue"], f"settle_us_{depth}": costs["settle"]})
+    first, last = found[0], found[-1]
+    growth = {f"{name}_growth": last[name] / first[name] for name in ("enqueue", "settle")}
+    return {**growth, **figures}
+
+
+def waiting(scene: Scene, sizes: Sizes) -> Mapping[str, float]:
+    """Asyncio tasks of one process that wait for a hundred locks held by another client."""
+    actor = scene.actor("our_waiters")
+    actor.ask("hold")
+    heartbeat = _idle(scene, sizes, actor)
+    memory, before = actor.memory(), scene.server.totals()
+    actor.ask("wait", count=sizes.waiters)
+    asked = between(before, scene.server.totals())
+    grown = actor.memory() - memory
+    idle = _idle(scene, sizes, actor)
+    seconds = actor.ask("let_go", SERVE_SECONDS)
+    return {
+        "idle_commands": max(0.0, idle - heartbeat),
+        "heartbeat_commands": heartbeat,
+        "kib": grown / sizes.waiters / KIB,
+        "commands": asked.commands / sizes.waiters,
+        "round_trips": asked.round_trips / sizes.waiters,
+        "redis_us": asked.redis / sizes.waiters * 1e6,
+        "served": sizes.waiters / seconds,
+    }
+
+
+def _idle(scene: Scene, sizes: Sizes, actor: Actor) -> float:
+    """Commands per second while nothing happens."""
+    before = scene.server.totals()
+    actor.ask("idle", seconds=sizes.idle_seconds)
+    return between(before, scene.server.totals()).commands / sizes.idle_seconds
+
+
+DEPTH = Workload(
+    "depth",
+    "depth: cost with the most jobs queued / with the fewest",
+    "jobs",
+    (
+        Figure("enqueue_growth", "enqueue", ""),
+        Figure("settle_growth", "claim and settle", ""),
+        *(Figure(f"enqueue_us_{depth}", f"enqueue at {short(depth)}", "us") for depth in Sizes().depths),
+        *(Figure(f"settle_us_{depth}", f"claim and settle at {short(depth)}", "us") for depth in Sizes().depths),
+    ),
+    deep,
+    ours_only="its cost is compared with itself",
+    once=True,
+)
+WAITERS = Workload(
+    "waiters",
+    "asyncio tasks waiting for locks in one process",
+    "locks",
+    (
+        Figure("idle_commands", "idle commands beyond the heartbeat", "/s"),
+        Figure("heartbeat_commands", "heartbeat of two clients", "/s"),
+        Figure("kib", "memory per waiter", "KiB"),
+        Figure("served", "waiters served when the locks are given back", "/s", "more"),
+    ),
+    waiting,
+    ours_only="no peer lets one connection wait for many locks",
+    once=True,
+)
