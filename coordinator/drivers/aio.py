@@ -142,12 +142,13 @@ class AsyncDriver:
             raise ClientClosed
         reply: Any = None
         failure: BaseException | None = None
+        step: Step | None = None
         interrupted = False
         task = asyncio.current_task()
         cancels = task.cancelling() if task else 0
         while True:
             try:
-                step = advance(operation, reply, failure)
+                step = advance(operation, reply, failure, step is None)
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]
             reply = failure = None
@@ -255,8 +256,7 @@ class AsyncDriver:
                     pause = 0.0
                     if found:
                         self.postman.deliver(found[1])
-                        for more in await client.lpop(inbox, BATCH) or ():
-                            self.postman.deliver(more)
+                        self.postman.deliver_all(await client.lpop(inbox, BATCH))
                 except (redis.RedisError, *UNREADABLE) as error:
                     log.debug("listening failed: %s", error)
                     pause = min(1.0, pause * 2 + 0.05)

@@ -23,6 +23,7 @@ from coordinator.drivers.direct import AsyncDirect, Direct, Words, async_exchang
 from coordinator.errors import (
     ConfigError,
     CoordinatorError,
+    ProtocolError,
     ScriptsMissing,
     StorageFull,
     StoreUnavailable,
@@ -32,11 +33,14 @@ from coordinator.errors import (
 from coordinator.policy.faults import fault
 from coordinator.policy.resend import Remedy, pause, remedy
 from coordinator.wire import loader
+from coordinator.wire.replies import UNREADABLE
 from coordinator.wire.step import Call
 
 log = logging.getLogger(__name__)
 OLDEST = (6, 2)
 T = TypeVar("T")
+# What the client library raises when a server does not answer as Redis does.
+STRANGE = (*UNREADABLE, MemoryError, RecursionError)
 BROKEN = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 
 
@@ -146,6 +150,13 @@ class _Programs:
             raise ScriptsMissing from None
 
 
+def strange(error: BaseException) -> CoordinatorError:
+    """The error for one of `STRANGE`."""
+    if isinstance(error, CoordinatorError):
+        return error
+    return ProtocolError(f"the server does not answer as Redis does ({type(error).__name__})")
+
+
 def server_version(info: dict[str, Any]) -> tuple[int, ...]:
     """The version in an INFO answer."""
     return tuple(int(part) for part in str(info.get("redis_version", "0")).split(".")[:3] if part.isdigit())
@@ -181,7 +192,7 @@ class Store:
         if self._programs.known and isinstance(self._exchange, Direct):
             try:
                 return self._exchange.stream(map(self._programs.words, calls))
-            except redis.RedisError as error:
+            except (redis.RedisError, *STRANGE) as error:
                 # Whatever was carried out answers as the first time.
                 log.debug("a stream of calls broke, and is made again one by one: %s", error)
         return [self.call(one) for one in calls]
@@ -193,10 +204,12 @@ class Store:
         except redis.RedisError as error:
             _Attempts(0, self._programs, str(words[0])).after(error)
             raise
+        except STRANGE as error:
+            raise strange(error) from error
 
     def load(self) -> tuple[str, ...]:
         """Load all scripts. Returns their names. Raises as `call` does, and UnsafeServer."""
-        self._look()
+        self._programs.learn(self.command("INFO"), self._allow_unsafe)
         for words in self._programs.all():
             self.command(*words)
         return loader.names()
@@ -211,17 +224,21 @@ class Store:
                 self._programs.learn(self.client.info(), self._allow_unsafe)
 
     def _once(self, call: Call) -> Any:
-        self._look()
         try:
+            self._look()
             return self._exchange(*self._programs.words(call))
         except redis.ResponseError as error:
             cure = self._programs.cure(call, error)
+        except STRANGE as error:
+            raise strange(error) from error
         words = next(cure)
         while True:
             try:
                 words = cure.send(self._exchange(*words))
             except redis.ResponseError as error:
                 words = cure.throw(error)
+            except STRANGE as error:
+                raise strange(error) from error
             except StopIteration as done:
                 return done.value
 
@@ -255,7 +272,7 @@ class AsyncStore:
         if self._programs.known and isinstance(self._exchange, AsyncDirect):
             try:
                 return await self._exchange.stream(map(self._programs.words, calls))
-            except redis.RedisError as error:
+            except (redis.RedisError, *STRANGE) as error:
                 # Whatever was carried out answers as the first time.
                 log.debug("a stream of calls broke, and is made again one by one: %s", error)
         return [await self.call(one) for one in calls]
@@ -267,6 +284,8 @@ class AsyncStore:
         except redis.RedisError as error:
             _Attempts(0, self._programs, str(words[0])).after(error)
             raise
+        except STRANGE as error:
+            raise strange(error) from error
 
     async def close(self) -> None:
         """Close all connections."""
@@ -280,18 +299,22 @@ class AsyncStore:
             raise redis.exceptions.TimeoutError(f"no reply within {self._seconds:g} s") from None
 
     async def _once(self, call: Call) -> Any:
-        if not self._programs.known:
-            self._programs.learn(await self._patiently(self.client.info()), self._allow_unsafe)
         try:
+            if not self._programs.known:
+                self._programs.learn(await self._patiently(self.client.info()), self._allow_unsafe)
             return await self._exchange(*self._programs.words(call))
         except redis.ResponseError as error:
             cure = self._programs.cure(call, error)
+        except STRANGE as error:
+            raise strange(error) from error
         words = next(cure)
         while True:
             try:
                 words = cure.send(await self._exchange(*words))
             except redis.ResponseError as error:
                 words = cure.throw(error)
+            except STRANGE as error:
+                raise strange(error) from error
             except StopIteration as done:
                 return done.value
 

@@ -91,8 +91,7 @@ class _Listener(threading.Thread):
         found = self._client.blpop([self._inbox], timeout=READ_SECONDS)
         if found:
             self._postman.deliver(found[1])
-            for more in self._client.lpop(self._inbox, BATCH) or ():
-                self._postman.deliver(more)
+            self._postman.deliver_all(self._client.lpop(self._inbox, BATCH))
 
 
 class SyncDriver:
@@ -159,9 +158,10 @@ class SyncDriver:
             raise ClientClosed
         reply: Any = None
         failure: BaseException | None = None
+        step: Step | None = None
         while True:
             try:
-                step = advance(operation, reply, failure)
+                step = advance(operation, reply, failure, step is None)
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]
             reply = failure = None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 INFO = b"redis_version:7.0.15\r\nmaxmemory_policy:noeviction\r\n"
+HELLO = b"%3\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:3\r\n"
 STATUSES = (
     *(b"ok", b"granted", b"waiting", b"busy", b"ended", b"accepted", b"duplicate", b"rejected", b"conflict", b"gone"),
     *(b"refused", b"queue_full", b"line_full", b"over_capacity", b"too_large", b"session_lost", b"lost", b"stale"),
@@ -33,10 +34,11 @@ WORDS = (
     ),
     *(b"x1:a", b"s9999999999999999999:b", b"state", b"priority", b"x" * 70_000, b"\xc1\x01i\x03new", b"\x91" * 2000),
 )
-# What is no reply, or one that never ends, or one of a protocol that was not asked for.
+# What is no reply, or one that never ends, or one of a protocol that was not asked for. (A list is announced no longer
+# than this because hiredis makes room for all of it at once, and takes seconds to throw that away.)
 BROKEN = (
     *(
-        b"*1000000000\r\n",
+        b"*3000000\r\n",
         b"$536870912\r\nabc",
         b"$-5\r\nx\r\n",
         b":abc\r\n",
@@ -132,12 +134,11 @@ class HostileServer:
     def _reply(self, words: list[bytes]) -> tuple[bytes, bool]:
         """The answer, and whether the connection ends with it."""
         command = words[0].upper()
-        if command in (b"CLIENT", b"HELLO", b"AUTH", b"SELECT", b"FUNCTION", b"PING"):
+        if command in (b"CLIENT", b"AUTH", b"SELECT", b"FUNCTION", b"PING"):
             return b"+OK\r\n", False
         with self._lock:
-            if command == b"INFO":
-                known = self._chance.random() < 0.9
-                return (_bulk(INFO) if known else self._polite_reply(0)), False
+            if command in (b"INFO", b"HELLO") and self._chance.random() < 0.95:
+                return (_bulk(INFO) if command == b"INFO" else HELLO), False
             self.answered += 1
             if self._chance.random() < self._polite:
                 return self._polite_reply(0), False
