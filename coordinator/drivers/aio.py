@@ -16,15 +16,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import redis
-
 from coordinator.drivers import clock
 from coordinator.drivers.connect import async_client, close_async, locate, sync_client
 from coordinator.drivers.describe import describe
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Holding, Keeper
 from coordinator.drivers.messages import BATCH, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
-from coordinator.drivers.store import AsyncStore, Store
+from coordinator.drivers.store import FAILED, AsyncStore, Store
 from coordinator.errors import ClientClosed
 from coordinator.keys import key
 from coordinator.settings import Settings
@@ -257,7 +255,7 @@ class AsyncDriver:
                     if found:
                         self.postman.deliver(found[1])
                         self.postman.deliver_all(await client.lpop(inbox, BATCH))
-                except (redis.RedisError, *UNREADABLE) as error:
+                except (*FAILED, *UNREADABLE) as error:
                     log.debug("listening failed: %s", error)
                     pause = min(1.0, pause * 2 + 0.05)
                     self.postman.tell_all(RESYNC)

@@ -41,7 +41,9 @@ OLDEST = (6, 2)
 T = TypeVar("T")
 # What the client library raises when a server does not answer as Redis does.
 STRANGE = (*UNREADABLE, MemoryError, RecursionError)
-BROKEN = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+# A cluster of which no node can be reached is told apart from all other errors of redis-py.
+BROKEN = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.RedisClusterException)
+FAILED = (redis.RedisError, redis.exceptions.RedisClusterException)
 
 
 class _Attempts:
@@ -53,7 +55,7 @@ class _Attempts:
         self._tries = 0
         self._may_have_happened = False
 
-    def after(self, error: redis.RedisError) -> float:
+    def after(self, error: Exception) -> float:
         """Seconds until the next try. Raises our error when there is none."""
         helps = self._helps(error)
         rest = self._ends - time.monotonic()
@@ -63,7 +65,7 @@ class _Attempts:
             raise self._give_up(error) from error
         return min(wait, rest)
 
-    def _helps(self, error: redis.RedisError) -> bool:
+    def _helps(self, error: Exception) -> bool:
         if isinstance(error, redis.exceptions.AuthenticationError):
             return False
         if isinstance(error, BROKEN):
@@ -73,7 +75,7 @@ class _Attempts:
             return tls.problem(str(error)) is None
         return remedy(_message(error)) is Remedy.AGAIN
 
-    def _give_up(self, error: redis.RedisError) -> CoordinatorError:
+    def _give_up(self, error: Exception) -> CoordinatorError:
         if self._may_have_happened:
             return UnknownOutcome(f"the connection broke after the call was sent, and could not be made again: {error}")
         if isinstance(error, redis.exceptions.AuthenticationError):
@@ -177,14 +179,14 @@ class Store:
         """The raw reply. Raises StoreUnavailable, UnknownOutcome, StorageFull."""
         try:
             return self._once(call)
-        except redis.RedisError as error:
+        except FAILED as error:
             attempts = self._programs.attempts(call, self._retry_for if retry_for is None else retry_for)
             failed = error
         while True:
             time.sleep(attempts.after(failed))
             try:
                 return self._once(call)
-            except redis.RedisError as error:
+            except FAILED as error:
                 failed = error
 
     def stream(self, calls: Sequence[Call]) -> list[Any]:
@@ -192,7 +194,7 @@ class Store:
         if self._programs.known and isinstance(self._exchange, Direct):
             try:
                 return self._exchange.stream(map(self._programs.words, calls))
-            except (redis.RedisError, *STRANGE) as error:
+            except (*FAILED, *STRANGE) as error:
                 # Whatever was carried out answers as the first time.
                 log.debug("a stream of calls broke, and is made again one by one: %s", error)
         return [self.call(one) for one in calls]
@@ -201,7 +203,7 @@ class Store:
         """One plain command, tried once. Raises StoreUnavailable or UnknownOutcome."""
         try:
             return self.client.execute_command(*words, **options)
-        except redis.RedisError as error:
+        except FAILED as error:
             _Attempts(0, self._programs, str(words[0])).after(error)
             raise
         except STRANGE as error:
@@ -257,14 +259,14 @@ class AsyncStore:
         """The raw reply. Raises StoreUnavailable, UnknownOutcome, StorageFull."""
         try:
             return await self._once(call)
-        except redis.RedisError as error:
+        except FAILED as error:
             attempts = self._programs.attempts(call, self._retry_for if retry_for is None else retry_for)
             failed = error
         while True:
             await asyncio.sleep(attempts.after(failed))
             try:
                 return await self._once(call)
-            except redis.RedisError as error:
+            except FAILED as error:
                 failed = error
 
     async def stream(self, calls: Sequence[Call]) -> list[Any]:
@@ -272,7 +274,7 @@ class AsyncStore:
         if self._programs.known and isinstance(self._exchange, AsyncDirect):
             try:
                 return await self._exchange.stream(map(self._programs.words, calls))
-            except (redis.RedisError, *STRANGE) as error:
+            except (*FAILED, *STRANGE) as error:
                 # Whatever was carried out answers as the first time.
                 log.debug("a stream of calls broke, and is made again one by one: %s", error)
         return [await self.call(one) for one in calls]
@@ -281,7 +283,7 @@ class AsyncStore:
         """One plain command, tried once. Raises StoreUnavailable or UnknownOutcome."""
         try:
             return await self._patiently(self.client.execute_command(*words, **options))
-        except redis.RedisError as error:
+        except FAILED as error:
             _Attempts(0, self._programs, str(words[0])).after(error)
             raise
         except STRANGE as error:
@@ -319,7 +321,7 @@ class AsyncStore:
                 return done.value
 
 
-def _message(error: redis.RedisError) -> str:
+def _message(error: Exception) -> str:
     """The message with its code in front; redis-py takes the code of some errors away and makes it their class."""
     names = {
         redis.exceptions.ReadOnlyError: "READONLY",

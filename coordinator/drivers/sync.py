@@ -14,15 +14,13 @@ import threading
 import weakref
 from typing import Any, TypeVar
 
-import redis
-
 from coordinator.drivers import clock
 from coordinator.drivers.connect import Target, close_sync, locate, sync_client
 from coordinator.drivers.describe import describe
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Holding, Keeper
 from coordinator.drivers.messages import BATCH, GOODBYE, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
-from coordinator.drivers.store import Store
+from coordinator.drivers.store import FAILED, Store
 from coordinator.errors import ClientClosed, CoordinatorError
 from coordinator.keys import key
 from coordinator.settings import Settings
@@ -79,7 +77,7 @@ class _Listener(threading.Thread):
             try:
                 self._read()
                 pause = 0.0
-            except (redis.RedisError, *UNREADABLE) as error:
+            except (*FAILED, *UNREADABLE) as error:
                 log.debug("listening failed: %s", error)
                 pause = min(1.0, pause * 2 + 0.05)
                 if self._stopping.is_set():

@@ -38,7 +38,7 @@ def misread(error: Exception) -> CoordinatorError:
 
 def advance(operation: Operation[Any], reply: Any, failure: BaseException | None, first: bool) -> Step:
     """The next step of an operation that is handed a reply or what went wrong. Raises StopIteration at its end, and our
-    error if a reply could not be read. Before the first step there is none: what is raised then is the caller's fault."""
+    error if a reply could not be read. Before the first step there is none: the caller is at fault then."""
     try:
         return operation.send(reply) if failure is None else operation.throw(failure)
     except UNREADABLE as error:

@@ -1,5 +1,6 @@
 """Whatever a server answers: an error of ours, in bounded time and memory, and no thread that dies."""
 
+import logging
 import os
 import time
 import traceback
@@ -30,6 +31,14 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HostileSe
     made = HostileServer(tmp_path, seed=7, polite=request.param)
     yield made
     made.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_logged() -> Iterator[None]:
+    """Records of what went wrong keep the replies that it went wrong with, and the test would keep the records."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture
