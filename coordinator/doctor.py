@@ -16,7 +16,7 @@ from itertools import islice
 from coordinator.client import Coordinator
 from coordinator.drivers.census import Census
 from coordinator.drivers.connect import sync_client
-from coordinator.drivers.store import OLDEST, Store
+from coordinator.drivers.store import OLDEST, Demands, Store
 from coordinator.errors import Corrupt, ProtocolError
 from coordinator.keys import key, prefix
 from coordinator.model.names import milliseconds
@@ -49,7 +49,7 @@ def examine(
     grace_ms = milliseconds(seconds, "grace", least=0.0)
     driver = coordinator._driver
     client = sync_client(driver.target, settings.operation_timeout, 1)
-    with closing(Store(client, settings.retry_for, allow_unsafe=True)) as store, readable():
+    with closing(Store(client, Demands(settings.retry_for, allow_unsafe=True))) as store, readable():
         return _Examination(store, driver.scope, settings.terms(), grace_ms, progress).run(fix)
 
 

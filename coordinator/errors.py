@@ -177,7 +177,7 @@ class StorageFull(StoreUnavailable):
 
 
 class UnknownOutcome(CoordinatorError):
-    """The connection broke after the call was sent: it may or may not have happened."""
+    """The connection broke after the call was sent, or too few replicas have it: it may or may not have happened."""
 
 
 class UnsafeServer(CoordinatorError):

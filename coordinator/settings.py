@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -19,6 +19,7 @@ from coordinator.model.names import label
 from coordinator.model.signing import LEAST_SECRET, MAX_KEY_ID, Signer
 from coordinator.model.terms import NO_AGING_US, Terms
 
+Durability = Literal["fast", "durable", "replicated"]
 _KEY_ID = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_KEY_ID}}}")
 # What was given for these is never shown.
 _SECRETS = ("url", "signing_keys")
@@ -56,6 +57,14 @@ class Settings(BaseSettings):
     retry_for: float = Field(10.0, ge=0, le=3600, description="how long calls are repeated while Redis is away")
     max_connections: int = Field(64, ge=1, le=10_000, description="connections for commands per process")
     allow_unsafe: bool = Field(False, description="use a server that may evict data")
+    durability: Durability = Field(
+        "fast",
+        description="what an answer means: `fast`, `durable` (an AOF) or `replicated` (replicas have it)",
+    )
+    replicas: int = Field(1, ge=1, le=100, description="replicas that must have a write, when `replicated`")
+    replica_timeout: float = Field(
+        1.0, ge=0.01, le=60, description="how long one try waits for replicas; at most half of operation_timeout"
+    )
     allow_insecure_tls: bool = Field(False, description="allow a rediss:// URL that has certificates not checked")
     signing_keys: dict[str, SecretStr] = Field(
         {}, description="secrets that payloads and results are signed with, by id"
@@ -75,6 +84,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"operation_timeout ({self.operation_timeout:g}) must not be above session_ttl ({self.session_ttl:g}), "
                 "or one slow call loses the session"
+            )
+        if self.durability == "replicated" and self.replica_timeout > self.operation_timeout / 2:
+            raise ValueError(
+                f"replica_timeout ({self.replica_timeout:g}) must be at most half of operation_timeout "
+                f"({self.operation_timeout:g}), or waiting for replicas looks like a broken connection"
             )
         return self
 
@@ -118,6 +132,11 @@ class Settings(BaseSettings):
             raise ConfigError(problems)
         keys = {name: secret.encode() for name, secret in given.items()}
         return Signer(self.namespace, keys, chosen, self.require_signatures)
+
+    @property
+    def acknowledged_by(self) -> tuple[int, int] | None:
+        """How many replicas must have a write before it is acknowledged, and how many ms one try waits for them."""
+        return (self.replicas, round(self.replica_timeout * 1000)) if self.durability == "replicated" else None
 
     def terms(self) -> Terms:
         """The rules that travel with every call."""

@@ -22,7 +22,7 @@ from coordinator.errors import (
 )
 from coordinator.model.names import one_of
 from coordinator.settings import Settings
-from workers import logs
+from workers import logs, loop
 from workers.registry import load
 from workers.supervisor import Supervisor, watch_supervisor
 from workers.worker import Worker, WorkerOptions
@@ -124,7 +124,7 @@ def _guarded(plan: Plan, processes: int, watch_pipe: int | None) -> int:
         logs.configure(logs.suitable(), plan.level)
         if processes > 1:
             return _supervise(plan, processes)
-        asyncio.run(_work(plan, watch_pipe))
+        loop.run(_work(plan, watch_pipe))
     except (InvalidInput, ConfigError, UnsafeServer) as error:
         typer.echo(f"coordinator worker: {error}", err=True)
         return os.EX_USAGE if isinstance(error, InvalidInput) else os.EX_CONFIG
@@ -145,17 +145,17 @@ async def _work(plan: Plan, watch_pipe: int | None) -> None:
         concurrency=plan.concurrency,
         grace=plan.grace,
     )
-    loop = asyncio.get_running_loop()
+    here = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, worker.stop_soon)
+        here.add_signal_handler(number, worker.stop_soon)
     if watch_pipe is not None:
-        watch_supervisor(watch_pipe, lambda: _hurry(loop, worker))
+        watch_supervisor(watch_pipe, lambda: _hurry(here, worker))
     await worker.run()
 
 
-def _hurry(loop: asyncio.AbstractEventLoop, worker: Worker) -> None:
+def _hurry(here: asyncio.AbstractEventLoop, worker: Worker) -> None:
     for _ in range(2):
-        loop.call_soon_threadsafe(worker.stop_soon)
+        here.call_soon_threadsafe(worker.stop_soon)
 
 
 def _supervise(plan: Plan, processes: int) -> int:

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from coordinator.wire.calls import Report
 from workers.job import Job
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """An outcome to be reported. `keeps`: the job's slot stays taken, for it may run again at once."""
 
     job: Job
@@ -24,7 +23,8 @@ class Desk:
     """The slots of one worker and the outcomes on their way out."""
 
     def __init__(self, slots: int) -> None:
-        self.slots, self.taken = slots, 0
+        # coming: jobs that have been claimed and not been begun yet, each of which will take a slot.
+        self.slots, self.taken, self.coming = slots, 0, 0
         self.waiting: deque[Entry] = deque()
         # Whether there may be jobs that were not looked for yet.
         self.hungry = False
@@ -33,7 +33,7 @@ class Desk:
     @property
     def free(self) -> int:
         """Slots that a job could be claimed for."""
-        return max(0, self.slots - self.taken)
+        return max(0, self.slots - self.taken - self.coming)
 
     def occupy(self) -> None:
         """Take a slot."""
@@ -42,7 +42,8 @@ class Desk:
     def vacate(self) -> None:
         """Give a slot back; there may be work for it."""
         self.taken -= 1
-        self.ring()
+        self.hungry = True
+        self.changed.set()
 
     def ring(self) -> None:
         """There may be jobs: look."""

@@ -6,14 +6,20 @@ answers as it did the first time) until the lease is over; then they are dropped
 claim is on its way at a time, because the store remembers one batch: sent again under the same number it is handed out
 again. While a round trip lasts outcomes gather, so a busy worker reports in batches without ever waiting for one to
 fill.
+
+A claim asks for half of the slots at most. So there are two batches: while one is run the other is settled and
+replaced, and neither this process nor the store waits for the other. For the same reason a reply is read only when the
+next call is on its way, if there is one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 
+from coordinator.drivers import failpoints
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.errors import CoordinatorError, Corrupt, ProtocolError
 from coordinator.ops import fleet
@@ -39,12 +45,21 @@ class Exchange(Service):
         self._driver, self._desk, self._executor, self._queues = driver, desk, executor, queues
         self._hold_ms = round(driver.settings.max_hold * 1000)
         self._number = 0
+        self._most = min(MAX_BATCH, (desk.slots + 1) // 2)
+        self._unread: tuple[list[Entry], fleet.Exchange] | None = None
+        # When the claim under way, and the one whose answer is not read yet, were first sent, on the clock of leases.
+        self._sent_at = self._unread_at = math.inf
         self._task: asyncio.Task[None] | None = None
         self._claiming = True
         self._leaving = self._closing = False
         # How many outcomes are still to be handed in one at a time, because the store could not read what one of them
         # is about.
         self._singly = 0
+
+    @property
+    def asked_at(self) -> float:
+        """When the oldest claim was sent whose jobs are not known here yet; infinite for none."""
+        return min(self._sent_at, self._unread_at)
 
     def stop_claiming(self) -> None:
         """Claim nothing from now on, and have the store no longer ring here."""
@@ -96,7 +111,10 @@ class Exchange(Service):
         batch = self._batch()
         ask = Claim(0, 0, self._hold_ms, self._queues) if self._singly and batch else self._ask()
         if not batch and not ask.number:
+            self._read()
             return True
+        if self._unread is not None:
+            asyncio.get_running_loop().call_soon(self._read)
         try:
             found = await self._driver.run(fleet.exchange(self._driver.scope, ask, [one.report for one in batch]))
         except CoordinatorError as error:
@@ -110,14 +128,14 @@ class Exchange(Service):
                 self._leaving = False  # a store that is away rings nobody
             return False
         self._singly = max(0, self._singly - 1)
-        if ask.number:
-            self._number = ask.number
-            self._leaving = self._leaving and ask.wanted > 0
-        for entry, verdict in zip(batch, found.verdicts, strict=True):
-            self._judged(entry, verdict, found.sent)
-        if ask.wanted and len(found.jobs) >= ask.wanted:
+        self._read()  # should this reply have come without the loop coming round
+        self._answered(ask)
+        if ask.wanted and len(found.raw_jobs) >= ask.wanted:
             self._desk.hungry = True  # there may be more for the slots that are left
-        self._take(found)
+        self._unread = batch, found
+        self._desk.coming = len(found.raw_jobs)
+        if not self._anything_to_do():
+            self._read()
         return True
 
     def _refused(self, batch: list[Entry], error: CoordinatorError) -> None:
@@ -132,18 +150,32 @@ class Exchange(Service):
         for entry in batch:
             self._drop(entry, f"the store cannot take it: {error}")
 
+    def _read(self) -> None:
+        """Act on the last reply."""
+        if self._unread is None:
+            return
+        (batch, found), self._unread = self._unread, None
+        self._desk.coming = 0
+        for entry, verdict in zip(batch, found.verdicts(), strict=True):
+            if verdict is fleet.COUNTS:
+                self._settled(entry)
+            else:
+                self._judged(entry, verdict, found.sent)
+        self._take(found)
+        self._unread_at = math.inf
+
     def _batch(self) -> list[Entry]:
         """Outcomes for one call, leaving out those whose lease is over."""
         batch: list[Entry] = []
         size = 0
-        waiting = self._desk.waiting
+        waiting, now = self._desk.waiting, self._driver.now()
         while waiting and len(batch) < (1 if self._singly else MAX_BATCH):
             entry = waiting[0]
             size += len(entry.report.value)
             if batch and size > MAX_BYTES:
                 break
             waiting.popleft()
-            if entry.job.lost:
+            if entry.job.lost_at(now):
                 self._drop(entry, f"its lease is over: {entry.job.why_lost or 'not renewed in time'}")
             else:
                 batch.append(entry)
@@ -151,12 +183,21 @@ class Exchange(Service):
 
     def _ask(self) -> Claim:
         """The claim that goes along; number 0 is none. The number moves on when the reply is there, not before."""
-        wanted = min(self._desk.free, MAX_BATCH) if self._claiming else 0
+        if failpoints.on:
+            failpoints.reach("worker.before_exchange")
+        wanted = min(self._desk.free, self._most) if self._claiming else 0
         if wanted:
             # Before the call: a bell that rings while it lasts must not be forgotten.
             self._desk.hungry = False
         number = self._number + 1 if wanted or self._leaving else 0
+        if number:
+            self._sent_at = min(self._sent_at, self._driver.now())
         return Claim(number, wanted, self._hold_ms, self._queues)
+
+    def _answered(self, ask: Claim) -> None:
+        if ask.number:
+            self._number, self._sent_at, self._unread_at = ask.number, math.inf, self._sent_at
+            self._leaving = self._leaving and ask.wanted > 0
 
     def _judged(self, entry: Entry, verdict: Verdict, sent: float) -> None:
         job = entry.job
@@ -183,14 +224,20 @@ class Exchange(Service):
         self._settled(entry)
 
     def _take(self, found: fleet.Exchange) -> None:
-        for claimed in found.jobs:
-            if self._claiming:
+        if failpoints.on:
+            failpoints.reach("worker.after_exchange")
+        taken = []
+        for claimed in found.jobs():
+            if not claimed.ident:
+                log.error("the store gave a job that has no name: %s", claimed.problem)
+            elif self._claiming:
                 self._executor.begin(claimed, self._lease_end(claimed, found.sent))
+                taken.append(claimed)
             else:
                 self._executor.hand_back(claimed)
-        if found.jobs and self._driver.keeper.session != found.session:
+        if taken and self._driver.keeper.session != found.session:
             # The session ended while the reply was on its way: nobody has told these jobs, so we do.
-            for claimed in found.jobs:
+            for claimed in taken:
                 job = self._executor.jobs.get(claimed.ident)
                 if job is not None and job.fence == claimed.fence:
                     job.lose("the session has lapsed")

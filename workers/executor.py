@@ -1,8 +1,8 @@
 """Runs claimed jobs: coroutines on the loop, functions in threads, killable ones in processes.
 
-Every job has one task here, from its claim until its outcome lies on the desk. A handler on the loop is cancelled and a
-process is killed; a thread can only be asked. When a thread's time is up its outcome is reported at once, and its slot
-stays taken until it really ends; what it then returns is thrown away.
+Jobs begin in the lane, in the order in which they were claimed; one that waits for anything has a task of its own from
+then on. A handler on the loop is cancelled and a process is killed; a thread can only be asked. When a thread's time is
+up its outcome is reported at once, and its slot stays taken until it really ends; what it then returns is thrown away.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from coordinator.drivers import failpoints
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.errors import Corrupt
 from coordinator.model import codec
-from coordinator.model.signing import JobMark
+from coordinator.model.signing import MARK, JobMark
 from coordinator.ops.fleet import Claimed
 from coordinator.policy.outcome import Outcome, Poisoned, Released, Retry, Succeeded
 from coordinator.wire.calls import Report
@@ -27,6 +27,7 @@ from workers.context import Context
 from workers.control import Control, HandlerFailed
 from workers.desk import Desk, Entry
 from workers.job import Job, Stop
+from workers.lane import Lane
 from workers.processes import Processes
 from workers.progress import Progress
 from workers.registry import Handler, Registry
@@ -38,7 +39,7 @@ log = logging.getLogger(__name__)
 # How long handlers that were cancelled for good have to clean up before their jobs are handed back without them.
 LINGER = 2.0
 
-Runner = Callable[[Job, Context, Any], Awaitable[Any]]
+Runner = Callable[[Job, Context], Awaitable[Any]]
 
 
 class Executor(Service):
@@ -53,7 +54,9 @@ class Executor(Service):
         self._signer = driver.settings.signer()
         self._processes = Processes(registry, process_slots, self._max_result)
         self._threads = Threads()
-        self._tasks: dict[Job, asyncio.Task[None]] = {}
+        self._lane = Lane(self._run, self._waits)
+        self._unfinished: dict[Job, None] = {}
+        self._farewells: set[asyncio.Task[None]] = set()
         self._all_done = asyncio.Event()
         self._all_done.set()
         self._runners: dict[str, Runner] = {
@@ -66,6 +69,8 @@ class Executor(Service):
 
     def begin(self, claimed: Claimed, lease_end: float) -> None:
         """Run a claimed job. One that cannot be run is set aside, and its siblings do not notice."""
+        if failpoints.on:
+            failpoints.reach("worker.before_begin")
         handler, payload, problem = self._registry.get(claimed.name), None, claimed.problem
         if not problem and handler is None:
             problem = f"no handler {claimed.name!r} in this worker"
@@ -80,26 +85,33 @@ class Executor(Service):
         if problem:
             log.error("job %s cannot be run and is set aside: %s", job.ident, words.reason(problem))
             job.finished = True
-            self._desk.put(Entry(job, self._report(job, Poisoned(words.reason(problem))), keeps=False))
+            self._hand_in(job, Poisoned(words.reason(problem)))
         else:
+            job.payload = payload
             self._desk.occupy()
-            self._launch(job, payload)
+            self._launch(job)
 
     def again(self, job: Job, fence: int, lease_end: float | None) -> None:
         """Run a job once more that keeps its slot and its resources, under a new fence."""
         following = job.again(fence, lease_end)
         self.jobs[job.ident] = following
         self._driver.hold(following)
-        self._launch(following, self._payload(job.claimed))
+        # Unpacked anew: the run before may have changed what it was given.
+        following.payload = self._payload(job.claimed)
+        self._launch(following)
 
     def hand_back(self, claimed: Claimed) -> None:
         """Return a job that was claimed and will not be begun."""
+        if failpoints.on:
+            failpoints.reach("worker.before_hand_back")
         job = Job(claimed, _NOBODY, self._driver)
         job.finished = True
-        self._desk.put(Entry(job, self._report(job, Released()), keeps=False))
+        self._hand_in(job, Released())
 
     def forget(self, job: Job) -> None:
         """A job is settled or lost: nothing of it is left here."""
+        if failpoints.on:
+            failpoints.reach("worker.before_forget")
         if self.jobs.get(job.ident) is job:
             del self.jobs[job.ident]
             self._driver.keeper.let_go(job.ident)
@@ -119,7 +131,7 @@ class Executor(Service):
 
     def release_waiting(self) -> None:
         """Hand back what has not begun."""
-        for job in list(self._tasks):
+        for job in list(self._unfinished):
             if not job.begun:
                 job.stop(Stop.RELEASE, "the worker shuts down")
 
@@ -129,13 +141,13 @@ class Executor(Service):
 
     async def release_all(self) -> None:
         """Tell every handler to end, wait a moment, and hand back the jobs of those that did not."""
-        for job in list(self._tasks):
+        for job in list(self._unfinished):
             job.stop(Stop.RELEASE, "the worker shuts down")
         try:
             async with asyncio.timeout(LINGER):
                 await self._all_done.wait()
         except TimeoutError:
-            for job in list(self._tasks):
+            for job in list(self._unfinished):
                 log.warning("job %s does not end; it is handed back without waiting for it", job.ident)
                 self._post(job, Released())
 
@@ -149,25 +161,54 @@ class Executor(Service):
 
     # --- one job
 
-    def _launch(self, job: Job, payload: Any) -> None:
-        self._all_done.clear()
-        self._tasks[job] = asyncio.get_running_loop().create_task(self._run(job, payload))
+    def _launch(self, job: Job) -> None:
+        if not self._unfinished:
+            self._all_done.clear()
+        self._unfinished[job] = None
+        self._lane.put(job)
 
-    async def _run(self, job: Job, payload: Any) -> None:
+    async def _run(self, job: Job) -> None:
         outcome: Outcome = Released()
         context = Context(job, self.progress.note)
         try:
             if job.stopped is None and not job.lost:
-                outcome = Succeeded(await self._runners[job.handler.executor](job, context, payload))
+                if failpoints.on:
+                    failpoints.reach("worker.before_handler")
+                result = await self._runners[job.handler.executor](job, context)
+                if failpoints.on:
+                    failpoints.reach("worker.after_handler")
+                outcome = self._ended(job, context, result)
         except asyncio.CancelledError as error:
             outcome = self._failed(job, context, error)
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             # A handler that calls sys.exit() ends itself, not the worker.
             outcome = self._failed(job, context, error)
         job.interrupt = None
-        if job.progress is not None:
-            await self.progress.flush(job)
+        if job.timer is not None:
+            job.timer.cancel()
+        if job.progress is None:
+            self._post(job, outcome)
+        else:
+            # Not here: a run that has ended must not keep the lane waiting.
+            farewell = asyncio.get_running_loop().create_task(self._say_last_word(job, outcome))
+            self._farewells.add(farewell)
+            farewell.add_done_callback(self._farewells.discard)
+
+    async def _say_last_word(self, job: Job, outcome: Outcome) -> None:
+        await self.progress.flush(job)
         self._post(job, outcome)
+
+    def _waits(self, job: Job, task: asyncio.Task[None]) -> None:
+        """A run waits for the first time: from here on it can be told to stop, and run out of time."""
+        if job.interrupt is None:
+            job.interrupt = lambda _how: task.cancel()
+        if job.due is not None:
+            job.timer = asyncio.get_running_loop().call_at(job.due, job.stop, Stop.TIMEOUT, _overdue(job))
+
+    def _ended(self, job: Job, context: Context, result: Any) -> Outcome:
+        if job.stopped is Stop.TIMEOUT:
+            return self._failed(job, context, TimeoutError(job.why))
+        return Succeeded(result)
 
     def _failed(self, job: Job, context: Context, error: BaseException) -> Outcome:
         outcome = judge.failure(job, error, random.random())
@@ -183,20 +224,27 @@ class Executor(Service):
     def _post(self, job: Job, outcome: Outcome) -> None:
         if job.finished:
             return
+        if failpoints.on:
+            failpoints.reach("worker.before_post")
         job.finished = True
-        self._tasks.pop(job, None)
-        if not self._tasks:
+        self._unfinished.pop(job, None)
+        if not self._unfinished:
             self._all_done.set()
         keeps = isinstance(outcome, Retry) and outcome.delay == 0
         if job.zombie and keeps:
             self._desk.occupy()
         elif not job.zombie and not keeps:
             self._desk.vacate()
+        self._hand_in(job, outcome, keeps)
+
+    def _hand_in(self, job: Job, outcome: Outcome, keeps: bool = False) -> None:
         self._desk.put(Entry(job, self._report(job, outcome), keeps))
 
     def _report(self, job: Job, outcome: Outcome) -> Report:
         made = judge.report(job, outcome, self._max_result)
-        return replace(made, value=self._sealed(job, made)) if isinstance(outcome, Succeeded) else made
+        if not self._signer.keys:
+            return made
+        return made._replace(value=self._sealed(job, made)) if isinstance(outcome, Succeeded) else made
 
     def _sealed(self, job: Job, made: Report) -> str | bytes:
         """A result as it is stored; what became of a result that cannot be kept is a reason, and no result."""
@@ -206,25 +254,19 @@ class Executor(Service):
 
     def _payload(self, claimed: Claimed) -> Any:
         """What the handler is given. The signature comes first: nothing is decoded that nobody vouches for."""
+        if not self._signer.keys and not claimed.payload.startswith(MARK):
+            return codec.unpack(claimed.payload, "the payload")
         mark = JobMark(claimed.ident, claimed.name, claimed.queue, claimed.dedup)
         return codec.unpack(self._signer.open_payload(mark, claimed.payload), "the payload")
 
     # --- the three ways to run a handler
 
-    async def _on_loop(self, job: Job, context: Context, payload: Any) -> Any:
-        task, timer = self._tasks[job], self._timer(job)
-        job.interrupt = lambda _how: task.cancel()
-        job.begun = True
-        try:
-            result = await job.handler.function(context, payload)
-        finally:
-            if timer is not None:
-                timer.cancel()
-        if job.stopped is Stop.TIMEOUT:
-            raise TimeoutError(job.why)
-        return result
+    def _on_loop(self, job: Job, context: Context) -> Awaitable[Any]:
+        self._begin_run(job)
+        run: Awaitable[Any] = job.handler.function(context, job.payload)
+        return run
 
-    async def _in_thread(self, job: Job, context: Context, payload: Any) -> Any:
+    async def _in_thread(self, job: Job, context: Context) -> Any:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
 
@@ -236,14 +278,10 @@ class Executor(Service):
                 job.zombie = True
                 ended.cancel()
 
-        timer = self._timer(job)
-        job.interrupt, job.begun = interrupt, True
-        self._threads.run(partial(job.handler.function, context, payload), done)
-        try:
-            value, error = await ended
-        finally:
-            if timer is not None:
-                timer.cancel()
+        job.interrupt = interrupt
+        self._begin_run(job)
+        self._threads.run(partial(job.handler.function, context, job.payload), done)
+        value, error = await ended
         if error is not None:
             raise error
         return value
@@ -255,22 +293,20 @@ class Executor(Service):
             log.warning("job %s has ended after its time; what it returned does not count", job.ident)
             self._desk.vacate()
 
-    async def _in_process(self, job: Job, context: Context, payload: Any) -> Any:
-        task = self._tasks[job]
-        job.interrupt = lambda _how: task.cancel()
+    async def _in_process(self, job: Job, context: Context) -> Any:
         async with self._processes.slots:
             job.begun = True
             try:
-                return await self._processes.run(context.portable(), payload, job.seconds)
+                return await self._processes.run(context.portable(), job.payload, job.seconds)
             except TimeoutError:
                 job.stop(Stop.TIMEOUT, _overdue(job))
                 raise
 
-    def _timer(self, job: Job) -> asyncio.TimerHandle | None:
+    def _begin_run(self, job: Job) -> None:
+        job.begun = True
         seconds = job.seconds
-        if seconds is None:
-            return None
-        return asyncio.get_running_loop().call_later(seconds, job.stop, Stop.TIMEOUT, _overdue(job))
+        if seconds is not None:
+            job.due = asyncio.get_running_loop().time() + seconds
 
 
 def _overdue(job: Job) -> str:

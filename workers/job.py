@@ -17,6 +17,8 @@ from coordinator.ops.fleet import Claimed
 from coordinator.policy.trust import trusted_until
 
 if TYPE_CHECKING:
+    import asyncio
+
     from coordinator.drivers.aio import AsyncDriver
     from workers.registry import Handler
 
@@ -37,13 +39,16 @@ class Job:
         "_lost",
         "begun",
         "claimed",
+        "due",
         "fence",
         "finished",
         "handler",
         "ident",
         "interrupt",
+        "payload",
         "progress",
         "stopped",
+        "timer",
         "told",
         "trusted_until",
         "why",
@@ -61,6 +66,10 @@ class Job:
         self.begun = self.told = self.finished = self.zombie = self._lost = False
         self.interrupt: Callable[[Stop | None], Any] | None = None
         self.progress: str | None = None
+        # due: when the time of the run is up, by the loop's clock. Only a run that waits has a timer for it.
+        self.due: float | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.payload: Any = None
         self._driver = driver
 
     @property
@@ -76,10 +85,11 @@ class Job:
     @property
     def lost(self) -> bool:
         """Whether the lease is over. By the clock, so it is true in time even if nobody came round to say so."""
-        if self._lost:
-            return True
-        now = self._driver.now()
-        return now >= self.trusted_until or now >= self._driver.keeper.trusted_until
+        return self.lost_at(self._driver.now())
+
+    def lost_at(self, now: float) -> bool:
+        """As `lost`, for whoever asks of many jobs and has looked at the clock."""
+        return self._lost or now >= self.trusted_until or now >= self._driver.keeper.trusted_until
 
     def lose(self, why: str) -> None:
         """The lease is over. From any thread."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from coordinator.drivers import failpoints
 from coordinator.drivers.aio import AsyncDriver, Extras
 from coordinator.errors import ConfigError
 from coordinator.model.names import label, milliseconds, one_of, whole
@@ -79,7 +80,7 @@ class Worker:
         queues = tuple(dict.fromkeys(chosen.queues)) or registry.queues
         self.options = chosen
         fields = (("queues", " ".join(queues)), ("concurrency", str(chosen.concurrency)))
-        extras = Extras(kind="worker", fields=fields, started=self._begun)
+        extras = Extras(kind="worker", fields=fields, started=self._begun, claiming=self._claiming)
         self._driver = AsyncDriver(url, Settings.of_client(settings, namespace), extras)
         self._desk = Desk(chosen.concurrency)
         self._executor = Executor(registry, self._driver, self._desk, chosen.process_slots)
@@ -120,9 +121,13 @@ class Worker:
         """Open the session and begin to claim."""
         await self._driver.session()
         log.info("worker started: session %s on %s", self.session, self._driver.target.shown)
+        if failpoints.on:
+            failpoints.reach("worker.before_start")
         # The executor before those that give it work, the exchange last: from then on jobs come.
         for service in (self._executor, self._listener, self._exchange):
             await service.start()
+        if failpoints.on:
+            failpoints.reach("worker.after_start")
 
     async def stop(self) -> None:
         """Stop in good order; also called by several at once, or before the start. A cancellation hurries it."""
@@ -137,10 +142,14 @@ class Worker:
             raise
 
     async def _stop(self) -> None:
+        if failpoints.on:
+            failpoints.reach("worker.before_stop")
         try:
             # Nothing new, and what has not begun goes back at once, so that another worker need not wait for us.
             self._exchange.stop_claiming()
             self._executor.release_waiting()
+            if failpoints.on:
+                failpoints.reach("worker.after_release")
             # Outcomes flow out all the while: the exchange still runs, the listener still hears cancellations.
             await self._let_finish()
             await self._executor.release_all()
@@ -149,6 +158,8 @@ class Worker:
             await self._listener.stop()
             # Now every job has an outcome; each is recorded, or void because the lease ended first.
             await self._exchange.stop()
+            if failpoints.on:
+                failpoints.reach("worker.before_session_end")
         finally:
             # The session last: until here the leases hold. What it still has (a claim whose reply never came) is
             # handed back by closing it.
@@ -157,6 +168,9 @@ class Worker:
 
     def _begun(self) -> Iterable[tuple[str, str]]:
         return self._executor.begun()
+
+    def _claiming(self) -> float:
+        return self._exchange.asked_at
 
     async def _let_finish(self) -> None:
         waits = [asyncio.ensure_future(one) for one in (self._executor.finished(), self._hurry.wait())]

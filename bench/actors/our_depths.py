@@ -57,6 +57,6 @@ class Actor:
         self._number += 1
         ask = Claim(self._number, BATCH, round(self._settings.max_hold * 1000), ("default",))
         reports = [Report(one.ident, str(one.fence), "succeeded", 0, b"") for one in self._jobs]
-        self._jobs = self._coordinator.run(exchange(self._scope, ask, reports)).jobs
+        self._jobs = list(self._coordinator.run(exchange(self._scope, ask, reports)).jobs())
         if len(self._jobs) != BATCH:
             raise RuntimeError(f"claimed {len(self._jobs)} jobs of {BATCH}")

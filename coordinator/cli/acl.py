@@ -18,7 +18,7 @@ from coordinator.cli.options import Common, command, settings_of
 from coordinator.cli.screen import Screen
 from coordinator.cli.words import count, word
 from coordinator.drivers.connect import locate, sync_client
-from coordinator.drivers.store import Store
+from coordinator.drivers.store import Demands, Store
 from coordinator.errors import InvalidInput
 from coordinator.model.names import label, one_of, whole
 from coordinator.wire import roles
@@ -133,6 +133,6 @@ def load(_options: LoadOptions, common: Common) -> None:
     """Load the scripts of this version into the server, for users that may not do so themselves."""
     settings = settings_of(common)
     client: Any = sync_client(locate(settings.url, settings.allow_insecure_tls), settings.operation_timeout, 1)
-    with closing(Store(client, settings.retry_for, settings.allow_unsafe)) as store:
+    with closing(Store(client, Demands.of(settings))) as store:
         loaded = store.load()
     Screen(common.json).show({"loaded": list(loaded)}, word(f"{count(len(loaded), 'script')} loaded"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import weakref
 from collections import deque
@@ -16,13 +17,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from coordinator.drivers import clock
+from coordinator.drivers import clock, failpoints
 from coordinator.drivers.connect import async_client, close_async, locate, sync_client
 from coordinator.drivers.describe import describe
+from coordinator.drivers.direct import async_exchange
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Holding, Keeper
-from coordinator.drivers.messages import BATCH, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
-from coordinator.drivers.store import FAILED, AsyncStore, Store
+from coordinator.drivers.messages import BATCH, BURST_SECONDS, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
+from coordinator.drivers.store import FAILED, AsyncStore, Demands, Store
 from coordinator.errors import ClientClosed
 from coordinator.keys import key
 from coordinator.settings import Settings
@@ -61,13 +63,19 @@ class _Slot:
         return self._messages.popleft() if self._messages else None
 
 
+def _not_claiming() -> float:
+    return math.inf
+
+
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """What a worker adds to a session: what it is, its queues, and the jobs it has begun."""
+    """What a worker adds to a session: what it is, its queues, the jobs it has begun, and since when a claim of its has
+    had no answer."""
 
     kind: str = "app"
     fields: tuple[tuple[str, str], ...] = ()
     started: Callable[[], Iterable[tuple[str, str]]] = tuple
+    claiming: Callable[[], float] = _not_claiming
 
 
 class AsyncDriver:
@@ -86,17 +94,16 @@ class AsyncDriver:
     def _begin(self) -> None:
         """What belongs to one process: connections, threads, the session."""
         settings, extras = self.settings, self._extras
+        demands = Demands.of(settings)
         self.store = AsyncStore(
-            async_client(self.target, settings.operation_timeout, settings.max_connections),
-            settings.retry_for,
-            settings.allow_unsafe,
+            async_client(self.target, settings.operation_timeout, settings.max_connections), demands
         )
-        self._keeper_store = Store(
-            sync_client(self.target, settings.operation_timeout, 1), settings.retry_for, settings.allow_unsafe
-        )
+        self._keeper_store = Store(sync_client(self.target, settings.operation_timeout, 1), demands)
         self.postman = Postman(self._lost)
         fields = describe(extras.kind, **dict(extras.fields))
-        duties = Duties(fields, self._opened, self._session_lost, self._mail, extras.started)
+        duties = Duties(
+            fields, self._opened, self._session_lost, self._mail, extras.started, self.postman.asked, extras.claiming
+        )
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: asyncio.Task[None] | None = None
@@ -118,9 +125,8 @@ class AsyncDriver:
         """A new request id."""
         return new_id()
 
-    def now(self) -> float:
-        """The clock that leases are judged by."""
-        return clock.now()
+    now = staticmethod(clock.now)
+    """The clock that leases are judged by."""
 
     def hold(self, holding: Holding) -> None:
         """Watch over a holding."""
@@ -187,6 +193,8 @@ class AsyncDriver:
         self._keeper_store.close()
 
     async def _perform(self, step: Call | Stream | Wait | Session) -> Any:
+        if failpoints.on:
+            failpoints.reach("driver.before_step")
         if isinstance(step, Call):
             return await self.store.call(step)
         if isinstance(step, Stream):
@@ -227,10 +235,9 @@ class AsyncDriver:
         self.keeper.lose(ident, fence, why)
 
     def _check_mail(self, sent: int, waiting: int) -> None:
-        if self.postman.missing(sent, waiting):
-            self.postman.caught_up(sent)
+        if self.postman.tally.behind(sent, waiting):
             self.postman.tell_all(RESYNC)
-        elif self.postman.stuck(waiting, clock.now()) and self.keeper.session:
+        if self.postman.tally.stuck(waiting, clock.now()) and self.keeper.session:
             self._listen_to(self.keeper.session)
 
     def _new_inbox(self, session: str) -> None:
@@ -245,19 +252,27 @@ class AsyncDriver:
 
     async def _listen(self, inbox: str) -> None:
         client = async_client(self.target, READ_SECONDS + self.settings.operation_timeout, 1)
+        exchange, _ = async_exchange(client)
         pause = 0.0
         try:
             while self._listener is asyncio.current_task():
+                # Also without a pause: whoever was told something acts before this listens again.
                 await asyncio.sleep(pause)
+                asked = clock.now()
                 try:
-                    found = await client.blpop([inbox], timeout=READ_SECONDS)
-                    pause = 0.0
+                    if failpoints.on:
+                        failpoints.reach("listener.before_read")
+                    found = await exchange("BLPOP", inbox, READ_SECONDS)
+                    if failpoints.on:
+                        failpoints.reach("listener.after_read")
                     if found:
                         self.postman.deliver(found[1])
-                        self.postman.deliver_all(await client.lpop(inbox, BATCH))
+                    if found and clock.now() - asked < BURST_SECONDS:
+                        self.postman.deliver_all(await exchange("LPOP", inbox, BATCH))
+                    pause = 0.0
                 except (*FAILED, *UNREADABLE) as error:
                     log.debug("listening failed: %s", error)
-                    pause = min(1.0, pause * 2 + 0.05)
+                    pause = min(0.5, pause * 2 + 0.05)
                     self.postman.tell_all(RESYNC)
         finally:
             await close_async(client)

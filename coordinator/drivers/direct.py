@@ -4,11 +4,16 @@ A client of redis-py takes a connection out of a pool for every command, looks w
 the call in its retries and its measurements, and puts the connection back: measured, two thirds of the client's time of
 a short script. Here connections that are free lie on a stack. One that broke shows it when it is used, and `store`
 makes the call again, which is safe. Cluster clients keep the generic path, which finds the node of a key.
+
+Where an answer is to mean that replicas have it, WAIT goes along with every command that may write. It counts what the
+server had written when it came to that command, so it also covers a call that is repeated on another connection and
+finds its work done. A connection on which replicas do not answer is closed: the next one is to the primary of then.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
@@ -17,12 +22,19 @@ from typing import Any
 import redis
 from hiredis import pack_command
 
+from coordinator.errors import ConfigError
+
+Words = tuple[Any, ...]
+
+
+class NotReplicated(redis.exceptions.ConnectionError):
+    """Too few replicas have said in time that they have a write: it happened, and may still be lost."""
+
+
 # Connections of a pool that are left to redis-py's client, for the few commands that are no scripts.
 SPARE = 1
 # Commands of a stream that are under way together: one at work and one waiting behind it.
 AT_ONCE = 2
-
-Words = tuple[Any, ...]
 
 
 class Direct:
@@ -39,13 +51,15 @@ class Direct:
         """The reply to one command. Raises redis-py's errors."""
         connection = self._take()
         try:
-            connection.send_packed_command((pack_command(words),), check_health=False)
-            reply = connection.read_response()
+            self._send(connection, words)
+            reply = self._receive(connection)
         except redis.exceptions.ResponseError:
             self._give_back(connection)
             raise
-        except BaseException:
+        except BaseException as error:
             self._drop(connection)
+            if isinstance(error, redis.exceptions.ConnectionError):
+                self._drop_free()
             raise
         self._give_back(connection)
         return reply
@@ -53,15 +67,16 @@ class Direct:
     def stream(self, commands: Iterable[Words]) -> list[Any]:
         """The replies to commands that are sent without waiting for each. Raises redis-py's errors; then it is not
         known how many of the commands have been carried out."""
-        connection, replies, sent = self._take(), [], 0
+        connection, sent = self._take(), 0
+        replies: list[Any] = []
         try:
             for words in commands:
-                connection.send_packed_command((pack_command(words),), check_health=False)
+                self._send(connection, words)
                 sent += 1
                 if sent - len(replies) >= AT_ONCE:
-                    replies.append(connection.read_response())
+                    replies.append(self._receive(connection))
             while len(replies) < sent:
-                replies.append(connection.read_response())
+                replies.append(self._receive(connection))
         except BaseException:
             self._drop(connection)
             raise
@@ -73,6 +88,12 @@ class Direct:
             return self._free.pop()
         except IndexError:
             return self._another()
+
+    def _send(self, connection: Any, words: Words) -> None:
+        connection.send_packed_command((_pack(words),), check_health=False)
+
+    def _receive(self, connection: Any) -> Any:
+        return connection.read_response()
 
     def _another(self) -> Any:
         """A new connection, or the next that comes free when there are enough."""
@@ -104,6 +125,12 @@ class Direct:
         self._pool.release(connection)
         self._refund()
 
+    def _drop_free(self) -> None:
+        """Where one is broken the others mostly are: each would cost its caller a try, and a longer pause."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self._drop(self._free.pop())
+
     def _refund(self) -> None:
         with self._freed:
             self._rest += 1
@@ -124,16 +151,19 @@ class AsyncDirect:
         connection = self._free.pop() if self._free else await self._another()
         try:
             async with asyncio.timeout(self._seconds):
-                await connection.send_packed_command(pack_command(words), check_health=False)
-                reply = await connection.read_response()
+                await self._send(connection, words)
+                reply = await self._receive(connection)
         except TimeoutError:
             await self._drop(connection)
             raise redis.exceptions.TimeoutError(f"no reply within {self._seconds:g} s") from None
         except redis.exceptions.ResponseError:
             self._give_back(connection)
             raise
-        except BaseException:
+        except BaseException as error:
             await self._drop(connection)
+            if isinstance(error, redis.exceptions.ConnectionError):
+                while self._free:
+                    await self._drop(self._free.pop())
             raise
         self._give_back(connection)
         return reply
@@ -147,13 +177,13 @@ class AsyncDirect:
         try:
             for words in commands:
                 async with asyncio.timeout(self._seconds):
-                    await connection.send_packed_command(pack_command(words), check_health=False)
+                    await self._send(connection, words)
                     sent += 1
                     if sent - len(replies) >= AT_ONCE:
-                        replies.append(await connection.read_response())
+                        replies.append(await self._receive(connection))
             while len(replies) < sent:
                 async with asyncio.timeout(self._seconds):
-                    replies.append(await connection.read_response())
+                    replies.append(await self._receive(connection))
         except TimeoutError:
             await self._drop(connection)
             raise redis.exceptions.TimeoutError(f"no reply within {self._seconds:g} s") from None
@@ -162,6 +192,12 @@ class AsyncDirect:
             raise
         self._give_back(connection)
         return replies
+
+    async def _send(self, connection: Any, words: Words) -> None:
+        await connection.send_packed_command(_pack(words), check_health=False)
+
+    async def _receive(self, connection: Any) -> Any:
+        return await connection.read_response()
 
     async def _another(self) -> Any:
         while not self._free and not self._rest:
@@ -207,21 +243,91 @@ class AsyncDirect:
                 return
 
 
-def sync_exchange(client: Any) -> Callable[..., Any]:
-    """What sends a command for a client of `connect.sync_client`, and returns the reply."""
-    pool = _pool(client)
-    return client.execute_command if pool is None else Direct(pool, pool.max_connections - SPARE)
+class Acknowledged(Direct):
+    """As `Direct`, and so many replicas have said within so many ms that they have what a command wrote.
+    Raises NotReplicated."""
+
+    def __init__(self, pool: Any, most: int, acknowledged_by: tuple[int, int]) -> None:
+        super().__init__(pool, most)
+        self._replicas, self._wait = acknowledged_by[0], _pack(("WAIT", *acknowledged_by))
+
+    def _send(self, connection: Any, words: Words) -> None:
+        connection.send_packed_command((_pack(words) + self._wait,), check_health=False)
+
+    def _receive(self, connection: Any) -> Any:
+        try:
+            reply = connection.read_response()
+        except redis.exceptions.ResponseError:
+            connection.read_response()
+            raise
+        _check(connection.read_response(), self._replicas)
+        return reply
 
 
-def async_exchange(client: Any) -> tuple[Callable[..., Awaitable[Any]], float | None]:
-    """What sends a command for a client of `connect.async_client`, and returns the reply; and how many seconds its
-    caller has to allow other commands of the client, None if the client does that itself."""
+class AsyncAcknowledged(AsyncDirect):
+    """As `AsyncDirect`; see `Acknowledged`."""
+
+    def __init__(self, pool: Any, most: int, seconds: float, acknowledged_by: tuple[int, int]) -> None:
+        super().__init__(pool, most, seconds)
+        self._replicas, self._wait = acknowledged_by[0], _pack(("WAIT", *acknowledged_by))
+
+    async def _send(self, connection: Any, words: Words) -> None:
+        await connection.send_packed_command(_pack(words) + self._wait, check_health=False)
+
+    async def _receive(self, connection: Any) -> Any:
+        try:
+            reply = await connection.read_response()
+        except redis.exceptions.ResponseError:
+            await connection.read_response()
+            raise
+        _check(await connection.read_response(), self._replicas)
+        return reply
+
+
+def _pack(words: Words) -> bytes:
+    if " " in words[0]:
+        # redis-py's clients know `FUNCTION LOAD` as one word.
+        words = (*words[0].split(), *words[1:])
+    packed: bytes = pack_command(words)
+    return packed
+
+
+def _check(found: int, wanted: int) -> None:
+    if found < wanted:
+        raise NotReplicated(f"only {found} of {wanted} replicas have it")
+
+
+def sync_exchange(client: Any, acknowledged_by: tuple[int, int] | None = None) -> Callable[..., Any]:
+    """What sends a command for a client of `connect.sync_client`, and returns the reply. `acknowledged_by`: how many
+    replicas are to have it, and within how many ms. Raises ConfigError."""
     pool = _pool(client)
     if pool is None:
+        _refuse_cluster(acknowledged_by)
+        return client.execute_command  # type: ignore[no-any-return]
+    most = pool.max_connections - SPARE
+    return Acknowledged(pool, most, acknowledged_by) if acknowledged_by else Direct(pool, most)
+
+
+def _refuse_cluster(acknowledged_by: tuple[int, int] | None) -> None:
+    if acknowledged_by:
+        raise ConfigError(["durability: `replicated` is for one server or Sentinel, not for a Cluster"])
+
+
+def async_exchange(
+    client: Any, acknowledged_by: tuple[int, int] | None = None
+) -> tuple[Callable[..., Awaitable[Any]], float | None]:
+    """What sends a command for a client of `connect.async_client`, and returns the reply; and how many seconds its
+    caller has to allow other commands of the client, None if the client does that itself. Raises ConfigError."""
+    pool = _pool(client)
+    if pool is None:
+        _refuse_cluster(acknowledged_by)
         return client.execute_command, None
     # A timeout for the whole exchange is set here; redis-py's own cost it a task for every command.
     seconds = pool.connection_kwargs.pop("socket_timeout")
-    return AsyncDirect(pool, pool.max_connections - SPARE, seconds), seconds
+    most = pool.max_connections - SPARE
+    if acknowledged_by:
+        return AsyncAcknowledged(pool, most, seconds, acknowledged_by), seconds
+    return AsyncDirect(pool, most, seconds), seconds
 
 
 def _pool(client: Any) -> Any:

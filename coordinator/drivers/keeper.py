@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from coordinator.drivers import clock
+from coordinator.drivers import clock, failpoints
+from coordinator.drivers.agreement import Agreement
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.store import Store
 from coordinator.errors import ClientClosed, CoordinatorError, UnsafeServer
@@ -29,6 +30,9 @@ log = logging.getLogger(__name__)
 
 # A namespace with clocks due every few ms must not make every process beat every few ms.
 LEAST_PAUSE = 0.05
+# Losses remembered whose holdings are not known yet, and what those are told then.
+MAX_EARLY = 256
+TAKEN_BACK = "the server took it back"
 # Lock requests withdrawn between two heartbeats.
 MAX_ORPHANS = 256
 # Batches in which a session is closed; what is left lapses.
@@ -46,20 +50,27 @@ class Holding(Protocol):
         """Called once, from a thread of the keeper, before anybody else can have it."""
 
 
-def _nothing() -> Iterable[tuple[str, str]]:
+def _nothing() -> Iterable[Any]:
     return ()
+
+
+def _not_claiming() -> float:
+    return math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Duties:
     """What the keeper is told about its process. `opened` gets each new session id, `lost` each lapsed one, `mail` how
-    many messages the server has sent it in all and how many lie in the inbox. `started` gives jobs begun since."""
+    many messages the server has sent it in all and how many lie in the inbox. `started` gives jobs begun since, `asked`
+    the requests on their way or in line, `claiming` since when a claim of jobs has had no answer (inf: none)."""
 
     fields: dict[str, str]
     opened: Callable[[str], None]
     lost: Callable[[str], None]
     mail: Callable[[int, int], None]
     started: Callable[[], Iterable[tuple[str, str]]] = field(default=_nothing)
+    asked: Callable[[], Iterable[str]] = field(default=_nothing)
+    claiming: Callable[[], float] = field(default=_not_claiming)
 
 
 class Keeper:
@@ -76,11 +87,13 @@ class Keeper:
         self._beat_now = threading.Event()
         self._holdings: dict[str, Holding] = {}
         self._orphans: set[str] = set()
+        self._lost_early: dict[str, int] = {}
         self._threads: list[threading.Thread] = []
         self._session = ""
         self._trusted_until = 0.0
         self._looks_at = math.inf
         self._begun: list[tuple[str, str]] = []
+        self._agreement = Agreement(session_ttl)
 
     @property
     def session(self) -> str:
@@ -108,11 +121,15 @@ class Keeper:
 
     def hold(self, holding: Holding) -> None:
         """Watch over a holding until `let_go`."""
-        with self._changed:
-            self._holdings[holding.ident] = holding
+        with self._lock:
+            early = self._lost_early.pop(holding.ident, None) == holding.fence
+            if not early:
+                self._holdings[holding.ident] = holding
             # Only one that ends before the watch looks again needs it woken: a busy worker holds thousands a second.
-            if holding.trusted_until < self._looks_at:
+            if not early and holding.trusted_until < self._looks_at:
                 self._changed.notify()
+        if early:
+            holding.lose(TAKEN_BACK)
 
     def let_go(self, ident: str) -> None:
         """No longer watch over it."""
@@ -124,6 +141,10 @@ class Keeper:
         with self._lock:
             holding = self._holdings.get(ident)
             if holding is None or holding.fence != fence:
+                # Perhaps it is on its way: what was granted may be taken back before its holder has heard of it.
+                self._lost_early[ident] = fence
+                if len(self._lost_early) > MAX_EARLY:
+                    del self._lost_early[next(iter(self._lost_early))]
                 return
             del self._holdings[ident]
         holding.lose(why)
@@ -156,19 +177,27 @@ class Keeper:
             self._close_session(session)
 
     def _close_session(self, session: str) -> None:
+        if failpoints.on:
+            failpoints.reach("keeper.before_close")
         try:
             for _ in range(MAX_CLOSING):
                 raw = self._store.call(calls.close_session(self._scope, session), 0.0)
                 if replies.number(replies.part(raw, 1)) <= 0:
-                    return
+                    break
         except CoordinatorError as error:
             log.warning("session %s was not closed and will lapse: %s", session, error)
+        if failpoints.on:
+            failpoints.reach("keeper.after_close")
 
     def _open(self) -> str:
         """Open a session. Not with the lock of the holdings: the server may be away for long."""
         session = new_id()
         sent = clock.now()
+        if failpoints.on:
+            failpoints.reach("keeper.before_open")
         raw = self._store.call(calls.open_session(self._scope, session, self._duties.fields))
+        if failpoints.on:
+            failpoints.reach("keeper.after_open")
         if replies.expect(raw, "ok", "schema") == "schema":
             found = replies.text(replies.part(raw, 1))
             raise UnsafeServer(
@@ -236,16 +265,20 @@ class Keeper:
                 wait = self._interval
 
     def _beat(self, session: str) -> float:
+        if failpoints.on:
+            failpoints.reach("keeper.before_beat")
         sent = clock.now()
         # Kept until a beat was answered; telling one twice does no harm.
         self._begun += self._duties.started()
         try:
             raw = self._store.call(calls.beat(self._scope, session, self._sweep_ms, self._begun), 0.0)
             word = replies.expect(raw, "ok", "session_lost")
-            mail, waiting, due = _numbers(raw) if word == "ok" else (0, 0, 0)
+            mail, waiting, due, owned = _numbers(raw) if word == "ok" else (0, 0, 0, 0)
         except CoordinatorError as error:
             log.warning("heartbeat failed: %s", error)
             return min(self._interval, 0.5)
+        if failpoints.on:
+            failpoints.reach("keeper.after_beat")
         self._begun.clear()
         with self._changed:
             if session != self._session:
@@ -257,12 +290,38 @@ class Keeper:
             self._changed.notify()
         self._duties.mail(mail, waiting)
         self._withdraw_orphans()
+        self._agree(session, owned)
         wait = 0.0 if self._orphans else min(self._interval, due / 1000)
         return max(LEAST_PAUSE, wait)
+
+    def _agree(self, session: str, owned: int) -> None:
+        """A server that lost its newest writes has things of ours that we gave back, and lacks others."""
+        now = clock.now()
+        with self._lock:
+            held = {one.ident: str(one.fence) for one in self._holdings.values()}
+        known = held.keys() | set(self._duties.asked())
+        if not self._agreement.doubted(owned, len(known), now):
+            return
+        question = self._agreement.question(held, known, self._duties.claiming(), now)
+        call = calls.reconcile(self._scope, session, question.strays, question.believed)
+        try:
+            raw = self._store.call(call, 0.0)
+            if replies.expect(raw, "ok", "session_lost") == "session_lost":
+                return
+        except CoordinatorError as error:
+            log.debug("what the session has could not be looked at: %s", error)
+            return
+        if question.strays:
+            log.warning("given back, because the server has it as ours and we do not: %s", ", ".join(question.strays))
+        found = [[replies.text(ident) for ident in part] for part in raw[1:3]]
+        for ident in self._agreement.answer(found[0], found[1], question, now):
+            self.lose(ident, int(held[ident]), "the server knows nothing of it any more")
 
     def _withdraw_orphans(self) -> None:
         """A bounded number, so that the next heartbeat is in time."""
         for ident in list(self._orphans)[:MAX_ORPHANS]:
+            if failpoints.on:
+                failpoints.reach("keeper.before_withdraw")
             try:
                 self._run(locks.withdraw(self._scope, ident))
             except CoordinatorError as error:
@@ -282,7 +341,8 @@ class Keeper:
             reply = self._store.call(step, 0.0)
 
 
-def _numbers(raw: Any) -> tuple[int, int, int]:
-    """What a heartbeat is told: messages ever sent, messages that wait, ms until the next sweep is worth while."""
-    mail, waiting, due = (replies.number(replies.part(raw, place)) for place in (1, 2, 3))
-    return mail, waiting, due
+def _numbers(raw: Any) -> tuple[int, int, int, int]:
+    """What a heartbeat is told: messages ever sent, messages that wait, ms until the next sweep is worth
+    while, holdings the session has."""
+    mail, waiting, due, owned = (replies.number(replies.part(raw, place)) for place in (1, 2, 3, 4))
+    return mail, waiting, due, owned

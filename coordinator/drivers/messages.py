@@ -1,8 +1,8 @@
 """What arrives in a session's inbox, and who it is for. Shared by both drivers.
 
 A message is a hint of a few plain words. `granted` and `ended` are for whoever waits for that request; `lost` goes to
-the keeper; `cancel` and `bell` to the worker. Whether messages were lost shows in the heartbeat's answer, which counts
-all that were ever sent: then everybody who waits looks at the truth again (`resync`).
+the keeper; `cancel` and `bell` to the worker. Whether messages were lost shows in the heartbeat's answer (see `tally`):
+then everybody who waits looks at the truth again (`resync`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from coordinator.drivers.tally import Tally
 from coordinator.errors import Corrupt
 from coordinator.wire.replies import number, text
 
@@ -28,9 +29,8 @@ GOODBYE = "bye"
 # How long one blocking read lasts. Short enough that a listener of a lapsed session goes away, long enough to be rare.
 READ_SECONDS = 20
 BATCH = 1000
-
-# How long messages may wait in the inbox before its reader is taken for dead.
-STUCK_SECONDS = 1.0
+# Messages that come closer together than this are taken out of the inbox many at a time.
+BURST_SECONDS = 0.002
 
 
 class Slot(Protocol):
@@ -48,9 +48,8 @@ class Postman:
         self._readers = itertools.count(1)
         self._lost = lost
         self._lock = threading.Lock()
-        self._received = 0
+        self.tally = Tally()
         self._complained = False
-        self._waiting_since: float | None = None
         self.on_bell: Callable[[str], None] = _ignore
         self.on_cancel: Callable[[str, str], None] = _ignore_two
 
@@ -73,9 +72,14 @@ class Postman:
             if not slots:
                 self._slots.pop(ident, None)
 
+    def asked(self) -> list[str]:
+        """The requests of this process that messages are kept about, by the reader they share."""
+        with self._lock:
+            return [ident for ident, readers in self._slots.items() if "" in readers]
+
     def new_session(self) -> None:
         """The count begins anew."""
-        self._received = 0
+        self.tally = Tally()
         self._complained = False
 
     def deliver_all(self, found: object) -> None:
@@ -88,7 +92,7 @@ class Postman:
         if raw == GOODBYE.encode():
             # Meant for a listener that was replaced, and no message of the server's: it is not in its count.
             return
-        self._received += 1
+        self.tally.arrived += 1
         try:
             self._hand_out(tuple(text(raw).split(" ")))
         except Corrupt as error:
@@ -112,29 +116,6 @@ class Postman:
         """Once in a session: whoever can write to an inbox could fill the log otherwise."""
         log.log(logging.DEBUG if self._complained else logging.WARNING, "unreadable message in the inbox: %s", what)
         self._complained = True
-
-    def missing(self, sent: int, waiting: int) -> bool:
-        """Whether messages were lost, given how many were sent in all and how many still wait in the inbox.
-
-        A message that is just being handed over looks lost for a moment; looking again does no harm.
-        """
-        return self._received + waiting < sent
-
-    def stuck(self, waiting: int, now: float) -> bool:
-        """Whether messages have been waiting for so long that nobody can be reading: the connection may be dead
-        without knowing it. `now` is on the clock of leases; true once, then the time begins anew."""
-        if not waiting:
-            self._waiting_since = None
-        elif self._waiting_since is None:
-            self._waiting_since = now
-        elif now - self._waiting_since >= STUCK_SECONDS:
-            self._waiting_since = None
-            return True
-        return False
-
-    def caught_up(self, sent: int) -> None:
-        """Count as received whatever was lost."""
-        self._received = max(self._received, sent)
 
     def tell_all(self, words: Words) -> None:
         """The same message to everybody who waits, and a bell to the worker."""

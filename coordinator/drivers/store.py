@@ -13,11 +13,12 @@ import random
 import threading
 import time
 from collections.abc import Awaitable, Generator, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import redis
 
-from coordinator.drivers import tls
+from coordinator.drivers import failpoints, tls
 from coordinator.drivers.connect import close_async, close_sync
 from coordinator.drivers.direct import AsyncDirect, Direct, Words, async_exchange, sync_exchange
 from coordinator.errors import (
@@ -32,7 +33,9 @@ from coordinator.errors import (
 )
 from coordinator.policy.faults import fault
 from coordinator.policy.resend import Remedy, pause, remedy
+from coordinator.settings import Settings
 from coordinator.wire import loader
+from coordinator.wire.loader import Program
 from coordinator.wire.replies import UNREADABLE
 from coordinator.wire.step import Call
 
@@ -44,6 +47,23 @@ STRANGE = (*UNREADABLE, MemoryError, RecursionError)
 # A cluster of which no node can be reached is told apart from all other errors of redis-py.
 BROKEN = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.RedisClusterException)
 FAILED = (redis.RedisError, redis.exceptions.RedisClusterException)
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What is asked of the server. `retry_for`: seconds for which calls are repeated while it is away; `durable`: it
+    must keep an append-only file; `acknowledged_by`: as in the settings."""
+
+    retry_for: float
+    allow_unsafe: bool = False
+    durable: bool = False
+    acknowledged_by: tuple[int, int] | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Demands:
+        """What the settings ask."""
+        durable = settings.durability == "durable"
+        return cls(settings.retry_for, settings.allow_unsafe, durable, settings.acknowledged_by)
 
 
 class _Attempts:
@@ -77,7 +97,7 @@ class _Attempts:
 
     def _give_up(self, error: Exception) -> CoordinatorError:
         if self._may_have_happened:
-            return UnknownOutcome(f"the connection broke after the call was sent, and could not be made again: {error}")
+            return UnknownOutcome(f"the call was sent, and nobody can say what came of it: {error}")
         if isinstance(error, redis.exceptions.AuthenticationError):
             return ConfigError([f"Redis refuses the credentials: {error}"])
         trouble = tls.problem(str(error)) if isinstance(error, BROKEN) else None
@@ -95,37 +115,41 @@ class _Attempts:
 class _Programs:
     """The scripts in the form that suits the server, found out once."""
 
-    def __init__(self) -> None:
+    def __init__(self, demands: Demands) -> None:
+        self._demands = demands
         self.known = False
-        self._functions = self._shebang = False
+        self._functions = self._shebang = self._cluster = False
 
-    def learn(self, info: dict[str, Any], allow_unsafe: bool) -> None:
+    def learn(self, info: dict[str, Any]) -> None:
         """Look at the server's INFO. Raises UnsafeServer."""
         version = server_version(info)
         if version < OLDEST:
             raise UnsafeServer([f"Redis {'.'.join(map(str, version))} is too old; 6.2 or newer is needed"])
         policy = str(info.get("maxmemory_policy", "noeviction"))
-        if policy != "noeviction" and not allow_unsafe:
+        if policy != "noeviction" and not self._demands.allow_unsafe:
             raise UnsafeServer([f"maxmemory-policy is {policy}: Redis may evict jobs and locks; set it to noeviction"])
+        if self._demands.durable and not int(info.get("aof_enabled", 0)):
+            raise UnsafeServer(["durability is `durable`, but the server keeps no append-only file"])
         self._functions = self._shebang = version >= (7, 0)
+        self._cluster = info.get("redis_mode") == "cluster"
         self.known = True
 
     def attempts(self, call: Call, seconds: float) -> _Attempts:
         """The tries of a call that has failed once."""
-        text = loader.library().text if self._functions else loader.program(call.script, self._shebang).text
+        text = loader.library(self._cluster).text if self._functions else self._program(call).text
         return _Attempts(seconds, self, f"the script {call.script!r}", text if self.known else "")
 
     def all(self) -> list[tuple[str, ...]]:
         """The commands that load every script."""
         if self._functions:
-            return [("FUNCTION LOAD", "REPLACE", loader.library().text)]
-        return [("SCRIPT LOAD", loader.program(name, self._shebang).text) for name in loader.names()]
+            return [("FUNCTION LOAD", "REPLACE", loader.library(self._cluster).text)]
+        return [("SCRIPT LOAD", loader.program(name, self._shebang, self._cluster).text) for name in loader.names()]
 
     def words(self, call: Call) -> Words:
         """The command for a call."""
         if self._functions:
-            return ("FCALL", loader.library().function(call.script), 1, call.key, *call.args)
-        return ("EVALSHA", loader.program(call.script, self._shebang).sha, 1, call.key, *call.args)
+            return ("FCALL", loader.library(self._cluster).function(call.script), 1, call.key, *call.args)
+        return self._by_sha(call)
 
     def cure(self, call: Call, error: redis.ResponseError) -> Generator[Words, Any, Any]:
         """The commands to send when the server does not know the script. Re-raises any other error."""
@@ -134,7 +158,7 @@ class _Programs:
         if not (self._functions and "Function not found" in str(error)):
             raise error
         try:
-            yield ("FUNCTION", "LOAD", "REPLACE", loader.library().text)
+            yield ("FUNCTION LOAD", "REPLACE", loader.library(self._cluster).text)
         except redis.ResponseError as refusal:
             # For want of memory, of the right to do so, or of functions: a script does the same, more slowly.
             reply = yield from self._as_script(call)
@@ -145,11 +169,20 @@ class _Programs:
     def _as_script(self, call: Call) -> Generator[Words, Any, Any]:
         try:
             try:
-                return (yield ("EVALSHA", loader.program(call.script, self._shebang).sha, 1, call.key, *call.args))
+                return (yield self._by_sha(call))
             except redis.exceptions.NoScriptError:
-                return (yield ("EVAL", loader.program(call.script, self._shebang).text, 1, call.key, *call.args))
+                return (yield self._whole(call))
         except redis.exceptions.NoPermissionError:
             raise ScriptsMissing from None
+
+    def _by_sha(self, call: Call) -> Words:
+        return ("EVALSHA", self._program(call).sha, 1, call.key, *call.args)
+
+    def _whole(self, call: Call) -> Words:
+        return ("EVAL", self._program(call).text, 1, call.key, *call.args)
+
+    def _program(self, call: Call) -> Program:
+        return loader.program(call.script, self._shebang, self._cluster)
 
 
 def strange(error: BaseException) -> CoordinatorError:
@@ -167,13 +200,12 @@ def server_version(info: dict[str, Any]) -> tuple[int, ...]:
 class Store:
     """Calls on a sync client. Safe for many threads."""
 
-    def __init__(self, client: Any, retry_for: float, allow_unsafe: bool = False) -> None:
+    def __init__(self, client: Any, demands: Demands) -> None:
         self.client = client
-        self._retry_for = retry_for
-        self._allow_unsafe = allow_unsafe
-        self._programs = _Programs()
+        self._retry_for = demands.retry_for
+        self._programs = _Programs(demands)
         self._lock = threading.Lock()
-        self._exchange = sync_exchange(client)
+        self._exchange = sync_exchange(client, demands.acknowledged_by)
 
     def call(self, call: Call, retry_for: float | None = None) -> Any:
         """The raw reply. Raises StoreUnavailable, UnknownOutcome, StorageFull."""
@@ -184,6 +216,8 @@ class Store:
             failed = error
         while True:
             time.sleep(attempts.after(failed))
+            if failpoints.on:
+                failpoints.reach("store.before_resend")
             try:
                 return self._once(call)
             except FAILED as error:
@@ -211,7 +245,7 @@ class Store:
 
     def load(self) -> tuple[str, ...]:
         """Load all scripts. Returns their names. Raises as `call` does, and UnsafeServer."""
-        self._programs.learn(self.command("INFO"), self._allow_unsafe)
+        self._programs.learn(self.command("INFO"))
         for words in self._programs.all():
             self.command(*words)
         return loader.names()
@@ -223,16 +257,23 @@ class Store:
     def _look(self) -> None:
         if not self._programs.known:
             with self._lock:
-                self._programs.learn(self.client.info(), self._allow_unsafe)
+                self._programs.learn(self.client.info())
 
     def _once(self, call: Call) -> Any:
         try:
             self._look()
-            return self._exchange(*self._programs.words(call))
+            if failpoints.on:
+                failpoints.reach("store.before_send")
+            reply = self._exchange(*self._programs.words(call))
+            if failpoints.on:
+                failpoints.reach("store.after_send")
+            return reply
         except redis.ResponseError as error:
-            cure = self._programs.cure(call, error)
+            return self._cured(self._programs.cure(call, error))
         except STRANGE as error:
             raise strange(error) from error
+
+    def _cured(self, cure: Generator[Words, Any, Any]) -> Any:
         words = next(cure)
         while True:
             try:
@@ -248,12 +289,11 @@ class Store:
 class AsyncStore:
     """Calls on an asyncio client; see `Store`."""
 
-    def __init__(self, client: Any, retry_for: float, allow_unsafe: bool = False) -> None:
+    def __init__(self, client: Any, demands: Demands) -> None:
         self.client = client
-        self._retry_for = retry_for
-        self._allow_unsafe = allow_unsafe
-        self._programs = _Programs()
-        self._exchange, self._seconds = async_exchange(client)
+        self._retry_for = demands.retry_for
+        self._programs = _Programs(demands)
+        self._exchange, self._seconds = async_exchange(client, demands.acknowledged_by)
 
     async def call(self, call: Call, retry_for: float | None = None) -> Any:
         """The raw reply. Raises StoreUnavailable, UnknownOutcome, StorageFull."""
@@ -264,6 +304,8 @@ class AsyncStore:
             failed = error
         while True:
             await asyncio.sleep(attempts.after(failed))
+            if failpoints.on:
+                failpoints.reach("store.before_resend")
             try:
                 return await self._once(call)
             except FAILED as error:
@@ -300,15 +342,25 @@ class AsyncStore:
         except TimeoutError:
             raise redis.exceptions.TimeoutError(f"no reply within {self._seconds:g} s") from None
 
+    async def _look(self) -> None:
+        if not self._programs.known:
+            self._programs.learn(await self._patiently(self.client.info()))
+
     async def _once(self, call: Call) -> Any:
         try:
-            if not self._programs.known:
-                self._programs.learn(await self._patiently(self.client.info()), self._allow_unsafe)
-            return await self._exchange(*self._programs.words(call))
+            await self._look()
+            if failpoints.on:
+                failpoints.reach("store.before_send")
+            reply = await self._exchange(*self._programs.words(call))
+            if failpoints.on:
+                failpoints.reach("store.after_send")
+            return reply
         except redis.ResponseError as error:
-            cure = self._programs.cure(call, error)
+            return await self._cured(self._programs.cure(call, error))
         except STRANGE as error:
             raise strange(error) from error
+
+    async def _cured(self, cure: Generator[Words, Any, Any]) -> Any:
         words = next(cure)
         while True:
             try:

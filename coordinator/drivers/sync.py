@@ -14,13 +14,23 @@ import threading
 import weakref
 from typing import Any, TypeVar
 
-from coordinator.drivers import clock
+from coordinator.drivers import clock, failpoints
 from coordinator.drivers.connect import Target, close_sync, locate, sync_client
 from coordinator.drivers.describe import describe
+from coordinator.drivers.direct import sync_exchange
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Holding, Keeper
-from coordinator.drivers.messages import BATCH, GOODBYE, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
-from coordinator.drivers.store import FAILED, Store
+from coordinator.drivers.messages import (
+    BATCH,
+    BURST_SECONDS,
+    GOODBYE,
+    READ_SECONDS,
+    RESYNC,
+    SESSION_LOST,
+    Postman,
+    Words,
+)
+from coordinator.drivers.store import FAILED, Demands, Store
 from coordinator.errors import ClientClosed, CoordinatorError
 from coordinator.keys import key
 from coordinator.settings import Settings
@@ -51,6 +61,7 @@ class _Listener(threading.Thread):
         super().__init__(name="coordinator-listener", daemon=True)
         # A blocking read may last longer than a call; if the server is gone, the next heartbeat shows it.
         self._client = sync_client(target, READ_SECONDS + settings.operation_timeout, 1)
+        self._exchange = sync_exchange(self._client)
         self._inbox, self._postman = inbox, postman
         self._stopping = threading.Event()
 
@@ -79,17 +90,23 @@ class _Listener(threading.Thread):
                 pause = 0.0
             except (*FAILED, *UNREADABLE) as error:
                 log.debug("listening failed: %s", error)
-                pause = min(1.0, pause * 2 + 0.05)
+                pause = min(0.5, pause * 2 + 0.05)
                 if self._stopping.is_set():
                     break
                 self._postman.tell_all(RESYNC)
         close_sync(self._client)
 
     def _read(self) -> None:
-        found = self._client.blpop([self._inbox], timeout=READ_SECONDS)
+        if failpoints.on:
+            failpoints.reach("listener.before_read")
+        asked = clock.now()
+        found = self._exchange("BLPOP", self._inbox, READ_SECONDS)
+        if failpoints.on:
+            failpoints.reach("listener.after_read")
         if found:
             self._postman.deliver(found[1])
-            self._postman.deliver_all(self._client.lpop(self._inbox, BATCH))
+        if found and clock.now() - asked < BURST_SECONDS:
+            self._postman.deliver_all(self._exchange("LPOP", self._inbox, BATCH))
 
 
 class SyncDriver:
@@ -107,18 +124,13 @@ class SyncDriver:
     def _begin(self) -> None:
         """What belongs to one process: connections, threads, the session."""
         settings, self._pid, self._closed = self.settings, os.getpid(), False
-        self.store = Store(
-            sync_client(self.target, settings.operation_timeout, settings.max_connections),
-            settings.retry_for,
-            settings.allow_unsafe,
-        )
+        demands = Demands.of(settings)
+        self.store = Store(sync_client(self.target, settings.operation_timeout, settings.max_connections), demands)
         # The heartbeat has a connection of its own: it must never wait behind the application's calls.
-        self._keeper_store = Store(
-            sync_client(self.target, settings.operation_timeout, 1), settings.retry_for, settings.allow_unsafe
-        )
+        self._keeper_store = Store(sync_client(self.target, settings.operation_timeout, 1), demands)
         self.postman = Postman(self._lost)
         self._listener: _Listener | None = None
-        duties = Duties(describe(self._kind), self._opened, self._session_lost, self._mail)
+        duties = Duties(describe(self._kind), self._opened, self._session_lost, self._mail, asked=self.postman.asked)
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
 
     def after_fork(self) -> None:
@@ -181,6 +193,8 @@ class SyncDriver:
         self._keeper_store.close()
 
     def _perform(self, step: Step) -> Any:
+        if failpoints.on:
+            failpoints.reach("driver.before_step")
         if isinstance(step, Call):
             return self.store.call(step)
         if isinstance(step, Stream):
@@ -223,10 +237,9 @@ class SyncDriver:
         self.postman.tell_all(SESSION_LOST)
 
     def _mail(self, sent: int, waiting: int) -> None:
-        if self.postman.missing(sent, waiting):
-            self.postman.caught_up(sent)
+        if self.postman.tally.behind(sent, waiting):
             self.postman.tell_all(RESYNC)
-        elif self.postman.stuck(waiting, clock.now()) and self.keeper.session:
+        if self.postman.tally.stuck(waiting, clock.now()) and self.keeper.session:
             if self._listener is not None:
                 self._listener.retire()
             self._listen_to(self.keeper.session)

@@ -4,7 +4,7 @@
 -- ARGV[2] session id
 -- ARGV[3] sweep interval in ms
 -- ARGV[4...] id and fence pairs of jobs that have started since the last beat
--- reply: ok <messages ever sent to the inbox> <messages in it now> <ms until the next sweep is worth while>
+-- reply: ok <messages ever sent to the inbox> <messages in it now> <ms until the next sweep is worth while> <holdings>
 -- reply: session_lost
 -- Keeps: a lapsed session is not revived.
 --@flags allow-oom
@@ -30,4 +30,5 @@ end
 again = math.min(again, next_due(ctx, interval))
 commit(ctx)
 local mail = redis.call('HGET', ctx.p .. K_SESSION .. session, 'mail') or '0'
-return { 'ok', mail, redis.call('LLEN', ctx.p .. K_INBOX .. session), math.floor(again) }
+local holdings = redis.call('SCARD', ctx.p .. K_OWNS .. session)
+return { 'ok', mail, redis.call('LLEN', ctx.p .. K_INBOX .. session), math.floor(again), holdings }

@@ -7,15 +7,15 @@ trip.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from coordinator.errors import Corrupt, NotFound, ProtocolError
+from coordinator.errors import CoordinatorError, Corrupt, NotFound, ProtocolError
 from coordinator.ops.locks import with_session
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import Claim, Report, Scope
-from coordinator.wire.replies import Raw, number, part, text
+from coordinator.wire.replies import Raw, number, text
 from coordinator.wire.step import Call, Now, Operation
 
 WORDS_PER_JOB = 13
@@ -51,14 +51,30 @@ class Verdict(NamedTuple):
     detail: str = ""
 
 
+# What nearly every report is answered: it counts, and that is all.
+COUNTS = Verdict("ok")
+_RAW_COUNTS = [b"ok", b""]
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One round trip: a verdict for each report, and the jobs claimed under `session` by a call sent at `sent`."""
+    """One round trip: a verdict for each report, and the jobs claimed under `session` by a call sent at `sent`.
+
+    They are read when they are asked for: the next call can be on its way before.
+    """
 
     session: str
     sent: float
-    verdicts: Sequence[Verdict]
-    jobs: Sequence[Claimed]
+    raw_verdicts: Sequence[Raw]
+    raw_jobs: Sequence[Raw]
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """What became of the reports, in their order."""
+        return (COUNTS if raw == _RAW_COUNTS else _verdict(raw) for raw in self.raw_verdicts)
+
+    def jobs(self) -> Iterator[Claimed]:
+        """The jobs that were claimed. One without a name of its own has an empty id and a problem."""
+        return map(_claimed, self.raw_jobs)
 
 
 def exchange(scope: Scope, ask: Claim, reports: Sequence[Report]) -> Operation[Exchange]:
@@ -75,11 +91,12 @@ def exchange(scope: Scope, ask: Claim, reports: Sequence[Report]) -> Operation[E
         return calls.claim(scope, session, ask)
 
     raw = yield from with_session(make, "ok")
-    if not reports:
-        return Exchange(used, sent, (), _batch(raw[1:]))
-    if len(raw[1]) != len(reports):
-        raise ProtocolError("the store did not answer as many reports as it was given")
-    return Exchange(used, sent, [_verdict(one) for one in raw[1]], _batch(raw[2]))
+    verdicts, jobs = raw[1:3] if reports else ((), raw[1:])
+    if not isinstance(verdicts, Sequence) or not isinstance(jobs, Sequence):
+        raise ProtocolError("a batch was answered with something that is no list")
+    if len(verdicts) != len(reports):
+        raise ProtocolError(f"{len(reports)} reports were answered with {len(verdicts)} verdicts")
+    return Exchange(used, sent, verdicts, jobs)
 
 
 def note_progress(scope: Scope, ident: str, fence: int, progress: str) -> Operation[bool]:
@@ -102,29 +119,43 @@ def wish(scope: Scope, ident: str, fence: int) -> Operation[str | None]:
 
 
 def _verdict(raw: Raw) -> Verdict:
-    word = replies.expect(raw, "ok", "stale", "gone")
-    detail = text(raw[1])
-    if word != "ok":
-        return Verdict(word, None, detail)
-    return Verdict(word, number(detail) if detail else None)
-
-
-def _batch(raw: Raw) -> list[Claimed]:
-    """The jobs of a batch. One without so much as an id is left out: nobody could ever say what became of it."""
-    return [_claimed(one) for one in raw if _named(one)]
-
-
-def _named(raw: Raw) -> bool:
     try:
-        return bool(text(part(raw, 0))) and number(part(raw, 1)) > 0
-    except (Corrupt, ProtocolError):
-        return False
+        word, detail = replies.status(raw), text(raw[1])
+        return Verdict(word, number(detail) if detail else None) if word == "ok" else Verdict(word, None, detail)
+    except (CoordinatorError, IndexError):
+        return Verdict("something unreadable")
 
 
 def _claimed(raw: Raw) -> Claimed:
     """One job of a batch. What is unreadable spoils this job only, not its siblings."""
-    ident, fence = text(raw[0]), number(raw[1])
     try:
+        # In one go, for this is done for every job; whatever is not as it should be is looked at word by word.
+        ident, fence, name, queue, priority, attempts, deliveries, run_ms, retry, needs, metadata, payload, dedup = raw
+        if type(payload) is bytes:
+            return Claimed(
+                ident.decode(),
+                int(fence),
+                name.decode(),
+                queue.decode(),
+                int(priority),
+                int(attempts),
+                int(deliveries),
+                int(run_ms or 0),
+                retry.decode() if retry else "",
+                needs.decode() if needs else "",
+                metadata.decode() if metadata else "",
+                payload,
+                dedup.decode() if dedup else "",
+            )
+    except (ValueError, TypeError, AttributeError):
+        pass
+    return _doubtful(raw)
+
+
+def _doubtful(raw: Raw) -> Claimed:
+    ident, fence = "", 0
+    try:
+        ident, fence = text(raw[0]), number(raw[1])
         if len(raw) != WORDS_PER_JOB:
             raise Corrupt("its record is not complete")
         return Claimed(
@@ -142,5 +173,5 @@ def _claimed(raw: Raw) -> Claimed:
             raw[11] if isinstance(raw[11], bytes) else str(raw[11]).encode(),
             text(raw[12]),
         )
-    except Corrupt as error:
+    except (Corrupt, IndexError, TypeError) as error:
         return Claimed(ident, fence, problem=f"unreadable record: {error}")

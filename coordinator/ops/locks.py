@@ -7,7 +7,7 @@ answers as it stands now.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from coordinator.errors import CoordinatorError, LeaseLost, SessionLost, UnknownOutcome, WaitCancelled, WaitTimeout
@@ -25,9 +25,11 @@ SESSION_TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The first answer to a lock request: granted, or in line (`grant` None)."""
+    """The first answer to a lock request: granted, or in line (`grant` None), asked by `session` at `sent`."""
 
     grant: Grant | None
+    session: str = ""
+    sent: float = 0.0
 
 
 def with_session(make: Callable[[str], Call], *wanted: str, ident: str = "") -> Operation[Raw]:
@@ -64,7 +66,7 @@ def acquire(scope: Scope, asked: LockAsk, seconds: float | None) -> Operation[Gr
     if outcome is None or outcome.grant is not None:
         return None if outcome is None else outcome.grant
     try:
-        grant = yield from await_grant(scope, asked, seconds)
+        grant = yield from await_grant(scope, asked, seconds, outcome)
         # Inside the `try` as well: if the store is away just now, the request must not stay to be granted to nobody.
         return grant or (yield from give_up(scope, asked, seconds or 0.0))
     except (WaitCancelled, WaitTimeout):
@@ -75,8 +77,11 @@ def acquire(scope: Scope, asked: LockAsk, seconds: float | None) -> Operation[Gr
         raise
 
 
-def await_grant(scope: Scope, asked: LockAsk, seconds: float | None) -> Operation[Grant | None]:
-    """Wait for a request that stands in line; None after `seconds`. Raises WaitCancelled when it ends otherwise."""
+def await_grant(
+    scope: Scope, asked: LockAsk, seconds: float | None, standing: Asked | None = None
+) -> Operation[Grant | None]:
+    """Wait for a request that stands in line; None after `seconds`. Raises WaitCancelled when it ends otherwise.
+    With `standing`, the first answer, the message of the grant may be enough."""
     now: float = yield Now()
     ends = None if seconds is None else now + seconds
     while True:
@@ -87,11 +92,29 @@ def await_grant(scope: Scope, asked: LockAsk, seconds: float | None) -> Operatio
             raise WaitCancelled(asked.ident, "cancelled", "session lost")
         if words[0] == "ended":
             raise _ended(asked, words[2])
+        if words[0] == "granted" and len(words) == 4 and standing is not None:  # noqa: PLR2004
+            told = yield from _told(asked, words, standing)
+            if told is not None:
+                return told
         # Granted, or we do not know: the server says how much is left of the lease, counted from this call.
         outcome = yield from _look(scope, asked)
         if outcome is not None and outcome.grant is not None:
             return outcome.grant
         now = yield Now()
+
+
+def _told(asked: LockAsk, words: Sequence[str], standing: Asked) -> Operation[Grant | None]:
+    """The grant as its message tells of it, which saves asking for it; None if that is not enough to trust it.
+
+    When it was granted is not known here, only that this was after the request was sent, so the lease is counted from
+    then. The message may be old: the session it was granted to must still be ours.
+    """
+    now: float = yield Now()
+    ends = trusted_until(standing.sent, number(words[3]) / 1000)
+    if ends - now < asked.hold_ms / 2000:
+        return None
+    session = yield Session()
+    return Grant(asked.ident, number(words[2]), ends) if session == standing.session else None
 
 
 def give_up(scope: Scope, asked: LockAsk, seconds: float) -> Operation[Grant]:
@@ -128,15 +151,20 @@ def _ours(raw: Raw, ident: str) -> None:
 
 def _look(scope: Scope, asked: LockAsk) -> Operation[Asked | None]:
     sent: float = yield Now()
-    raw = yield from with_session(
-        lambda session: calls.request(scope, session, asked), "granted", "waiting", "busy", "ended", ident=asked.ident
-    )
+    used = ""
+
+    def make(session: str) -> Call:
+        nonlocal used
+        used = session
+        return calls.request(scope, session, asked)
+
+    raw = yield from with_session(make, "granted", "waiting", "busy", "ended", ident=asked.ident)
     word = text(raw[0])
     if word == "granted":
         return Asked(Grant(asked.ident, number(raw[2]), trusted_until(sent, number(raw[3]) / 1000)))
     if word == "ended":
         raise _ended(asked, text(raw[2]))
-    return Asked(None) if word == "waiting" else None
+    return Asked(None, used, sent) if word == "waiting" else None
 
 
 def _ended(asked: LockAsk, state: str) -> CoordinatorError:

@@ -34,12 +34,17 @@ _REMEDIES = {
 }
 
 
+# What a script is told that looks for a missing key while its slot is moved to another node (see `wire.loader`).
+_SLOT_MOVES = "attempted to access a non local key"
+
 # Redis 6.2 puts an error that a command of a script met at the end of a message of its own.
 _IN_SCRIPT = re.compile(r"Error running script .*? -([A-Z]+) ")
 
 
 def remedy(message: str) -> Remedy:
     """The remedy for an error message of Redis."""
+    if _SLOT_MOVES in message:
+        return Remedy.AGAIN
     inner = _IN_SCRIPT.search(message)
     if inner is not None:
         return _REMEDIES.get(inner.group(1), Remedy.GIVE_UP)
@@ -51,5 +56,8 @@ def remedy(message: str) -> Remedy:
 
 
 def pause(tries: int, chance: float) -> float:
-    """Seconds before sending again: 20 ms doubling to 1 s, half of it by chance, so that clients spread out."""
-    return min(1.0, 0.02 * 2.0 ** min(tries, 16)) * (0.5 + 0.5 * chance)
+    """Seconds before sending again: 20 ms doubling to half a second, half of it by chance, so that clients spread out.
+
+    Not longer, for it adds to every outage: work is to go on within a second after the server is back.
+    """
+    return min(0.5, 0.02 * 2.0 ** min(tries, 16)) * (0.5 + 0.5 * chance)

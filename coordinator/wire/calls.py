@@ -66,9 +66,8 @@ class Claim:
     queues: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """One outcome of a job, in wire units."""
+class Report(NamedTuple):
+    """One outcome of a job, in wire units and in the order of the wire."""
 
     ident: str
     fence: str
@@ -87,6 +86,10 @@ def close_session(scope: Scope, session: str) -> Call:
 
 def beat(scope: Scope, session: str, sweep_ms: int, started: Iterable[tuple[str, str]] = ()) -> Call:
     return scope.call("beat", session, sweep_ms, *(word for pair in started for word in pair))
+
+
+def reconcile(scope: Scope, session: str, strays: Sequence[str], believed: Iterable[tuple[str, str]] = ()) -> Call:
+    return scope.call("reconcile", session, len(strays), *strays, *(word for pair in believed for word in pair))
 
 
 def sweep(scope: Scope) -> Call:
@@ -143,7 +146,7 @@ def claim(scope: Scope, session: str, ask: Claim) -> Call:
 def settle(scope: Scope, session: str, ask: Claim, reports: Iterable[Report]) -> Call:
     words: list[Word] = []
     for one in reports:
-        words += (one.ident, one.fence, one.outcome, one.delay_ms, one.value)
+        words += one
     return scope.call("settle", session, ask.number, ask.wanted, ask.hold_ms, len(ask.queues), *ask.queues, *words)
 
 

@@ -5,6 +5,10 @@ tests compare with the Python side. `--@include lib/x` pulls in a fragment once;
 from 7.0 on, where the `#!lua` line makes Redis refuse keys of another slot. 6.2 does not know that line, so it is left
 out; there a script that may run when memory is full begins with a write that takes nothing, because 6.2 refuses
 commands for want of memory only until a script has written.
+
+On a cluster every script begins by looking for a key that never exists. While a slot is moved some of its keys are on
+one node and some on the other, and a script would run on what it finds there: new keys would come into being beside the
+old ones. Looking for a missing key is what makes either node refuse then, before anything was written.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ _INCLUDE = re.compile(r"^--@include (\S+)$", re.MULTILINE)
 _FLAGS = re.compile(r"^--@flags (\S+)$", re.MULTILINE)
 _KEY_NAME = re.compile(r"\bK_([A-Z_]+)\b")
 _FIRST_WRITE = "redis.call('HDEL', KEYS[1], '')"
+_WHOLE_SLOT = "redis.call('EXISTS', KEYS[1], KEYS[1] .. ':never')"
 _HEADER = re.compile(r"^-- (KEYS\[\d+\]|ARGV\[\d+(?:\.\.\.)?\]|reply:|status:) ?(.*)$", re.MULTILINE)
 
 RENDERED: Mapping[str, Callable[[], str]] = {"states": states.render, "lives": states.render_lives}
@@ -90,10 +95,10 @@ def resolve(name: str, replace: Mapping[str, str] | None = None) -> str:
 
 
 @cache
-def library() -> Library:
+def library(cluster: bool = False) -> Library:
     """All scripts as one library: every fragment once, then one function for each script."""
     done: dict[str, str] = {}
-    bodies = {name: _collect(name, {}, done, ()) for name in names()}
+    bodies = {name: _guarded(_collect(name, {}, done, ()), cluster) for name in names()}
     digest = hashlib.sha256("\n".join([*done.values(), *bodies.values()]).encode()).hexdigest()[:8]
     made = Library(f"coordinator_{digest}", "")
     parts = [f"#!lua name={made.name}", *done.values()]
@@ -118,9 +123,9 @@ def header(name: str) -> Header:
 
 
 @cache
-def program(name: str, shebang: bool) -> Program:
+def program(name: str, shebang: bool, cluster: bool = False) -> Program:
     """The script for a server from 7.0 on (`shebang`) or an older one."""
-    body, flags = resolve(name), _flags(name)
+    body, flags = _guarded(resolve(name), cluster), _flags(name)
     if shebang:
         body = f"#!lua flags={flags}\n{body}"
     elif flags == "allow-oom":
@@ -128,6 +133,10 @@ def program(name: str, shebang: bool) -> Program:
     # Not a matter of security: SHA-1 is how Redis addresses scripts.
     sha = hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest()
     return Program(name, body, sha, header(name))
+
+
+def _guarded(body: str, cluster: bool) -> str:
+    return f"{_WHOLE_SLOT}\n{body}" if cluster else body
 
 
 def _flags(name: str) -> str:

@@ -20,14 +20,18 @@ FUNCTIONS_SINCE = (7, 0)
 # The client library says who it is where the server knows of that; these have no such subcommand, and no rule for it.
 WITHOUT_SETINFO = ((7, 0), (7, 2))
 
-_SESSION = ("open_session", "close_session", "beat")
+_SESSION = ("open_session", "close_session", "beat", "reconcile")
 _INBOX = ("blpop", "lpop", "rpush", "expire")
 _TICKET = ("explain", "watch")
 # `watch` is not among them: it may write, and on 6.2 it always does.
 _LOOK = ("explain", "survey", "line", "events", "dead")
 _AUDIT = ("audit_keys", "audit_request", "audit_resource")
-# What every connection says first. Redis allows AUTH and HELLO to everybody.
-_CONNECT = ("client|setname", "info", "ping")
+# What every connection says first, and with `durability` replicated after every call. Redis allows AUTH and HELLO to
+# everybody.
+_CONNECT = ("client|setname", "info", "ping", "wait")
+# How a client of a Cluster finds the node of a key, and what the scripts there begin with.
+_TO_A_CLUSTER = ("cluster|slots", "command")
+_ON_A_CLUSTER = "exists"
 _CALL = re.compile(r"redis\.call\('([A-Z]+)'")
 # Commands that scripts look up in a table (lib/whereabouts) before they call them.
 _LOOKED_UP = {"audit_request": ("HDEL", "HEXISTS", "SISMEMBER", "SREM", "ZREM", "ZSCORE")}
@@ -96,8 +100,10 @@ def rules(name: str, namespace: str, version: tuple[int, ...], database: int = 0
 
 def allowed(found: Role, version: tuple[int, ...], database: int = 0) -> list[str]:
     """Every command that a role's user may send, with the scripts as first arguments."""
-    plain = {*_CONNECT, *found.commands, *(one for script in found.scripts for one in used_by(script))}
-    if not found.scripts:
+    plain = {*_CONNECT, *_TO_A_CLUSTER, *found.commands, *(one for script in found.scripts for one in used_by(script))}
+    if found.scripts:
+        plain.add(_ON_A_CLUSTER)
+    else:
         plain.add("function|load" if version >= FUNCTIONS_SINCE else "script|load")
     if found.reads:
         plain -= _WRITES
@@ -116,10 +122,11 @@ def used_by(script: str) -> frozenset[str]:
 
 
 def address(scripts: Iterable[str], version: tuple[int, ...]) -> list[str]:
-    """How scripts are called on a server of that version, as a rule says it."""
+    """How scripts are called on a server of that version, alone or in a Cluster, as a rule says it."""
+    names = sorted(scripts)
     if version >= FUNCTIONS_SINCE:
-        return [f"fcall|{loader.library().function(one)}" for one in sorted(scripts)]
-    return [f"evalsha|{loader.program(one, shebang=False).sha}" for one in sorted(scripts)]
+        return [f"fcall|{loader.library(kind).function(one)}" for kind in (False, True) for one in names]
+    return [f"evalsha|{loader.program(one, False, kind).sha}" for kind in (False, True) for one in names]
 
 
 _BY_NAME = {one.name: one for one in ROLES}

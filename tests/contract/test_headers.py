@@ -52,8 +52,13 @@ LONG: dict[str, Any] = {
     "until_ms": None,
     "keys": [("meta", "")],
     "places": ["ready:default"],
+    "strays": ["r1", "r2"],
+    "believed": [("r3", "1")],
 }
-SHORT: dict[str, Any] = {**LONG, **dict.fromkeys(("fields", "started", "jobs", "reports", "keys", "places"), ())}
+SHORT: dict[str, Any] = {
+    **LONG,
+    **dict.fromkeys(("fields", "started", "jobs", "reports", "keys", "places", "strays", "believed"), ()),
+}
 SHORT["fields"] = {}
 
 
@@ -168,7 +173,9 @@ def test_every_reply_of_every_header_is_reached_by_a_script_test() -> None:
     assert {one for one in reached if one[0] not in AUDITS} - wanted == set()
 
 
-@pytest.mark.parametrize("script", ["release", "extend", "settle", "cancel", "sweep", "beat", "close_session", "force"])
+@pytest.mark.parametrize(
+    "script", ["release", "extend", "settle", "cancel", "sweep", "beat", "close_session", "reconcile", "force"]
+)
 def test_finishing_works_when_memory_is_full(script: str) -> None:
     assert loader.program(script, True).text.startswith("#!lua flags=allow-oom\n")
 

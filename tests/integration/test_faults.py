@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from chaos.proxy import Proxy
 from coordinator import Settings, State
 from coordinator.drivers.embedded import EmbeddedServer
 from coordinator.errors import StoreUnavailable, UnknownOutcome
 from tests.support.faces import connected
-from tests.support.proxy import Proxy
 from tests.support.server import plain_client
 from tests.support.until import until
 

@@ -5,7 +5,8 @@ from collections import Counter
 
 import redis
 
-from coordinator import AsyncCoordinator, Settings
+from coordinator import AsyncCoordinator, Need, Settings
+from coordinator.drivers.aio import BURST_SECONDS
 
 WAITS = 10_000
 
@@ -102,6 +103,36 @@ async def test_a_cancelled_wait_gives_back_what_was_granted_meanwhile(redis_url:
                 await waiter.result().release()
             lease = await co.try_acquire("a")
             assert lease is not None
+            await lease.release()
+    finally:
+        await co.close()
+
+
+async def test_one_message_is_one_read_and_many_are_taken_together(
+    redis_url: str, raw: "redis.Redis", namespace: str
+) -> None:
+    co = AsyncCoordinator.connect(redis_url, namespace)
+    try:
+        held = await co.acquire("a")
+        for _ in range(3):
+            waiter = asyncio.create_task(co.acquire("a"))
+            while (await co.line("a")).line_length == 0:
+                await asyncio.sleep(0)
+            await asyncio.sleep(10 * BURST_SECONDS)  # a message that comes sooner is taken for one of many
+            before = calls(raw)
+            await held.release()
+            held = await waiter
+            assert (calls(raw) - before)["cmdstat_lpop"] == 0
+        many = [asyncio.create_task(co.acquire(Need("a", "shared"))) for _ in range(100)]
+        while (await co.line("a")).line_length < 100:
+            await asyncio.sleep(0)
+        before = calls(raw)
+        await held.release()
+        leases = await asyncio.gather(*many)
+        spent = calls(raw) - before
+        assert spent["cmdstat_lpop"] >= 1
+        assert spent["cmdstat_blpop"] < 20
+        for lease in leases:
             await lease.release()
     finally:
         await co.close()

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from chaos.proxy import Proxy
 from coordinator import RetryPolicy, Settings, State
 from coordinator.drivers.embedded import EmbeddedServer
 from coordinator.errors import ConfigError, InvalidInput
 from tests.support.fleet import Fleet, until_async
-from tests.support.proxy import Proxy
 from workers import Registry, Worker
 
 

@@ -35,6 +35,16 @@ def test_a_repeated_claim_hands_out_the_same_batch(engine: Engine) -> None:
     assert idents(engine.claim("w", 2, number=8)) == ["j3"]
 
 
+def test_a_claim_that_was_overtaken_is_given_nothing(engine: Engine) -> None:
+    engine.worker("w")
+    engine.submit(job("j1"), job("j2"), job("j3"))
+    engine.claim("w", 1, number=7)
+    engine.claim("w", 1, number=10)
+    with engine.unchanged():
+        assert engine.claim("w", 1, number=9) == []
+    assert idents(engine.claim("w", 1, number=11)) == ["j3"]
+
+
 def test_a_repeated_claim_leaves_out_what_was_settled_or_taken_back(engine: Engine) -> None:
     engine.worker("w")
     engine.submit(job("j1"), job("j2"), job("j3"))

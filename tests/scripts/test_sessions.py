@@ -67,3 +67,37 @@ def test_a_session_that_closes_is_not_rung(engine: Engine) -> None:
     engine.call(calls.close_session(engine.scope, "w1"))
     engine.put("j")
     assert engine.inbox("w2") == ["bell default"]
+
+
+@reaches("reconcile", "ok")
+def test_what_a_process_knows_nothing_of_is_given_up_without_blame(engine: Engine) -> None:
+    engine.worker("w")
+    engine.open("s")
+    engine.hold("w", "held", "a")
+    engine.hold("s", "other", "b")
+    engine.ask("w", "waiting", "b")
+    engine.put("j", "c")
+    engine.claim("w")
+    fence = engine.hold("w", "kept", "d")
+    strays = ["held", "waiting", "j", "other", "nothing"]
+    reply = engine.call(calls.reconcile(engine.scope, "w", strays, [("kept", str(fence))]))
+    assert reply == ["ok", ["kept"], []]
+    assert [engine.state(one) for one in ("held", "waiting", "j")] == ["released", "cancelled", "ready"]
+    assert engine.field("j", "crashes") is None
+    assert engine.state("other") == "held", "what is another session's is left alone"
+
+
+def test_what_a_process_wrongly_believes_to_hold_is_named(engine: Engine) -> None:
+    engine.worker("w")
+    engine.open("s")
+    old = engine.hold("w", "r", "a")
+    engine.release("r", old)
+    mine, theirs = engine.hold("w", "mine", "b"), engine.hold("s", "theirs", "c")
+    believed = [("r", old), ("never", 7), ("theirs", theirs), ("mine", mine + 1), ("mine", mine)]
+    reply = engine.call(calls.reconcile(engine.scope, "w", [], [(ident, str(fence)) for ident, fence in believed]))
+    assert reply == ["ok", ["mine"], ["r", "never", "theirs", "mine"]]
+
+
+@reaches("reconcile", "session_lost")
+def test_a_lapsed_session_agrees_on_nothing(engine: Engine) -> None:
+    assert engine.call(calls.reconcile(engine.scope, "w", ["r"])) == ["session_lost"]

@@ -241,7 +241,8 @@ def test_what_is_due_stays_due_when_the_clock_steps_back(engine: Engine, minutes
 def test_a_beat_renews_its_session_and_says_when_to_come_again(engine: Engine) -> None:
     engine.open("s")
     engine.advance(9)
-    assert engine.beat("s") == ["ok", "0", 0, 1000]
+    engine.hold("s", "r", "a")
+    assert engine.beat("s") == ["ok", "0", 0, 1000, 1]
     engine.advance(9)
     assert engine.beat("s")[0] == "ok"
 

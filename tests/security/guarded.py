@@ -90,6 +90,6 @@ def guarded(folder: Path) -> Iterator[Guarded]:
 
 def may_call(made: Guarded, role: str, script: str) -> list[Any]:
     """The words that call a script, as `roles` says it."""
-    (rule,) = roles.address([script], made.version)
+    rule, _on_a_cluster = roles.address([script], made.version)
     command, _, name = rule.partition("|")
     return [command.upper(), name]

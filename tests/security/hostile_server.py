@@ -12,6 +12,7 @@ from typing import Any
 
 INFO = b"redis_version:7.0.15\r\nmaxmemory_policy:noeviction\r\n"
 HELLO = b"%3\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:3\r\n"
+LONGEST = 1_048_576
 STATUSES = (
     *(b"ok", b"granted", b"waiting", b"busy", b"ended", b"accepted", b"duplicate", b"rejected", b"conflict", b"gone"),
     *(b"refused", b"queue_full", b"line_full", b"over_capacity", b"too_large", b"session_lost", b"lost", b"stale"),
@@ -141,7 +142,9 @@ class HostileServer:
                 return (_bulk(INFO) if command == b"INFO" else HELLO), False
             self.answered += 1
             if self._chance.random() < self._polite:
-                return self._polite_reply(0), False
+                reply = self._polite_reply(0)
+                # What a client holds of an answer is bounded by the answer, and so that is.
+                return (reply if len(reply) < LONGEST else b":0\r\n"), False
             kind = self._chance.choice((BROKEN, BROKEN, ERRORS, ERRORS, ERRORS, (b"",)))
             found = self._chance.choice(kind)
             return (b"-" + found + b"\r\n", False) if kind is ERRORS else (found, True)

@@ -94,6 +94,9 @@ class FakeDriver:
         self.calls: list[Call] = []
         self.answer: Callable[[Call], Any] = lambda call: ["ok", [], []] if call.script == "settle" else ["ok"]
         self.time = 0.0
+        # How often a call gives way to the loop before it is answered: a store is slower than a handler that does
+        # nothing.
+        self.turns = 1
 
     def now(self) -> float:
         return self.time
@@ -119,7 +122,8 @@ class FakeDriver:
         if isinstance(step, Now):
             return self.time
         self.calls.append(step)
-        await asyncio.sleep(0)
+        for _ in range(self.turns):
+            await asyncio.sleep(0)
         reply = self.answer(step)
         if isinstance(reply, Exception):
             raise reply

@@ -25,7 +25,7 @@ class SlowStore:
             self.asked.set()
             assert self.answer.wait(10)
             return [b"ok", call.args[1]]
-        return [b"ok", 0, 0, 1000]
+        return [b"ok", 0, 0, 1000, 0]
 
 
 @pytest.fixture
@@ -79,3 +79,28 @@ def test_a_session_that_is_opened_while_the_client_closes_is_closed_too(keeper: 
     assert store.calls == ["open_session", "close_session"]
     with pytest.raises(ClientClosed):
         keeper.ensure()
+
+
+class Held:
+    """A holding that remembers what it was told."""
+
+    ident, fence, trusted_until = "r", 77, float("inf")
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def lose(self, why: str) -> None:
+        self.told.append(why)
+
+
+@pytest.mark.parametrize(("fence", "losses"), [(77, 1), (76, 0)])
+def test_what_was_taken_back_before_its_holder_heard_of_it_is_lost_when_it_comes(
+    keeper: Keeper, fence: int, losses: int
+) -> None:
+    held = Held()
+    keeper.lose("r", fence, "the server took it back")
+    keeper.hold(held)
+    assert len(held.told) == losses
+    keeper.let_go("r")
+    keeper.hold(held)
+    assert len(held.told) == losses

@@ -46,6 +46,15 @@ def test_every_script_resolves_whole(name: str) -> None:
     assert text.count("local function next_state(") <= 1
 
 
+@pytest.mark.parametrize("shebang", [True, False])
+def test_on_a_cluster_a_script_first_makes_sure_that_it_has_the_whole_slot(shebang: bool) -> None:
+    alone, shared = loader.program("submit", shebang), loader.program("submit", shebang, True)
+    guard = "redis.call('EXISTS', KEYS[1], KEYS[1] .. ':never')\n"
+    assert shared.text == alone.text.replace(loader.resolve("submit"), guard + loader.resolve("submit"))
+    assert loader.library(True).text.count(guard) == len(loader.names())
+    assert loader.library(True).name != loader.library().name
+
+
 def test_servers_from_7_on_get_the_first_line_and_older_ones_do_not() -> None:
     new, old = loader.program("release", True), loader.program("release", False)
     body = loader.resolve("release")

@@ -1,6 +1,7 @@
 """The waiting for locks, fed by hand: no Redis, no thread, no clock."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -60,11 +61,32 @@ def test_a_try_that_fails_keeps_no_messages() -> None:
     assert hand.returns() is None
 
 
-def test_a_grant_is_confirmed_and_its_lease_counted_from_the_confirmation() -> None:
+def test_the_message_of_a_grant_is_enough_and_its_lease_counted_from_the_request() -> None:
     hand = in_line()
     hand.expects(Wait("r", 5.0), ("granted", "r", "77", "60000"))
-    asked(hand, [b"granted", b"r", b"77", b"50000"], 102.0)
-    assert hand.returns() == Grant("r", 77, 147.0)
+    hand.expects(Now(), 120.0)
+    hand.expects(Session(), "s")
+    assert hand.returns() == Grant("r", 77, 154.0)
+
+
+@pytest.mark.parametrize(
+    ("now", "session", "words"),
+    [
+        (130.0, None, ("granted", "r", "77", "60000")),
+        (120.0, "s2", ("granted", "r", "77", "60000")),
+        (None, None, ("granted", "r")),
+    ],
+    ids=["much of the lease may be gone", "another session", "not all of it"],
+)
+def test_a_message_that_cannot_be_trusted_is_confirmed(now: float | None, session: str | None, words: Any) -> None:
+    hand = in_line()
+    hand.expects(Wait("r", 5.0), words)
+    if now is not None:
+        hand.expects(Now(), now)
+    if session is not None:
+        hand.expects(Session(), session)
+    asked(hand, [b"granted", b"r", b"77", b"50000"], 132.0)
+    assert hand.returns() == Grant("r", 77, 177.0)
 
 
 def test_after_lost_messages_the_truth_is_looked_at_and_the_rest_of_the_wait_goes_on() -> None:

@@ -66,15 +66,75 @@ async def bench() -> AsyncIterator[Bench]:
 
 
 async def test_outcomes_and_the_next_claim_go_in_one_call(bench: Bench) -> None:
+    bench.driver.turns = 5
     bench.ready = [claimed(f"j-{n}", name="job") for n in range(10)]
     await bench.exchange.start()
     await until_async(lambda: len(bench.settled) == 10)
-    assert [call.script for call in bench.driver.calls] == ["claim", "settle", "settle", "settle"]
-    claim, *settles = bench.driver.calls
-    assert claim.args[1:] == ("s1", 1, 4, 86_400_000, "a", "b")
-    assert [call.args[2:4] for call in settles] == [(2, 4), (3, 4), (4, 4)]
-    assert not bench.executor.jobs
-    assert bench.desk.taken == 0
+    claim, second, *settles = bench.driver.calls
+    assert (claim.script, claim.args[1:]) == ("claim", ("s1", 1, 2, 86_400_000, "a", "b"))
+    assert (second.script, second.args[2:4]) == ("claim", (2, 2))
+    assert [(call.script, *call.args[2:4]) for call in settles] == [("settle", number, 2) for number in range(3, 8)]
+    await until_async(lambda: not bench.executor.jobs)
+    assert bench.desk.taken == bench.desk.coming == 0
+
+
+async def test_one_half_of_the_slots_runs_while_the_other_is_settled_and_claimed(bench: Bench) -> None:
+    ran: list[str] = []
+
+    @bench.jobs.handler("note")
+    async def note(ctx: Any, payload: Any) -> None:
+        ran.append(ctx.id)
+
+    bench.driver.turns = 5
+    bench.ready = [claimed(f"j-{n}", name="note") for n in range(8)]
+    await bench.exchange.start()
+    await until_async(lambda: len(bench.settled) == 8)
+    assert ran == [f"j-{n}" for n in range(8)]
+    assert all(call.args[3] <= 2 for call in bench.driver.calls)
+    reported = [(len(call.args) - 8) // 5 for call in bench.driver.calls if call.script == "settle"]
+    assert reported == [2, 2, 2, 2]
+
+
+async def test_a_reply_is_read_when_the_next_call_is_on_its_way(bench: Bench) -> None:
+    bench.driver.turns = 5
+    bench.ready = [claimed(f"j-{n}", name="job") for n in range(4)]
+    order: list[str] = []
+    begin, perform = bench.executor.begin, bench.driver._perform
+
+    def noted_begin(one: Any, lease_end: float) -> None:
+        order.append("begun")
+        begin(one, lease_end)
+
+    async def noted_perform(step: Any) -> Any:
+        if isinstance(step, Call):
+            order.append("sent")
+        return await perform(step)
+
+    bench.executor.begin = noted_begin  # type: ignore[method-assign]
+    bench.driver._perform = noted_perform  # type: ignore[method-assign]
+    await bench.exchange.start()
+    await until_async(lambda: len(bench.settled) == 4)
+    assert order[:7] == ["sent", "sent", "begun", "begun", "sent", "begun", "begun"]
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 7])
+async def test_no_job_is_forgotten_however_fast_the_store_is(bench: Bench, turns: int) -> None:
+    bench.driver.turns = turns
+    bench.ready = [claimed(f"j-{n}", name="job") for n in range(50)]
+    await bench.exchange.start()
+    await until_async(lambda: len(bench.settled) == 50)
+    assert len({ident for ident, _, _ in bench.settled}) == 50
+
+
+async def test_a_job_that_comes_alone_is_begun_without_waiting_for_another_call(bench: Bench) -> None:
+    @bench.jobs.handler("wait")
+    async def wait(ctx: Any, payload: Any) -> None:
+        await asyncio.Event().wait()
+
+    bench.ready = [claimed(name="wait")]
+    await bench.exchange.start()
+    await until_async(lambda: bench.desk.taken == 1)
+    assert len(bench.driver.calls) == 1
 
 
 async def test_never_more_than_the_free_slots_are_claimed(bench: Bench) -> None:
@@ -88,7 +148,9 @@ async def test_never_more_than_the_free_slots_are_claimed(bench: Bench) -> None:
     await bench.exchange.start()
     await until_async(lambda: bench.desk.taken == 4)
     bench.desk.ring()
-    assert len(bench.driver.calls) == 1
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert [call.args[3] for call in bench.driver.calls] == [2, 2]
     go_on.set()
     await until_async(lambda: len(bench.settled) == 6)
 
@@ -143,7 +205,7 @@ async def test_an_outcome_whose_lease_ended_is_dropped(bench: Bench) -> None:
     assert bench.settled == [("j-2", "7", "succeeded")]
 
 
-@pytest.mark.parametrize("verdict", [["stale", b"waiting"], ["gone", b""]])
+@pytest.mark.parametrize("verdict", [["stale", b"waiting"], ["gone", b""], ["ok", b"no fence"], [], 7])
 async def test_a_refused_outcome_is_dropped(bench: Bench, verdict: list[Any], caplog: pytest.LogCaptureFixture) -> None:
     bench.verdict = lambda ident: verdict if ident == "j-1" else ["ok", b""]
     bench.ready = [claimed("j-1", name="job"), claimed("j-2", name="job")]
@@ -207,19 +269,66 @@ async def test_stopping_leaves_the_idle_list_and_hands_back_what_comes_late(benc
     await until_async(lambda: bench.driver.calls)
     await bench.exchange.stop()
     assert bench.settled == [("j-1", "7", "released")]
-    last = bench.driver.calls[-1]
-    assert last.args[2:4] == (2, 0)
+    assert [call.args[2:4] for call in bench.driver.calls] == [(1, 2), (2, 0), (0, 0)]
     bench.put(claimed("j-2", name="job"))
-    assert len(bench.driver.calls) == 2
+    assert len(bench.driver.calls) == 3
+
+
+async def test_outcomes_whose_answers_are_missing_are_sent_again(bench: Bench) -> None:
+    plain, spoiled = bench.driver.answer, []
+
+    def answer(call: Call) -> Any:
+        reply = plain(call)
+        if call.script == "settle" and not spoiled:
+            spoiled.append(call)
+            reply[1].pop()
+        return reply
+
+    bench.driver.answer = answer
+    bench.ready = [claimed(name="job")]
+    await bench.exchange.start()
+    await until_async(lambda: not bench.executor.jobs and bench.settled)
+    assert bench.settled == [("j-1", "7", "succeeded")] * 2
+
+
+@pytest.mark.parametrize("spoilt", [["ok", [["ok", b""]], 7], ["ok", 7, []]])
+async def test_an_answer_that_is_no_batch_ends_nothing(bench: Bench, spoilt: list[Any]) -> None:
+    plain, once = bench.driver.answer, [spoilt]
+    bench.driver.answer = lambda call: once.pop() if call.script == "settle" and once else plain(call)
+    bench.ready = [claimed(name="job")]
+    await bench.exchange.start()
+    await until_async(lambda: not bench.executor.jobs and bench.settled)
+    assert bench.settled == [("j-1", "7", "succeeded")]
+
+
+async def test_a_job_without_a_name_spoils_no_other(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    plain = bench.driver.answer
+
+    def answer(call: Call) -> Any:
+        reply = plain(call)
+        jobs = reply if call.script == "claim" else reply[2]
+        jobs[len(jobs) :] = [[b"\xff", b"7"]] if len(bench.driver.calls) == 1 else []
+        return reply
+
+    bench.driver.answer = answer
+    bench.ready = [claimed(name="job")]
+    await bench.exchange.start()
+    await until_async(lambda: not bench.executor.jobs and bench.settled)
+    assert bench.settled == [("j-1", "7", "succeeded")]
+    assert "a job that has no name" in caplog.text
+    assert bench.desk.taken == bench.desk.coming == 0
 
 
 async def test_a_batch_has_a_limit(bench: Bench) -> None:
-    bench.desk.slots = 1000
+    desk = Desk(1000)
+    executor = Executor(bench.jobs, bench.driver, desk, 1)  # type: ignore[arg-type]
+    exchange = Exchange(bench.driver, desk, executor, ("a",))  # type: ignore[arg-type]
     bench.ready = [claimed(f"j-{n}", name="job") for n in range(2 * MAX_BATCH + 1)]
-    await bench.exchange.start()
+    await exchange.start()
     await until_async(lambda: len(bench.settled) == 2 * MAX_BATCH + 1)
+    await exchange.stop()
     assert max(call.args[3] for call in bench.driver.calls) == MAX_BATCH
-    sizes = [(len(call.args) - 8) // 5 for call in bench.driver.calls if call.script == "settle"]
+    sizes = [(len(call.args) - 7) // 5 for call in bench.driver.calls if call.script == "settle"]
     assert max(sizes) == MAX_BATCH
 
 
@@ -252,6 +361,14 @@ async def test_a_store_that_answers_another_number_of_reports_is_not_believed(be
 async def test_a_job_without_a_name_of_its_own_is_left_out_and_its_siblings_run(bench: Bench) -> None:
     nameless = [wire(claimed("j-1", name="job")), [], [b"\xff\xfe", b"1"], [b"j", b"nan"], None, [[b"x"], b"1"]]
     plain, given = bench.answer, [*nameless[1:], nameless[0]]
-    bench.driver.answer = lambda call: ["ok", *given] if call.script == "claim" else plain(call)
+
+    def answer(call: Call) -> Any:
+        if call.script == "claim" and given:
+            jobs = list(given)
+            given.clear()
+            return ["ok", *jobs]
+        return plain(call)
+
+    bench.driver.answer = answer
     await bench.exchange.start()
     await until_async(lambda: [one[0] for one in bench.settled] == ["j-1"])

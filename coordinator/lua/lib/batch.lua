@@ -1,11 +1,16 @@
--- The last batch a worker was given, under the number of its claim: `<number> <id> <id> ...`.
+-- The last batch a worker was given, under the number of its claim: `<number> <id> <id> ...`. A claim with a smaller
+-- number was overtaken on another connection: nobody waits for its answer, so it is given nothing.
 --@include lib/claim_jobs
 local function recall(ctx, session, number)
   local batch = redis.call('GET', ctx.p .. K_BATCH .. session)
-  if not batch or string.match(batch, '^(%d+)') ~= number then
+  local last = batch and string.match(batch, '^(%d+)')
+  if not last or tonumber(last) < tonumber(number) then
     return nil
   end
   local jobs = {}
+  if last ~= number then
+    return jobs
+  end
   for id in string.gmatch(batch, ' (%S+)') do
     local r = load(ctx, id)
     if r and r.state == 'running' and r.session == session then

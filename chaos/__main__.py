@@ -1,0 +1,5 @@
+"""`python -m chaos`, which is what `scripts/chaos` runs."""
+
+from chaos.cli import app
+
+app()

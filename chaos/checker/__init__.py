@@ -1,0 +1,39 @@
+"""Judges a history offline. It shares no code with the engine, and knows only what a user is promised.
+
+A history is a list of operations (`chaos.history.Op`). What the rules understand:
+
+- `submit` {job}: a job was handed in; `told` {job, state}: a caller was told how it ended;
+- `start` {job} and `done` {job}, each with the fence: a handler began, and made its effect;
+- `acquire` {resource, request} with the fence it got; `release` {resource, request} with that fence: `failed` if it
+  was no longer held;
+- `write` {resource, place, guarded} with a fence: an outside store was written to, `ok` if it took the write. `place`
+  is the store's own order. A guarded store is one that compares fences;
+- of the process `server`, its own account: `job` {job, state, result_fence} with the fence it was settled under,
+  `counted` {name, count} for its counters, and `fact` {...} for its events in order (see `chaos.checker.lines`).
+
+Unknown outcomes are judged as such: what may or may not have happened is right either way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chaos.checker.facts import Problem, Rule
+from chaos.checker.jobs import check_jobs
+from chaos.checker.lines import check_lines
+from chaos.checker.locks import check_locks
+from chaos.checker.writes import check_writes, stale_writes
+from chaos.history import Op
+from coordinator.model.terms import NO_AGING_US
+
+__all__ = ["Problem", "Rule", "judge", "stale_writes"]
+
+
+def judge(ops: Sequence[Op], *, drained: bool = True, aging_us: int = NO_AGING_US) -> tuple[Problem, ...]:
+    """Every breach in a history. `drained`: the run went on until there was nothing left to do."""
+    return (
+        *check_jobs(ops, drained=drained),
+        *check_locks(ops),
+        *check_writes(ops),
+        *check_lines(ops, aging_us, drained=drained),
+    )

@@ -1,0 +1,89 @@
+"""Lines, replayed from the server's account: who stood before whom, who held what, and under which fence.
+
+The replay itself is the demonstration's checker; this turns a history into its terms. The account covers requests for
+resources: the everyday steps of jobs without any are counted by the server, but not streamed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from chaos.checker.facts import Problem
+from chaos.history import SERVER, Op
+from coordinator_demo import checker
+from coordinator_demo.facts import Claim, Fact, Wanted
+
+# Events of which every single one is in the account.
+_STREAMED = frozenset({"grant", "release", "lose", "crash", "give_back", "bury", "cancel", "expire", "fail", "again"})
+
+
+def to_op(fact: Fact) -> Op:
+    """A fact of the server's account as a line of the history."""
+    args = {
+        "what": fact.what,
+        "request": fact.request,
+        "resources": sorted(fact.resources),
+        "priority": fact.priority,
+        "stamp": fact.stamp,
+        "state": fact.state,
+    }
+    return Op(SERVER, "fact", {name: value for name, value in args.items() if value}, fence=fact.fence)
+
+
+def check_lines(ops: Sequence[Op], aging_us: int, *, drained: bool) -> list[Problem]:
+    """The breaches of the rules about lines, exclusion and fences in the server's own account."""
+    facts = [_fact(one) for one in ops if one.process == SERVER and one.op == "fact"]
+    asked = {one.request: one for one in facts if one.what == "asked"}
+    wanted = [Wanted(one.pull, one.resources, one.priority) for one in asked.values()]
+    claims = [claim for one in ops if one.process != SERVER for claim in _claims(one) if claim.request in asked]
+    known = _without_withdrawn([one for one in facts if one.request in asked], claims, ops)
+    verdict = checker.check(wanted, known, sorted(claims, key=lambda one: one.t), aging_us)
+    found = [Problem(one.rule, one.text) for one in verdict.problems if drained or one.rule != "lost"]
+    unknown = {
+        one.arg("request") for one in ops if asked and one.op == "acquire" and one.outcome == "ok"
+    } - asked.keys()
+    found += [Problem("incomplete", f"{one} was granted, and is not in the account") for one in sorted(unknown) if one]
+    return found + list(_whole(ops))
+
+
+def _without_withdrawn(facts: list[Fact], claims: list[Claim], ops: Sequence[Op]) -> list[Fact]:
+    """A caller that was interrupted while it asked does not know the request, and whatever that is granted meanwhile is
+    released on its behalf: an end without anybody having held it. At most one for each such caller."""
+    held = {one.request for one in claims}
+    interrupted = sum(one.op == "acquire" and (one.outcome != "ok" or one.completed is None) for one in ops)
+    unheld = [one.request for one in facts if one.state == "released" and one.request not in held]
+    withdrawn = set(unheld) if len(unheld) <= interrupted else set()
+    return [replace(one, state="cancelled") if one.state and one.request in withdrawn else one for one in facts]
+
+
+def _fact(one: Op) -> Fact:
+    # The demonstration knows a request by the pull it is for; here each is its own.
+    pull = one.arg("request") if one.arg("what") == "asked" else ""
+    return Fact(**{**one.args, "resources": frozenset(one.args.get("resources", ()))}, pull=pull, fence=one.fence)
+
+
+def _claims(one: Op) -> Iterator[Claim]:
+    """What an operation says about what its process believed."""
+    request = one.arg("request") or one.arg("job")
+    if one.op in ("start", "done"):
+        yield Claim("holding" if one.op == "start" else "done", one.process, one.invoked, request, one.fence)
+    elif one.op == "acquire" and one.outcome == "ok" and one.completed is not None:
+        yield Claim("holding", one.process, one.completed, request, one.fence)
+    elif one.op == "release":
+        yield Claim("done", one.process, one.invoked, request, one.fence)
+
+
+def _whole(ops: Iterable[Op]) -> Iterator[Problem]:
+    """The server counts its events apart from the stream: none may be missing from the account."""
+    seen: Counter[str] = Counter()
+    counted = {}
+    for one in ops:
+        if one.process == SERVER and one.op == "seen":
+            seen[one.arg("name")] += int(one.args["count"])
+        elif one.process == SERVER and one.op == "counted":
+            counted[one.arg("name")] = int(one.args["count"])
+    for name in sorted(_STREAMED & counted.keys()):
+        if counted[name] != seen[name]:
+            yield Problem("incomplete", f"the server counts {counted[name]} times {name}, its stream has {seen[name]}")

@@ -1,0 +1,67 @@
+"""The clients of the lock storm, each an entry of the nursery: take a lock, write to the store, give it back.
+
+Some of them pause in the middle for longer than their session lasts, and then write on in the belief that they still
+hold the lock, as a program does that nobody told. Some die there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from chaos.history import Recorder
+from chaos.locking import give_back, take
+from chaos.store import FencedStore
+from coordinator import Coordinator, Settings
+from coordinator.client import Lease
+from coordinator.drivers import failpoints
+from coordinator.errors import CoordinatorError
+
+
+def locker(url: str, settings: dict[str, Any], history: str, process: str, options: dict[str, Any]) -> None:
+    """Take `grants` locks. `options`: how many, on which resources, under which seed, how often to pause and to die."""
+    recorder = Recorder(Path(history), process)
+    failpoints.switch_on(options["failpoints"], lambda place, how: recorder.note("failpoint", place=place, how=how))
+    store = FencedStore(Path(options["store"]), recorder)
+    with Coordinator.connect(url, settings=Settings.of(**settings | options.get("settings", {}))) as co:
+        _Locker(co, recorder, store, options).run()
+    store.close()
+
+
+class _Locker:
+    """One client at work."""
+
+    def __init__(self, co: Coordinator, recorder: Recorder, store: FencedStore, options: dict[str, Any]) -> None:
+        self._co, self._recorder, self._store, self._options = co, recorder, store, options
+        self._chance = random.Random(options["seed"])
+
+    def run(self) -> None:
+        """Until all grants are had."""
+        for number in range(self._options["grants"]):
+            resource = f"r/{self._chance.randrange(self._options['resources'])}"
+            with contextlib.suppress(CoordinatorError):
+                lease = take(self._co, self._recorder, resource, wait=60)
+                self._use(lease, resource, number)
+                give_back(lease, self._recorder, resource)
+
+    def _use(self, lease: Lease, resource: str, number: int) -> None:
+        guarded = number % 2 == 0
+        self._store.write(resource, lease.fence, guarded=guarded)
+        drawn = self._chance.random()
+        if drawn < self._options["die"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if drawn < self._options["die"] + self._options["pause"]:
+            self._pause()
+        # Without asking `lease.held` first, which would know: what is tested is the fence, not good manners.
+        self._store.write(resource, lease.fence, guarded=guarded)
+
+    def _pause(self) -> None:
+        """Stop this whole process, threads and all, for longer than its session lasts."""
+        seconds = self._options["seconds"] * self._chance.uniform(1.0, 1.5)
+        with subprocess.Popen(["/bin/sh", "-c", f"sleep {seconds:.3f}; kill -CONT {os.getpid()}"]):
+            os.kill(os.getpid(), signal.SIGSTOP)

@@ -1,0 +1,176 @@
+"""A round of calls that touches every script and whose answers are all known in advance."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from chaos import roles
+from coordinator import Coordinator, Dedup, Priority, RetryPolicy, Submission
+from coordinator.doctor import examine
+from coordinator.errors import JobFailed, LeaseLost
+from coordinator.ops import history
+from coordinator.wire import calls
+
+PATIENCE = 30.0
+Step = Callable[[], Any]
+
+
+class Round:
+    """Two clients of one namespace that has a worker. `between` is called after every step, `without` left out."""
+
+    def __init__(
+        self, one: Coordinator, two: Coordinator, between: Callable[[], object], without: frozenset[str] = frozenset()
+    ) -> None:
+        self._one, self._two, self._between, self._without = one, two, between, without
+
+    def play(self) -> Iterator[tuple[str, str]]:
+        """Make every call. Yields the name and the answer of each step that was answered wrongly."""
+        steps: tuple[Step, ...] = (
+            self.lock_goes_from_hand_to_hand,
+            self.lock_is_kept_by_heartbeats,
+            self.lock_is_not_to_be_had,
+            self.lock_is_taken_away,
+            self.wait_is_given_up,
+            self.job_runs,
+            self.jobs_run_in_order_of_urgency,
+            self.duplicate_joins,
+            self.delayed_job_is_cancelled,
+            self.running_job_is_cancelled,
+            self.job_nobody_knows_dies_twice,
+            self.resource_has_room_for_two,
+            self.everything_can_be_looked_at,
+        )
+        for step in steps:
+            if step.__name__ in self._without:
+                continue
+            try:
+                answer = step()
+            except Exception as error:
+                answer = f"{type(error).__name__}: {error}"
+            if answer is not True:
+                yield step.__name__, repr(answer)
+            self._between()
+
+    def lock_goes_from_hand_to_hand(self) -> Any:
+        """Granted, extended, given back, and the next in line has it under a larger fence."""
+        lease = self._one.acquire("a", wait=PATIENCE)
+        ticket = self._two.request("a")
+        place = ticket.position().place
+        lease.extend(60)
+        held = lease.held
+        lease.release()
+        following = ticket.wait(PATIENCE)
+        larger = following.fence > lease.fence
+        following.release()
+        return (place, held, larger) == (0, True, True) or (place, held, larger)
+
+    def lock_is_kept_by_heartbeats(self) -> Any:
+        """For as long as some of them take."""
+        with self._one.lock("a", wait=PATIENCE) as lease:
+            time.sleep(2 * self._one.settings.sweep_interval)
+            return lease.held
+
+    def lock_is_not_to_be_had(self) -> Any:
+        """Whoever does not want to wait is told so."""
+        with self._one.lock("a", wait=PATIENCE):
+            other = self._two.try_acquire("a")
+        return other is None or other
+
+    def lock_is_taken_away(self) -> Any:
+        """After that it is no longer the holder's to give back."""
+        lease = self._one.acquire("a", wait=PATIENCE)
+        state = self._two.force_release(lease.ident, "chaos")
+        try:
+            lease.release()
+        except LeaseLost:
+            return state == "lost" or state
+        return "released a lock that had been taken away"
+
+    def wait_is_given_up(self) -> Any:
+        """A request that is cancelled leaves the line."""
+        with self._one.lock("a", wait=PATIENCE):
+            ticket = self._two.request("a")
+            over = ticket.cancel("changed my mind")
+            length = self._one.line("a").line_length
+        return (over, length) == (True, 0) or (over, length)
+
+    def job_runs(self) -> Any:
+        """A job with a resource and progress, and its result."""
+        ticket = self._one.submit(roles.STEP, {"ms": 1, "progress": True}, resources=["b"], owner="chaos")
+        result = ticket.result(PATIENCE)
+        return result.split()[0] == ticket.ident or result
+
+    def jobs_run_in_order_of_urgency(self) -> Any:
+        """Of jobs that wait for a resource the one that was raised runs first."""
+        with self._one.lock("b", wait=PATIENCE):
+            made = [Submission(roles.STEP, {"ms": 1}, resources=["b"], priority=level) for level in (1, 0, 1)]
+            tickets = self._two.submit_many(made)
+            tickets[2].reprioritise(Priority.CRITICAL)
+            raised = self._one.explain(tickets[2].ident).priority
+        results = [ticket.result(PATIENCE).split()[0] for ticket in tickets]
+        fences = [int(self._one.explain(ticket.ident).fields["settled"]) for ticket in tickets]
+        right = raised is Priority.CRITICAL and fences[2] < fences[0] < fences[1]
+        return (right and results == [ticket.ident for ticket in tickets]) or (raised, fences, results)
+
+    def duplicate_joins(self) -> Any:
+        """The second of two alike is the first."""
+        how = Dedup("key", on_conflict="join")
+        first, second = (self._one.submit(roles.STEP, {"ms": 1}, dedup=how, delay=60) for _ in range(2))
+        told = (first.duplicate, second.duplicate, second.ident == first.ident, second.cancel())
+        return told == (False, True, True, True) or told
+
+    def delayed_job_is_cancelled(self) -> Any:
+        """And says so afterwards."""
+        ticket = self._one.submit(roles.STEP, {"ms": 1}, delay=60)
+        told = (str(ticket.state()), ticket.cancel("no"), str(self._two.get(ticket.ident).state()))
+        return told == ("scheduled", True, "cancelled") or told
+
+    def running_job_is_cancelled(self) -> Any:
+        """Its handler stops, and whoever waits is told."""
+        ticket = self._one.submit(roles.STEP, {"ms": 60_000})
+        self._until(lambda: str(ticket.state()) == "running")
+        ticket.cancel("enough")
+        try:
+            return ticket.result(PATIENCE)
+        except JobFailed as error:
+            return error.state == "cancelled" or error.state
+
+    def job_nobody_knows_dies_twice(self) -> Any:
+        """It is set aside, replayed, and set aside again."""
+        ticket = self._one.submit("chaos.nobody", {"ms": 1}, retry=RetryPolicy.none())
+        states = []
+        for again in (False, True):
+            if again:
+                self._two.replay(ticket.ident)
+            try:
+                ticket.result(PATIENCE)
+            except JobFailed as error:
+                states.append(str(error.state))
+        return states == ["dead", "dead"] or states
+
+    def resource_has_room_for_two(self) -> Any:
+        """As defined."""
+        self._one.define("wide", capacity=2)
+        with self._one.lock("wide"), self._two.lock("wide"):
+            return len(self._one.line("wide").holders) == 2 or self._one.line("wide")  # noqa: PLR2004
+
+    def everything_can_be_looked_at(self) -> Any:
+        """The views answer, and the doctor finds nothing wrong."""
+        scope = self._one._driver.scope
+        happened, dead = self._one.run(history.events(scope)), self._one.run(history.dead(scope))
+        with self._two.lock("seen"):
+            report = examine(self._one)
+        # Only the doctor sweeps on its own account, when it mends, and only a client that has lost track reconciles.
+        self._one._driver.store.call(calls.sweep(scope))
+        self._one._driver.store.call(calls.reconcile(scope, self._one._driver.keeper.ensure(), ()))
+        told = (bool(happened), dead.total, report.healthy, bool(self._two.survey().sessions))
+        return told == (True, 1, True, True) or (*told, report.problems)
+
+    def _until(self, condition: Callable[[], bool]) -> None:
+        ends = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > ends:
+                raise TimeoutError("never came about")
+            time.sleep(0.01)

@@ -1,0 +1,98 @@
+"""Workers are killed with SIGKILL at random moments, as fast as new ones can be forked.
+
+The delivery cap (3 by default) would set jobs aside after three such deaths, which is right in production and would
+hide what is looked for here. So it is raised to its largest value, and jobs that meet it all the same are counted.
+"""
+
+from __future__ import annotations
+
+import time
+
+from chaos.scenario import Figure, Run, Scenario, Verdict
+from chaos.stage import Stage, mixed_jobs, stage
+
+WORKERS, CONCURRENCY, RESOURCES = 6, 4, 200
+# Some are killed so soon after the fork, in seconds; the others so soon after they have begun their first job, however
+# long that takes on a busy machine. Milliseconds that a job takes: many runs are cut short, and many come to an end.
+AT_BIRTH, SHARE_AT_BIRTH, AT_WORK, WORK = 0.08, 0.5, 0.06, (1.0, 40.0)
+LONGEST_LIFE, PATIENCE = 10.0, 0.002
+DELIVERY_CAP = 1000
+CALM_SECONDS = 120.0
+
+
+def play(run: Run) -> Verdict:
+    """Kill workers until so many are dead, then let calm ones finish."""
+    jobs, kills = run.count("jobs"), run.count("kills")
+    with stage(run, max_deliveries=DELIVERY_CAP) as scene:
+        began = time.monotonic()
+        _storm(scene, jobs, kills)
+        storm = time.monotonic() - began
+        calm = [scene.worker(concurrency=16) for _ in range(2)]
+        scene.drain(CALM_SECONDS)
+        for one in calm:
+            one.kill()
+        ops, problems = scene.judge()
+        counted = scene.co.survey(most=1).counters
+    records = [one for one in ops if one.op == "job"]
+    return Verdict(
+        problems,
+        (
+            Figure("jobs", len(records), least=jobs, most=jobs),
+            Figure("workers killed", kills, least=run.size["kills"]),
+            Figure("kills per second", kills / storm),
+            Figure("runs begun", sum(one.op == "start" for one in ops)),
+            Figure("runs cut short and taken back", counted.get("crash", 0), least=kills / 20),
+            Figure("most deliveries of one job", max(int(one.args["deliveries"]) for one in records)),
+            Figure("dead by the delivery cap", counted.get("bury", 0), most=0),
+        ),
+    )
+
+
+def _storm(scene: Stage, jobs: int, kills: int) -> None:
+    """Jobs come as the kills go on, so that there is always work to be torn from somebody."""
+    chance, killed, handed_in = scene.run.random, 0, 0
+    work = mixed_jobs(chance, jobs, WORK, RESOURCES)
+    victims = [_Victim(scene) for _ in range(WORKERS)]
+    while killed < kills:
+        due = min(jobs, WORKERS * CONCURRENCY + (jobs * (killed + 1)) // kills)
+        if due > handed_in:
+            scene.submit(work[handed_in:due])
+            handed_in = due
+        now = time.monotonic()
+        for at, one in enumerate(victims):
+            if one.is_due(now) and killed < kills:
+                one.child.kill()
+                killed += 1
+                victims[at] = _Victim(scene)
+        scene.run.progress(f"{scene.run.scenario}: {killed} killed", killed, kills)
+        time.sleep(PATIENCE)
+    for one in victims:
+        one.child.kill()
+
+
+class _Victim:
+    """A worker, and when it dies."""
+
+    def __init__(self, scene: Stage) -> None:
+        self._scene, now = scene, time.monotonic()
+        chance = scene.run.random
+        at_birth = chance.random() < SHARE_AT_BIRTH
+        self._due = now + (chance.uniform(0, AT_BIRTH) if at_birth else LONGEST_LIFE)
+        self._begun = at_birth
+        self.child = scene.worker(concurrency=CONCURRENCY)
+
+    def is_due(self, now: float) -> bool:
+        """Whether its time has come."""
+        if not self._begun and self._scene.has_begun(self.child):
+            self._begun, self._due = True, now + self._scene.run.random.uniform(0, AT_WORK)
+        return now >= self._due
+
+
+SCENARIO = Scenario(
+    "kill-storm",
+    "Whatever workers die of, and whenever: no job is lost, none is settled twice, every one reaches its end.",
+    "0 lost, 0 settled twice, every job final, fences strictly growing",
+    short={"jobs": 2_000, "kills": 1_000},
+    long={"jobs": 20_000, "kills": 10_000},
+    play=play,
+)

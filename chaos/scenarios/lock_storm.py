@@ -1,0 +1,91 @@
+"""Clients take locks from each other, write to what the locks guard, pause for longer than a lease lasts, and die.
+
+Every second write goes to a row that does not compare fences: there the pauses must do damage, or the run has shown
+nothing.
+"""
+
+from __future__ import annotations
+
+import time
+
+from chaos import lockers
+from chaos.checker import stale_writes
+from chaos.history import read_one
+from chaos.processes import Child
+from chaos.scenario import Figure, Run, Scenario, Verdict
+from chaos.stage import Stage, stage
+
+CLIENTS, RESOURCES = 8, 50
+PAUSE, DIE = 0.01, 0.002
+
+
+def play(run: Run) -> Verdict:
+    """Until so many grants are had."""
+    with stage(run) as scene:
+        began = time.monotonic()
+        deaths = _storm(scene, run.count("grants"))
+        seconds = time.monotonic() - began
+        ops, problems = scene.judge(drained=False)
+    granted = sum(one.op == "acquire" and one.outcome == "ok" and one.completed is not None for one in ops)
+    refused = sum(one.op == "write" and one.outcome == "failed" for one in ops)
+    lost = sum(one.op == "release" and one.outcome == "failed" for one in ops)
+    return Verdict(
+        problems,
+        (
+            Figure("grants", granted, least=run.size["grants"]),
+            Figure("grants per second", granted / seconds),
+            Figure("leases lost in a pause", lost, least=1),
+            Figure("clients that died holding", deaths),
+            Figure("stale writes that the fenced store refused", refused, least=1),
+            Figure("stale writes that the fenced store took", stale_writes(ops, guarded=True), most=0),
+            Figure("stale writes that the unfenced control took", stale_writes(ops, guarded=False), least=1),
+        ),
+    )
+
+
+def _storm(scene: Stage, grants: int) -> int:
+    """Keep so many clients at it; one that died is followed by another that does the rest. How many died."""
+    deaths, had = 0, 0
+    share = -(-grants // CLIENTS)
+    living = {_start(scene, share): share for _ in range(CLIENTS)}
+    while living:
+        scene.until(lambda: any(not one.alive for one in living), 3600, "a client ends")
+        for child in [one for one in living if not one.alive]:
+            wanted = living.pop(child)
+            got = _grants(scene, child.name)
+            had += got
+            if child.wait() != 0:
+                deaths += 1
+                rest = max(1, wanted - got)
+                living[_start(scene, rest)] = rest
+        scene.run.progress(f"{scene.run.scenario}: {deaths} died", had, grants)
+    return deaths
+
+
+def _start(scene: Stage, grants: int) -> Child:
+    return scene.fork(
+        f"{lockers.__name__}:locker",
+        store=str(scene.run.folder / "store.db"),
+        grants=grants,
+        resources=RESOURCES,
+        seed=scene.run.random.getrandbits(32),
+        failpoints="",
+        pause=PAUSE,
+        die=DIE,
+        seconds=scene.parsed.session_ttl,
+    )
+
+
+def _grants(scene: Stage, process: str) -> int:
+    path = scene.run.history / f"{process}.jsonl"
+    return sum(one.op == "acquire" and one.completed is not None and one.outcome == "ok" for one in read_one(path))
+
+
+SCENARIO = Scenario(
+    "lock-storm",
+    "Whatever a lock guards takes no write of a holder that was paused or forgotten, and nobody is overtaken in line.",
+    "0 stale fenced writes accepted, 0 order violations; the unfenced control shows some",
+    short={"grants": 2_000},
+    long={"grants": 200_000},
+    play=play,
+)

@@ -1,0 +1,143 @@
+"""The primary is cut off from its replicas and Sentinels, together with a client that goes on using it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import pairwise
+from typing import Any
+
+import redis
+
+from chaos.checker import Problem, judge
+from chaos.checker.losses import Loss, check_errors, check_fences, lost_ages
+from chaos.clock import now_ns
+from chaos.faults.network import Network
+from chaos.faults.node import Node
+from chaos.faults.sentinel import DOWN_AFTER_MS, SERVICE, Watched, across, await_whole
+from chaos.faults.waiting import until
+from chaos.history import Op
+from chaos.load import Load
+from chaos.scenario import Figure, Run, Scenario, Verdict
+
+SETTINGS = {"durability": "replicated", "replica_timeout": 0.2, "operation_timeout": 2.0, "session_ttl": 5.0}
+# After the primary counts as down: the vote, the promotion, and clients that find their way.
+FAILOVER_SECONDS = DOWN_AFTER_MS / 1000 + 2.5
+
+
+def play(run: Run) -> Verdict:
+    """Cut the link, let Sentinel promote a replica, heal, and bring the primary back to where it was."""
+    cuts: list[tuple[int, int]] = []
+    with ExitStack() as stack:
+        network = stack.enter_context(Network())
+        setup = stack.enter_context(across(run.folder / "redis", network))
+        shut_in = stack.enter_context(Load(run, setup.url, SETTINGS, lambda: network.inside("a"), "shut-in"))
+        outside = stack.enter_context(Load(run, setup.url, SETTINGS, lambda: network.inside("b"), "outside"))
+        for load in (shut_in, outside):
+            load.producer(rate=run.size["rate"], resources=3)
+            load.locker(threads=2, resources=3)
+            load.worker()
+        for number in range(run.count("cuts")):
+            run.progress("partitions", number, run.size["cuts"])
+            time.sleep(1.0)
+            if number:
+                _move_back(setup)
+            cuts.append(_partition(network, setup, run.size["seconds"]))
+        time.sleep(2.0)
+        for load in (shut_in, outside):
+            load.quiet()
+        outside.drain()
+        shut_in.drain()
+        findings = [Problem("incomplete", f"doctor: {one}") for one in outside.doctor()]
+        ops = outside.history()
+    return Verdict((*judge(ops), *check_fences(ops), *check_errors(ops), *findings), _figures(ops, cuts))
+
+
+def _partition(network: Network, setup: Watched, seconds: float) -> tuple[int, int]:
+    began = now_ns()
+    network.cut()
+    try:
+        time.sleep(seconds)
+    finally:
+        network.heal()
+    healed = now_ns()
+    await_whole(setup)
+    return began, healed
+
+
+def _move_back(setup: Watched) -> None:
+    """Make the server that shares a host with the shut-in client the primary again, in good order: with writes held up,
+    for a primary that lives on goes on being answered for by a replica that is not the one promoted."""
+    current = setup.current()
+    if current is setup.primary:
+        return
+    with setup.near():
+        for one in setup.replicas:
+            one.ask("CONFIG SET", "replica-priority", 0)
+        current.ask("CLIENT PAUSE", 20_000, "WRITE")
+        try:
+            until(lambda: _level(setup, current), "the replicas have everything")
+            setup.sentinels[0].ask("SENTINEL FAILOVER", SERVICE)
+            until(lambda: setup.current() is setup.primary, "the first primary is the primary again")
+            until(lambda: _follows(current), "the other one follows")
+        finally:
+            current.ask("CLIENT UNPAUSE")
+    await_whole(setup)
+    with setup.near():
+        for one in setup.replicas:
+            one.ask("CONFIG SET", "replica-priority", 100)
+
+
+def _follows(node: Node) -> bool:
+    with contextlib.suppress(redis.RedisError):  # its connections end as it becomes a replica
+        return bool(node.ask("ROLE")[0] == "slave")
+    return False
+
+
+def _level(setup: Watched, current: Node) -> bool:
+    told: Any = current.ask("INFO", "replication")
+    return all(int(told[f"slave{n}"]["offset"]) == told["master_repl_offset"] for n in range(len(setup.replicas)))
+
+
+def _figures(ops: list[Op], cuts: list[tuple[int, int]]) -> tuple[Figure, ...]:
+    acknowledged = [one for one in ops if one.op == "submit" and one.outcome == "ok"]
+    inside = [
+        one
+        for one in acknowledged
+        if one.process.startswith("shut-in") and any(began < (one.completed or 0) < healed for began, healed in cuts)
+    ]
+    gaps = list(_gaps(ops, cuts))
+    return (
+        Figure("partitions", len(cuts)),
+        Figure("jobs acknowledged", len(acknowledged)),
+        Figure("of these to the shut-in client, while it was shut in", len(inside)),
+        Figure("acknowledged and lost", len(lost_ages(ops, [Loss(*one) for one in cuts])), most=0),
+        Figure("calls with an unknown outcome", sum(one.outcome == "unknown" for one in ops)),
+        Figure("outside: longest without an acknowledgement", max(gaps), "s", most=FAILOVER_SECONDS),
+    )
+
+
+def _gaps(ops: list[Op], cuts: list[tuple[int, int]]) -> Iterator[float]:
+    """For each cut, how long the clients outside had to do without."""
+    times = sorted(
+        one.completed or 0
+        for one in ops
+        if one.op == "submit" and one.outcome == "ok" and one.process.startswith("outside")
+    )
+    for began, healed in cuts:
+        seen = [began, *(at for at in times if began < at < healed), healed]
+        yield max(after - before for before, after in pairwise(seen)) / 1e9
+
+
+SCENARIOS = (
+    Scenario(
+        "sentinel-partition",
+        "A primary is shut in with a client while Sentinel promotes a replica: what `replicated` acknowledged stays",
+        "0 acknowledged lost, no fence twice",
+        {"cuts": 1, "seconds": 5, "rate": 50},
+        {"cuts": 10, "seconds": 8, "rate": 50},
+        play,
+    ),
+)

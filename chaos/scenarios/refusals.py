@@ -1,0 +1,216 @@
+"""A server that is there and refuses: it is full, it takes no more connections, it has forgotten the scripts."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import redis
+
+from chaos.checker import Problem, judge
+from chaos.checker.losses import check_errors, check_fences
+from chaos.clock import now_ns
+from chaos.faults.node import Node
+from chaos.history import Op
+from chaos.load import Load
+from chaos.roles import STEP
+from chaos.scenario import Figure, Run, Scenario, Verdict
+from coordinator import Coordinator, Settings, Submission
+from coordinator.errors import CoordinatorError, StorageFull
+from coordinator.keys import prefix
+
+
+def play_full(run: Run) -> Verdict:
+    """Keep the server full while everything that is there is finished, released or cancelled."""
+    refused: list[str] = []
+    failed: list[str] = []
+    settings = {"result_ttl": 1.0}
+    with (
+        Node(run.folder / "redis") as node,
+        Load(run, node.url, settings) as load,
+        Coordinator.connect(node.url, settings=Settings.of(**load.settings)) as co,
+    ):
+        first = _keys(node, run.namespace)
+        jobs = co.submit_many([Submission(STEP, {"ms": 1})] * run.count("jobs"))
+        held = [co.acquire(f"held{n}") for n in range(run.count("locks"))]
+        waiting = [co.request(f"held{n}") for n in range(run.count("locks"))]
+        doomed = co.submit_many([Submission(STEP, {"ms": 1})] * run.count("locks"))
+        with _repeating(lambda: _fill(node), 0.02):
+            load.worker(concurrency=64)
+            for number in range(run.count("locks")):
+                run.progress("full", number, run.count("locks"))
+                _expect(StorageFull, refused, lambda: co.submit(STEP, "x" * 1000))
+                for finish in (waiting[number].cancel, held[number].release, doomed[number].cancel):
+                    _try(failed, finish)
+            for job in jobs:
+                _try(failed, lambda job=job: job.result(60))  # type: ignore[misc]
+        node.ask("CONFIG SET", "maxmemory", 0)
+        load.quiet()
+        load.drain()
+        left = _left(node, run.namespace)
+    return Verdict(
+        (*(Problem("lost", text) for text in failed), *(Problem("told", text) for text in refused)),
+        (
+            Figure("jobs settled while full", len(jobs)),
+            Figure("settles, releases and cancels that failed", len(failed), most=0),
+            Figure("enqueues not answered by the typed error", len(refused), most=0),
+            Figure("keys that grew in number", left - first, most=_FEW),
+        ),
+    )
+
+
+# Sets of the namespace that stay for good: its clock, its queues, its counters, its events.
+_FEW = 12
+
+
+def _fill(node: Node) -> None:
+    used = int(node.ask("INFO", "memory")["used_memory"])
+    node.ask("CONFIG SET", "maxmemory", max(1, used - 500_000))
+
+
+def _keys(node: Node, namespace: str) -> int:
+    with contextlib.closing(node.client()) as client:
+        return sum(1 for _ in client.scan_iter(match=prefix(namespace) + "*", count=1000))
+
+
+def _left(node: Node, namespace: str) -> int:
+    """Keys once what is kept for a while is gone."""
+    ends = time.monotonic() + 20
+    while (left := _keys(node, namespace)) > _FEW and time.monotonic() < ends:
+        time.sleep(0.1)
+    return left
+
+
+def _expect(kind: type[CoordinatorError], wrong: list[str], call: Callable[[], object]) -> None:
+    try:
+        call()
+    except kind:
+        return
+    except Exception as error:
+        wrong.append(f"an enqueue was answered by {type(error).__name__}: {error}")
+    else:
+        wrong.append("an enqueue was taken by a full server")
+
+
+def _try(failed: list[str], call: Callable[[], object]) -> None:
+    try:
+        call()
+    except Exception as error:
+        failed.append(f"{type(error).__name__}: {error}")
+
+
+def play_maxclients(run: Run) -> Verdict:
+    """Take all connections away, and let only a few back for a while."""
+    with Node(run.folder / "redis") as node, Load(run, node.url) as load:
+        _mixed(load, run)
+        admin: Any = node.client()
+        with contextlib.closing(admin):
+            admin.ping()
+            for number in range(run.count("times")):
+                run.progress("times", number, run.size["times"])
+                time.sleep(run.size["calm"])
+                admin.config_set("maxclients", 4)
+                admin.execute_command("CLIENT KILL", "TYPE", "normal", "SKIPME", "yes")
+                time.sleep(run.size["refusing"])
+                admin.config_set("maxclients", 10_000)
+        time.sleep(run.size["calm"])
+        load.quiet()
+        load.drain()
+        ops = load.history()
+    errors = [one for one in ops if one.arg("error")]
+    figures = (
+        Figure("times", run.count("times")),
+        Figure("jobs acknowledged", sum(one.op == "submit" and one.outcome == "ok" for one in ops)),
+        Figure("calls that ended with an error of ours", len(errors)),
+    )
+    return Verdict((*judge(ops), *check_fences(ops), *check_errors(ops)), figures)
+
+
+def play_flush(run: Run) -> Verdict:
+    """Have the server forget all scripts and functions twenty times a second."""
+    with Node(run.folder / "redis") as node, Load(run, node.url) as load:
+        _mixed(load, run)
+        time.sleep(run.size["seconds"])
+        began = now_ns()
+        with _repeating(lambda: (node.ask("SCRIPT FLUSH"), node.ask("FUNCTION FLUSH")), 0.05):
+            time.sleep(run.size["seconds"])
+        ended = now_ns()
+        load.quiet()
+        load.drain()
+        ops = load.history()
+    calm, flushed = list(_latencies(ops, 0, began)), list(_latencies(ops, began, ended))
+    middle = statistics.median(calm)
+    figures = (
+        Figure("jobs acknowledged meanwhile", len(flushed)),
+        Figure("errors", sum(bool(one.arg("error")) for one in ops), most=0),
+        Figure("median submit, calm", middle, "ms"),
+        Figure("median submit, as a multiple of calm", statistics.median(flushed) / middle, "x", most=2.0),
+    )
+    return Verdict((*judge(ops), *check_fences(ops), *check_errors(ops)), figures)
+
+
+def _mixed(load: Load, run: Run) -> None:
+    load.producer(rate=run.size["rate"])
+    load.producer(rate=run.size["rate"] / 4, resources=5)
+    load.locker()
+    for _ in range(2):
+        load.worker()
+
+
+def _latencies(ops: list[Op], after: int, before: int) -> Iterator[float]:
+    for one in ops:
+        if one.op == "submit" and one.outcome == "ok" and after < one.invoked < before and one.completed:
+            yield (one.completed - one.invoked) / 1e6
+
+
+@contextlib.contextmanager
+def _repeating(work: Callable[[], object], every: float) -> Iterator[None]:
+    """Do something again and again in a thread meanwhile."""
+    done = threading.Event()
+
+    def repeat() -> None:
+        for _ in itertools.takewhile(lambda _: not done.wait(every), itertools.count()):
+            with contextlib.suppress(redis.RedisError):
+                work()
+
+    work()
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+SCENARIOS = (
+    Scenario(
+        "memory-full",
+        "A server that is out of memory lets everything there is be finished, and says plainly that it takes no more",
+        "every settle, release, cancel succeeds; enqueue gets the typed error; drains to empty",
+        {"jobs": 1000, "locks": 100},
+        {"jobs": 50_000, "locks": 2000},
+        play_full,
+    ),
+    Scenario(
+        "maxclients",
+        "A server that refuses connections for a while loses nobody's work",
+        "0 lost; callers see only typed errors",
+        {"times": 2, "calm": 0.5, "refusing": 1.0, "rate": 100},
+        {"times": 20, "calm": 1.0, "refusing": 3.0, "rate": 200},
+        play_maxclients,
+    ),
+    Scenario(
+        "script-flush",
+        "A server that forgets all scripts and functions every 50 ms is told them again, and nobody notices",
+        "0 errors; median latency <= 2 x",
+        {"seconds": 2, "rate": 100},
+        {"seconds": 60, "rate": 200},
+        play_flush,
+    ),
+)

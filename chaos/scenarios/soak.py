@@ -1,0 +1,179 @@
+"""Mixed load for long, and every few seconds something goes wrong, chosen by chance."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+import redis
+
+from chaos.checker import Problem, judge
+from chaos.checker.losses import check_errors, check_fences
+from chaos.faults.clock import WallClock
+from chaos.faults.node import Node
+from chaos.faults.power import Mains
+from chaos.load import Load
+from chaos.processes import Child
+from chaos.scenario import Figure, Run, Scenario, Verdict
+from coordinator.keys import prefix
+
+HOUR = 3600.0
+SETTINGS = {"session_ttl": 3.0, "operation_timeout": 2.0, "result_ttl": 100 * HOUR, "dead_ttl": 100 * HOUR}
+# The first part of a run is not looked at for growth: what is used is being loaded.
+WARM = 0.2
+# Keys of a namespace that stay: its clock, its queues, its counters, its events, its resources' definitions.
+LASTING = 12
+
+
+@dataclass(slots=True)
+class _Soak:
+    """What can go wrong, and how often it did. The first worker is spared kills: its memory is measured."""
+
+    run: Run
+    node: Node
+    load: Load
+    mains: Mains
+    clock: WallClock
+    steady: Child
+    count: dict[str, int] = field(default_factory=dict)
+    memory: list[tuple[float, float]] = field(default_factory=list)
+
+    def strike(self) -> None:
+        """One fault, chosen by chance."""
+        faults: tuple[Callable[[], None], ...] = (
+            self.server_killed,
+            self.power_cut,
+            self.server_paused,
+            self.scripts_forgotten,
+            self.connections_cut,
+            self.worker_killed,
+            self.worker_paused,
+            self.clock_stepped,
+        )
+        chosen = self.run.random.choice(faults)
+        name = chosen.__name__
+        self.count[name] = self.count.get(name, 0) + 1
+        self.load.recorder.note(name)
+        chosen()
+
+    def server_killed(self) -> None:
+        self.node.kill()
+        time.sleep(self.run.random.random())
+        self.node.start()
+
+    def power_cut(self) -> None:
+        self.mains.cut(self.node)
+        time.sleep(self.run.random.random())
+        self.node.start()
+
+    def server_paused(self) -> None:
+        self.node.pause()
+        time.sleep(1 + self.run.random.random())
+        self.node.resume()
+
+    def scripts_forgotten(self) -> None:
+        self.node.ask("SCRIPT FLUSH")
+        self.node.ask("FUNCTION FLUSH")
+
+    def connections_cut(self) -> None:
+        self.node.ask("CLIENT KILL", "TYPE", "normal", "SKIPME", "yes")
+
+    def worker_killed(self) -> None:
+        self.run.random.choice([one for one in self.load.workers() if one is not self.steady]).kill()
+        self.load.worker()
+
+    def worker_paused(self) -> None:
+        child = self.run.random.choice(self.load.workers())
+        child.stop()
+        time.sleep(4 * self.run.random.random())
+        child.go_on()
+
+    def clock_stepped(self) -> None:
+        self.clock.step(self.run.random.choice((-HOUR, -5.0, 5.0, HOUR)))
+
+    def measure(self, at: float) -> None:
+        """Note the memory of the worker that is spared."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self.memory.append((at, psutil.Process(self.steady.pid).memory_info().rss / 1e6))
+
+
+def play(run: Run) -> Verdict:
+    """Load and faults for some minutes, then drain and judge."""
+    mains, clock = Mains(run.folder / "mains"), WallClock(run.folder / "clock")
+    environment = {**mains.environment, **clock.environment}
+    environment["LD_PRELOAD"] = f"{mains.environment['LD_PRELOAD']}:{clock.environment['LD_PRELOAD']}"
+    lines = ("appendonly yes", "appendfsync always", "auto-aof-rewrite-min-size 16mb")
+    with Node(run.folder / "redis", lines, environment=environment) as node, Load(run, node.url, SETTINGS) as load:
+        load.producer(rate=run.size["rate"])
+        load.producer(rate=run.size["rate"] / 4, resources=5)
+        load.producer(rate=run.size["rate"] / 10, resources=20, delay=1.0)
+        load.locker()
+        soak = _Soak(run, node, load, mains, clock, load.worker())
+        for _ in range(2):
+            load.worker()
+        _strike_on(soak)
+        load.quiet()
+        load.drain()
+        findings = [Problem("incomplete", f"doctor: {one}") for one in load.doctor()]
+        left = _lasting(node, run.namespace)
+        ops = load.history()
+    problems = (*judge(ops), *check_fences(ops), *check_errors(ops), *findings)
+    return Verdict(problems, (*_figures(soak, left), Figure("operations in the history", len(ops))))
+
+
+def _strike_on(soak: _Soak) -> None:
+    run = soak.run
+    began = time.monotonic()
+    seconds = run.size["minutes"] * 60
+    while (gone := time.monotonic() - began) < seconds:
+        run.progress("soaking", gone, seconds)
+        time.sleep(run.size["every"] * (0.5 + run.random.random()))
+        soak.measure(gone)
+        with contextlib.suppress(redis.RedisError):
+            soak.strike()
+
+
+def _lasting(node: Node, namespace: str) -> int:
+    """How many keys of the namespace will never go by themselves."""
+    with contextlib.closing(node.client()) as client:
+        keys = list(client.scan_iter(match=prefix(namespace) + "*", count=1000))
+        pipe: Any = client.pipeline(transaction=False)
+        for key in keys:
+            pipe.pttl(key)
+        return sum(ttl == -1 for ttl in pipe.execute())
+
+
+def _figures(soak: _Soak, left: int) -> tuple[Figure, ...]:
+    return (
+        Figure("faults", sum(soak.count.values())),
+        *(Figure(name.replace("_", " "), count) for name, count in sorted(soak.count.items())),
+        Figure("keys that stay", left, most=LASTING),
+        Figure("growth of a worker's memory", _slope(soak.memory), "MB/h", most=1.0 if soak.run.long else None),
+    )
+
+
+def _slope(memory: list[tuple[float, float]]) -> float:
+    """Least squares, in MB an hour, without the first part."""
+    points = memory[int(len(memory) * WARM) :]
+    if len(points) <= 1:
+        return 0.0
+    middle = sum(at for at, _ in points) / len(points)
+    mean = sum(size for _, size in points) / len(points)
+    spread = sum((at - middle) ** 2 for at, _ in points)
+    return HOUR * sum((at - middle) * (size - mean) for at, size in points) / spread
+
+
+SCENARIOS = (
+    Scenario(
+        "soak",
+        "Whatever goes wrong, in whatever order and for long: nothing is lost, nothing is left, nothing grows",
+        "all checkers pass; key count returns to its start; RSS slope < 1 MB/h",
+        {"minutes": 0.3, "every": 3, "rate": 50},
+        {"minutes": 60, "every": 3, "rate": 100},
+        play,
+    ),
+)

@@ -1,0 +1,82 @@
+"""Histories written by hand, for the checker to judge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chaos.checker import judge
+from chaos.history import SERVER, Op, Outcome
+
+MS = 1_000_000
+
+
+class Story:
+    """A history in the making. Time passes by itself: each call takes one millisecond, and the next begins after it."""
+
+    def __init__(self) -> None:
+        self.ops: list[Op] = []
+        self.now = 0
+
+    def op(self, process: str, op: str, fence: int = 0, outcome: Outcome = "ok", **args: Any) -> Op:
+        """Something that a process did."""
+        self.now += MS
+        made = Op(process, op, args, self.now, self.now + MS // 2, outcome, fence=fence)
+        self.ops.append(made)
+        return made
+
+    def server(self, op: str, fence: int = 0, **args: Any) -> None:
+        """Something that the server says of itself."""
+        self.ops.append(Op(SERVER, op, args, fence=fence))
+
+    # --- jobs
+
+    def submit(self, job: str, outcome: Outcome = "ok") -> None:
+        self.op("app", "submit", job=job, outcome=outcome)
+
+    def run(self, job: str, fence: int, worker: str = "w1", done: bool = True) -> None:
+        self.op(worker, "start", fence, job=job)
+        if done:
+            self.op(worker, "done", fence, job=job)
+
+    def told(self, job: str, state: str = "succeeded", outcome: Outcome = "ok") -> None:
+        self.op("app", "told", job=job, state=state, outcome=outcome)
+
+    def record(self, job: str, state: str = "succeeded", fence: int = 0) -> None:
+        self.server("job", fence, job=job, state=state, attempts=1, deliveries=1, crashes=0)
+
+    def counted(self, **counts: int) -> None:
+        for name, count in counts.items():
+            self.server("counted", name=name, count=count)
+
+    # --- locks
+
+    def acquire(self, who: str, fence: int, resource: str = "a", outcome: Outcome = "ok") -> None:
+        self.op(who, "acquire", fence, resource=resource, request=f"{resource}{fence}", outcome=outcome)
+
+    def release(self, who: str, fence: int, resource: str = "a", outcome: Outcome = "ok") -> None:
+        self.op(who, "release", fence, resource=resource, request=f"{resource}{fence}", outcome=outcome)
+
+    def hold(self, who: str, fence: int, resource: str = "a") -> None:
+        self.acquire(who, fence, resource)
+        self.release(who, fence, resource)
+
+    def write(self, who: str, fence: int, place: int, guarded: bool = True, outcome: Outcome = "ok") -> None:
+        self.op(who, "write", fence, resource="a", guarded=guarded, place=place, outcome=outcome)
+
+    # --- lines
+
+    def asked(self, request: str, stamp: int, resources: str = "a", priority: int = 1) -> None:
+        self.server("fact", what="asked", request=request, resources=sorted(resources), priority=priority, stamp=stamp)
+
+    def granted(self, request: str, fence: int) -> None:
+        self.server("fact", fence, what="granted", request=request)
+
+    def ended(self, request: str, state: str = "released", fence: int = 0) -> None:
+        self.server("fact", fence, what="ended", request=request, state=state)
+
+    def returned(self, request: str, stamp: int = 0) -> None:
+        self.server("fact", what="returned", request=request, **({"stamp": stamp} if stamp else {}))
+
+    def rules(self, *, drained: bool = True) -> set[str]:
+        """The rules that the checker finds broken."""
+        return {one.rule for one in judge(self.ops, drained=drained)}

@@ -1,0 +1,74 @@
+"""The tier `replicated`: an answer means that a replica has it."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaos.faults.sentinel import Watched, watched
+from coordinator import Settings
+from coordinator.errors import ConfigError, UnknownOutcome, UnsafeServer
+from tests.support import topology
+from tests.support.faces import connected
+from tests.support.server import chosen_server
+from tests.support.until import until
+
+
+@pytest.fixture
+def setup(tmp_path: Path) -> Iterator[Watched]:
+    with watched(tmp_path, replicas=1, sentinels=1, binary=chosen_server()) as made:
+        yield made
+
+
+@pytest.fixture
+def careful(settings: Settings) -> Settings:
+    changes = {"durability": "replicated", "replica_timeout": 0.1, "retry_for": 0.3, "session_ttl": 10.0}
+    return settings.model_copy(update=changes)
+
+
+def test_what_no_replica_has_is_not_acknowledged(kind: str, setup: Watched, careful: Settings) -> None:
+    with connected(kind, setup.url, careful) as co:
+        assert co.submit("job").ident
+        setup.replicas[0].pause()
+        with pytest.raises(UnknownOutcome, match="0 of 1 replicas"):
+            co.submit("job")
+        with pytest.raises(UnknownOutcome):
+            co.acquire("a")
+        setup.replicas[0].resume()
+        assert co.acquire("a", wait=10).held, "the grant that nobody was told of was taken back"
+
+
+def test_a_call_is_repeated_until_it_is_certain(kind: str, setup: Watched, careful: Settings) -> None:
+    with connected(kind, setup.url, careful.model_copy(update={"retry_for": 20.0})) as co:
+        co.submit("warm")
+        setup.replicas[0].pause()
+        made: list[Any] = []
+        asked = threading.Thread(target=lambda: made.append(co.submit("job", resources="a")))
+        asked.start()
+        ready = f"co:{{{careful.namespace}}}:ready:default"
+        until(lambda: setup.primary.ask("ZCARD", ready) == 2, what="the primary has it")
+        asked.join(0.3)
+        assert not made, "it was acknowledged before a replica had it"
+        setup.replicas[0].resume()
+        asked.join(20)
+        assert made
+        assert setup.primary.ask("ZCARD", ready) == 2, "repeating it made no second job"
+
+
+def test_a_cluster_cannot_promise_it(kind: str, careful: Settings, tmp_path: Path) -> None:
+    with (
+        topology.cluster(tmp_path) as url,
+        pytest.raises(ConfigError, match="not for a Cluster"),
+        connected(kind, url, careful),
+    ):
+        pass
+
+
+def test_durable_needs_an_append_only_file(kind: str, redis_url: str, settings: Settings) -> None:
+    with (
+        connected(kind, redis_url, settings.model_copy(update={"durability": "durable"})) as co,
+        pytest.raises(UnsafeServer, match="append-only"),
+    ):
+        co.submit("job")
