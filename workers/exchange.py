@@ -21,7 +21,7 @@ import random
 
 from coordinator.drivers import failpoints
 from coordinator.drivers.aio import AsyncDriver
-from coordinator.errors import CoordinatorError
+from coordinator.errors import CoordinatorError, Corrupt, ProtocolError
 from coordinator.ops import fleet
 from coordinator.ops.fleet import Claimed, Verdict
 from coordinator.policy.resend import pause
@@ -52,6 +52,9 @@ class Exchange(Service):
         self._task: asyncio.Task[None] | None = None
         self._claiming = True
         self._leaving = self._closing = False
+        # How many outcomes are still to be handed in one at a time, because the store could not read what one of them
+        # is about.
+        self._singly = 0
 
     @property
     def asked_at(self) -> float:
@@ -106,7 +109,7 @@ class Exchange(Service):
     async def _round(self) -> bool:
         """One round trip. False if the store could not serve it."""
         batch = self._batch()
-        ask = self._ask()
+        ask = Claim(0, 0, self._hold_ms, self._queues) if self._singly and batch else self._ask()
         if not batch and not ask.number:
             self._read()
             return True
@@ -116,11 +119,15 @@ class Exchange(Service):
             found = await self._driver.run(fleet.exchange(self._driver.scope, ask, [one.report for one in batch]))
         except CoordinatorError as error:
             log.warning("the store did not take outcomes or give jobs: %s", error)
+            if batch and isinstance(error, Corrupt | ProtocolError):
+                self._refused(batch, error)
+                return True
             self._desk.waiting.extendleft(reversed(batch))
             self._desk.hungry = True
             if self._closing:
                 self._leaving = False  # a store that is away rings nobody
             return False
+        self._singly = max(0, self._singly - 1)
         self._read()  # should this reply have come without the loop coming round
         self._answered(ask)
         if ask.wanted and len(found.raw_jobs) >= ask.wanted:
@@ -130,6 +137,18 @@ class Exchange(Service):
         if not self._anything_to_do():
             self._read()
         return True
+
+    def _refused(self, batch: list[Entry], error: CoordinatorError) -> None:
+        """Trying again does not help, and must not hold up the others: each goes alone, and the one in the way is
+        dropped. Its job goes to another worker when this session ends."""
+        self._desk.hungry = True
+        if not self._singly:
+            self._singly = len(batch)
+            self._desk.waiting.extendleft(reversed(batch))
+            return
+        self._singly -= 1
+        for entry in batch:
+            self._drop(entry, f"the store cannot take it: {error}")
 
     def _read(self) -> None:
         """Act on the last reply."""
@@ -150,7 +169,7 @@ class Exchange(Service):
         batch: list[Entry] = []
         size = 0
         waiting, now = self._desk.waiting, self._driver.now()
-        while waiting and len(batch) < MAX_BATCH:
+        while waiting and len(batch) < (1 if self._singly else MAX_BATCH):
             entry = waiting[0]
             size += len(entry.report.value)
             if batch and size > MAX_BYTES:

@@ -17,8 +17,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import redis
-
 from coordinator.drivers import clock, failpoints
 from coordinator.drivers.connect import async_client, close_async, locate, sync_client
 from coordinator.drivers.describe import describe
@@ -26,7 +24,7 @@ from coordinator.drivers.direct import async_exchange
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Holding, Keeper
 from coordinator.drivers.messages import BATCH, BURST_SECONDS, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
-from coordinator.drivers.store import AsyncStore, Demands, Store
+from coordinator.drivers.store import FAILED, AsyncStore, Demands, Store
 from coordinator.errors import ClientClosed
 from coordinator.keys import key
 from coordinator.settings import Settings
@@ -148,12 +146,13 @@ class AsyncDriver:
             raise ClientClosed
         reply: Any = None
         failure: BaseException | None = None
+        step: Step | None = None
         interrupted = False
         task = asyncio.current_task()
         cancels = task.cancelling() if task else 0
         while True:
             try:
-                step = advance(operation, reply, failure)
+                step = advance(operation, reply, failure, step is None)
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]
             reply = failure = None
@@ -269,10 +268,9 @@ class AsyncDriver:
                     if found:
                         self.postman.deliver(found[1])
                     if found and clock.now() - asked < BURST_SECONDS:
-                        for more in await exchange("LPOP", inbox, BATCH) or ():
-                            self.postman.deliver(more)
+                        self.postman.deliver_all(await exchange("LPOP", inbox, BATCH))
                     pause = 0.0
-                except (redis.RedisError, *UNREADABLE) as error:
+                except (*FAILED, *UNREADABLE) as error:
                     log.debug("listening failed: %s", error)
                     pause = min(0.5, pause * 2 + 0.05)
                     self.postman.tell_all(RESYNC)

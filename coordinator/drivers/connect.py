@@ -25,7 +25,7 @@ from redis.retry import Retry
 from coordinator.drivers import tls
 from coordinator.drivers.direct import SPARE
 from coordinator.drivers.embedded import shared_server
-from coordinator.errors import ConfigError
+from coordinator.errors import ConfigError, CoordinatorError, StoreUnavailable
 
 # redis-py does not annotate these.
 _PARSE_URL: Any = redis.connection.parse_url
@@ -54,14 +54,7 @@ class Target:
 
 def locate(given: str, allow_insecure_tls: bool = False) -> Target:
     """The server of a URL. Raises ConfigError, ServerStartError."""
-    try:
-        parts = urlsplit(given)
-    except ValueError as error:
-        raise ConfigError([f"url: {error}"]) from None
-    if parts.scheme not in SCHEMES:
-        raise ConfigError(
-            [f"url: unknown scheme {parts.scheme!r}; known are {', '.join(f'{one}://' for one in SCHEMES)}"]
-        )
+    parts = _split(given)
     if parts.scheme == "embedded":
         path = unquote(parts.netloc + parts.path)
         server = shared_server(Path(path) if path else None)
@@ -79,6 +72,21 @@ def locate(given: str, allow_insecure_tls: bool = False) -> Target:
     if parts.password:
         options["password"] = unquote(parts.password)
     return _with_nodes(parts.scheme.replace("rediss", "redis"), given, shown, options)
+
+
+def _split(given: str) -> SplitResult:
+    try:
+        parts = urlsplit(given)
+    except ValueError as error:
+        raise ConfigError([f"url: {error}"]) from None
+    if "@" in given and "@" not in parts.netloc:
+        # What follows is read as a path, and what is said about that would show a piece of the password.
+        raise ConfigError(["url: a password must have its / ? and # percent-encoded: %2F %3F %23"])
+    if parts.scheme not in SCHEMES:
+        raise ConfigError(
+            [f"url: unknown scheme {parts.scheme!r}; known are {', '.join(f'{one}://' for one in SCHEMES)}"]
+        )
+    return parts
 
 
 def _one_server(parts: SplitResult, url: str, shown: str, secure: Mapping[str, Any]) -> Target:
@@ -123,11 +131,14 @@ def redacted(url: str) -> str:
     user, at, hosts = parts.netloc.rpartition("@")
     if not at:
         return url.partition("?")[0]
-    return parts._replace(netloc=f"{user.partition(':')[0]}:***@{hosts}", query="").geturl()
+    name, colon, _password = user.partition(":")
+    # A name alone may be a password that somebody forgot the colon of.
+    return parts._replace(netloc=f"{name if colon else ''}:***@{hosts}", query="").geturl()
 
 
 def sync_client(target: Target, timeout: float, connections: int) -> Any:
-    """A sync redis-py client. `timeout` in seconds for connecting and for one reply."""
+    """A sync redis-py client. `timeout` in seconds for connecting and for one reply. Raises ConfigError and
+    StoreUnavailable for a cluster that is not there."""
     common = _common(timeout, connections, Retry(NoBackoff(), 0))
     if target.scheme == "redis+sentinel":
         options = dict(target.options)
@@ -135,7 +146,10 @@ def sync_client(target: Target, timeout: float, connections: int) -> Any:
         return watch.master_for(target.service, redis.Redis, **common, **options)
     if target.scheme == "redis+cluster":
         host, port = target.nodes[0]
-        return RedisCluster(host=host, port=port, **common, **dict(target.options))
+        try:
+            return RedisCluster(host=host, port=port, **common, **dict(target.options))
+        except (redis.RedisError, redis.exceptions.RedisClusterException) as error:  # it asks for the slots at once
+            raise _unreachable(error) from error
     pool = redis.BlockingConnectionPool.from_url(target.url, timeout=None, **common, **dict(target.options))
     return redis.Redis.from_pool(pool)
 
@@ -175,6 +189,13 @@ async def close_async(client: Any) -> None:
 def _sentinels(client: Any) -> tuple[Any, ...]:
     manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
     return tuple(getattr(manager, "sentinels", ()))
+
+
+def _unreachable(error: Exception) -> CoordinatorError:
+    trouble = tls.problem(f"{error} {error.__cause__}")
+    if trouble is not None:
+        return ConfigError([f"TLS: {trouble}"])
+    return StoreUnavailable(f"no node of the cluster can be reached: {error}")
 
 
 def _common(timeout: float, connections: int, retry: Any) -> dict[str, Any]:

@@ -333,7 +333,7 @@ class Keeper:
         reply = None
         while True:
             try:
-                step = operation.send(reply)
+                step = replies.advance(operation, reply, None, reply is None)
             except StopIteration:
                 return
             if not isinstance(step, Call):

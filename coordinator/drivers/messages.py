@@ -49,6 +49,7 @@ class Postman:
         self._lost = lost
         self._lock = threading.Lock()
         self.tally = Tally()
+        self._complained = False
         self.on_bell: Callable[[str], None] = _ignore
         self.on_cancel: Callable[[str, str], None] = _ignore_two
 
@@ -79,6 +80,12 @@ class Postman:
     def new_session(self) -> None:
         """The count begins anew."""
         self.tally = Tally()
+        self._complained = False
+
+    def deliver_all(self, found: object) -> None:
+        """Take several messages, or None for none."""
+        for raw in found if isinstance(found, list) else ():
+            self.deliver(raw)
 
     def deliver(self, raw: object) -> None:
         """Take one message from the inbox."""
@@ -89,7 +96,7 @@ class Postman:
         try:
             self._hand_out(tuple(text(raw).split(" ")))
         except Corrupt as error:
-            log.warning("unreadable message: %s", error)
+            self._complain(str(error))
 
     def _hand_out(self, words: Words) -> None:
         match words:
@@ -103,7 +110,12 @@ class Postman:
             case ("bell", queue):
                 self.on_bell(queue)
             case _:
-                log.warning("unknown message %r", words[0][:40])
+                self._complain(f"unknown message {words[0][:40]!r}")
+
+    def _complain(self, what: str) -> None:
+        """Once in a session: whoever can write to an inbox could fill the log otherwise."""
+        log.log(logging.DEBUG if self._complained else logging.WARNING, "unreadable message in the inbox: %s", what)
+        self._complained = True
 
     def tell_all(self, words: Words) -> None:
         """The same message to everybody who waits, and a bell to the worker."""

@@ -24,6 +24,7 @@ from coordinator.drivers.direct import AsyncDirect, Direct, Words, async_exchang
 from coordinator.errors import (
     ConfigError,
     CoordinatorError,
+    ProtocolError,
     ScriptsMissing,
     StorageFull,
     StoreUnavailable,
@@ -35,12 +36,17 @@ from coordinator.policy.resend import Remedy, pause, remedy
 from coordinator.settings import Settings
 from coordinator.wire import loader
 from coordinator.wire.loader import Program
+from coordinator.wire.replies import UNREADABLE
 from coordinator.wire.step import Call
 
 log = logging.getLogger(__name__)
 OLDEST = (6, 2)
 T = TypeVar("T")
-BROKEN = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+# What the client library raises when a server does not answer as Redis does.
+STRANGE = (*UNREADABLE, MemoryError, RecursionError)
+# A cluster of which no node can be reached is told apart from all other errors of redis-py.
+BROKEN = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.RedisClusterException)
+FAILED = (redis.RedisError, redis.exceptions.RedisClusterException)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,7 @@ class _Attempts:
         self._tries = 0
         self._may_have_happened = False
 
-    def after(self, error: redis.RedisError) -> float:
+    def after(self, error: Exception) -> float:
         """Seconds until the next try. Raises our error when there is none."""
         helps = self._helps(error)
         rest = self._ends - time.monotonic()
@@ -79,7 +85,7 @@ class _Attempts:
             raise self._give_up(error) from error
         return min(wait, rest)
 
-    def _helps(self, error: redis.RedisError) -> bool:
+    def _helps(self, error: Exception) -> bool:
         if isinstance(error, redis.exceptions.AuthenticationError):
             return False
         if isinstance(error, BROKEN):
@@ -89,7 +95,7 @@ class _Attempts:
             return tls.problem(str(error)) is None
         return remedy(_message(error)) is Remedy.AGAIN
 
-    def _give_up(self, error: redis.RedisError) -> CoordinatorError:
+    def _give_up(self, error: Exception) -> CoordinatorError:
         if self._may_have_happened:
             return UnknownOutcome(f"the call was sent, and nobody can say what came of it: {error}")
         if isinstance(error, redis.exceptions.AuthenticationError):
@@ -179,6 +185,13 @@ class _Programs:
         return loader.program(call.script, self._shebang, self._cluster)
 
 
+def strange(error: BaseException) -> CoordinatorError:
+    """The error for one of `STRANGE`."""
+    if isinstance(error, CoordinatorError):
+        return error
+    return ProtocolError(f"the server does not answer as Redis does ({type(error).__name__})")
+
+
 def server_version(info: dict[str, Any]) -> tuple[int, ...]:
     """The version in an INFO answer."""
     return tuple(int(part) for part in str(info.get("redis_version", "0")).split(".")[:3] if part.isdigit())
@@ -198,7 +211,7 @@ class Store:
         """The raw reply. Raises StoreUnavailable, UnknownOutcome, StorageFull."""
         try:
             return self._once(call)
-        except redis.RedisError as error:
+        except FAILED as error:
             attempts = self._programs.attempts(call, self._retry_for if retry_for is None else retry_for)
             failed = error
         while True:
@@ -207,7 +220,7 @@ class Store:
                 failpoints.reach("store.before_resend")
             try:
                 return self._once(call)
-            except redis.RedisError as error:
+            except FAILED as error:
                 failed = error
 
     def stream(self, calls: Sequence[Call]) -> list[Any]:
@@ -215,7 +228,7 @@ class Store:
         if self._programs.known and isinstance(self._exchange, Direct):
             try:
                 return self._exchange.stream(map(self._programs.words, calls))
-            except redis.RedisError as error:
+            except (*FAILED, *STRANGE) as error:
                 # Whatever was carried out answers as the first time.
                 log.debug("a stream of calls broke, and is made again one by one: %s", error)
         return [self.call(one) for one in calls]
@@ -224,13 +237,15 @@ class Store:
         """One plain command, tried once. Raises StoreUnavailable or UnknownOutcome."""
         try:
             return self.client.execute_command(*words, **options)
-        except redis.RedisError as error:
+        except FAILED as error:
             _Attempts(0, self._programs, str(words[0])).after(error)
             raise
+        except STRANGE as error:
+            raise strange(error) from error
 
     def load(self) -> tuple[str, ...]:
         """Load all scripts. Returns their names. Raises as `call` does, and UnsafeServer."""
-        self._look()
+        self._programs.learn(self.command("INFO"))
         for words in self._programs.all():
             self.command(*words)
         return loader.names()
@@ -245,22 +260,28 @@ class Store:
                 self._programs.learn(self.client.info())
 
     def _once(self, call: Call) -> Any:
-        self._look()
-        if failpoints.on:
-            failpoints.reach("store.before_send")
         try:
+            self._look()
+            if failpoints.on:
+                failpoints.reach("store.before_send")
             reply = self._exchange(*self._programs.words(call))
             if failpoints.on:
                 failpoints.reach("store.after_send")
             return reply
         except redis.ResponseError as error:
-            cure = self._programs.cure(call, error)
+            return self._cured(self._programs.cure(call, error))
+        except STRANGE as error:
+            raise strange(error) from error
+
+    def _cured(self, cure: Generator[Words, Any, Any]) -> Any:
         words = next(cure)
         while True:
             try:
                 words = cure.send(self._exchange(*words))
             except redis.ResponseError as error:
                 words = cure.throw(error)
+            except STRANGE as error:
+                raise strange(error) from error
             except StopIteration as done:
                 return done.value
 
@@ -278,7 +299,7 @@ class AsyncStore:
         """The raw reply. Raises StoreUnavailable, UnknownOutcome, StorageFull."""
         try:
             return await self._once(call)
-        except redis.RedisError as error:
+        except FAILED as error:
             attempts = self._programs.attempts(call, self._retry_for if retry_for is None else retry_for)
             failed = error
         while True:
@@ -287,7 +308,7 @@ class AsyncStore:
                 failpoints.reach("store.before_resend")
             try:
                 return await self._once(call)
-            except redis.RedisError as error:
+            except FAILED as error:
                 failed = error
 
     async def stream(self, calls: Sequence[Call]) -> list[Any]:
@@ -295,7 +316,7 @@ class AsyncStore:
         if self._programs.known and isinstance(self._exchange, AsyncDirect):
             try:
                 return await self._exchange.stream(map(self._programs.words, calls))
-            except redis.RedisError as error:
+            except (*FAILED, *STRANGE) as error:
                 # Whatever was carried out answers as the first time.
                 log.debug("a stream of calls broke, and is made again one by one: %s", error)
         return [await self.call(one) for one in calls]
@@ -304,9 +325,11 @@ class AsyncStore:
         """One plain command, tried once. Raises StoreUnavailable or UnknownOutcome."""
         try:
             return await self._patiently(self.client.execute_command(*words, **options))
-        except redis.RedisError as error:
+        except FAILED as error:
             _Attempts(0, self._programs, str(words[0])).after(error)
             raise
+        except STRANGE as error:
+            raise strange(error) from error
 
     async def close(self) -> None:
         """Close all connections."""
@@ -319,29 +342,38 @@ class AsyncStore:
         except TimeoutError:
             raise redis.exceptions.TimeoutError(f"no reply within {self._seconds:g} s") from None
 
-    async def _once(self, call: Call) -> Any:
+    async def _look(self) -> None:
         if not self._programs.known:
             self._programs.learn(await self._patiently(self.client.info()))
-        if failpoints.on:
-            failpoints.reach("store.before_send")
+
+    async def _once(self, call: Call) -> Any:
         try:
+            await self._look()
+            if failpoints.on:
+                failpoints.reach("store.before_send")
             reply = await self._exchange(*self._programs.words(call))
             if failpoints.on:
                 failpoints.reach("store.after_send")
             return reply
         except redis.ResponseError as error:
-            cure = self._programs.cure(call, error)
+            return await self._cured(self._programs.cure(call, error))
+        except STRANGE as error:
+            raise strange(error) from error
+
+    async def _cured(self, cure: Generator[Words, Any, Any]) -> Any:
         words = next(cure)
         while True:
             try:
                 words = cure.send(await self._exchange(*words))
             except redis.ResponseError as error:
                 words = cure.throw(error)
+            except STRANGE as error:
+                raise strange(error) from error
             except StopIteration as done:
                 return done.value
 
 
-def _message(error: redis.RedisError) -> str:
+def _message(error: Exception) -> str:
     """The message with its code in front; redis-py takes the code of some errors away and makes it their class."""
     names = {
         redis.exceptions.ReadOnlyError: "READONLY",

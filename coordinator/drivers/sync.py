@@ -14,8 +14,6 @@ import threading
 import weakref
 from typing import Any, TypeVar
 
-import redis
-
 from coordinator.drivers import clock, failpoints
 from coordinator.drivers.connect import Target, close_sync, locate, sync_client
 from coordinator.drivers.describe import describe
@@ -32,7 +30,7 @@ from coordinator.drivers.messages import (
     Postman,
     Words,
 )
-from coordinator.drivers.store import Demands, Store
+from coordinator.drivers.store import FAILED, Demands, Store
 from coordinator.errors import ClientClosed, CoordinatorError
 from coordinator.keys import key
 from coordinator.settings import Settings
@@ -90,7 +88,7 @@ class _Listener(threading.Thread):
             try:
                 self._read()
                 pause = 0.0
-            except (redis.RedisError, *UNREADABLE) as error:
+            except (*FAILED, *UNREADABLE) as error:
                 log.debug("listening failed: %s", error)
                 pause = min(0.5, pause * 2 + 0.05)
                 if self._stopping.is_set():
@@ -108,8 +106,7 @@ class _Listener(threading.Thread):
         if found:
             self._postman.deliver(found[1])
         if found and clock.now() - asked < BURST_SECONDS:
-            for more in self._exchange("LPOP", self._inbox, BATCH) or ():
-                self._postman.deliver(more)
+            self._postman.deliver_all(self._exchange("LPOP", self._inbox, BATCH))
 
 
 class SyncDriver:
@@ -171,9 +168,10 @@ class SyncDriver:
             raise ClientClosed
         reply: Any = None
         failure: BaseException | None = None
+        step: Step | None = None
         while True:
             try:
-                step = advance(operation, reply, failure)
+                step = advance(operation, reply, failure, step is None)
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]
             reply = failure = None

@@ -96,13 +96,14 @@ def to_ask(ident: str, job: Submission, max_payload: int, signer: Signer = UNSIG
     if not isinstance(job, Submission):
         raise InvalidInput("submissions", job, "must be Submission objects")
     options = job.options
+    words = _NO_WORDS if options is _NONE else _words(options)
     return JobAsk(
         ident,
         label(job.name, "name"),
         label(options.queue, "queue"),
         int(Priority.of(options.priority)),
         _payload(ident, job, max_payload, signer),
-        _NO_WORDS if options is _NONE else _words(options),
+        words,
     )
 
 

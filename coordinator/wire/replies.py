@@ -36,16 +36,14 @@ def misread(error: Exception) -> CoordinatorError:
     return Corrupt(f"Redis holds, or answers, something that Coordinator does not write ({type(error).__name__})")
 
 
-def advance(operation: Operation[Any], reply: Any, failure: BaseException | None) -> Step:
+def advance(operation: Operation[Any], reply: Any, failure: BaseException | None, first: bool) -> Step:
     """The next step of an operation that is handed a reply or what went wrong. Raises StopIteration at its end, and our
-    error if the reply cannot be read."""
-    if failure is not None:
-        return operation.throw(failure)
+    error if a reply could not be read. Before the first step there is none: the caller is at fault then."""
     try:
-        return operation.send(reply)
+        return operation.send(reply) if failure is None else operation.throw(failure)
     except UNREADABLE as error:
-        if reply is None:
-            raise  # it was not reading anything
+        if first or error is failure:
+            raise
         raise misread(error) from error
 
 

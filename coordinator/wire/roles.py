@@ -29,7 +29,8 @@ _AUDIT = ("audit_keys", "audit_request", "audit_resource")
 # What every connection says first, and with `durability` replicated after every call. Redis allows AUTH and HELLO to
 # everybody.
 _CONNECT = ("client|setname", "info", "ping", "wait")
-# With this the scripts for a Cluster begin.
+# How a client of a Cluster finds the node of a key, and what the scripts there begin with.
+_TO_A_CLUSTER = ("cluster|slots", "command")
 _ON_A_CLUSTER = "exists"
 _CALL = re.compile(r"redis\.call\('([A-Z]+)'")
 # Commands that scripts look up in a table (lib/whereabouts) before they call them.
@@ -99,7 +100,7 @@ def rules(name: str, namespace: str, version: tuple[int, ...], database: int = 0
 
 def allowed(found: Role, version: tuple[int, ...], database: int = 0) -> list[str]:
     """Every command that a role's user may send, with the scripts as first arguments."""
-    plain = {*_CONNECT, *found.commands, *(one for script in found.scripts for one in used_by(script))}
+    plain = {*_CONNECT, *_TO_A_CLUSTER, *found.commands, *(one for script in found.scripts for one in used_by(script))}
     if found.scripts:
         plain.add(_ON_A_CLUSTER)
     else:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.errors import StoreUnavailable, UnknownOutcome
+from coordinator.errors import Corrupt, StoreUnavailable, UnknownOutcome
 from coordinator.wire.step import Call
 from tests.support.fleet import LoopDriver, claimed, until_async, wire
 from workers import Registry, SnoozeFor
@@ -330,3 +330,45 @@ async def test_a_batch_has_a_limit(bench: Bench) -> None:
     assert max(call.args[3] for call in bench.driver.calls) == MAX_BATCH
     sizes = [(len(call.args) - 7) // 5 for call in bench.driver.calls if call.script == "settle"]
     assert max(sizes) == MAX_BATCH
+
+
+async def test_an_outcome_that_the_store_cannot_take_holds_up_no_other(bench: Bench) -> None:
+    plain = bench.answer
+
+    def answer(call: Call) -> Any:
+        if call.script == "settle" and "j-2" in call.args:
+            return Corrupt("a key of the family 'holders' has the wrong type")
+        return plain(call)
+
+    bench.driver.answer = answer
+    bench.ready = [claimed(f"j-{n}", name="job") for n in range(8)]
+    await bench.exchange.start()
+    await until_async(lambda: len(bench.settled) == 7)
+    assert "j-2" not in {ident for ident, _fence, _outcome in bench.settled}
+    await until_async(lambda: not bench.executor.jobs and bench.desk.taken == 0)
+    await asyncio.wait_for(bench.exchange.stop(), 5)
+
+
+async def test_a_store_that_answers_another_number_of_reports_is_not_believed(bench: Bench) -> None:
+    plain = bench.answer
+    bench.driver.answer = lambda call: ["ok", [], []] if call.script == "settle" else plain(call)
+    bench.ready = [claimed("j-1", name="job")]
+    await bench.exchange.start()
+    await until_async(lambda: not bench.executor.jobs and bench.desk.taken == 0)
+    await asyncio.wait_for(bench.exchange.stop(), 5)
+
+
+async def test_a_job_without_a_name_of_its_own_is_left_out_and_its_siblings_run(bench: Bench) -> None:
+    nameless = [wire(claimed("j-1", name="job")), [], [b"\xff\xfe", b"1"], [b"j", b"nan"], None, [[b"x"], b"1"]]
+    plain, given = bench.answer, [*nameless[1:], nameless[0]]
+
+    def answer(call: Call) -> Any:
+        if call.script == "claim" and given:
+            jobs = list(given)
+            given.clear()
+            return ["ok", *jobs]
+        return plain(call)
+
+    bench.driver.answer = answer
+    await bench.exchange.start()
+    await until_async(lambda: [one[0] for one in bench.settled] == ["j-1"])
