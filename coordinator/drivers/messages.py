@@ -93,6 +93,10 @@ class Postman:
             # Meant for a listener that was replaced, and no message of the server's: it is not in its count.
             return
         self.tally.arrived += 1
+        self.hand_out(raw)
+
+    def hand_out(self, raw: object) -> None:
+        """Hand a message out without counting it: one that came another way than by the inbox."""
         try:
             self._hand_out(tuple(text(raw).split(" ")))
         except Corrupt as error:

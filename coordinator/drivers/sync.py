@@ -36,7 +36,7 @@ from coordinator.keys import key
 from coordinator.settings import Settings
 from coordinator.wire.calls import Scope
 from coordinator.wire.replies import UNREADABLE, advance
-from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Operation, Session, Step, Stream, Wait
+from coordinator.wire.step import Abandon, Call, Expect, Forget, Hear, Now, Operation, Session, Step, Stream, Wait
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -218,6 +218,8 @@ class SyncDriver:
                     self.keeper.let_go(ident)
             case Abandon(ident):
                 self.keeper.abandon(ident)
+            case Hear(message):
+                self.postman.hand_out(message)
         return None
 
     def _opened(self, session: str) -> None:

@@ -3,7 +3,7 @@
 -- ARGV[1] terms
 -- ARGV[2] request id
 -- ARGV[3] fence
--- reply: ok
+-- reply: ok [<message to the session of the caller that is in its inbox now>]...
 -- reply: lost <state>
 -- reply: gone
 -- Keeps: only the holder of the newest fence can release; a repeated release answers as the first did.
@@ -21,7 +21,8 @@ elseif r.state == 'released' then
 elseif r.state ~= 'held' then
   return { 'lost', r.state }
 end
+ctx.caller, ctx.news = r.session, {}
 finish(ctx, r, 'release')
 settle_lines(ctx)
 commit(ctx)
-return { 'ok' }
+return { 'ok', unpack(ctx.news) }

@@ -17,7 +17,7 @@ from coordinator.policy.trust import trusted_until
 from coordinator.wire import calls
 from coordinator.wire.calls import LockAsk, Scope
 from coordinator.wire.replies import Raw, expect, number, text
-from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Operation, Session, Wait
+from coordinator.wire.step import Abandon, Call, Expect, Forget, Hear, Now, Operation, Session, Wait
 
 # A process whose session lapsed opens another and asks again; where they lapse at once, more tries are no use.
 SESSION_TRIES = 3
@@ -133,6 +133,9 @@ def release(scope: Scope, ident: str, fence: int) -> Operation[None]:
     raw = yield calls.release(scope, ident, fence)
     yield Forget(ident)
     _ours(raw, ident)
+    # Where the next holder is in this process, it need not wait for its inbox.
+    for message in raw[1:]:
+        yield Hear(message)
 
 
 def extend(scope: Scope, ident: str, fence: int, lease_ms: int) -> Operation[float]:

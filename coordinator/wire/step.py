@@ -74,9 +74,16 @@ class Abandon:
 
 
 @dataclass(frozen=True, slots=True)
+class Hear:
+    """Hand out a message that came with a reply, ahead of the same message in the inbox."""
+
+    message: object
+
+
+@dataclass(frozen=True, slots=True)
 class Now:
     """Sends back the time, in seconds of a clock that only goes forward."""
 
 
-Step = Call | Stream | Session | Expect | Forget | Wait | Abandon | Now
+Step = Call | Stream | Session | Expect | Forget | Wait | Abandon | Hear | Now
 Operation = Generator[Step, Any, T]

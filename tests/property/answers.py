@@ -32,7 +32,7 @@ def _job(one: list[str]) -> Answer:
     return ident, queue, priority, attempts, deliveries, payload.encode(), dedup
 
 
-_WORD_ONLY = ("beat", "sweep", "force", "replay", "close_session")
+_WORD_ONLY = ("beat", "release", "sweep", "force", "replay", "close_session")
 _SHAPES: dict[tuple[str, str], Callable[[list[Any]], Answer]] = {
     ("request", "granted"): lambda reply: (reply[0], reply[1], reply[3]),
     ("request", "busy"): lambda reply: (reply[0],),

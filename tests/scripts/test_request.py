@@ -36,6 +36,19 @@ def test_a_resource_in_use_is_waited_for_and_handed_on_by_the_release(engine: En
     assert engine.inbox("s") == [f"granted r2 {engine.field('r2', 'fence')} 86400000"]
 
 
+def test_a_release_tells_at_once_who_has_it_next_if_that_is_in_the_same_session(engine: Engine) -> None:
+    engine.open("s")
+    engine.open("other")
+    first = engine.hold("s", "r1", "a")
+    engine.ask("s", "r2", "a")
+    engine.ask("other", "r3", "a")
+    reply = engine.call(calls.release(engine.scope, "r1", first))
+    assert reply == ["ok", *engine.inbox("s")]
+    second = int(reply[1].split()[2])
+    assert engine.call(calls.release(engine.scope, "r2", second)) == ["ok"]
+    assert engine.holders("a") == ["r3"]
+
+
 def test_a_repeated_call_answers_as_the_first_did(engine: Engine) -> None:
     engine.open("s")
     granted = engine.ask("s", "r1", "a")
