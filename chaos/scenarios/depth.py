@@ -71,7 +71,10 @@ def play(run: Run) -> Verdict:
         for at, (name, work) in enumerate(phases.items()):
             run.progress(name, at, len(phases))
             middle, high = _measure(node, run.count("calls"), work)
-            figures += (Figure(f"{name}: p50", middle, "ms"), Figure(f"{name}: p99.9", high, "ms", most=TARGET_MS))
+            # Of a hundred calls the slowest is whichever met another process on its processor: the median is judged.
+            limits = (None, TARGET_MS) if run.long else (TARGET_MS, None)
+            for rank, value, most in zip(("p50", "p99.9"), (middle, high), limits, strict=True):
+                figures.append(Figure(f"{name}: {rank}", value, "ms", most=most))
     return Verdict(figures=(Figure("queued", run.size["queued"]), Figure("held", run.size["held"]), *figures))
 
 

@@ -322,8 +322,10 @@ def async_exchange(
     if pool is None:
         _refuse_cluster(acknowledged_by)
         return client.execute_command, None
-    # A timeout for the whole exchange is set here; redis-py's own cost it a task for every command.
-    seconds = pool.connection_kwargs.pop("socket_timeout")
+    # A timeout for the whole exchange is set here; redis-py's own cost it a task for every command. Where nothing is
+    # said it has one of five seconds, which would end every read of the inbox before its time.
+    seconds = pool.connection_kwargs["socket_timeout"]
+    pool.connection_kwargs["socket_timeout"] = None
     most = pool.max_connections - SPARE
     if acknowledged_by:
         return AsyncAcknowledged(pool, most, seconds, acknowledged_by), seconds

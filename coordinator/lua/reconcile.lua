@@ -12,7 +12,7 @@
 --@include lib/give_up
 --@include lib/owner
 --@include lib/commit
-local MAX_SHOWN = 1000
+local MAX_SHOWN = 250
 local ctx = open(KEYS[1], ARGV[1])
 local session, count = ARGV[2], tonumber(ARGV[3])
 if not live(ctx, session) then

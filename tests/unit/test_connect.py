@@ -2,7 +2,8 @@
 
 import pytest
 
-from coordinator.drivers.connect import locate
+from coordinator.drivers.connect import async_client, locate
+from coordinator.drivers.direct import async_exchange
 from coordinator.errors import ConfigError
 
 
@@ -32,3 +33,10 @@ def test_a_url_that_can_be_used_keeps_its_password_to_itself() -> None:
     found = locate("redis://ann:secret@host:6380/3?protocol=3")
     assert found.url == "redis://ann:secret@host:6380/3?protocol=3"
     assert "secret" not in f"{found!r}"
+
+
+def test_an_asyncio_exchange_has_one_timeout_and_redis_py_adds_none() -> None:
+    client = async_client(locate("redis://h"), 7.0, 3)
+    _, seconds = async_exchange(client)
+    assert seconds == 7.0
+    assert client.connection_pool.make_connection().socket_timeout is None

@@ -2,21 +2,31 @@
 -- memory: asking for eighteen fields by name would walk it eighteen times. A record without `kind` is a job's, one
 -- without `priority` has the normal one: so the commonest record stays small.
 --@include lib/context
+local NUMBERS = { 'wait_by', 'end_by', 'hold_ms', 'run_ms' }
+
 local function load(ctx, id)
   local v = redis.call('HGETALL', ctx.p .. K_REQ .. id)
   if not v[1] then
     return nil
   end
-  local r = { kind = 'job', priority = 1, crashes = 0, expires = 0 }
+  -- The fields of a plain job are there from the start, so that the table does not grow; a nil that is assigned would
+  -- make it grow too.
+  local r = { id = id, kind = 'job', priority = 1, crashes = 0, expires = 0, state = false, stamp = false, name = false,
+    queue = false, data = false, data2 = false, session = false, fence = false, since = false, deliveries = false,
+    attempts = false }
   for i = 1, #v, 2 do
     r[v[i]] = v[i + 1]
   end
   if not r.state then
     return nil
   end
-  r.id, r.priority, r.stamp, r.crashes = id, tonumber(r.priority), tonumber(r.stamp), tonumber(r.crashes)
-  r.wait_by, r.end_by, r.hold_ms = tonumber(r.wait_by), tonumber(r.end_by), tonumber(r.hold_ms)
-  r.expires, r.run_ms = tonumber(r.expires), tonumber(r.run_ms)
+  r.priority, r.stamp, r.crashes = tonumber(r.priority), tonumber(r.stamp or nil), tonumber(r.crashes)
+  r.expires = tonumber(r.expires)
+  for _, name in ipairs(NUMBERS) do
+    if r[name] then
+      r[name] = tonumber(r[name])
+    end
+  end
   return r
 end
 
