@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import trustme
 
+from chaos.faults.node import free_port
 from coordinator.drivers.redis_server import answers
 from tests.support.server import chosen_server
-from tests.support.topology import free_port
 from tests.support.until import until
 
 

@@ -43,7 +43,6 @@ def test_every_operation_survives_it(family: Family, redis_url: str, raw: redis.
                 raw.delete(place)
             complaints += complaint(f"{way}, mending", lambda client=client: examine(client, fix=True, grace=0))
             complaints += complaint(f"{way}, others", lambda scene=scene: untouched(scene), allowed=())
-        assert raw.dbsize() < 10_000
     assert complaints == []
 
 
