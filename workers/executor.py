@@ -48,6 +48,7 @@ class Executor(Service):
     def __init__(self, registry: Registry, driver: AsyncDriver, desk: Desk, process_slots: int) -> None:
         super().__init__()
         self.jobs: dict[str, Job] = {}
+        self.on_begin: Callable[[Job], None] = lambda _job: None
         self.progress = Progress(driver)
         self._registry, self._driver, self._desk = registry, driver, desk
         self._max_result = driver.settings.max_result
@@ -90,6 +91,7 @@ class Executor(Service):
             job.payload = payload
             self._desk.occupy()
             self._launch(job)
+            self.on_begin(job)
 
     def again(self, job: Job, fence: int, lease_end: float | None) -> None:
         """Run a job once more that keeps its slot and its resources, under a new fence."""
@@ -99,6 +101,7 @@ class Executor(Service):
         # Unpacked anew: the run before may have changed what it was given.
         following.payload = self._payload(job.claimed)
         self._launch(following)
+        self.on_begin(following)
 
     def hand_back(self, claimed: Claimed) -> None:
         """Return a job that was claimed and will not be begun."""

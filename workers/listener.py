@@ -1,7 +1,8 @@
 """What the store tells a worker: there is work, and a job is to stop.
 
 Both are hints. A bell only makes the exchange look. A message to cancel names a job; the reason stands in its record.
-When messages may have been lost, every running job is looked up.
+When messages may have been lost, every running job is looked up. A message can be faster than the reply that brings
+the job it is about; it is kept until then.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 LOOKUP_SECONDS = 1.0
 CANCELLED = "cancelled by a caller"
+MAX_EARLY = 1000
 
 
 class Listener(Service):
@@ -34,10 +36,13 @@ class Listener(Service):
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._review: asyncio.Task[None] | None = None
+        # Fences by id of jobs that are to stop and are not known here: not yet, or no more.
+        self._early: dict[str, str] = {}
 
     async def _begin(self) -> None:
         self._driver.postman.on_bell = self.bell
         self._driver.postman.on_cancel = self.cancel
+        self._executor.on_begin = self._begun
         self._tick()
 
     async def _end(self) -> None:
@@ -57,8 +62,18 @@ class Listener(Service):
 
     def cancel(self, ident: str, fence: str) -> None:
         """A running job is to stop."""
+        if not self.started:
+            return
         job = self._executor.jobs.get(ident)
-        if self.started and job is not None and str(job.fence) == fence:
+        if job is not None and str(job.fence) == fence:
+            self._in_background([job], certain=True)
+        else:
+            self._early[ident] = fence
+            if len(self._early) > MAX_EARLY:
+                del self._early[next(iter(self._early))]
+
+    def _begun(self, job: Job) -> None:
+        if self._early and self._early.pop(job.ident, "") == str(job.fence):
             self._in_background([job], certain=True)
 
     def _tick(self) -> None:

@@ -39,13 +39,14 @@ def play_full(run: Run) -> Verdict:
         jobs = co.submit_many([Submission(STEP, {"ms": 1})] * run.count("jobs"))
         held = [co.acquire(f"held{n}") for n in range(run.count("locks"))]
         waiting = [co.request(f"held{n}") for n in range(run.count("locks"))]
-        doomed = co.submit_many([Submission(STEP, {"ms": 1})] * run.count("locks"))
+        # They wait for what is held until they are cancelled, so no worker is faster than the cancellation.
+        doomed = co.submit_many([Submission(STEP, {"ms": 1}, resources=[f"held{n}"]) for n in range(run.count("locks"))])
         with _repeating(lambda: _fill(node), 0.02):
             load.worker(concurrency=64)
             for number in range(run.count("locks")):
                 run.progress("full", number, run.count("locks"))
                 _expect(StorageFull, refused, lambda: co.submit(STEP, "x" * 1000))
-                for finish in (waiting[number].cancel, held[number].release, doomed[number].cancel):
+                for finish in (waiting[number].cancel, doomed[number].cancel, held[number].release):
                     _try(failed, finish)
             for job in jobs:
                 _try(failed, lambda job=job: job.result(60))  # type: ignore[misc]

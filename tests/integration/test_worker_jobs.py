@@ -14,6 +14,7 @@ import pytest
 
 from coordinator import RetryPolicy, Settings, State
 from coordinator.errors import CoordinatorError
+from coordinator.ops.fleet import Exchange
 from tests.support.fleet import Fleet, until_async
 from tests.support.server import gone
 from workers import GiveUp, Registry, RetryLater, SnoozeFor, Worker
@@ -247,6 +248,27 @@ async def test_a_cancellation_whose_message_was_lost_is_found_when_messages_are_
     raw.hset(f"co:{{{namespace}}}:req:{ticket.ident}", "cancel", "unheard")
     raw.hincrby(f"co:{{{namespace}}}:session:{worker.session}", "mail", 1)
     assert await fleet.why(ticket) == ("cancelled", "unheard")
+
+
+async def test_a_cancellation_that_is_faster_than_the_reply_that_brings_the_job_is_kept(
+    fleet: Fleet, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await fleet.worker(jobs)
+    heard = asyncio.Event()
+    listener, run = worker._listener, worker._driver.run
+    cancel = listener.cancel
+    worker._driver.postman.on_cancel = lambda ident, fence: (cancel(ident, fence), heard.set())
+
+    async def slow(step: Any) -> Any:
+        reply = await run(step)
+        if isinstance(reply, Exchange) and reply.raw_jobs and not heard.is_set():
+            await ticket.cancel("at once")
+            await heard.wait()
+        return reply
+
+    monkeypatch.setattr(worker._driver, "run", slow)
+    ticket = await fleet.client.submit("wait", mark)
+    assert await fleet.why(ticket) == ("cancelled", "at once")
 
 
 async def test_a_coroutine_times_out(fleet: Fleet, mark: str) -> None:
