@@ -142,7 +142,7 @@ def sync_client(target: Target, timeout: float, connections: int) -> Any:
     common = _common(timeout, connections, Retry(NoBackoff(), 0))
     if target.scheme == "redis+sentinel":
         options = dict(target.options)
-        watch: Any = _SENTINEL(list(target.nodes), sentinel_kwargs=_to_sentinels(options, timeout), **_auth(options))
+        watch: Any = _SENTINEL(list(target.nodes), sentinel_kwargs=_to_sentinels(options, common), **_auth(options))
         return watch.master_for(target.service, redis.Redis, **common, **options)
     if target.scheme == "redis+cluster":
         host, port = target.nodes[0]
@@ -160,7 +160,7 @@ def async_client(target: Target, timeout: float, connections: int) -> Any:
     if target.scheme == "redis+sentinel":
         options = dict(target.options)
         watch: Any = _ASYNC_SENTINEL(
-            list(target.nodes), sentinel_kwargs=_to_sentinels(options, timeout), **_auth(options)
+            list(target.nodes), sentinel_kwargs=_to_sentinels(options, common), **_auth(options)
         )
         return watch.master_for(target.service, redis.asyncio.Redis, **common, **options)
     if target.scheme == "redis+cluster":
@@ -210,10 +210,10 @@ def _common(timeout: float, connections: int, retry: Any) -> dict[str, Any]:
     }
 
 
-def _to_sentinels(options: Mapping[str, Any], timeout: float) -> dict[str, Any]:
-    """How the Sentinels themselves are spoken to: with TLS if the server is."""
+def _to_sentinels(options: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
+    """How the Sentinels themselves are spoken to: asked once, as the next is there; with TLS if the server is."""
     return {
-        "socket_timeout": timeout,
+        **{name: common[name] for name in ("socket_timeout", "socket_connect_timeout", "retry", "retry_on_error")},
         **{name: value for name, value in options.items() if name == "ssl" or name.startswith("ssl_")},
     }
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import redis
+import redis.sentinel
 
 from coordinator.drivers import failpoints, tls
 from coordinator.drivers.connect import close_async, close_sync
@@ -109,7 +110,15 @@ class _Attempts:
         if cure is Remedy.GIVE_UP and isinstance(error, redis.exceptions.ResponseError):
             return fault(_message(error), self._what, self._text)
         hint = "" if self._programs.known else tls.hint(str(error))
-        return StoreUnavailable(f"Redis cannot be reached: {error}{hint}")
+        return StoreUnavailable(f"Redis cannot be reached: {_said(error)}{hint}")
+
+
+def _said(error: Exception) -> str:
+    """What redis-py says, without how it represents each Sentinel that it could not ask."""
+    if isinstance(error, redis.sentinel.MasterNotFoundError):
+        what, _, asked = str(error).partition(" : ")
+        return f"{what}; {'not every Sentinel answers' if asked else 'the Sentinels know none of that name'}"
+    return str(error)
 
 
 class _Programs:

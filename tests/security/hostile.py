@@ -12,6 +12,7 @@ from coordinator.keys import FAMILIES, Family, encode, key
 from coordinator.wire import calls
 from tests.support.scene import Scene
 
+Spoil = Callable[[redis.Redis, bytes], None]
 NASTY: tuple[bytes, ...] = (
     b"",
     b"\xff\xfe\x00",
@@ -78,9 +79,9 @@ def present(scene: Scene, made: Populated) -> Iterator[tuple[Family, bytes]]:
             yield family, found
 
 
-def plants(family: Family) -> dict[str, Callable[[redis.Redis, bytes], None]]:
+def plants(family: Family) -> dict[str, Spoil]:
     """Ways to spoil a key of the family, by name."""
-    spoil: dict[str, Callable[[redis.Redis, bytes], None]] = {"another type": _another_type(family.type)}
+    spoil: dict[str, Spoil] = {"another type": _another_type(family.type)}
     for at, nasty in enumerate(NASTY):
         spoil[f"value {at}"] = _with_value(family.type, nasty)
     if family.type == "zset":
@@ -89,7 +90,7 @@ def plants(family: Family) -> dict[str, Callable[[redis.Redis, bytes], None]]:
     return spoil
 
 
-def _another_type(kind: str) -> Callable[[redis.Redis, bytes], None]:
+def _another_type(kind: str) -> Spoil:
     def spoil(raw: redis.Redis, place: bytes) -> None:
         raw.delete(place)
         _add(raw, place, OTHER[kind], b"x")
@@ -97,7 +98,7 @@ def _another_type(kind: str) -> Callable[[redis.Redis, bytes], None]:
     return spoil
 
 
-def _with_value(kind: str, nasty: bytes) -> Callable[[redis.Redis, bytes], None]:
+def _with_value(kind: str, nasty: bytes) -> Spoil:
     def spoil(raw: redis.Redis, place: bytes) -> None:
         if kind == "hash":
             fields = raw.hkeys(place)
@@ -108,7 +109,7 @@ def _with_value(kind: str, nasty: bytes) -> Callable[[redis.Redis, bytes], None]
     return spoil
 
 
-def _with_score(score: float) -> Callable[[redis.Redis, bytes], None]:
+def _with_score(score: float) -> Spoil:
     def spoil(raw: redis.Redis, place: bytes) -> None:
         for member in raw.zrange(place, 0, -1) or [b"nobody"]:
             raw.zadd(place, {member: score})

@@ -29,7 +29,7 @@ from coordinator.wire.step import Call, Stream
 
 pytestmark = pytest.mark.no_redis
 # How long an example takes depends on who else is at work on the machine.
-fuzz = settings(deadline=None, max_examples=60)
+fuzz = settings(deadline=None, max_examples=40)
 
 SCOPE = Scope.of("fuzz", Settings.of(namespace="fuzz").terms())
 # Pieces of what we write, so that what is built of them gets further than the first check.
