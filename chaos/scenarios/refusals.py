@@ -40,7 +40,9 @@ def play_full(run: Run) -> Verdict:
         held = [co.acquire(f"held{n}") for n in range(run.count("locks"))]
         waiting = [co.request(f"held{n}") for n in range(run.count("locks"))]
         # They wait for what is held until they are cancelled, so no worker is faster than the cancellation.
-        doomed = co.submit_many([Submission(STEP, {"ms": 1}, resources=[f"held{n}"]) for n in range(run.count("locks"))])
+        doomed = co.submit_many(
+            [Submission(STEP, {"ms": 1}, resources=[f"held{n}"]) for n in range(run.count("locks"))]
+        )
         with _repeating(lambda: _fill(node), 0.02):
             load.worker(concurrency=64)
             for number in range(run.count("locks")):
