@@ -289,7 +289,7 @@ class Coordinator:
         return JobTicket(self._driver, self._driver.run(work.submit(self._driver.scope, limit, job)))
 
     def submit_many(self, submissions: Iterable[Submission]) -> list[JobTicket]:
-        """Hand in many jobs, 500 per round trip. Raises BatchRefused if some are refused; the others are in."""
+        """Hand in many jobs, 250 per round trip. Raises BatchRefused if some are refused; the others are in."""
         limit = self.settings.max_payload
         jobs = [to_ask(self._driver.new_id(), one, limit, self._driver.signer) for one in submissions]
         done = self._driver.run(work.submit_many(self._driver.scope, limit, jobs))

@@ -11,6 +11,8 @@ local ctx = open(KEYS[1], ARGV[1])
 redis.call('HSET', ctx.p .. K_DEF .. ARGV[2], 'capacity', ARGV[3])
 emit(ctx, 'define', ARGV[2], 'capacity', ARGV[3])
 touch(ctx, ARGV[2])
+-- With fewer permits an offer may have to step back although nobody has arrived.
+ctx.thorough = true
 settle_lines(ctx)
 commit(ctx)
 return { 'ok', ARGV[3] }

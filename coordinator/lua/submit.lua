@@ -17,15 +17,32 @@
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
 local max_payload = tonumber(ARGV[2])
+local function stride(at)
+  return 6 + tonumber(ARGV[at + 5])
+end
+
+-- Of most calls nothing is there yet, which one command tells of all their jobs.
+local function look_for_all()
+  local keys, fresh, at = {}, {}, 3
+  while at <= #ARGV do
+    fresh[ARGV[at]] = true
+    keys[#keys + 1] = ctx.p .. K_REQ .. ARGV[at]
+    at = at + stride(at)
+  end
+  ctx.fresh = keys[2] and redis.call('EXISTS', unpack(keys)) == 0 and fresh or {}
+end
+
+look_for_all()
+ctx.offers = {}
 local reply, at, number = { 'ok' }, 3, 0
 while at <= #ARGV do
-  local words = tonumber(ARGV[at + 5])
+  local following = at + stride(at)
   local job = { id = ARGV[at], name = ARGV[at + 1], queue = ARGV[at + 2], priority = tonumber(ARGV[at + 3]),
     payload = ARGV[at + 4] }
-  for word = at + 6, at + 5 + words, 2 do
+  for word = at + 6, following - 1, 2 do
     job[ARGV[word]] = ARGV[word + 1]
   end
-  at = at + 6 + words
+  at = following
   local answer
   if #job.payload > max_payload then
     answer = { 'too_large', #job.payload, max_payload }
@@ -38,6 +55,8 @@ while at <= #ARGV do
   end
   number = number + 1
 end
+write_offers(ctx)
+ctx.offers = nil
 settle_lines(ctx)
 if ctx.wrote then
   commit(ctx)

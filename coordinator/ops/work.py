@@ -18,7 +18,7 @@ from coordinator.wire.replies import Raw
 from coordinator.wire.step import Expect, Forget, Now, Operation, Stream, Wait
 
 # One script call does bounded work, and one command stays well below the server's limits for a request.
-MAX_JOBS_PER_CALL = 500
+MAX_JOBS_PER_CALL = 250
 MAX_BYTES_PER_CALL = 4 * 1_048_576
 
 # Well before the server forgets who wants to be told of an end (a day), a long wait says so again.
@@ -51,7 +51,7 @@ def submit(scope: Scope, max_payload: int, job: JobAsk) -> Operation[Submitted]:
 
 
 def submit_many(scope: Scope, max_payload: int, jobs: Sequence[JobAsk]) -> Operation[list[Submitted]]:
-    """Hand in many jobs, 500 per round trip. Raises BatchRefused if some were refused; the others are in."""
+    """Hand in many jobs, 250 per round trip. Raises BatchRefused if some were refused; the others are in."""
     done: list[Submitted | None] = []
     errors: dict[int, CoordinatorError] = {}
     pieces = list(chunks(jobs))

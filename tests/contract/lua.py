@@ -16,6 +16,7 @@ LUA = {
         "error",
         "ipairs",
         "math",
+        "next",
         "pairs",
         "redis",
         "select",

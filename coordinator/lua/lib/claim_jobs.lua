@@ -60,6 +60,10 @@ local function hand_out(ctx, r, session, hold_ms)
     redis.call('HDEL', ctx.p .. K_REQ .. r.id, 'wait_by')
     r.wait_by = nil
   end
+  if ctx.offered[r.id] then
+    -- It became ready and was claimed in one script: nobody needs to be rung for it.
+    ctx.bells[r.queue] = ctx.bells[r.queue] - 1
+  end
   take(ctx, r, session, fence, expires)
   step_out(ctx, r)
   if expires then

@@ -25,7 +25,7 @@ local function open(meta, words)
   local us = server_us()
   local ctx = { meta = meta, p = string.sub(meta, 1, -5), tick = tonumber(m[3] or 0), swept = tonumber(m[4] or 0),
     dirty = {}, is_dirty = {}, arrived = {}, bells = {}, stats = {}, lives = {}, queued = {},
-    named = {}, left = {}, aging_us = terms.aging_us,
+    named = {}, left = {}, offered = {}, aging_us = terms.aging_us,
     max_line = terms.max_line, max_queue = terms.max_queue, result_ms = terms.result_ms, dead_ms = terms.dead_ms,
     max_crashes = terms.max_crashes, session_ms = terms.session_ms, max_events = terms.max_events }
   if us >= clock then

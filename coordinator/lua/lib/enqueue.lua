@@ -10,8 +10,15 @@ local function offer(ctx, r)
   if r.needs then
     redis.call('ZREM', ctx.p .. K_WAITING .. r.queue, r.id)
   end
-  redis.call('ZADD', ctx.p .. K_READY .. r.queue, rank_of(ctx, r), r.id)
+  if ctx.offers then
+    ctx.offers[r.queue] = ctx.offers[r.queue] or {}
+    local list = ctx.offers[r.queue]
+    list[#list + 1], list[#list + 2] = rank_of(ctx, r), r.id
+  else
+    redis.call('ZADD', ctx.p .. K_READY .. r.queue, rank_of(ctx, r), r.id)
+  end
   move(ctx, r, 'offer')
+  ctx.offered[r.id] = true
   bell(ctx, r.queue)
 end
 

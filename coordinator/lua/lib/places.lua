@@ -73,6 +73,15 @@ local function write_owners(ctx)
   end
 end
 
+-- What `ctx.offers` has gathered, as a list for each queue. A script that accepts many jobs has it: one command for
+-- each of them would be a third of the commands of a submission.
+local function write_offers(ctx)
+  for queue, list in pairs(ctx.offers or {}) do
+    redis.call('ZADD', ctx.p .. K_READY .. queue, unpack(list))
+    ctx.offers[queue] = nil
+  end
+end
+
 -- Takes a request out of wherever its state says it is.
 local function leave_place(ctx, r)
   if r.kind == 'lock' or r.needs or r.run_ms or r.wait_by or r.end_by then
@@ -88,6 +97,7 @@ local function leave_place(ctx, r)
   elseif r.state == 'scheduled' then
     redis.call('ZREM', ctx.p .. K_SCHEDULED, r.id)
   elseif r.state == 'ready' then
+    write_offers(ctx)
     redis.call('ZREM', ctx.p .. K_READY .. r.queue, r.id)
   elseif r.state == 'waiting' then
     redis.call('ZREM', ctx.p .. K_WAITING .. r.queue, r.id)

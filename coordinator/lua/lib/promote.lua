@@ -68,12 +68,26 @@ local function consider(ctx, r, resource, used, open)
   return r.state == 'ready', true
 end
 
+-- Whether nobody behind who is not in use or on offer already could fit, and nobody has to step back: only arrivals of
+-- this script can stand before an offer, or those whom the sweep looks for. Most walks end here, without a look at
+-- anybody who waits.
+local function full(ctx, resource, used)
+  if ctx.thorough or used.mode ~= 'x' or next(ctx.arrived) then
+    return false
+  end
+  used.limit = used.limit or capacity(ctx, resource)
+  return used.permits >= used.limit
+end
+
 local function promote(ctx, resource)
   local line = ctx.p .. K_LINE .. resource
   if not ctx.thorough and redis.call('EXISTS', line) == 0 then
     return  -- nobody waits for what may have lapsed there
   end
   local used = evict(ctx, resource)
+  if full(ctx, resource, used) then
+    return
+  end
   local open, kept, seen = true, 0, 0
   while seen < WINDOW and kept < WINDOW do
     local ids = redis.call('ZRANGE', line, kept, kept + 3)
@@ -87,6 +101,9 @@ local function promote(ctx, resource)
         return
       else
         stays, open = consider(ctx, r, resource, used, open)
+        if full(ctx, resource, used) then
+          return
+        end
       end
       kept, seen = kept + (stays and 1 or 0), seen + 1
     end

@@ -9,7 +9,9 @@
 local JOB_WORDS = { 'name', 'queue', 'run_ms', 'retry', 'dedup', 'scope' }
 
 local function repeated_submit(ctx, job)
-  local before = load(ctx, job.id)
+  -- Of one that stands in the call twice the second is looked up.
+  local before = not ctx.fresh[job.id] and load(ctx, job.id)
+  ctx.fresh[job.id] = nil
   if before then
     local payload = payload_of(ctx, before)
     if before.kind ~= 'job' or (payload and payload ~= job.payload and not before.dedup) then
