@@ -238,3 +238,12 @@ def test_fewer_permits_withdraw_offers_that_no_longer_fit(engine: Engine) -> Non
     engine.put("two", "a")
     define(engine, 1)
     assert (engine.state("one"), engine.state("two")) == ("ready", "waiting")
+
+
+def test_fewer_permits_withdraw_offers_behind_holders_that_have_them_all(engine: Engine) -> None:
+    engine.worker("w")
+    define(engine, 2)
+    engine.hold("w", "r", "a")
+    engine.put("one", "a")
+    define(engine, 1)
+    assert engine.state("one") == "waiting"

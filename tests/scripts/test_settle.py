@@ -179,3 +179,26 @@ def test_whoever_watches_is_told_of_the_end(engine: Engine) -> None:
     engine.call(calls.watch(engine.scope, "j", "s"))
     engine.report("w", given, "succeeded")
     assert engine.inbox("s") == ["ended j succeeded"]
+
+
+def test_nobody_is_rung_for_a_job_that_comes_up_and_is_claimed_at_once(engine: Engine) -> None:
+    given = running(engine, "a")
+    engine.put("next", "a")
+    engine.worker("idle")
+    engine.claim("idle")
+    report = Report(given.ident, given.fence, "succeeded")
+    reply = engine.call(calls.settle(engine.scope, "w", Claim(2, 1, 1000, ("default",)), [report]))
+    assert [one[0] for one in reply[2]] == ["next"]
+    assert engine.inbox("idle") == []
+
+
+def test_others_are_rung_for_a_job_that_comes_up_when_another_is_claimed(engine: Engine) -> None:
+    given = running(engine, "a")
+    engine.submit(job("next", "a"), job("urgent", priority=3))
+    engine.worker("idle", "elsewhere", "default")
+    engine.claim("idle", 1, "elsewhere")
+    engine.raw.zadd(engine.key("IDLE", "default"), {"idle": 1})
+    report = Report(given.ident, given.fence, "succeeded")
+    reply = engine.call(calls.settle(engine.scope, "w", Claim(2, 1, 1000, ("default",)), [report]))
+    assert [one[0] for one in reply[2]] == ["urgent"]
+    assert engine.inbox("idle") == ["bell default"]

@@ -40,6 +40,25 @@ def test_a_job_sent_twice_is_accepted_once(engine: Engine) -> None:
         assert engine.put("j", "a") == ["accepted", "j", "ready"]
 
 
+def test_a_job_that_stands_twice_in_a_call_is_accepted_once(engine: Engine) -> None:
+    answers = engine.submit(job("j"), job("k"), job("j"), job("k", payload=b"other"))
+    assert answers == [
+        ["accepted", "j", "ready"],
+        ["accepted", "k", "ready"],
+        ["accepted", "j", "ready"],
+        ["conflict", "k", "ready"],
+    ]
+    assert engine.raw.zcard(engine.key("READY", "default")) == 2
+
+
+def test_a_job_that_ends_in_the_call_that_brought_it_leaves_its_queue(engine: Engine) -> None:
+    """Its time is over at once, and the next of the same key finds it so."""
+    key = dedup("k", "join")
+    assert [one[0] for one in engine.submit(job("j1", wait_ms=0, **key), job("j2", **key))] == ["accepted", "accepted"]
+    assert (engine.state("j1"), engine.state("j2")) == ("expired", "ready")
+    assert engine.raw.zrange(engine.key("READY", "default"), 0, -1) == [b"j2"]
+
+
 @reaches("submit", "conflict")
 def test_an_id_that_is_taken_by_something_else_is_refused(engine: Engine) -> None:
     engine.open("s")

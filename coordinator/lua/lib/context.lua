@@ -53,8 +53,9 @@ local function draw(ctx)
   return ctx.tick
 end
 
+-- Whole numbers only. (`%.0f` takes twice as long.)
 local function text(number)
-  return string.format('%.0f', number)
+  return string.format('%d', number)
 end
 
 -- Remembers a resource whose line has to be looked at before the script ends.

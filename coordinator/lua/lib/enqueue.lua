@@ -2,6 +2,7 @@
 -- needs, from where `promote` offers it. The caller has set `stamp` and runs `settle_lines` afterwards.
 --@include lib/move
 --@include lib/places
+--@include lib/offers
 local function bell(ctx, queue)
   ctx.bells[queue] = (ctx.bells[queue] or 0) + 1
 end
@@ -10,13 +11,7 @@ local function offer(ctx, r)
   if r.needs then
     redis.call('ZREM', ctx.p .. K_WAITING .. r.queue, r.id)
   end
-  if ctx.offers then
-    ctx.offers[r.queue] = ctx.offers[r.queue] or {}
-    local list = ctx.offers[r.queue]
-    list[#list + 1], list[#list + 2] = rank_of(ctx, r), r.id
-  else
-    redis.call('ZADD', ctx.p .. K_READY .. r.queue, rank_of(ctx, r), r.id)
-  end
+  put_offer(ctx, r)
   move(ctx, r, 'offer')
   ctx.offered[r.id] = true
   bell(ctx, r.queue)

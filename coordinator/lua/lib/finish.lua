@@ -47,7 +47,7 @@ local function finish(ctx, r, event, ...)
   end
   keep = kept_for(ctx, r, keep)
   redis.call('PEXPIRE', ctx.p .. K_REQ .. r.id, keep)
-  if r.needs then
+  if r.needs and tonumber(r.needs) then
     redis.call('PEXPIRE', ctx.p .. K_NEEDS .. r.id, keep)
   end
   if r.note then

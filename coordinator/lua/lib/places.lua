@@ -1,10 +1,14 @@
 -- The places a request can be in, and the only code that puts it there or takes it away: the lines of its resources,
 -- the holders of its resources, its queue, its session.
 --@include lib/request
+--@include lib/offers
+-- Returns whether nobody has or wants it any more.
 local function retire_resource(ctx, resource)
-  if redis.call('EXISTS', ctx.p .. K_LINE .. resource, ctx.p .. K_HOLDERS .. resource) == 0 then
-    redis.call('ZREM', ctx.p .. K_RESOURCES, resource)
+  if redis.call('EXISTS', ctx.p .. K_LINE .. resource, ctx.p .. K_HOLDERS .. resource) ~= 0 then
+    return false
   end
+  redis.call('ZREM', ctx.p .. K_RESOURCES, resource)
+  return true
 end
 
 local function register(ctx, r)
@@ -26,8 +30,9 @@ end
 local function leave_lines(ctx, r)
   for _, need in ipairs(needs_of(ctx, r)) do
     redis.call('ZREM', ctx.p .. K_LINE .. need.resource, r.id)
-    retire_resource(ctx, need.resource)
-    touch(ctx, need.resource)
+    if not retire_resource(ctx, need.resource) then
+      touch(ctx, need.resource)
+    end
   end
 end
 
@@ -54,8 +59,9 @@ end
 local function drop(ctx, r)
   for _, need in ipairs(needs_of(ctx, r)) do
     redis.call('HDEL', ctx.p .. K_HOLDERS .. need.resource, r.id)
-    retire_resource(ctx, need.resource)
-    touch(ctx, need.resource)
+    if not retire_resource(ctx, need.resource) then
+      touch(ctx, need.resource)
+    end
   end
 end
 
@@ -70,15 +76,6 @@ local function write_owners(ctx)
   for session, left in pairs(ctx.left) do
     redis.call('SREM', ctx.p .. K_OWNS .. session, unpack(left))
     ctx.left[session] = nil
-  end
-end
-
--- What `ctx.offers` has gathered, as a list for each queue. A script that accepts many jobs has it: one command for
--- each of them would be a third of the commands of a submission.
-local function write_offers(ctx)
-  for queue, list in pairs(ctx.offers or {}) do
-    redis.call('ZADD', ctx.p .. K_READY .. queue, unpack(list))
-    ctx.offers[queue] = nil
   end
 end
 
