@@ -6,6 +6,7 @@ Nothing is ever flushed: tests keep apart by namespace, as applications do, and 
 import contextlib
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,10 @@ from tests.support.health import assert_healthy
 from tests.support.server import chosen_server, plain_client
 
 UNIT = Path(__file__).parent / "unit"
+# A shell has what it starts in the background ignore these, and so would every process that a test starts.
+for ignored in (signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(ignored) is signal.SIG_IGN:
+        signal.signal(ignored, signal.default_int_handler if ignored is signal.SIGINT else signal.SIG_DFL)
 EXAMINED = {Path(__file__).parent / "integration", Path(__file__).parent / "acceptance"}
 
 
