@@ -27,10 +27,16 @@ from bench.workloads.base import QUICK, Sizes
 
 USAGE = 64
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+EXAMPLES = """Examples:
+$ scripts/bench --peers none --quick
+$ scripts/bench --peers dramatiq,huey --only enqueue,drain --repeat 1
+$ scripts/bench --json run.json --markdown run.md --charts docs/bench
+"""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 
 
-@app.command()
+@app.command(epilog=EXAMPLES)
 def bench(  # noqa: PLR0913, PLR0917  (typer: every option is a parameter)
     peers: Annotated[
         str, typer.Option(help="Libraries to compare with, with commas between; `all`, or `none` for us alone.")

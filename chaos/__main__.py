@@ -2,4 +2,4 @@
 
 from chaos.cli import app
 
-app()
+app(prog_name="scripts/chaos")

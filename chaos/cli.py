@@ -21,12 +21,20 @@ from chaos.scenario import Progress as Say
 from chaos.scenario import Scenario
 from chaos.scenarios import SCENARIOS
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+EXAMPLES = """Examples:
+$ scripts/chaos list
+$ scripts/chaos all           # the short forms, three minutes
+$ scripts/chaos kill-storm --long --json run.json
+$ scripts/chaos replies --seed 7 --keep histories
+$ scripts/chaos soak --minutes 60
+"""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 LIST, ALL, JUDGE = "list", "all", "judge"
 PLAIN_WIDTH = 140
 
 
-@app.command()
+@app.command(epilog=EXAMPLES)
 def chaos(
     names: Annotated[
         list[str], typer.Argument(metavar="list | all | SCENARIO... | judge FOLDER", help="What to play, or `list`.")
