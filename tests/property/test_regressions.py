@@ -6,6 +6,8 @@ from unittest.mock import ANY
 
 import pytest
 
+from coordinator.keys import key
+from coordinator.wire import calls
 from coordinator.wire.calls import Report, Word
 from tests.property.driver import Driver
 from tests.property.machine import TERMS
@@ -20,6 +22,20 @@ def test_a_job_that_was_cancelled_while_it_ran_does_not_run_again(driver: Driver
     assert driver.cancel("j") == "told"
     assert driver.settle("s1", Report("j", fence, outcome, 0)) == [["ok", ""]]
     assert driver.state("j") == "cancelled"
+
+
+@pytest.mark.parametrize(("outcome", "started", "attempts"), [("snooze", False, "1"), ("released", True, "1")])
+def test_a_job_that_was_cancelled_counts_the_attempt_that_was_begun(
+    driver: Driver, outcome: str, started: bool, attempts: str
+) -> None:
+    driver.submit(("j", {}))
+    fence = driver.claim("s1")["j"]
+    if started:
+        driver.engine.call(calls.beat(driver.scope, "s1", 1000, [("j", fence)]))
+    driver.cancel("j")
+    driver.settle("s1", Report("j", fence, outcome, 0))
+    assert driver.state("j") == "cancelled"
+    assert driver.engine.read([("HGET", key(driver.namespace, "REQ", "j"), "attempts")]) == [attempts.encode()]
 
 
 def test_a_job_that_was_cancelled_does_not_run_again_when_its_worker_dies(driver: Driver) -> None:

@@ -17,11 +17,17 @@ local function end_job(ctx, r, outcome, attempts, value)
   end
 end
 
--- Gives up the lease without ending the job.
+-- Attempts of a job that is over: all that were begun, whatever its handler says of the last.
+local function attempts_begun(r, event)
+  local attempts = tonumber(r.attempts or 0)
+  return (event == 'give_back' or r.started) and attempts or attempts + 1
+end
+
+-- Gives up the lease without ending the job, unless somebody wants it to end.
 local function put_back(ctx, r, event, attempts, delay_ms, ...)
   local over = r.cancel or (superseded(ctx, r) and 'superseded by a newer one')
   if over then
-    finish(ctx, r, 'cancel', 'settled', r.fence, 'attempts', attempts, 'why', over)
+    finish(ctx, r, 'cancel', 'settled', r.fence, 'attempts', attempts_begun(r, event), 'why', over)
     return
   end
   leave_place(ctx, r)
