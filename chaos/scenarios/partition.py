@@ -23,7 +23,7 @@ from chaos.load import Load
 from chaos.scenario import Figure, Run, Scenario, Verdict
 
 SETTINGS = {"durability": "replicated", "replica_timeout": 0.2, "operation_timeout": 2.0, "session_ttl": 5.0}
-# After the primary counts as down: the vote, the promotion, and clients that find their way, on a machine with other work.
+# After the primary counts as down: the vote, the promotion, and clients that find their way, on a busy machine.
 FAILOVER_SECONDS = DOWN_AFTER_MS / 1000 + 4
 
 
