@@ -2,7 +2,8 @@
 
 A history is a list of operations (`chaos.history.Op`). What the rules understand:
 
-- `submit` {job}: a job was handed in; `told` {job, state}: a caller was told how it ended;
+- `submit` {job}: a job was handed in; `cancel` {job}: somebody wanted it stopped; `told` {job, state}: a caller was
+  told how it ended;
 - `start` {job} and `done` {job}, each with the fence: a handler began, and made its effect;
 - `acquire` {resource, request} with the fence it got; `release` {resource, request} with that fence: `failed` if it
   was no longer held;

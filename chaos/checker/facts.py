@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Rule = Literal[
-    "lost",  # an acknowledged job is nowhere, or something that was started never ended
+    "lost",  # an acknowledged job is nowhere or was dropped, or something that was started never ended
     "unfinished",  # a job has no end although the run was drained
     "refused",  # a job is there whose submission certainly failed
     "stranger",  # a job is there that nobody submitted

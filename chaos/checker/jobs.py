@@ -15,6 +15,8 @@ from coordinator.model.states import FINAL, State
 
 # Ends that a worker reports; all others are the server's own doing and need no fence.
 REPORTED = frozenset({State.SUCCEEDED, State.FAILED})
+# Ends that somebody has to ask for: by a cancellation, or by a limit, which the jobs of a run do not have.
+ASKED_FOR = frozenset({State.CANCELLED, State.EXPIRED, State.SHED})
 
 
 def check_jobs(ops: Iterable[Op], *, drained: bool) -> list[Problem]:
@@ -22,7 +24,7 @@ def check_jobs(ops: Iterable[Op], *, drained: bool) -> list[Problem]:
     records: dict[str, Op] = {}
     counted: dict[str, int] = {}
     by_job: dict[str, defaultdict[str, list[Op]]] = {
-        name: defaultdict(list) for name in ("submit", "start", "told", "done")
+        name: defaultdict(list) for name in ("submit", "cancel", "start", "told", "done")
     }
     for one in ops:
         if one.process == SERVER and one.op == "job":
@@ -32,6 +34,7 @@ def check_jobs(ops: Iterable[Op], *, drained: bool) -> list[Problem]:
         elif one.op in by_job:
             by_job[one.op][one.arg("job")].append(one)
     problems = list(_conservation(by_job["submit"], records, drained))
+    problems += _dropped(records, by_job["cancel"])
     for job, starts in by_job["start"].items():
         problems += _leases(job, starts, by_job["submit"][job])
         problems += _ends(job, starts, by_job["told"][job], records.get(job))
@@ -59,6 +62,13 @@ def _conservation(submits: dict[str, list[Op]], records: dict[str, Op], drained:
             yield Problem("stranger", f"{job} is {record.arg('state')}, and nobody submitted it")
         if drained and record.arg("state") not in FINAL:
             yield Problem("unfinished", f"{job} is still {record.arg('state')}")
+
+
+def _dropped(records: dict[str, Op], cancels: dict[str, list[Op]]) -> Iterator[Problem]:
+    for job, record in records.items():
+        state = record.arg("state")
+        if state in ASKED_FOR and not (state == State.CANCELLED and job in cancels):
+            yield Problem("lost", f"{job} is {state}, which nobody asked for")
 
 
 def _leases(job: str, starts: list[Op], submits: list[Op]) -> Iterator[Problem]:
@@ -102,5 +112,5 @@ def _commits(records: dict[str, Op], starts: dict[str, list[Op]], counted: dict[
             yield Problem(
                 "stale", f"{job} is settled under {record.fence} with the result of the run under {made_under}"
             )
-        if record.arg("state") == State.SUCCEEDED and record.fence not in {one.fence for one in starts.get(job, ())}:
-            yield Problem("unworked", f"{job} succeeded under {record.fence}, which no handler ever had")
+        if record.arg("state") in REPORTED and record.fence not in {one.fence for one in starts.get(job, ())}:
+            yield Problem("unworked", f"{job} {record.arg('state')} under {record.fence}, which no handler ever had")

@@ -63,6 +63,21 @@ def check_errors(ops: Iterable[Op]) -> Iterator[Problem]:
             yield Problem("told", f"{one.process} was told {error} by {one.op}, which is no error of ours")
 
 
+def longest_trouble(ops: Iterable[Op]) -> float:
+    """The longest time, in seconds, for which a process was told nothing but errors: from the call that met the first
+    of them to the next answer, or to the last error if there was none."""
+    since: dict[str, int] = {}
+    longest = 0
+    for one in sorted((one for one in ops if one.completed is not None), key=lambda one: one.completed or 0):
+        done = one.completed or 0
+        if one.arg("error"):
+            began = since.setdefault(one.process, one.invoked)
+            longest = max(longest, done - began)
+        elif one.outcome == "ok" and one.process in since:
+            longest = max(longest, done - since.pop(one.process))
+    return longest / 1e9
+
+
 def lost_ages(ops: Sequence[Op], losses: Sequence[Loss]) -> list[float]:
     """For each acknowledged job that the server does not know: how old the acknowledgement was at the loss, in
     seconds."""

@@ -7,14 +7,13 @@ import time
 from redis.crc import key_slot
 
 from chaos.checker import Problem, judge
-from chaos.checker.losses import check_errors, check_fences
-from chaos.clock import now_ns
+from chaos.checker.losses import check_errors, check_fences, longest_trouble
 from chaos.faults.cluster import clustered
 from chaos.load import Load
 from chaos.scenario import Figure, Run, Scenario, Verdict
 from coordinator.keys import key
 
-# A call that was made while the slot moved may be answered by an error for so long.
+# For so long a process may be told nothing but errors.
 OLDEST_ERROR = 5.0
 
 
@@ -22,7 +21,6 @@ def play(run: Run) -> Verdict:
     """Move the slot as operators do, key by key, and stay half-way for a while."""
     slot = key_slot(key(run.namespace, "META").encode())
     moves: list[float] = []
-    over: list[int] = []
     with clustered(run.folder / "cluster", 3) as cluster, Load(run, cluster.url) as load:
         load.producer(rate=run.size["rate"])
         load.producer(rate=run.size["rate"] / 4, resources=5)
@@ -34,20 +32,18 @@ def play(run: Run) -> Verdict:
             time.sleep(run.size["every"] * (0.5 + run.random.random()))
             others = [one for one in cluster.nodes if one is not cluster.owner(slot)]
             moves.append(cluster.move(slot, run.random.choice(others), run.random.random() * run.size["linger"]))
-            over.append(now_ns())
         time.sleep(run.size["every"])
         load.quiet()
         load.drain()
         findings = load.doctor()
         ops = load.history()
     errors = [one for one in ops if one.arg("error") and one.completed is not None]
-    late = [min(abs((one.completed or 0) - at) for at in over) / 1e9 for one in errors]
     figures = (
         Figure("moves", len(moves)),
         Figure("longest move", max(moves), "s"),
         Figure("jobs acknowledged", sum(one.op == "submit" and one.outcome == "ok" for one in ops)),
         Figure("calls that ended with an error of ours", len(errors)),
-        Figure("error longest after its move", max(late, default=0.0), "s", most=OLDEST_ERROR),
+        Figure("longest that a process was told nothing but errors", longest_trouble(ops), "s", most=OLDEST_ERROR),
     )
     found = [Problem("incomplete", f"doctor: {one}") for one in findings]
     return Verdict((*judge(ops), *check_fences(ops), *check_errors(ops), *found), figures)

@@ -20,6 +20,8 @@ from coordinator.wire.step import Expect, Forget, Now, Operation, Stream, Wait
 # One script call does bounded work, and one command stays well below the server's limits for a request.
 MAX_JOBS_PER_CALL = 250
 MAX_BYTES_PER_CALL = 4 * 1_048_576
+# A script looks at 512 lines before it ends; jobs in lines further on would wait for the next sweep.
+MAX_NEEDS_PER_CALL = 500
 
 # Well before the server forgets who wants to be told of an end (a day), a long wait says so again.
 LOOK_AGAIN = 6 * 3600.0
@@ -51,7 +53,7 @@ def submit(scope: Scope, max_payload: int, job: JobAsk) -> Operation[Submitted]:
 
 
 def submit_many(scope: Scope, max_payload: int, jobs: Sequence[JobAsk]) -> Operation[list[Submitted]]:
-    """Hand in many jobs, 250 per round trip. Raises BatchRefused if some were refused; the others are in."""
+    """Hand in many jobs, up to 250 per round trip. Raises BatchRefused if some were refused; the others are in."""
     done: list[Submitted | None] = []
     errors: dict[int, CoordinatorError] = {}
     pieces = list(chunks(jobs))
@@ -73,13 +75,16 @@ def submit_many(scope: Scope, max_payload: int, jobs: Sequence[JobAsk]) -> Opera
 def chunks(jobs: Sequence[JobAsk]) -> Iterator[list[JobAsk]]:
     """The jobs in pieces that one call can carry."""
     chunk: list[JobAsk] = []
-    size = 0
+    size = needs = 0
     for job in jobs:
-        if chunk and (len(chunk) == MAX_JOBS_PER_CALL or size + len(job.payload) > MAX_BYTES_PER_CALL):
+        wanted = len(str(job.options.get("needs", "")).split())
+        full = len(chunk) == MAX_JOBS_PER_CALL or size + len(job.payload) > MAX_BYTES_PER_CALL
+        if chunk and (full or needs + wanted > MAX_NEEDS_PER_CALL):
             yield chunk
-            chunk, size = [], 0
+            chunk, size, needs = [], 0, 0
         chunk.append(job)
         size += len(job.payload)
+        needs += wanted
     if chunk:
         yield chunk
 

@@ -36,6 +36,25 @@ def accepted_the_second_time_and_nowhere(s: Story) -> None:
     s.submit("j")
 
 
+@breaks("lost")
+def a_job_is_cancelled_that_nobody_cancelled(s: Story) -> None:
+    s.submit("j")
+    s.record("j", "cancelled")
+
+
+@breaks("lost")
+def a_job_without_a_limit_expires(s: Story) -> None:
+    s.submit("j")
+    s.run("j", 10)
+    s.record("j", "expired")
+
+
+@breaks("unworked")
+def a_job_failed_that_nobody_began(s: Story) -> None:
+    s.submit("j")
+    s.record("j", "failed", 10)
+
+
 @breaks("unfinished")
 def a_job_still_waits(s: Story) -> None:
     s.submit("j")

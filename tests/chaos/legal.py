@@ -78,6 +78,7 @@ def a_job_set_aside_without_a_run(s: Story) -> None:
 
 def a_job_cancelled_before_it_ran(s: Story) -> None:
     s.submit("j")
+    s.op("app", "cancel", job="j")
     s.record("j", "cancelled")
     s.told("j", "cancelled")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.checker.losses import Loss, check_errors, check_fences, forgiven, lost_ages
+from chaos.checker.losses import Loss, check_errors, check_fences, forgiven, longest_trouble, lost_ages
 from chaos.faults.clock import WallClock
 from chaos.faults.network import Network
 from chaos.faults.node import Node
@@ -84,3 +84,17 @@ def test_an_error_that_is_none_of_ours_is_found() -> None:
     ours = Op("p", "submit", {"job": "j", "error": "UnknownOutcome"}, 1, 2, "unknown")
     theirs = Op("p", "submit", {"job": "k", "error": "ConnectionError"}, 1, 2, "unknown")
     assert [one.rule for one in check_errors([ours, theirs])] == ["told"]
+
+
+def test_trouble_lasts_from_the_first_failing_call_to_the_next_answer() -> None:
+    def told(process: str, began: float, ended: float, error: str = "") -> Op:
+        args = {"error": error} if error else {}
+        outcome = "failed" if error else "ok"
+        return Op(process, "submit", args, round(began * SECOND), round(ended * SECOND), outcome)  # type: ignore[arg-type]
+
+    good = [told("a", 0, 1), told("b", 0, 9)]
+    assert longest_trouble(good) == 0
+    assert (
+        longest_trouble([*good, told("a", 2, 3, "X"), told("a", 4, 5, "X"), told("a", 6, 7), told("a", 8, 8, "X")]) == 5
+    )
+    assert longest_trouble([*good, told("a", 2, 3, "X"), told("a", 4, 8, "X")]) == 6

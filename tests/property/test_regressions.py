@@ -134,3 +134,12 @@ def test_a_key_that_is_held_for_a_time_outlives_the_retention_of_results(driver:
     fence = driver.claim("s1")["first"]
     driver.settle("s1", Report("first", fence, "succeeded"))
     assert driver.remaining_ms("first") == pytest.approx(hours, rel=0.01)
+
+
+def test_a_full_line_lets_in_who_need_not_stand_in_it(driver: Driver) -> None:
+    driver.request("s1", "holder", "x1:b")
+    driver.request("s1", "head", "x1:a x1:b")
+    for number in range(TERMS.max_line - 1):
+        driver.request("s1", f"waiter{number}", "x1:a")
+    assert driver.request("s2", "like-them", "x1:a")[0] == "line_full"
+    assert driver.request("s2", "urgent", "x1:a", priority=2)[0] == "granted"

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from coordinator import keys
+from coordinator.ops import work
 from coordinator.wire import calls
 from tests.scripts.reach import reaches
 from tests.support.engine import HOUR, TERMS, Engine, Job, dedup, job
@@ -341,3 +342,17 @@ def test_metadata_clocks_and_retries_reach_the_worker(engine: Engine) -> None:
     assert given == Job(
         "j", given.fence, "work", "default", 3, 0, 1, "1500", "3 1000 30000 2 0.1", "x1:a", '{"a": 1}', "payload", ""
     )
+
+
+def test_a_queue_that_is_called_as_the_schedule_is_counted_apart_from_it(engine: Engine) -> None:
+    engine.rules(max_queue=2)
+    engine.submit(job("d1", delay_ms=1000), job("d2", delay_ms=1000))
+    answers = engine.submit(job("d3", delay_ms=1000), job("q1", queue="scheduled"))
+    assert [one[0] for one in answers] == ["queue_full", "accepted"]
+
+
+def test_a_full_call_of_jobs_that_need_much_leaves_nobody_waiting_for_what_is_free(engine: Engine) -> None:
+    engine.rules(max_queue=1000)
+    jobs = [job(f"j{n}", " ".join(f"{word}/{n}" for word in "abcde")) for n in range(100)]
+    assert len(list(work.chunks(jobs))) == 1
+    assert {one[2] for one in engine.submit(*jobs)} == {"ready"}

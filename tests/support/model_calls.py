@@ -6,6 +6,7 @@ essential behind it. Fences are left out of answers; they are compared as part o
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -82,7 +83,7 @@ class Model(World):
         if before:
             return self._asked_again(before, session, needs)
         refusal = self._refusal(needs, joins=not ask.trying)
-        if refusal:
+        if refusal and (refusal[0] != "line_full" or self._would_wait(session, ask, needs)):
             return refusal
         r = Request(ask.ident, "lock", needs, ask.priority, self.draw(), session=session, hold_ms=ask.hold_ms)
         r.wait_by = None if ask.wait_ms is None else self.now + ask.wait_ms
@@ -95,6 +96,13 @@ class Model(World):
             self.admit()
             return ("busy",)
         return self._standing(r)
+
+    def _would_wait(self, session: str, ask: LockAsk, needs: dict[str, Ask]) -> bool:
+        """Whether it would have to stand in line. Who is more urgent than a full line has no need to."""
+        trial = copy.deepcopy(self)
+        r = Request(ask.ident, "lock", needs, ask.priority, trial.draw(), session=session, hold_ms=ask.hold_ms)
+        trial.requests[r.ident] = r
+        return not trial.its_turn(r)
 
     def _asked_again(self, r: Request, session: str, needs: dict[str, Ask]) -> Answer:
         """A repeated call; under a new session it ends what was asked under the old one."""

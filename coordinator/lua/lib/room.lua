@@ -1,10 +1,11 @@
 -- The limits of queues.
--- How many jobs lie in a queue, or in the schedule. Counted once in a script, and then on.
+-- How many jobs lie in a queue, or in the schedule. Counted once in a script, and then on. A queue may have the name of
+-- the schedule, so it goes by its key here.
 local function queued(ctx, job)
-  local lane = job.delay_ms and K_SCHEDULED or job.queue
+  local lane = job.delay_ms and K_SCHEDULED or K_READY .. job.queue
   if not ctx.queued[lane] then
-    ctx.queued[lane] = job.delay_ms and redis.call('ZCARD', ctx.p .. K_SCHEDULED)
-      or redis.call('ZCARD', ctx.p .. K_READY .. lane) + redis.call('ZCARD', ctx.p .. K_WAITING .. lane)
+    ctx.queued[lane] = redis.call('ZCARD', ctx.p .. lane)
+      + (job.delay_ms and 0 or redis.call('ZCARD', ctx.p .. K_WAITING .. job.queue))
   end
   return ctx.queued[lane], lane
 end

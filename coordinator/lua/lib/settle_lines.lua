@@ -1,5 +1,5 @@
 -- Runs `promote` for every resource this script touched, including those that promoting touches in turn. The work of
--- one script is bounded; what is left over is kept in a set that the next script or sweep takes up.
+-- one script is bounded; what is left over is kept in a set that the next sweep takes up.
 --@include lib/promote
 local MAX_PROMOTIONS = 512
 
