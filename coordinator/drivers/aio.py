@@ -105,6 +105,7 @@ class AsyncDriver:
             fields, self._opened, self._session_lost, self._mail, extras.started, self.postman.asked, extras.claiming
         )
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
+        self.postman.on_left = self.keeper.beat_soon
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: asyncio.Task[None] | None = None
         self._opening = asyncio.Lock()

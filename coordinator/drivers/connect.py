@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -35,6 +36,15 @@ _ASYNC_SENTINEL: Any = async_sentinel.Sentinel
 SCHEMES = (
     *("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster", "embedded"),
 )
+# What may stand behind the `?` of a URL.
+_TAKES_OPTIONS = (
+    redis.connection.AbstractConnection,
+    redis.Connection,
+    redis.SSLConnection,
+    redis.UnixDomainSocketConnection,
+    redis.BlockingConnectionPool,
+)
+_KNOWN = frozenset(name for one in _TAKES_OPTIONS for name in signature(one.__init__).parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,9 @@ def locate(given: str, allow_insecure_tls: bool = False) -> Target:
     shown = redacted(given)
     # Of a parameter that is there twice the first counts, as for redis-py, which reads the URL once more.
     options: dict[str, Any] = dict(reversed(parse_qsl(parts.query)))
+    unknown = sorted(set(options) - _KNOWN)
+    if unknown:
+        raise ConfigError([f"url: {shown}: redis-py knows no option {', '.join(map(repr, unknown))}"])
     secure = tls.options(options, shown, allow_insecure_tls) if parts.scheme in tls.SCHEMES else {}
     if parts.scheme in ("redis", "rediss", "unix"):
         return _one_server(parts, given, shown, secure)
@@ -115,7 +128,8 @@ def _with_nodes(scheme: str, url: str, shown: str, options: dict[str, Any]) -> T
         name, _, port = host.rpartition(":") if ":" in host else (host, "", "")
         number = port or ("26379" if scheme == "redis+sentinel" else "6379")
         if not name or not number.isdigit():
-            raise ConfigError([f"url: {host!r} is not host:port"])
+            # Not what stands there: it may be a password in the wrong place.
+            raise ConfigError([f"url: one of its {len(hosts.split(','))} hosts is not host:port"])
         nodes.append((name, int(number)))
     service, _, db = parts.path.strip("/").partition("/")
     if scheme == "redis+sentinel":

@@ -1,8 +1,9 @@
 """What arrives in a session's inbox, and who it is for. Shared by both drivers.
 
-A message is a hint of a few plain words. `granted` and `ended` are for whoever waits for that request; `lost` goes to
-the keeper; `cancel` and `bell` to the worker. Whether messages were lost shows in the heartbeat's answer (see `tally`):
-then everybody who waits looks at the truth again (`resync`).
+A message is a hint of a few plain words. `granted` and `ended` are for whoever waits for that request; `cancel` and
+`bell` go to the worker; `lost` goes to the keeper, as does `left`: lines were left half walked, and a beat walks on.
+Whether messages were lost shows in the heartbeat's answer (see `tally`): then everybody who waits looks at the truth
+again (`resync`).
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Postman:
         self._complained = False
         self.on_bell: Callable[[str], None] = _ignore
         self.on_cancel: Callable[[str, str], None] = _ignore_two
+        self.on_left: Callable[[], None] = _ignore_none
 
     def keep(self, ident: str, slot: Slot, own: bool) -> str:
         """Keep messages about `ident` in `slot`, unless its shared reader has one. Returns the reader's name."""
@@ -113,6 +115,8 @@ class Postman:
                 self.on_cancel(ident, fence)
             case ("bell", queue):
                 self.on_bell(queue)
+            case ("left",):
+                self.on_left()
             case _:
                 self._complain(f"unknown message {words[0][:40]!r}")
 
@@ -128,6 +132,10 @@ class Postman:
         for slot in slots:
             slot.put(words)
         self.on_bell("")
+
+
+def _ignore_none() -> None:
+    return None
 
 
 def _ignore(_word: str) -> None:

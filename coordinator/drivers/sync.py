@@ -132,6 +132,7 @@ class SyncDriver:
         self._listener: _Listener | None = None
         duties = Duties(describe(self._kind), self._opened, self._session_lost, self._mail, asked=self.postman.asked)
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
+        self.postman.on_left = self.keeper.beat_soon
 
     def after_fork(self) -> None:
         """In a forked child: leave everything of the parent alone and start afresh."""

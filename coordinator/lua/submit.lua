@@ -57,6 +57,7 @@ while at <= #ARGV do
 end
 write_offers(ctx)
 ctx.offers = nil
+ctx.wrote = ctx.wrote or ctx.leftover
 settle_lines(ctx)
 if ctx.wrote then
   commit(ctx)

@@ -19,6 +19,21 @@ def calls(raw: "redis.Redis") -> Counter[str]:
     return Counter({name: stat["calls"] for name, stat in raw.info("commandstats").items()})
 
 
+async def test_a_crowd_that_may_share_is_served_at_once_although_no_script_serves_it_whole(
+    redis_url: str, raw: "redis.Redis", namespace: str
+) -> None:
+    settings = Settings.of(namespace=namespace, sweep_interval=60, session_ttl=300)
+    async with AsyncCoordinator.connect(redis_url, settings=settings) as co:
+        held = await co.acquire("hot")
+        tasks = [asyncio.create_task(co.acquire(Need("hot", "shared"))) for _ in range(600)]
+        while raw.zcard(f"co:{{{namespace}}}:line:hot") < len(tasks):
+            await asyncio.sleep(0.01)
+        await held.release()
+        async with asyncio.timeout(10):  # long before any sweep or beat that is due by itself
+            leases = await asyncio.gather(*tasks)
+        await asyncio.gather(*(lease.release() for lease in leases))
+
+
 async def test_waits_that_are_cancelled_again_while_they_clean_up_leave_nothing(
     redis_url: str, raw: "redis.Redis", namespace: str
 ) -> None:

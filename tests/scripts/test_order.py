@@ -125,16 +125,6 @@ def test_a_large_need_at_the_head_is_not_passed_by_a_small_one(engine: Engine) -
     assert engine.holders("a") == ["large"]
 
 
-def test_a_long_line_of_sharers_is_granted_in_one_go(engine: Engine) -> None:
-    engine.rules(max_line=300)
-    engine.open("s")
-    fence = engine.hold("s", "r", "a")
-    for n in range(150):
-        engine.ask("s", f"q{n:03}", "s1:a")
-    engine.release("r", fence)
-    assert len(engine.holders("a")) == 150
-
-
 def test_a_more_urgent_lock_displaces_a_candidate_before_it_is_claimed(engine: Engine) -> None:
     engine.worker("w")
     engine.put("j", "a b")

@@ -237,7 +237,7 @@ def _command_lines(pid: int) -> str:
 
 def test_a_url_shows_its_server_and_nothing_else() -> None:
     for given in (
-        "redis://u:{s}@h:1/0?a={s}",
+        "redis://u:{s}@h:1/0?client_name={s}",
         "redis://h/0?password={s}",
         "unix://:{s}@/run/r.sock",
         "redis://{s}@h/0",

@@ -19,7 +19,9 @@ from coordinator.errors import ConfigError
         ("redis://:secret@host/0?socket_timeout=soon", "socket_timeout"),
         ("redis+sentinel://:secret@host/service/production", "'production' is not the number of a database"),
         ("redis+sentinel://host:26379", "needs a service"),
-        ("redis+cluster://host:port", "'host:port' is not host:port"),
+        ("redis+cluster://host:port", "one of its 1 hosts is not host:port"),
+        ("redis+sentinel://h:1,x:secret/main", "one of its 2 hosts is not host:port"),
+        ("redis://h/0?signing=1", "redis-py knows no option 'signing'"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_a_config_error(url: str, problem: str) -> None:

@@ -2,6 +2,7 @@
 --@include lib/context
 --@include lib/send
 --@include lib/idle
+--@include lib/leftovers
 -- At most this many idle workers are woken by one script: waking more than there are jobs wins nothing.
 local MAX_BELLS = 16
 
@@ -25,6 +26,7 @@ local function ring(ctx, queue, wanted)
 end
 
 local function commit(ctx)
+  mark_leftovers(ctx)
   for queue, wanted in pairs(ctx.bells) do
     ring(ctx, queue, wanted)
   end

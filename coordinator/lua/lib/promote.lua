@@ -3,6 +3,8 @@
 -- at the first that has to wait (nobody passes it), and withdraws offers that now stand behind it.
 --@include lib/front
 --@include lib/evict
+--@include lib/leftovers
+local MAX_WALK = 128  -- waiters
 -- Whether the request can have all it needs now. What lapsed on its other lines is taken back first: a job that goes
 -- back to its place there may stand before it.
 local function its_turn(ctx, r, except)
@@ -20,6 +22,7 @@ local function grant(ctx, r)
   take(ctx, r, r.session, fence, r.expires)
   redis.call('ZADD', ctx.p .. K_DEADLINES, text(r.expires), r.id)
   move(ctx, r, 'grant', 'fence', fence, 'since', text(ctx.now), 'expires', text(r.expires))
+  ctx.granted = r.session
   if ctx.asking ~= r.id then
     send(ctx, r.session, 'granted ' .. r.id .. ' ' .. fence .. ' ' .. text(r.hold_ms))
   end
@@ -89,7 +92,7 @@ local function promote(ctx, resource)
     return
   end
   local open, kept, seen = true, 0, 0
-  while seen < WINDOW and kept < WINDOW do
+  while seen < MAX_WALK and kept < WINDOW do
     local ids = redis.call('ZRANGE', line, kept, kept + 3)
     for _, id in ipairs(ids) do
       local r, stays = load(ctx, id), false
@@ -105,13 +108,13 @@ local function promote(ctx, resource)
           return
         end
       end
-      kept, seen = kept + (stays and 1 or 0), seen + 1
+      kept, seen, ctx.looks = kept + (stays and 1 or 0), seen + 1, ctx.looks + 1
     end
     if #ids < 4 then
       return
     end
   end
   if open and kept < WINDOW then
-    touch(ctx, resource)
+    leave(ctx, resource)
   end
 end

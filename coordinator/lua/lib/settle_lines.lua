@@ -1,15 +1,19 @@
 -- Runs `promote` for every resource this script touched, including those that promoting touches in turn. The work of
--- one script is bounded; what is left over is kept in a set that the next sweep takes up.
+-- one script is bounded; what is left over is for the next.
 --@include lib/promote
-local MAX_PROMOTIONS = 512
+-- Lines, and waiters on all of them.
+local MAX_PROMOTIONS, MAX_LOOKS = 512, 1024
 
 local function settle_lines(ctx)
+  if ctx.leftover then
+    take_up(ctx)
+  end
   write_owners(ctx)
   local at = 1
   while at <= #ctx.dirty do
     local resource = ctx.dirty[at]
-    if at > MAX_PROMOTIONS then
-      redis.call('SADD', ctx.p .. K_DIRTY, resource)
+    if at > MAX_PROMOTIONS or ctx.looks >= MAX_LOOKS then
+      leave(ctx, resource)
     else
       ctx.is_dirty[resource] = nil
       promote(ctx, resource)

@@ -87,11 +87,7 @@ local function sweep(ctx)
     requeue(ctx, id)
     found = found + 1
   end
-  for _, resource in ipairs(redis.call('SPOP', ctx.p .. K_DIRTY, 64)) do
-    touch(ctx, resource)
-    ctx.thorough = true
-    found = found + 1
-  end
+  found = found + take_up(ctx)
   settle_lines(ctx)
   ring_stranded(ctx)
   redis.call('HSET', ctx.meta, 'swept', text(ctx.now))
@@ -100,7 +96,7 @@ end
 
 -- Milliseconds until the next clock of the namespace rings, at most `limit`.
 local function next_due(ctx, limit)
-  local wait = limit
+  local wait = (ctx.leftover or ctx.leaves) and 0 or limit
   for _, key in ipairs({ K_DEADLINES, K_SCHEDULED, K_SESSIONS }) do
     local first = redis.call('ZRANGE', ctx.p .. key, 0, 0, 'WITHSCORES')
     if first[2] then

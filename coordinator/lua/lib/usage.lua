@@ -24,12 +24,23 @@ local function add(used, need)
   used.permits = used.permits + need.permits
 end
 
+-- One that shares a resource can only have others beside it that do: where there are many, one tells of all.
+local function shared_by_many(key, count)
+  if count > MANY_HOLDERS then
+    local one = redis.call('HRANDFIELD', key, 1, 'WITHVALUES')
+    return parse_holder(one[2]).mode == 's'
+  end
+end
+
 -- What live holders use. `stale`: a lapsed one still stands there.
 local function usage(ctx, resource)
   local used = { permits = 0 }
   local key = ctx.p .. K_HOLDERS .. resource
   local count = redis.call('HLEN', key)
   if count == 0 then
+    return used
+  elseif shared_by_many(key, count) then
+    used.mode, used.permits = 's', count
     return used
   end
   for _, value in ipairs(redis.call('HVALS', key)) do
