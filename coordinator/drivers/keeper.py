@@ -22,6 +22,7 @@ from coordinator.drivers.store import Store
 from coordinator.errors import ClientClosed, CoordinatorError, UnsafeServer
 from coordinator.ops import locks
 from coordinator.policy.trust import beat_interval, trusted_until
+from coordinator.policy.wheel import TICK, TimingWheel
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import Scope
 from coordinator.wire.step import Call
@@ -86,6 +87,9 @@ class Keeper:
         self._stop = threading.Event()
         self._beat_now = threading.Event()
         self._holdings: dict[str, Holding] = {}
+        # When each holding ends that does; their generations by id.
+        self._ends: TimingWheel[Holding] = TimingWheel(clock.now())
+        self._timers: dict[str, int] = {}
         self._orphans: set[str] = set()
         self._lost_early: dict[str, int] = {}
         self._threads: list[threading.Thread] = []
@@ -125,6 +129,7 @@ class Keeper:
             early = self._lost_early.pop(holding.ident, None) == holding.fence
             if not early:
                 self._holdings[holding.ident] = holding
+                self._set_timer(holding)
             # Only one that ends before the watch looks again needs it woken: a busy worker holds thousands a second.
             if not early and holding.trusted_until < self._looks_at:
                 self._changed.notify()
@@ -135,6 +140,7 @@ class Keeper:
         """No longer watch over it."""
         with self._lock:
             self._holdings.pop(ident, None)
+            self._stop_timer(ident)
 
     def lose(self, ident: str, fence: int, why: str) -> None:
         """The server says that a holding is over."""
@@ -147,6 +153,7 @@ class Keeper:
                     del self._lost_early[next(iter(self._lost_early))]
                 return
             del self._holdings[ident]
+            self._stop_timer(ident)
         holding.lose(why)
 
     def abandon(self, ident: str) -> None:
@@ -167,7 +174,7 @@ class Keeper:
             self._changed.notify()
             session, self._session, self._trusted_until = self._session, "", 0.0
             threads, self._threads = self._threads, []
-            holdings, self._holdings = list(self._holdings.values()), {}
+            holdings = self._take_all()
         for holding in holdings:
             holding.lose("the client was closed")
         for thread in threads:
@@ -224,13 +231,30 @@ class Keeper:
     def _drop(self, why: str) -> None:
         """Give up the session and tell everything it held. Called with the lock."""
         session, self._session, self._trusted_until = self._session, "", 0.0
-        holdings, self._holdings = list(self._holdings.values()), {}
+        holdings = self._take_all()
         self._orphans.clear()
         if session:
             log.warning("session %s is lost: %s", session, why)
             for holding in holdings:
                 holding.lose(why)
             self._duties.lost(session)
+
+    def _set_timer(self, holding: Holding) -> None:
+        self._stop_timer(holding.ident)
+        if holding.trusted_until < math.inf:
+            # A tick before: told late is told too late.
+            self._timers[holding.ident] = self._ends.schedule(holding.trusted_until - TICK, holding)
+
+    def _stop_timer(self, ident: str) -> None:
+        timer = self._timers.pop(ident, None)
+        if timer is not None:
+            self._ends.cancel(timer)
+
+    def _take_all(self) -> list[Holding]:
+        """All holdings; nothing is watched over any more. Called with the lock."""
+        holdings, self._holdings, self._timers = list(self._holdings.values()), {}, {}
+        self._ends = TimingWheel(clock.now())
+        return holdings
 
     def _watches(self) -> None:
         """Tell holdings that end, at the moment when they cannot be trusted any more."""
@@ -239,14 +263,10 @@ class Keeper:
                 now = clock.now()
                 if self._session and now >= self._trusted_until:
                     self._drop("the session could not be renewed in time")
-                over = [one for one in self._holdings.values() if one.trusted_until <= now]
-                for one in over:
-                    del self._holdings[one.ident]
+                for one in self._ends.advance(now):
+                    del self._holdings[one.ident], self._timers[one.ident]
                     one.lose("the lease ran out")
-                ends = [one.trusted_until for one in self._holdings.values()]
-                if self._session:
-                    ends.append(self._trusted_until)
-                self._looks_at = min(ends, default=math.inf)
+                self._looks_at = min(self._ends.wakes_at(), self._trusted_until if self._session else math.inf)
                 self._changed.wait(max(0.0, self._looks_at - clock.now()) if self._looks_at < math.inf else None)
 
     def _beats(self) -> None:
