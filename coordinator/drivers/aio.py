@@ -27,6 +27,7 @@ from coordinator.drivers.messages import BATCH, BURST_SECONDS, READ_SECONDS, RES
 from coordinator.drivers.store import FAILED, AsyncStore, Demands, Store
 from coordinator.errors import ClientClosed
 from coordinator.keys import key
+from coordinator.model.measures import Meter, NoMeter
 from coordinator.settings import Settings
 from coordinator.wire.calls import Scope
 from coordinator.wire.replies import UNREADABLE, advance
@@ -86,6 +87,7 @@ class AsyncDriver:
         self.target = locate(url or settings.url, settings.allow_insecure_tls)
         self.scope = Scope.of(settings.namespace, settings.terms())
         self.signer = settings.signer()
+        self.meter: Meter = NoMeter()
         self._extras = extras or Extras()
         self._closed = False
         self._begin()

@@ -33,6 +33,7 @@ from coordinator.drivers.messages import (
 from coordinator.drivers.store import FAILED, Demands, Store
 from coordinator.errors import ClientClosed, CoordinatorError
 from coordinator.keys import key
+from coordinator.model.measures import Meter, NoMeter
 from coordinator.settings import Settings
 from coordinator.wire.calls import Scope
 from coordinator.wire.replies import UNREADABLE, advance
@@ -117,6 +118,7 @@ class SyncDriver:
         self.target = locate(url or settings.url, settings.allow_insecure_tls)
         self.scope = Scope.of(settings.namespace, settings.terms())
         self.signer = settings.signer()
+        self.meter: Meter = NoMeter()
         self._kind = kind
         self._begin()
         _live.add(self)

@@ -1,20 +1,20 @@
-"""The README says what the code says."""
+"""The README and the pages in `docs` say what the code says."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.support.readme import BLOCKS, README, rendered
+from tests.support.readme import BLOCKS, PAGES, README, rendered
 
 pytestmark = pytest.mark.no_redis
 ROOT = Path(__file__).parents[2]
 
 
 def test_blocks_made_from_the_code_are_up_to_date() -> None:
-    text = README.read_text(encoding="utf-8")
-    assert all(f"<!-- begin: {name} -->" in text for name in BLOCKS)
-    assert rendered(text) == text, "run `python -m tests.support.readme`"
+    texts = [page.read_text(encoding="utf-8") for page in PAGES]
+    assert [sum(f"<!-- begin: {name} -->" in text for text in texts) for name in BLOCKS] == [1] * len(BLOCKS)
+    assert [rendered(text) for text in texts] == texts, "run `python -m tests.support.readme`"
 
 
 def test_files_and_commands_it_names_are_there() -> None:

@@ -1,4 +1,4 @@
-"""The blocks of the README that are made from the code: state diagram, tables of keys and of settings.
+"""The blocks of the README and of the pages in `docs` that are made from the code: diagrams and tables.
 
 `python -m tests.support.readme` writes them anew; a contract test fails when they are out of date.
 """
@@ -9,9 +9,12 @@ from pathlib import Path
 
 from coordinator.keys import FAMILIES, key
 from coordinator.model import states
+from coordinator.model.measures import MEASURES, NAMED
 from coordinator.settings import Settings
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
 _BLOCK = re.compile(r"(<!-- begin: (\w+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
 
 MEMBERS = {
@@ -51,14 +54,28 @@ def settings_block() -> str:
     return "\n".join(rows) + "\n"
 
 
-BLOCKS = {"states": states_block, "keys": keys_block, "settings": settings_block}
+def measures_block() -> str:
+    rows = ["| name | kind | labels | what it is |", "|---|---|---|---|"]
+    for one in MEASURES:
+        labels = "a name" if one.labels == NAMED else ", ".join(f"`{label}`" for label in one.labels)
+        rows.append(f"| `{one.name}` | {one.kind} | {labels} | {one.about} |")
+    return "\n".join(rows) + "\n"
+
+
+BLOCKS = {
+    "states": states_block,
+    "keys": keys_block,
+    "settings": settings_block,
+    "measures": measures_block,
+}
 
 
 def rendered(text: str) -> str:
-    """The README with its blocks made anew."""
+    """A page with its blocks made anew."""
     return _BLOCK.sub(lambda found: found.group(1) + BLOCKS[found.group(2)]() + found.group(3), text)
 
 
 if __name__ == "__main__":
-    README.write_text(rendered(README.read_text(encoding="utf-8")), encoding="utf-8")
-    sys.stdout.write(f"wrote {README.name}\n")
+    for page in PAGES:
+        page.write_text(rendered(page.read_text(encoding="utf-8")), encoding="utf-8")
+        sys.stdout.write(f"wrote {page.name}\n")

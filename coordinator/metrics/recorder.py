@@ -1,0 +1,137 @@
+"""Collects what a process measures until the next sample is published.
+
+Nothing here looks at a clock, waits or sends. A count is one look-up and one store in a dict; an observation is three
+additions and a logarithm. So a recorder can be on in every process: measured, 0.1 and 0.2 us.
+
+`Recorder` belongs to one thread, which for a worker is its event loop, and has no lock. Threads share a
+`SharedRecorder`: 0.2 us more, beside a call to Redis of a hundred.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from coordinator.model.histogram import Histogram, bucket
+from coordinator.model.measures import Kind, allowed
+
+
+class Observed:
+    """A distribution: how many, their sum, and a histogram."""
+
+    __slots__ = ("histogram", "total")
+
+    def __init__(self, histogram: Histogram | None = None, total: float = 0.0) -> None:
+        self.histogram, self.total = histogram or Histogram(), total
+
+    @property
+    def count(self) -> int:
+        """How many values."""
+        return self.histogram.total
+
+    @property
+    def mean(self) -> float | None:
+        """Their mean, exactly; None if there are none."""
+        count = self.count
+        return self.total / count if count else None
+
+    def merge(self, other: Observed) -> None:
+        """Add all values of another one."""
+        self.histogram.merge(other.histogram)
+        self.total += other.total
+
+
+@dataclass(slots=True)
+class Taken:
+    """What was measured between two samples. Keys are names, with a label after a colon where they have one."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    observed: dict[str, Observed] = field(default_factory=dict)
+    gauges: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing happened; gauges alone are no news."""
+        return not self.counts and not self.observed
+
+
+class Recorder:
+    """A `Meter` for one thread."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._observed: dict[str, Observed] = {}
+        self._gauges: dict[str, float] = {}
+
+    def count(self, name: str, times: int = 1, label: str = "") -> None:
+        """Something happened, so many times."""
+        if label:
+            name = f"{name}:{label}"
+        counts = self._counts
+        counts[name] = counts.get(name, 0) + times
+
+    def observe(self, name: str, value: float) -> None:
+        """Something took so many seconds, or had that size."""
+        found = self._observed.get(name)
+        if found is None:
+            found = self._observed[name] = Observed()
+        found.total += value
+        counts, place = found.histogram.counts, bucket(value)
+        counts[place] = counts.get(place, 0) + 1
+
+    def gauge(self, name: str, value: float, label: str = "") -> None:
+        """Something stands at that figure, until it is said to stand at another."""
+        self._gauges[f"{name}:{label}" if label else name] = value
+
+    def take(self) -> Taken:
+        """What happened since the last time, and how the gauges stand. Names that the table does not have are left out:
+        they are a fault of the program, and readers could make nothing of them."""
+        counts, self._counts = self._counts, {}
+        observed, self._observed = self._observed, {}
+        return Taken(
+            {name: count for name, count in counts.items() if allowed(name, (Kind.COUNT,))},
+            {name: one for name, one in observed.items() if allowed(name, (Kind.TIME, Kind.SIZE))},
+            {name: value for name, value in self._gauges.items() if allowed(name, (Kind.GAUGE,))},
+        )
+
+    def give_back(self, taken: Taken) -> None:
+        """What was taken and could not be published goes into the next sample."""
+        for name, count in taken.counts.items():
+            self._counts[name] = self._counts.get(name, 0) + count
+        for name, one in taken.observed.items():
+            if name in self._observed:
+                one.merge(self._observed[name])
+            self._observed[name] = one
+
+
+class SharedRecorder(Recorder):
+    """A `Meter` for many threads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+
+    def count(self, name: str, times: int = 1, label: str = "") -> None:
+        """Something happened, so many times."""
+        with self._lock:
+            super().count(name, times, label)
+
+    def observe(self, name: str, value: float) -> None:
+        """Something took so many seconds, or had that size."""
+        with self._lock:
+            super().observe(name, value)
+
+    def gauge(self, name: str, value: float, label: str = "") -> None:
+        """Something stands at that figure, until it is said to stand at another."""
+        with self._lock:
+            super().gauge(name, value, label)
+
+    def take(self) -> Taken:
+        """As `Recorder.take`."""
+        with self._lock:
+            return super().take()
+
+    def give_back(self, taken: Taken) -> None:
+        """As `Recorder.give_back`."""
+        with self._lock:
+            super().give_back(taken)

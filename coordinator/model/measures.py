@@ -1,0 +1,187 @@
+"""The names of everything that is measured: one table, from which come the check of names, `docs/metrics.md`, how
+samples of several processes are put together, and what alerts may be about.
+
+To measure something new, add a line here, call `count`, `observe` or `gauge` on the `Meter` you were given with that
+name as a literal, and run `python -m tests.support.readme`. A test compares every such call with this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+PRIORITIES = ("low", "normal", "high", "critical", "emergency")
+TIMEOUTS = ("lock", "queue", "renewal", "connection", "operation", "run", "total")
+STRATEGIES = ("fixed", "linear", "exponential", "jittered", "adaptive", "handler")
+OUTCOMES = ("succeeded", "failed", "retry", "snooze", "cancelled", "dead", "released")
+# What users name, such as a breaker: any text, and of one measure at most `MOST_LABELS` different ones in a sample.
+NAMED = ("NAME",)
+MOST_LABELS = 32
+OTHER = "other"
+
+
+class Kind(StrEnum):
+    """`count`: how often, since the sample before. `time` and `size`: a distribution of seconds, or of plain numbers,
+    since the sample before. `gauge`: how it stands."""
+
+    COUNT = "count"
+    TIME = "time"
+    SIZE = "size"
+    GAUGE = "gauge"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One name. `labels` are the words it can be split by, after a colon: `retry.scheduled:adaptive`. Gauges of several
+    processes are added up, unless the `largest` says it for all."""
+
+    name: str
+    kind: Kind
+    about: str
+    labels: tuple[str, ...] = ()
+    largest: bool = False
+
+
+def _group(prefix: str, *lines: Measure) -> tuple[Measure, ...]:
+    return tuple(Measure(f"{prefix}.{one.name}", one.kind, one.about, one.labels, one.largest) for one in lines)
+
+
+MEASURES: tuple[Measure, ...] = (
+    *_group(
+        "queue",
+        Measure("enqueued", Kind.COUNT, "jobs that a client handed in and that were taken", PRIORITIES),
+        Measure("refused", Kind.COUNT, "jobs that were refused: a full queue or line, a payload too large"),
+        Measure("processed", Kind.COUNT, "runs of jobs that ended here, by outcome", OUTCOMES),
+        Measure("errors", Kind.COUNT, "runs whose handler raised something that is not an answer"),
+        Measure("batches", Kind.COUNT, "claims that brought jobs"),
+        Measure("batch_size", Kind.SIZE, "jobs that such a claim brought"),
+        Measure("run", Kind.TIME, "how long a handler ran"),
+        Measure("last_run", Kind.GAUGE, "seconds that the newest run took", largest=True),
+        Measure("running", Kind.GAUGE, "jobs that run now"),
+        Measure("slots", Kind.GAUGE, "jobs that could run at once"),
+    ),
+    *_group(
+        "lock",
+        Measure("granted", Kind.COUNT, "locks that were granted"),
+        Measure("wait", Kind.TIME, "from asking for a lock until it was granted"),
+    ),
+    *_group(
+        "timeout",
+        Measure("expired", Kind.COUNT, "times that ran out, by what they limit", TIMEOUTS),
+        Measure("met", Kind.COUNT, "what ended within its time, by what limits it", TIMEOUTS),
+        Measure("resolution", Kind.TIME, "how long what ended within its time took"),
+        Measure("adjusted", Kind.COUNT, "changes of an adaptive limit", TIMEOUTS),
+        Measure("escalated", Kind.COUNT, "limits that were lengthened after repeated failure", TIMEOUTS),
+        Measure("active", Kind.GAUGE, "times that run now"),
+    ),
+    *_group(
+        "retry",
+        Measure("scheduled", Kind.COUNT, "jobs that are to run again, by how the pause was chosen", STRATEGIES),
+        Measure("succeeded", Kind.COUNT, "runs that succeeded after the first attempt"),
+        Measure("failed", Kind.COUNT, "runs that failed after the first attempt, whether or not another follows"),
+        Measure("exhausted", Kind.COUNT, "jobs that failed at their last attempt"),
+        Measure("postponed", Kind.COUNT, "retries that the budget of the fleet put off"),
+        Measure("adjusted", Kind.COUNT, "changes of an adaptive pause"),
+        Measure("delay", Kind.TIME, "the pauses before retries"),
+        Measure("most_attempts", Kind.GAUGE, "attempts of the job that needed most", largest=True),
+    ),
+    *_group(
+        "breaker",
+        Measure("opened", Kind.COUNT, "times that a breaker opened", NAMED),
+        Measure("closed", Kind.COUNT, "times that a breaker closed", NAMED),
+        Measure("probed", Kind.COUNT, "jobs that were let through a half-open breaker", NAMED),
+        Measure("held_back", Kind.COUNT, "jobs that an open breaker kept in their queue", NAMED),
+        Measure("state", Kind.GAUGE, "0 closed, 1 half-open, 2 open", NAMED, largest=True),
+    ),
+    *_group(
+        "rate",
+        Measure("limited", Kind.COUNT, "jobs that waited for a token", NAMED),
+        Measure("adjusted", Kind.COUNT, "changes of an adaptive limit", NAMED),
+        Measure("limit", Kind.GAUGE, "starts a second that are allowed", NAMED, largest=True),
+    ),
+    *_group(
+        "batch",
+        Measure("wanted", Kind.SIZE, "jobs that a claim asked for"),
+        Measure("empty", Kind.COUNT, "claims that brought nothing"),
+        Measure("work", Kind.TIME, "the work that was reserved, as it was estimated"),
+        Measure("target", Kind.GAUGE, "the batch size in force", largest=True),
+        Measure("adjusted", Kind.COUNT, "changes of the batch size"),
+    ),
+    *_group(
+        "steal",
+        Measure("tried", Kind.COUNT, "times that an idle worker looked for jobs to take over"),
+        Measure("taken", Kind.COUNT, "reserved jobs that were taken over"),
+        Measure("given", Kind.COUNT, "reserved jobs that another worker took from this one"),
+    ),
+    *_group(
+        "coalesce",
+        Measure("calls", Kind.COUNT, "calls that may be coalesced"),
+        Measure("executed", Kind.COUNT, "of these, those that were executed"),
+        Measure("joined", Kind.COUNT, "of these, those that joined one under way"),
+        Measure("near_hits", Kind.COUNT, "of these, those answered from the memory of the process"),
+        Measure("far_hits", Kind.COUNT, "of these, those answered from a result kept in Redis"),
+        Measure("evicted", Kind.COUNT, "results that made room in the memory of the process"),
+        Measure("entries", Kind.GAUGE, "results in the memory of the process"),
+        Measure("bytes", Kind.GAUGE, "bytes of these results"),
+    ),
+    *_group(
+        "near",
+        Measure("checked", Kind.COUNT, "jobs that were compared with those before"),
+        Measure("hits", Kind.COUNT, "jobs that were found to be near duplicates"),
+    ),
+    *_group(
+        "shed",
+        Measure("jobs", Kind.COUNT, "jobs that were shed", PRIORITIES),
+        Measure(
+            "level", Kind.GAUGE, "0 no load to speak of, 1 beyond the soft limit, 2 at the hard limit", largest=True
+        ),
+    ),
+    *_group(
+        "call",
+        Measure("time", Kind.TIME, "round trips to Redis"),
+        Measure("failed", Kind.COUNT, "calls that Redis did not answer, or refused"),
+    ),
+)
+
+BY_NAME = {one.name: one for one in MEASURES}
+
+
+class Meter(Protocol):
+    """Where measures go. Each call is a few hundred nanoseconds; names must be in the table, as must fixed labels."""
+
+    def count(self, name: str, times: int = 1, label: str = "") -> None:
+        """Something happened, so many times."""
+
+    def observe(self, name: str, value: float) -> None:
+        """Something took so many seconds, or had that size."""
+
+    def gauge(self, name: str, value: float, label: str = "") -> None:
+        """Something stands at that figure."""
+
+
+class NoMeter:
+    """Measures nothing."""
+
+    def count(self, name: str, times: int = 1, label: str = "") -> None:
+        """Does nothing."""
+
+    def observe(self, name: str, value: float) -> None:
+        """Does nothing."""
+
+    def gauge(self, name: str, value: float, label: str = "") -> None:
+        """Does nothing."""
+
+
+def measure(field: str) -> Measure:
+    """The measure of a field of a sample, with or without a label. Raises KeyError."""
+    return BY_NAME[field.partition(":")[0]]
+
+
+def allowed(field: str, kinds: tuple[Kind, ...]) -> bool:
+    """Whether that is a name of the table, of one of these kinds, and its label one that it can have."""
+    name, _, label = field.partition(":")
+    found = BY_NAME.get(name)
+    if found is None or found.kind not in kinds:
+        return False
+    return not label or found.labels == NAMED or label in found.labels or (bool(found.labels) and label == OTHER)
