@@ -28,6 +28,8 @@ class Desk:
         self.waiting: deque[Entry] = deque()
         # Whether there may be jobs that were not looked for yet.
         self.hungry = False
+        # Whether word of them may have been lost.
+        self.doubtful = False
         self.changed = asyncio.Event()
 
     @property
@@ -49,6 +51,11 @@ class Desk:
         """There may be jobs: look."""
         self.hungry = True
         self.changed.set()
+
+    def doubt(self) -> None:
+        """Word of jobs may have been lost: look, and trust no claim that waits for a bell."""
+        self.doubtful = True
+        self.ring()
 
     def put(self, entry: Entry) -> None:
         """Hand over an outcome to be reported."""

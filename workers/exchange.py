@@ -10,6 +10,11 @@ fill.
 A claim asks for half of the slots at most. So there are two batches: while one is run the other is settled and
 replaced, and neither this process nor the store waits for the other. For the same reason a reply is read only when the
 next call is on its way, if there is one.
+
+A worker that found nothing parks its next claim behind the read of its inbox: the store carries it out when it rings,
+so that the jobs come together with the bell. While a claim is parked none other is made, and the slots it asks for stay
+free. Should its answer not come it is made in the usual way, under the same number. It is sent anew every `PARKED`
+part of a session's life, for what it brings is trusted from when it was sent.
 """
 
 from __future__ import annotations
@@ -18,6 +23,8 @@ import asyncio
 import logging
 import math
 import random
+from functools import partial
+from typing import Any, NamedTuple
 
 from coordinator.drivers import failpoints
 from coordinator.drivers.aio import AsyncDriver
@@ -25,6 +32,7 @@ from coordinator.errors import CoordinatorError, Corrupt, ProtocolError
 from coordinator.ops import fleet
 from coordinator.ops.fleet import Claimed, Verdict
 from coordinator.policy.resend import pause
+from coordinator.wire import calls
 from coordinator.wire.calls import Claim
 from workers.desk import Desk, Entry
 from workers.executor import Executor
@@ -35,6 +43,16 @@ log = logging.getLogger(__name__)
 
 MAX_BATCH = 256
 MAX_BYTES = 4 * 1_048_576
+# The share of a session's time to live, and of the longest hold, for which a claim may be parked at most.
+PARKED = 0.25
+
+
+class Parked(NamedTuple):
+    """A claim that lies with the store."""
+
+    ask: Claim
+    session: str
+    sent: float
 
 
 class Exchange(Service):
@@ -47,6 +65,10 @@ class Exchange(Service):
         self._number = 0
         self._most = min(MAX_BATCH, (desk.slots + 1) // 2)
         self._unread: tuple[list[Entry], fleet.Exchange] | None = None
+        self._parked: Parked | None = None
+        self._fault: Exception | None = None
+        self._session = ""
+        self._parks = driver.settings.max_hold >= driver.settings.session_ttl
         # When the claim under way, and the one whose answer is not read yet, were first sent, on the clock of leases.
         self._sent_at = self._unread_at = math.inf
         self._task: asyncio.Task[None] | None = None
@@ -95,16 +117,62 @@ class Exchange(Service):
         while not self._closing or self._desk.waiting:
             await self._desk.changed.wait()
             self._desk.changed.clear()
+            if self._fault is not None:
+                raise self._fault
             while self._anything_to_do():
                 if await self._round():
                     tries = 0
                 else:
                     await asyncio.sleep(pause(tries, random.random()))
                     tries += 1
+            self._park()
 
     def _anything_to_do(self) -> bool:
         desk = self._desk
-        return bool(desk.waiting) or self._leaving or (self._claiming and desk.hungry and desk.free > 0)
+        if self._parked and (desk.doubtful or self._leaving):
+            self._unpark()
+        looks = self._claiming and desk.hungry and not self._parked
+        return bool(desk.waiting) or self._leaving or (looks and desk.free > 0)
+
+    def _park(self) -> None:
+        """Leave the next claim with the store. Only one that found less than it asked for comes here, so the store
+        knows that this worker is idle, and rings."""
+        wanted = min(self._desk.free, self._most)
+        if self._parked or not (wanted and self._claiming and self._parks and self._session):
+            return
+        ask = Claim(self._number + 1, wanted, self._hold_ms, self._queues)
+        parked = Parked(ask, self._session, self._driver.now())
+        call = calls.claim(self._driver.scope, self._session, ask)
+        if self._driver.park(call, partial(self._unparked, parked)):
+            self._parked = parked
+            self._sent_at = min(self._sent_at, parked.sent)
+
+    def _unpark(self) -> None:
+        """Count on the parked claim no longer: it is made in the usual way, under the same number."""
+        self._parked = None
+        self._desk.ring()
+
+    def _unparked(self, parked: Parked, reply: Any) -> None:
+        if self._parked is not parked:
+            return
+        self._parked = None
+        try:
+            if isinstance(reply, CoordinatorError):
+                raise reply
+            found = fleet.parked(parked.session, parked.sent, reply)
+        except CoordinatorError as error:
+            log.debug("a parked claim was not answered: %s", error)
+            self._desk.ring()
+            return
+        self._answered(parked.ask)
+        # What rang meanwhile rang before the store looked.
+        self._desk.hungry = len(found.raw_jobs) >= parked.ask.wanted
+        try:
+            self._take(found)
+        except Exception as error:  # it is this service's, not that of whoever read the reply
+            self._fault = error
+        self._unread_at = math.inf
+        self._desk.changed.set()
 
     async def _round(self) -> bool:
         """One round trip. False if the store could not serve it."""
@@ -130,6 +198,7 @@ class Exchange(Service):
         self._singly = max(0, self._singly - 1)
         self._read()  # should this reply have come without the loop coming round
         self._answered(ask)
+        self._session = found.session
         if ask.wanted and len(found.raw_jobs) >= ask.wanted:
             self._desk.hungry = True  # there may be more for the slots that are left
         self._unread = batch, found
@@ -185,10 +254,10 @@ class Exchange(Service):
         """The claim that goes along; number 0 is none. The number moves on when the reply is there, not before."""
         if failpoints.on:
             failpoints.reach("worker.before_exchange")
-        wanted = min(self._desk.free, self._most) if self._claiming else 0
+        wanted = min(self._desk.free, self._most) if self._claiming and not self._parked else 0
         if wanted:
             # Before the call: a bell that rings while it lasts must not be forgotten.
-            self._desk.hungry = False
+            self._desk.hungry = self._desk.doubtful = False
         number = self._number + 1 if wanted or self._leaving else 0
         if number:
             self._sent_at = min(self._sent_at, self._driver.now())

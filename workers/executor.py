@@ -81,6 +81,10 @@ class Executor(Service):
             except Corrupt as error:
                 problem = str(error)
         job = Job(claimed, handler or _NOBODY, self._driver, lease_end)
+        earlier = self.jobs.get(job.ident)
+        if earlier is not None and earlier.fence != job.fence:
+            # The message that it was taken away is still on its way, and will find the later run in its place.
+            earlier.lose("the server has given it to a later run")
         self.jobs[job.ident] = job
         self._driver.hold(job)
         if problem:

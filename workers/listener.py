@@ -56,8 +56,11 @@ class Listener(Service):
         """There is work in a queue; without a name: messages may have been lost."""
         if not self.started:
             return
-        self._desk.ring()
-        if not queue and (self._review is None or self._review.done()):
+        if queue:
+            self._desk.ring()
+            return
+        self._desk.doubt()
+        if self._review is None or self._review.done():
             self._review = self._in_background(list(self._executor.jobs.values()), certain=False)
 
     def cancel(self, ident: str, fence: str) -> None:

@@ -20,7 +20,7 @@ from coordinator.errors import ConfigError
 from coordinator.model.names import label, milliseconds, one_of, whole
 from coordinator.settings import Settings
 from workers.desk import Desk
-from workers.exchange import Exchange
+from workers.exchange import PARKED, Exchange
 from workers.executor import Executor
 from workers.listener import Listener
 from workers.registry import Registry
@@ -80,8 +80,10 @@ class Worker:
         queues = tuple(dict.fromkeys(chosen.queues)) or registry.queues
         self.options = chosen
         fields = (("queues", " ".join(queues)), ("concurrency", str(chosen.concurrency)))
-        extras = Extras(kind="worker", fields=fields, started=self._begun, claiming=self._claiming)
-        self._driver = AsyncDriver(url, Settings.of_client(settings, namespace), extras)
+        client = Settings.of_client(settings, namespace)
+        reads = PARKED * client.session_ttl
+        extras = Extras(kind="worker", fields=fields, started=self._begun, claiming=self._claiming, reads=reads)
+        self._driver = AsyncDriver(url, client, extras)
         self._desk = Desk(chosen.concurrency)
         self._executor = Executor(registry, self._driver, self._desk, chosen.process_slots)
         self._exchange = Exchange(self._driver, self._desk, self._executor, queues)

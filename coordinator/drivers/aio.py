@@ -20,10 +20,10 @@ from typing import Any, TypeVar
 from coordinator.drivers import clock, failpoints
 from coordinator.drivers.connect import async_client, close_async, locate, sync_client
 from coordinator.drivers.describe import describe
-from coordinator.drivers.direct import async_exchange
 from coordinator.drivers.ids import new_id
+from coordinator.drivers.inbox import Answered, AsyncInbox
 from coordinator.drivers.keeper import Duties, Holding, Keeper
-from coordinator.drivers.messages import BATCH, BURST_SECONDS, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
+from coordinator.drivers.messages import BURST_SECONDS, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
 from coordinator.drivers.store import FAILED, AsyncStore, Demands, Store
 from coordinator.errors import ClientClosed
 from coordinator.keys import key
@@ -70,13 +70,14 @@ def _not_claiming() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """What a worker adds to a session: what it is, its queues, the jobs it has begun, and since when a claim of its has
-    had no answer."""
+    """What a worker adds to a session: what it is, its queues, the jobs it has begun, since when a claim of its has had
+    no answer, and how long one read of its inbox lasts."""
 
     kind: str = "app"
     fields: tuple[tuple[str, str], ...] = ()
     started: Callable[[], Iterable[tuple[str, str]]] = tuple
     claiming: Callable[[], float] = _not_claiming
+    reads: float = READ_SECONDS
 
 
 class AsyncDriver:
@@ -110,6 +111,7 @@ class AsyncDriver:
         self.postman.on_left = self.keeper.beat_soon
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: asyncio.Task[None] | None = None
+        self._inbox: AsyncInbox | None = None
         self._opening = asyncio.Lock()
 
     def after_fork(self) -> None:
@@ -173,6 +175,13 @@ class AsyncDriver:
             if task and task.cancelling() > cancels and not interrupted:
                 # Before Python 3.12 `asyncio.wait_for`, under which redis-py sends, may swallow a cancellation.
                 failure, interrupted = asyncio.CancelledError(), True
+
+    def park(self, call: Call, answered: Answered) -> bool:
+        """Have the server carry out a call when the next message for this session comes, or soon (see `inbox`).
+        `answered` is told its reply or a StoreUnavailable. False if that cannot be done here."""
+        if self._inbox is None or not self.store.programs.known or self.settings.acknowledged_by:
+            return False
+        return self._inbox.park(self.store.programs.words(call), answered)
 
     async def session(self, lost: str = "") -> str:
         """The live session, opened in a thread if there is none."""
@@ -255,32 +264,38 @@ class AsyncDriver:
         inbox = key(self.scope.namespace, "INBOX", session)
         self._listener = asyncio.get_running_loop().create_task(self._listen(inbox))
 
-    async def _listen(self, inbox: str) -> None:
-        client = async_client(self.target, READ_SECONDS + self.settings.operation_timeout, 1)
-        exchange, _ = async_exchange(client)
+    async def _listen(self, name: str) -> None:
+        reads, patience = self._extras.reads, self.settings.operation_timeout
+        client = async_client(self.target, reads + patience, 1)
+        inbox = self._inbox = AsyncInbox(client, name, reads, patience)
         pause = 0.0
         try:
             while self._listener is asyncio.current_task():
                 # Also without a pause: whoever was told something acts before this listens again.
                 await asyncio.sleep(pause)
-                asked = clock.now()
                 try:
-                    if failpoints.on:
-                        failpoints.reach("listener.before_read")
-                    found = await exchange("BLPOP", inbox, READ_SECONDS)
-                    if failpoints.on:
-                        failpoints.reach("listener.after_read")
-                    if found:
-                        self.postman.deliver(found[1])
-                    if found and clock.now() - asked < BURST_SECONDS:
-                        self.postman.deliver_all(await exchange("LPOP", inbox, BATCH))
+                    await self._hear(inbox)
                     pause = 0.0
                 except (*FAILED, *UNREADABLE) as error:
                     log.debug("listening failed: %s", error)
                     pause = min(0.5, pause * 2 + 0.05)
                     self.postman.tell_all(RESYNC)
         finally:
+            await inbox.close()
             await close_async(client)
+
+    async def _hear(self, inbox: AsyncInbox) -> None:
+        asked = clock.now()
+        if failpoints.on:
+            failpoints.reach("listener.before_read")
+        found = await inbox.read(self._heard)
+        if found and clock.now() - asked < BURST_SECONDS:
+            self.postman.deliver_all(await inbox.rest())
+
+    def _heard(self, message: object) -> None:
+        if failpoints.on:
+            failpoints.reach("listener.after_read")
+        self.postman.deliver(message)
 
 
 _live: weakref.WeakSet[AsyncDriver] = weakref.WeakSet()

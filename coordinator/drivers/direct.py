@@ -90,7 +90,7 @@ class Direct:
             return self._another()
 
     def _send(self, connection: Any, words: Words) -> None:
-        connection.send_packed_command((_pack(words),), check_health=False)
+        connection.send_packed_command((pack(words),), check_health=False)
 
     def _receive(self, connection: Any) -> Any:
         return connection.read_response()
@@ -194,7 +194,7 @@ class AsyncDirect:
         return replies
 
     async def _send(self, connection: Any, words: Words) -> None:
-        await connection.send_packed_command(_pack(words), check_health=False)
+        await connection.send_packed_command(pack(words), check_health=False)
 
     async def _receive(self, connection: Any) -> Any:
         return await connection.read_response()
@@ -249,10 +249,10 @@ class Acknowledged(Direct):
 
     def __init__(self, pool: Any, most: int, acknowledged_by: tuple[int, int]) -> None:
         super().__init__(pool, most)
-        self._replicas, self._wait = acknowledged_by[0], _pack(("WAIT", *acknowledged_by))
+        self._replicas, self._wait = acknowledged_by[0], pack(("WAIT", *acknowledged_by))
 
     def _send(self, connection: Any, words: Words) -> None:
-        connection.send_packed_command((_pack(words) + self._wait,), check_health=False)
+        connection.send_packed_command((pack(words) + self._wait,), check_health=False)
 
     def _receive(self, connection: Any) -> Any:
         try:
@@ -269,10 +269,10 @@ class AsyncAcknowledged(AsyncDirect):
 
     def __init__(self, pool: Any, most: int, seconds: float, acknowledged_by: tuple[int, int]) -> None:
         super().__init__(pool, most, seconds)
-        self._replicas, self._wait = acknowledged_by[0], _pack(("WAIT", *acknowledged_by))
+        self._replicas, self._wait = acknowledged_by[0], pack(("WAIT", *acknowledged_by))
 
     async def _send(self, connection: Any, words: Words) -> None:
-        await connection.send_packed_command(_pack(words) + self._wait, check_health=False)
+        await connection.send_packed_command(pack(words) + self._wait, check_health=False)
 
     async def _receive(self, connection: Any) -> Any:
         try:
@@ -284,7 +284,8 @@ class AsyncAcknowledged(AsyncDirect):
         return reply
 
 
-def _pack(words: Words) -> bytes:
+def pack(words: Words) -> bytes:
+    """A command as it goes over the wire."""
     if " " in words[0]:
         # redis-py's clients know `FUNCTION LOAD` as one word.
         words = (*words[0].split(), *words[1:])

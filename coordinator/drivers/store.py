@@ -301,7 +301,7 @@ class AsyncStore:
     def __init__(self, client: Any, demands: Demands) -> None:
         self.client = client
         self._retry_for = demands.retry_for
-        self._programs = _Programs(demands)
+        self.programs = _Programs(demands)
         self._exchange, self._seconds = async_exchange(client, demands.acknowledged_by)
 
     async def call(self, call: Call, retry_for: float | None = None) -> Any:
@@ -309,7 +309,7 @@ class AsyncStore:
         try:
             return await self._once(call)
         except FAILED as error:
-            attempts = self._programs.attempts(call, self._retry_for if retry_for is None else retry_for)
+            attempts = self.programs.attempts(call, self._retry_for if retry_for is None else retry_for)
             failed = error
         while True:
             await asyncio.sleep(attempts.after(failed))
@@ -322,9 +322,9 @@ class AsyncStore:
 
     async def stream(self, calls: Sequence[Call]) -> list[Any]:
         """The raw replies of several calls, in order. Raises as `call`."""
-        if self._programs.known and isinstance(self._exchange, AsyncDirect):
+        if self.programs.known and isinstance(self._exchange, AsyncDirect):
             try:
-                return await self._exchange.stream(map(self._programs.words, calls))
+                return await self._exchange.stream(map(self.programs.words, calls))
             except (*FAILED, *STRANGE) as error:
                 # Whatever was carried out answers as the first time.
                 log.debug("a stream of calls broke, and is made again one by one: %s", error)
@@ -335,7 +335,7 @@ class AsyncStore:
         try:
             return await self._patiently(self.client.execute_command(*words, **options))
         except FAILED as error:
-            _Attempts(0, self._programs, str(words[0])).after(error)
+            _Attempts(0, self.programs, str(words[0])).after(error)
             raise
         except STRANGE as error:
             raise strange(error) from error
@@ -352,20 +352,20 @@ class AsyncStore:
             raise redis.exceptions.TimeoutError(f"no reply within {self._seconds:g} s") from None
 
     async def _look(self) -> None:
-        if not self._programs.known:
-            self._programs.learn(await self._patiently(self.client.info()))
+        if not self.programs.known:
+            self.programs.learn(await self._patiently(self.client.info()))
 
     async def _once(self, call: Call) -> Any:
         try:
             await self._look()
             if failpoints.on:
                 failpoints.reach("store.before_send")
-            reply = await self._exchange(*self._programs.words(call))
+            reply = await self._exchange(*self.programs.words(call))
             if failpoints.on:
                 failpoints.reach("store.after_send")
             return reply
         except redis.ResponseError as error:
-            return await self._cured(self._programs.cure(call, error))
+            return await self._cured(self.programs.cure(call, error))
         except STRANGE as error:
             raise strange(error) from error
 

@@ -99,6 +99,13 @@ def exchange(scope: Scope, ask: Claim, reports: Sequence[Report]) -> Operation[E
     return Exchange(used, sent, verdicts, jobs)
 
 
+def parked(session: str, sent: float, raw: Raw) -> Exchange:
+    """What a claim brought that lay with the store since `sent`. Raises SessionLost, ProtocolError."""
+    with replies.readable():
+        replies.expect(raw, "ok")
+        return Exchange(session, sent, (), raw[1:])
+
+
 def note_progress(scope: Scope, ident: str, fence: int, progress: str) -> Operation[bool]:
     """Note how far a job is. False: the job is no longer ours."""
     raw = yield calls.note_progress(scope, ident, str(fence), progress)

@@ -94,6 +94,8 @@ class FakeDriver:
         self.calls: list[Call] = []
         self.answer: Callable[[Call], Any] = lambda call: ["ok", [], []] if call.script == "settle" else ["ok"]
         self.time = 0.0
+        # Claims that were parked, with what is to be told of each; None: this server parks nothing.
+        self.parked: list[tuple[Call, Callable[[Any], None]]] | None = None
         # How often a call gives way to the loop before it is answered: a store is slower than a handler that does
         # nothing.
         self.turns = 1
@@ -103,6 +105,12 @@ class FakeDriver:
 
     def hold(self, holding: Any) -> None:
         self.keeper.held[holding.ident] = holding
+
+    def park(self, call: Call, answered: Callable[[Any], None]) -> bool:
+        if self.parked is None:
+            return False
+        self.parked.append((call, answered))
+        return True
 
     def in_loop(self, work: Callable[..., None], *args: Any) -> None:
         asyncio.get_running_loop().call_soon_threadsafe(work, *args)

@@ -220,6 +220,22 @@ async def test_a_lost_job_is_cancelled(bench: Bench) -> None:
     assert bench.desk.taken == 0
 
 
+async def test_a_job_that_comes_again_is_lost_to_the_run_before(bench: Bench) -> None:
+    runs: list[Any] = []
+
+    @bench.jobs.handler("wait")
+    async def wait(ctx: Any, payload: Any) -> None:
+        runs.append(ctx)
+        await asyncio.Event().wait()
+
+    bench.begin(name="wait", fence=7)
+    await until_async(lambda: len(runs) == 1)
+    bench.begin(name="wait", fence=9)
+    await until_async(lambda: len(runs) == 2)
+    assert runs[0].lost
+    assert not runs[1].lost
+
+
 async def test_starts_are_told_once_and_not_for_what_is_over(bench: Bench) -> None:
     go_on = asyncio.Event()
 
