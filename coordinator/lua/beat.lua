@@ -17,7 +17,7 @@ local session, interval = ARGV[2], tonumber(ARGV[3])
 if not live(ctx, session) then
   return { 'session_lost' }
 end
-refresh(ctx, session)
+renew(ctx, session)
 for i = 4, #ARGV, 2 do
   start_job(ctx, ARGV[i], ARGV[i + 1])
 end

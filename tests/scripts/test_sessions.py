@@ -101,3 +101,17 @@ def test_what_a_process_wrongly_believes_to_hold_is_named(engine: Engine) -> Non
 @reaches("reconcile", "session_lost")
 def test_a_lapsed_session_agrees_on_nothing(engine: Engine) -> None:
     assert engine.call(calls.reconcile(engine.scope, "w", ["r"])) == ["session_lost"]
+
+
+def test_a_beat_is_always_written_and_another_call_when_the_last_is_a_tenth_of_the_ttl_old(engine: Engine) -> None:
+    engine.worker("w")
+    began = engine.now
+    until = lambda: engine.raw.zscore(engine.key("SESSIONS"), "w") - began  # noqa: E731
+    engine.advance(0.9)
+    engine.claim("w", 1)
+    assert until() == 10_000
+    engine.beat("w", [])
+    assert until() == 10_900
+    engine.advance(1.0)
+    engine.claim("w", 1)
+    assert until() == 11_900

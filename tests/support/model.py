@@ -110,8 +110,12 @@ class World:
     def live(self, session: str) -> bool:
         return self.sessions.get(session, 0) > self.now
 
-    def refresh(self, session: str) -> None:
+    def renew(self, session: str) -> None:
         self.sessions[session] = self.now + self.terms.session_ms
+
+    def refresh(self, session: str) -> None:
+        if self.sessions.get(session, 0) <= self.now + 0.9 * self.terms.session_ms:
+            self.renew(session)
 
     def send(self, session: str, message: str) -> None:
         if session in self.sessions:

@@ -36,7 +36,7 @@ class Model(World):
     # --- sessions and time
 
     def open_session(self, session: str) -> Answer:
-        self.refresh(session)
+        self.renew(session)
         self.inbox[session] = []
         return "ok", session
 
@@ -57,7 +57,7 @@ class Model(World):
     def beat(self, session: str, started: Sequence[tuple[str, str]]) -> Answer:
         if not self.live(session):
             return ("session_lost",)
-        self.refresh(session)
+        self.renew(session)
         for ident, fence in started:
             r = self.requests.get(ident)
             if r and r.state == "running" and str(r.fence) == fence and not r.started:

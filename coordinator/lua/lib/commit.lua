@@ -18,7 +18,7 @@ local function ring(ctx, queue, wanted)
       return
     end
     if live(ctx, popped[1]) then
-      no_longer_idle(ctx, popped[1])
+      no_longer_idle(ctx, popped[1], queue)
       send(ctx, popped[1], 'bell ' .. queue)
       wanted = wanted - 1
     end
@@ -33,13 +33,17 @@ local function commit(ctx)
   for name, count in pairs(ctx.stats) do
     redis.call('HINCRBY', ctx.p .. K_STATS, name, count)
   end
+  local clock = {}
   if ctx.drawn then
-    redis.call('HSET', ctx.meta, 'tick', text(ctx.tick))
+    clock = { 'tick', text(ctx.tick) }
   end
   if ctx.save_clock then
-    redis.call('HSET', ctx.meta, 'clock', text(ctx.us))
+    clock[#clock + 1], clock[#clock + 2] = 'clock', text(ctx.us)
   end
   if ctx.skew then
-    redis.call('HSET', ctx.meta, 'skew', text(ctx.skew))
+    clock[#clock + 1], clock[#clock + 2] = 'skew', text(ctx.skew)
+  end
+  if clock[1] then
+    redis.call('HSET', ctx.meta, unpack(clock))
   end
 end

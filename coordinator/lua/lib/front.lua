@@ -12,8 +12,11 @@ end
 -- `id` may be a request that is not in line yet: everybody of its rank or better then counts as before it. Also returns
 -- whether it could be granted as things are written: nothing lapsed is left to take back, and nobody else is in line.
 local function front(ctx, need, rank, id)
-  local used = usage(ctx, need.resource)
   local line = ctx.p .. K_LINE .. need.resource
+  if redis.call('EXISTS', line, ctx.p .. K_HOLDERS .. need.resource) == 0 then
+    return true, true
+  end
+  local used = usage(ctx, need.resource)
   local clear = not used.stale
   for from = 0, WINDOW, 4 do
     local ahead = redis.call('ZRANGE', line, from, from + 3, 'WITHSCORES')

@@ -94,7 +94,7 @@ local function promote(ctx, resource)
   local open, kept, seen = true, 0, 0
   while seen < MAX_WALK and kept < WINDOW do
     local ids = redis.call('ZRANGE', line, kept, kept + 3)
-    for _, id in ipairs(ids) do
+    for at, id in ipairs(ids) do
       local r, stays = load(ctx, id), false
       if not r or (r.state ~= 'waiting' and r.state ~= 'ready') then
         redis.call('ZREM', line, id)
@@ -104,7 +104,7 @@ local function promote(ctx, resource)
         return
       else
         stays, open = consider(ctx, r, resource, used, open)
-        if full(ctx, resource, used) then
+        if (at < #ids or #ids == 4) and full(ctx, resource, used) then
           return
         end
       end

@@ -17,7 +17,7 @@ local function live(ctx, session)
 end
 
 local function send(ctx, session, message)
-  if session and redis.call('ZSCORE', ctx.p .. K_SESSIONS, session) then
+  if session and (ctx.lives[session] or redis.call('ZSCORE', ctx.p .. K_SESSIONS, session)) then
     redis.call('RPUSH', ctx.p .. K_INBOX .. session, message)
     if session == ctx.caller and #ctx.news < MAX_NEWS then
       -- It is also told in the reply, which is there sooner.

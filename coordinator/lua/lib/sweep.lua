@@ -8,6 +8,7 @@ local MAX_SESSIONS, MAX_OWNED, MAX_DUE, MAX_QUEUES = 8, 64, 128, 64
 local function forget_session(ctx, session)
   no_longer_idle(ctx, session)
   redis.call('ZREM', ctx.p .. K_SESSIONS, session)
+  ctx.lives[session] = false
   redis.call('DEL', ctx.p .. K_SESSION .. session, ctx.p .. K_INBOX .. session, ctx.p .. K_BATCH .. session)
 end
 
