@@ -11,6 +11,7 @@ from coordinator.model.names import Priority
 from coordinator.model.need import Need
 from coordinator.model.states import State
 from coordinator.ops.submission import Dedup, Submission
+from coordinator.policy.adaptive import Adaptive
 from coordinator.policy.retry import RetryPolicy
 from coordinator.policy.timeout import TimeoutPolicy
 from coordinator.settings import Settings
@@ -18,6 +19,7 @@ from coordinator.settings import Settings
 __version__ = "0.1.0"
 
 __all__ = [
+    "Adaptive",
     "AsyncCoordinator",
     "AsyncJobTicket",
     "AsyncLease",

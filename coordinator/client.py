@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -15,8 +16,8 @@ from coordinator.model.names import Priority
 from coordinator.model.names import milliseconds as checked_ms
 from coordinator.model.need import Need, needs_of
 from coordinator.model.states import State
-from coordinator.ops import asking, inspect, locks, requests, work
-from coordinator.ops.asking import LockOptions, Needs, lock_options
+from coordinator.ops import asking, inspect, locks, requests, timing, work
+from coordinator.ops.asking import LockOptions, Needs, Wait, lock_options
 from coordinator.ops.inspect import LineView, Survey
 from coordinator.ops.submission import Submission, to_ask
 from coordinator.ops.work import Submitted
@@ -218,7 +219,7 @@ class Coordinator:
         needs: Needs,
         *,
         priority: Priority | int | str = Priority.NORMAL,
-        wait: float | None = None,
+        wait: Wait = None,
         **options: Any,
     ) -> LockContext:
         """A context manager that holds a lock: `with co.lock("infra/prod/vpc", wait=60) as lease:`.
@@ -232,10 +233,11 @@ class Coordinator:
         needs: Needs,
         *,
         priority: Priority | int | str = Priority.NORMAL,
-        wait: float | None = None,
+        wait: Wait = None,
         **options: Any,
     ) -> Lease:
-        """Acquire all of some resources at once, waiting in line at most `wait` seconds (None: without end).
+        """Acquire all of some resources at once, waiting in line at most `wait` seconds (None: without end; "adaptive":
+        as long as the fleet has learnt that it takes, see docs/timeouts.md).
 
         Options: `ttl` (seconds after which the lease ends by itself, whatever the session does), `owner`, `reason`,
         `metadata`. Raises WaitTimeout, WaitCancelled, LineFull, OverCapacity, InvalidInput, StoreUnavailable.
@@ -256,12 +258,12 @@ class Coordinator:
         needs: Needs,
         *,
         priority: Priority | int | str = Priority.NORMAL,
-        wait: float | None = None,
+        wait: Wait = None,
         **options: Any,
     ) -> LockTicket:
         """Ask for a lock and return at once; the request stands in line for at most `wait` seconds. As `acquire`."""
         wanted = needs_of(needs)
-        asked = self._ask(wanted, lock_options(priority, wait, options))
+        asked = self._ask(wanted, self._settled(wanted, lock_options(priority, wait, options)))
         outcome = self._driver.run(locks.ask(self._driver.scope, asked))
         if outcome is None:
             raise WaitTimeout(asked.ident, 0, "lock request")
@@ -350,11 +352,18 @@ class Coordinator:
 
     def _acquire(self, needs: Needs, options: LockOptions) -> Lease:
         wanted = needs_of(needs)
-        asked = self._ask(wanted, options)
-        grant = self._driver.run(locks.acquire(self._driver.scope, asked, options.wait))
+        asked = self._ask(wanted, self._settled(wanted, options))
+        grant = self._driver.run(timing.acquire(self._driver.scope, self._driver.learner, asked, wanted))
         if grant is None:
             raise WaitTimeout(asked.ident, 0, "lock request")
         return _lease(self._driver, grant, wanted)
+
+    def _settled(self, wanted: tuple[Need, ...], options: LockOptions) -> LockOptions:
+        """The options with how long to wait, if that is for the fleet to say."""
+        if options.wait != "adaptive":
+            return options
+        learnt = self._driver.run(timing.lock_wait(self._driver.scope, self._driver.learner, wanted))
+        return replace(options, learnt=learnt)
 
     def _ask(self, wanted: tuple[Need, ...], options: LockOptions) -> LockAsk:
         return asking.lock_ask(self._driver.new_id(), wanted, options, self.settings.max_hold)

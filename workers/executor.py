@@ -33,6 +33,7 @@ from workers.progress import Progress
 from workers.registry import Handler, Registry
 from workers.service import Service
 from workers.threads import Threads
+from workers.timing import RunTimes
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Executor(Service):
         self._processes = Processes(registry, process_slots, self._max_result)
         self._threads = Threads()
         self._lane = Lane(self._run, self._waits)
+        self.times = RunTimes(registry, driver.learner)
         self._unfinished: dict[Job, None] = {}
         self._farewells: set[asyncio.Task[None]] = set()
         self._all_done = asyncio.Event()
@@ -169,6 +171,7 @@ class Executor(Service):
     # --- one job
 
     def _launch(self, job: Job) -> None:
+        self.times.choose(job)
         if not self._unfinished:
             self._all_done.clear()
         self._unfinished[job] = None
@@ -191,6 +194,7 @@ class Executor(Service):
             # A handler that calls sys.exit() ends itself, not the worker.
             outcome = self._failed(job, context, error)
         job.interrupt = None
+        self.times.ended(job, outcome, asyncio.get_running_loop().time())
         if job.timer is not None:
             job.timer.cancel()
         if job.progress is None:
@@ -210,7 +214,7 @@ class Executor(Service):
         if job.interrupt is None:
             job.interrupt = lambda _how: task.cancel()
         if job.due is not None:
-            job.timer = asyncio.get_running_loop().call_at(job.due, job.stop, Stop.TIMEOUT, _overdue(job))
+            job.timer = asyncio.get_running_loop().call_at(job.due, job.stop, Stop.TIMEOUT, self.times.overdue(job))
 
     def _ended(self, job: Job, context: Context, result: Any) -> Outcome:
         if job.stopped is Stop.TIMEOUT:
@@ -302,22 +306,18 @@ class Executor(Service):
 
     async def _in_process(self, job: Job, context: Context) -> Any:
         async with self._processes.slots:
-            job.begun = True
+            job.begun, job.began = True, asyncio.get_running_loop().time()
             try:
                 return await self._processes.run(context.portable(), job.payload, job.seconds)
             except TimeoutError:
-                job.stop(Stop.TIMEOUT, _overdue(job))
+                job.stop(Stop.TIMEOUT, self.times.overdue(job))
                 raise
 
     def _begin_run(self, job: Job) -> None:
-        job.begun = True
+        job.begun, job.began = True, asyncio.get_running_loop().time()
         seconds = job.seconds
         if seconds is not None:
-            job.due = asyncio.get_running_loop().time() + seconds
-
-
-def _overdue(job: Job) -> str:
-    return f"timed out after {job.seconds:g} s"
+            job.due = job.began + seconds
 
 
 def _nobody(_context: Any, _payload: Any) -> None:

@@ -37,6 +37,7 @@ class Job:
     __slots__ = (
         "_driver",
         "_lost",
+        "began",
         "begun",
         "claimed",
         "due",
@@ -45,6 +46,7 @@ class Job:
         "handler",
         "ident",
         "interrupt",
+        "learnt",
         "payload",
         "progress",
         "stopped",
@@ -70,6 +72,9 @@ class Job:
         self.due: float | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.payload: Any = None
+        # began: when the handler did, by the loop's clock. learnt: the run timeout that the fleet has learnt.
+        self.began: float | None = None
+        self.learnt: float | None = None
         self._driver = driver
 
     @property
@@ -79,8 +84,10 @@ class Job:
 
     @property
     def seconds(self) -> float | None:
-        """How long one run may take: the job's word, else the handler's."""
-        return self.claimed.run_ms / 1000 if self.claimed.run_ms else self.handler.timeout
+        """How long one run may take: the job's word, else the handler's, else what the fleet has learnt."""
+        if self.claimed.run_ms:
+            return self.claimed.run_ms / 1000
+        return self.learnt if self.handler.timeout is None else self.handler.timeout
 
     @property
     def lost(self) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 
 from coordinator.errors import ConfigError, InvalidInput
 from coordinator.model.names import label, milliseconds, one_of
+from coordinator.policy.adaptive import Adaptive
 from coordinator.policy.retry import RetryPolicy
 from coordinator.policy.timeout import TimeoutPolicy
 
@@ -24,7 +25,8 @@ F = TypeVar("F", bound=Function)
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """One handler and how it is run. `timeout` in seconds, for jobs that bring no run timeout of their own."""
+    """One handler and how it is run. `timeout` in seconds, for jobs that bring no run timeout of their own; `adaptive`
+    where the fleet is to learn it."""
 
     name: str
     function: Function
@@ -32,6 +34,7 @@ class Handler:
     retry: RetryPolicy | None = None
     timeout: float | None = None
     queue: str | None = None
+    adaptive: Adaptive | None = None
 
 
 class Registry:
@@ -54,20 +57,22 @@ class Registry:
         *,
         executor: Executor | None = None,
         retry: RetryPolicy | None = None,
-        timeout: TimeoutPolicy | float | None = None,
+        timeout: TimeoutPolicy | Adaptive | float | Literal["adaptive"] | None = None,
         queue: str | None = None,
     ) -> Callable[[F], F]:
         """Register a function `(ctx, payload) -> result` under `name`. It stays callable as it is.
 
         `executor`: `async def` runs on the loop, `def` in a thread; `"process"` runs a `def` in a process of its own
-        that is killed when it runs out of time or is cancelled. `retry` and `timeout` hold for jobs that bring none.
+        that is killed when it runs out of time or is cancelled. `retry` and `timeout` hold for jobs that bring none;
+        `timeout="adaptive"`, or `Adaptive(base=600)`, is what the fleet has learnt of this handler: docs/timeouts.md.
         `queue` names the queue its jobs come by, so that a worker started without queues serves it.
         Raises InvalidInput for a name that is taken or cannot be one.
         """
         label(name, "name")
         if retry is not None and not isinstance(retry, RetryPolicy):
             raise InvalidInput("retry", retry, "must be a RetryPolicy")
-        seconds = _seconds(timeout)
+        adaptive = _adaptive(timeout)
+        seconds = None if isinstance(timeout, Adaptive | str) else _seconds(timeout)
         if queue is not None:
             label(queue, "queue")
 
@@ -75,7 +80,8 @@ class Registry:
             taken = self._handlers.get(name)
             if taken is not None:
                 raise InvalidInput("name", name, f"is taken by {_place(taken.function)}")
-            self._handlers[name] = Handler(name, function, _executor(function, executor), retry, seconds, queue)
+            how = _executor(function, executor)
+            self._handlers[name] = Handler(name, function, how, retry, seconds, queue, adaptive)
             return function
 
         return register
@@ -130,6 +136,13 @@ def _executor(function: Function, asked: Executor | None) -> Executor:
         fitting = "'async'" if is_async else "'thread' or 'process'"
         raise InvalidInput("executor", asked, f"must be {fitting} for {kind}")
     return asked
+
+
+def _adaptive(timeout: object) -> Adaptive | None:
+    if isinstance(timeout, str):
+        one_of(timeout, "timeout", ("adaptive",))
+        return Adaptive()
+    return timeout if isinstance(timeout, Adaptive) else None
 
 
 def _seconds(timeout: TimeoutPolicy | float | None) -> float | None:

@@ -16,8 +16,9 @@ from typing import Any, Self
 
 from coordinator.drivers import failpoints
 from coordinator.drivers.aio import AsyncDriver, Extras
-from coordinator.errors import ConfigError
+from coordinator.errors import ConfigError, CoordinatorError
 from coordinator.model.names import label, milliseconds, one_of, whole
+from coordinator.ops import timing
 from coordinator.settings import Settings
 from workers.desk import Desk
 from workers.exchange import PARKED, Exchange
@@ -122,6 +123,7 @@ class Worker:
     async def start(self) -> None:
         """Open the session and begin to claim."""
         await self._driver.session()
+        await self._learn_timeouts()
         log.info("worker started: session %s on %s", self.session, self._driver.target.shown)
         if failpoints.on:
             failpoints.reach("worker.before_start")
@@ -167,6 +169,14 @@ class Worker:
             # handed back by closing it.
             await self._driver.close()
         log.info("worker stopped")
+
+    async def _learn_timeouts(self) -> None:
+        """What the fleet knows already. Without it a handler begins at its base, and learns within seconds."""
+        driver = self._driver
+        try:
+            await driver.run(timing.ask(driver.scope, driver.learner, self._executor.times.adaptive))
+        except CoordinatorError as error:
+            log.warning("the fleet's timeouts are not known yet: %s", error)
 
     def _begun(self) -> Iterable[tuple[str, str]]:
         return self._executor.begun()

@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from coordinator.cli import details, sentences, shapes, tables
-from coordinator.cli.options import Common, command, connect
+from coordinator.cli import details, sentences, shapes, tables, timeouts
+from coordinator.cli.options import Common, command, connect, scope_of
 from coordinator.cli.screen import Screen
 from coordinator.client import Coordinator
 from coordinator.errors import NotFound
 from coordinator.model.lease import Explanation
 from coordinator.model.states import State
+from coordinator.ops import timing
 
 # Ids of requests look like `k3f9x2a7qp0d-1c`; a resource may be called so as well.
 IDENT = re.compile(r"[1-9A-Za-z]{9}-[1-9A-Za-z]{1,3}")
@@ -65,7 +66,9 @@ def why(options: WhyOptions, common: Common) -> None:
     with connect(common) as coordinator:
         found = coordinator.explain(options.ident)
         around = fleet_of(coordinator, found) if found.state in NEEDS_FLEET else sentences.Fleet()
-    said = sentences.why(found, around)
+        names = timeouts.of_request(found)
+        timed = coordinator.run(timing.look(scope_of(coordinator), names)) if names else []
+    said = [*sentences.why(found, around), *timeouts.sentences(found, timed)]
     document = {
         "id": found.ident,
         "state": str(found.state),
@@ -74,6 +77,7 @@ def why(options: WhyOptions, common: Common) -> None:
         "blockers": [shapes.person(one) for one in sentences.blockers(found)],
         "workers": around.serving,
         "holder_live": around.holder_live,
+        "timeouts": [timeouts.shape(one) for one in timed],
     }
     Screen(common.json).show(document, Text(said[0], style="bold"), *map(details.indented, said[1:]))
 

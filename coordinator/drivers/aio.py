@@ -23,6 +23,7 @@ from coordinator.drivers.describe import describe
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.inbox import Answered, AsyncInbox
 from coordinator.drivers.keeper import Duties, Holding, Keeper
+from coordinator.drivers.learner import Learner
 from coordinator.drivers.messages import BURST_SECONDS, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
 from coordinator.drivers.store import FAILED, AsyncStore, Demands, Store
 from coordinator.errors import ClientClosed
@@ -104,8 +105,11 @@ class AsyncDriver:
         self._keeper_store = Store(sync_client(self.target, settings.operation_timeout, 1), demands)
         self.postman = Postman(self._lost)
         fields = describe(extras.kind, **dict(extras.fields))
+        self.learner = Learner.of(settings, self._keeper_store, self.scope, lambda: self.meter)
         duties = Duties(
-            fields, self._opened, self._session_lost, self._mail, extras.started, self.postman.asked, extras.claiming
+            *(fields, self._opened, self._session_lost, self._mail),
+            *(extras.started, self.postman.asked, extras.claiming),
+            *(self.learner.report, self.learner.leave),
         )
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
         self.postman.on_left = self.keeper.beat_soon

@@ -59,11 +59,17 @@ def _not_claiming() -> float:
     return math.inf
 
 
+def _ignore(_session: str) -> None:
+    return
+
+
 @dataclass(frozen=True, slots=True)
 class Duties:
     """What the keeper is told about its process. `opened` gets each new session id, `lost` each lapsed one, `mail` how
     many messages the server has sent it in all and how many lie in the inbox. `started` gives jobs begun since, `asked`
-    the requests on their way or in line, `claiming` since when a claim of jobs has had no answer (inf: none)."""
+    the requests on their way or in line, `claiming` since when a claim of jobs has had no answer (inf: none).
+    `beaten` is called after each heartbeat that was answered, `leaving` before a session is ended; both may make a
+    call."""
 
     fields: dict[str, str]
     opened: Callable[[str], None]
@@ -72,6 +78,8 @@ class Duties:
     started: Callable[[], Iterable[tuple[str, str]]] = field(default=_nothing)
     asked: Callable[[], Iterable[str]] = field(default=_nothing)
     claiming: Callable[[], float] = field(default=_not_claiming)
+    beaten: Callable[[str], None] = field(default=_ignore)
+    leaving: Callable[[str], None] = field(default=_ignore)
 
 
 class Keeper:
@@ -186,6 +194,7 @@ class Keeper:
     def _close_session(self, session: str) -> None:
         if failpoints.on:
             failpoints.reach("keeper.before_close")
+        self._duties.leaving(session)
         try:
             for _ in range(MAX_CLOSING):
                 raw = self._store.call(calls.close_session(self._scope, session), 0.0)
@@ -311,6 +320,7 @@ class Keeper:
         self._duties.mail(mail, waiting)
         self._withdraw_orphans()
         self._agree(session, owned)
+        self._duties.beaten(session)
         wait = 0.0 if self._orphans else min(self._interval, due / 1000)
         return max(LEAST_PAUSE, wait)
 

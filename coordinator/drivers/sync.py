@@ -20,6 +20,7 @@ from coordinator.drivers.describe import describe
 from coordinator.drivers.direct import sync_exchange
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Holding, Keeper
+from coordinator.drivers.learner import Learner
 from coordinator.drivers.messages import (
     BATCH,
     BURST_SECONDS,
@@ -132,7 +133,13 @@ class SyncDriver:
         self._keeper_store = Store(sync_client(self.target, settings.operation_timeout, 1), demands)
         self.postman = Postman(self._lost)
         self._listener: _Listener | None = None
-        duties = Duties(describe(self._kind), self._opened, self._session_lost, self._mail, asked=self.postman.asked)
+        self.learner = Learner.of(settings, self._keeper_store, self.scope, lambda: self.meter)
+        duties = Duties(
+            *(describe(self._kind), self._opened, self._session_lost, self._mail),
+            asked=self.postman.asked,
+            beaten=self.learner.report,
+            leaving=self.learner.leave,
+        )
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
         self.postman.on_left = self.keeper.beat_soon
 

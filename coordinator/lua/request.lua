@@ -5,7 +5,7 @@
 -- ARGV[3] request id
 -- ARGV[4] priority
 -- ARGV[5] needs
--- ARGV[6] wait | try
+-- ARGV[6] wait | try | adaptive: wait, and nobody chose how long
 -- ARGV[7] longest wait in ms, or empty
 -- ARGV[8] longest hold in ms
 -- ARGV[9] owner
@@ -68,6 +68,7 @@ r.first = record(ctx, r, ARGV[5], ARGV[9], ARGV[10], ARGV[11])
 put(r.first, 'kind', 'lock')
 put(r.first, 'session', session)
 put(r.first, 'hold_ms', ARGV[8])
+put(r.first, 'learnt', ARGV[6] == 'adaptive' and ARGV[7])
 redis.call('SADD', ctx.p .. K_OWNS .. session, id)
 arrive(ctx, r, 'ask', 'session', session)
 if clear then

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from coordinator.errors import InvalidInput
 from coordinator.model import codec
@@ -14,21 +14,29 @@ from coordinator.wire.calls import LockAsk
 from coordinator.wire.needs import to_wire
 
 Needs = str | Need | Iterable[str | Need]
+Wait = float | Literal["adaptive"] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockOptions:
-    """All of a lock request but what it needs. Durations in seconds; `wait` None is without end, 0 not at all."""
+    """All of a lock request but what it needs. Durations in seconds; `wait` None is without end, 0 not at all,
+    `"adaptive"` what the fleet has learnt, which stands in `learnt` when it is known."""
 
     priority: Priority | int | str = Priority.NORMAL
-    wait: float | None = None
+    wait: Wait = None
     ttl: float | None = None
     owner: str = ""
     reason: str = ""
     metadata: Mapping[str, Any] | None = None
+    learnt: float | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long to wait, in seconds."""
+        return self.learnt if self.wait == "adaptive" else self.wait
 
 
-def lock_options(priority: Priority | int | str, wait: float | None, given: Mapping[str, Any]) -> LockOptions:
+def lock_options(priority: Priority | int | str, wait: Wait, given: Mapping[str, Any]) -> LockOptions:
     """Options by name. Raises InvalidInput for an unknown one, naming the nearest that is known."""
     for name in given:
         one_of(name, "option", ("ttl", "owner", "reason", "metadata"))
@@ -41,7 +49,7 @@ def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float) ->
     hold_ms = milliseconds(hold, "ttl", least=0.05)
     if hold > max_hold:
         raise InvalidInput("ttl", hold, f"must be at most max_hold ({max_hold:g} s)")
-    wait_ms = None if options.wait is None else milliseconds(options.wait, "wait")
+    wait_ms = None if options.seconds is None else milliseconds(options.seconds, "wait")
     return LockAsk(
         ident=ident,
         priority=int(Priority.of(options.priority)),
@@ -52,6 +60,7 @@ def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float) ->
         owner=text(options.owner, "owner"),
         reason=text(options.reason, "reason"),
         metadata=codec.metadata_text(options.metadata),
+        adaptive=options.wait == "adaptive",
     )
 
 

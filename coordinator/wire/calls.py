@@ -32,7 +32,8 @@ class Scope:
 
 
 class LockAsk(NamedTuple):
-    """One ask for a lock, in wire units. `wait_ms` None waits without end; `trying` does not wait at all."""
+    """One ask for a lock, in wire units. `wait_ms` None waits without end; `trying` does not wait at all; `adaptive`:
+    nobody chose how long, the fleet has learnt it."""
 
     ident: str
     priority: int
@@ -43,6 +44,7 @@ class LockAsk(NamedTuple):
     owner: str = ""
     reason: str = ""
     metadata: str = ""
+    adaptive: bool = False
 
 
 class JobAsk(NamedTuple):
@@ -64,6 +66,31 @@ class Claim:
     wanted: int
     hold_ms: int
     queues: tuple[str, ...]
+
+
+class Lesson(NamedTuple):
+    """What a process has seen of one thing, in wire units, and what it would have its timeout be. `total` and
+    `version` are those it knows; `next_ms` 0 is no wish."""
+
+    name: str
+    base_ms: int
+    strategy: str
+    total: int
+    version: int
+    next_ms: int
+    p99_ms: int
+    counts: Mapping[str | int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """A process's report of what it has seen. `number` counts its reports; `most` things are counted apart, and a
+    timeout moves once in `pace_ms`."""
+
+    number: int
+    most: int
+    pace_ms: int
+    things: tuple[Lesson, ...]
 
 
 class Report(NamedTuple):
@@ -98,7 +125,7 @@ def sweep(scope: Scope) -> Call:
 
 def request(scope: Scope, session: str, ask: LockAsk) -> Call:
     wait = "" if ask.wait_ms is None else ask.wait_ms
-    how = "try" if ask.trying else "wait"
+    how = "try" if ask.trying else "adaptive" if ask.adaptive else "wait"
     return scope.call(
         "request",
         session,
@@ -176,6 +203,20 @@ def explain(scope: Scope, ident: str, most: int) -> Call:
 
 def survey(scope: Scope, after: str, most: int, prefix: str) -> Call:
     return scope.call("survey", after, most, prefix)
+
+
+def learn(scope: Scope, session: str, lessons: Lessons) -> Call:
+    words: list[Word] = []
+    for one in lessons.things:
+        wish = one.next_ms or ""
+        words += (one.name, one.base_ms, one.strategy, one.total, one.version, wish, one.p99_ms, 2 * len(one.counts))
+        for pair in one.counts.items():
+            words += pair
+    return scope.call("learn", session, lessons.number, lessons.most, lessons.pace_ms, *words)
+
+
+def timeouts(scope: Scope, most: int, names: Iterable[str] = ()) -> Call:
+    return scope.call("timeouts", most, *names)
 
 
 def events(scope: Scope, after: str, most: int) -> Call:

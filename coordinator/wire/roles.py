@@ -20,11 +20,11 @@ FUNCTIONS_SINCE = (7, 0)
 # The client library says who it is where the server knows of that; these have no such subcommand, and no rule for it.
 WITHOUT_SETINFO = ((7, 0), (7, 2))
 
-_SESSION = ("open_session", "close_session", "beat", "reconcile")
+_SESSION = ("open_session", "close_session", "beat", "reconcile", "learn", "timeouts")
 _INBOX = ("blpop", "lpop", "rpush", "expire")
 _TICKET = ("explain", "watch")
 # `watch` is not among them: it may write, and on 6.2 it always does.
-_LOOK = ("explain", "survey", "line", "events", "dead")
+_LOOK = ("explain", "survey", "line", "events", "dead", "timeouts")
 _AUDIT = ("audit_keys", "audit_request", "audit_resource")
 # What every connection says first, and with `durability` replicated after every call. Redis allows AUTH and HELLO to
 # everybody.

@@ -14,7 +14,7 @@ import pytest
 from coordinator.ops import inspect as inspect_ops
 from coordinator.ops import locks, requests, work
 from coordinator.wire import calls, loader, replies
-from coordinator.wire.calls import Claim, JobAsk, LockAsk, Report, Scope
+from coordinator.wire.calls import Claim, JobAsk, Lesson, Lessons, LockAsk, Report, Scope
 from coordinator.wire.step import Call
 from tests.contract.lua import code, statuses_answered
 from tests.support.engine import TERMS
@@ -54,10 +54,13 @@ LONG: dict[str, Any] = {
     "places": ["ready:default"],
     "strays": ["r1", "r2"],
     "believed": [("r3", "1")],
+    "lessons": Lessons(1, 10, 1000, (Lesson("lock/a", 1000, "", 0, 0, 0, 0, {"ok": 1, 96: 1}),)),
+    "names": ["lock/a"],
 }
 SHORT: dict[str, Any] = {
     **LONG,
-    **dict.fromkeys(("fields", "started", "jobs", "reports", "keys", "places", "strays", "believed"), ()),
+    **dict.fromkeys(("fields", "started", "jobs", "reports", "keys", "places", "strays", "believed", "names"), ()),
+    "lessons": Lessons(1, 10, 1000, ()),
 }
 SHORT["fields"] = {}
 
@@ -186,7 +189,7 @@ def test_what_drains_a_full_queue_works_when_memory_is_full(script: str) -> None
     assert loader.program(script, True).text.startswith("#!lua flags=allow-oom\n")
 
 
-@pytest.mark.parametrize("script", ["dead", "events", "explain", "line", "survey", "audit_keys"])
+@pytest.mark.parametrize("script", ["dead", "events", "explain", "line", "survey", "timeouts", "audit_keys"])
 def test_looking_works_when_memory_is_full(script: str) -> None:
     assert loader.program(script, True).text.startswith("#!lua flags=no-writes\n")
 

@@ -24,10 +24,10 @@ from workers import Registry, Worker
 
 # Redis lets everybody send these.
 ALWAYS = {"auth", "hello", "quit", "reset"}
-SESSION = {"open_session", "close_session", "beat", "reconcile"}
+SESSION = {"open_session", "close_session", "beat", "reconcile", "learn", "timeouts"}
 CONNECT = {"client|setname", "info", "ping", "wait", "cluster|slots", "command"}
 INBOX = {"blpop", "lpop", "rpush", "expire"}
-LOOK = {"explain", "survey", "line", "events", "dead"}
+LOOK = {"explain", "survey", "line", "events", "dead", "timeouts"}
 SCRIPTS = {
     "producer": SESSION | {"submit", "watch", "explain", "cancel", "reprioritise"},
     "worker": SESSION | {"claim", "settle", "note_progress", "explain"},
@@ -60,11 +60,11 @@ COMMANDS = {
 READS = {
     *("exists", "get", "hexists", "hget", "hgetall", "hkeys", "hlen", "hmget", "hrandfield", "hvals", "llen", "pttl"),
     *("scard", "sismember", "smembers", "srandmember", "time", "type", "xrange", "xrevrange", "zcard", "zcount"),
-    *("zrange", "zrangebylex", "zrangebyscore", "zrank", "zscore"),
+    *("zrange", "zrangebylex", "zrangebyscore", "zrank", "zrevrange", "zscore"),
 }
 WRITES = {
     *("del", "hdel", "hincrby", "hset", "hsetnx", "lpop", "persist", "pexpire", "rpush", "sadd", "set", "spop"),
-    *("srem", "xadd", "zadd", "zpopmin", "zrem"),
+    *("srem", "xadd", "zadd", "zpopmin", "zrem", "zremrangebyscore"),
 }
 
 

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from coordinator import AsyncCoordinator, State
+from coordinator.drivers.learner import Habits, Learner
 from coordinator.errors import JobFailed
 from coordinator.model import codec
+from coordinator.model.measures import NoMeter
 from coordinator.ops.fleet import Claimed
 from coordinator.settings import Settings
 from coordinator.wire.calls import Scope
@@ -96,6 +98,8 @@ class FakeDriver:
         self.time = 0.0
         # Claims that were parked, with what is to be told of each; None: this server parks nothing.
         self.parked: list[tuple[Call, Callable[[Any], None]]] | None = None
+        no_store: Any = None  # it is never told to report
+        self.learner = Learner(Habits(), no_store, self.scope, NoMeter)
         # How often a call gives way to the loop before it is answered: a store is slower than a handler that does
         # nothing.
         self.turns = 1

@@ -29,6 +29,9 @@ MEMBERS = {
     "OWNS": "SESSION",
     "INBOX": "SESSION",
     "BATCH": "SESSION",
+    "TIMEOUT": "operation/deploy.apply",
+    "TIMINGS": "operation/deploy.apply",
+    "HOURLY": "operation/deploy.apply:HOUR",
 }
 
 

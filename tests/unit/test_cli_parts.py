@@ -19,7 +19,7 @@ from coordinator.errors import ConfigError
 
 COMMANDS = (
     *("lock", "submit", "cancel", "reprioritise", "release", "replay", "define"),
-    *("ls", "show", "why", "doctor", "stats", "events", "top"),
+    *("ls", "show", "why", "doctor", "stats", "events", "top", "timeouts"),
 )
 
 Run = Callable[..., tuple[int, str, str]]

@@ -1,0 +1,137 @@
+"""`coordinator timeouts`: how the adaptive timeouts of the fleet stand, and what they follow from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from coordinator.cli import tables
+from coordinator.cli.options import Common, command, connect, scope_of
+from coordinator.cli.screen import Screen
+from coordinator.cli.words import clean, count, duration, word
+from coordinator.model.lease import Explanation
+from coordinator.model.names import one_of
+from coordinator.model.states import State
+from coordinator.ops import timing
+from coordinator.ops.timing import TimeoutView
+from coordinator.policy.adaptive import BASES, LOCK, MARGIN, OPERATION, SHARE
+
+EXAMPLES = (
+    "coordinator timeouts",
+    "coordinator timeouts --type operation",
+    "coordinator timeouts --json | jq '.timeouts[] | select(.timeouts > 0)'",
+)
+OTHERS = "(all others)"
+NUMBERS = ("BASE", "NOW", "P50", "P99", "OK", "CUT OFF")
+# A request that is over, or whose time has not begun, has no timeout to explain.
+TIMED = (State.WAITING, State.RUNNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeoutOptions:
+    """Which timeouts."""
+
+    type: Annotated[
+        str | None, typer.Option("--type", help=f"Only those of one type: {', '.join(BASES)}.", show_default=False)
+    ] = None
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    command(app, "timeouts", examples=EXAMPLES)(timeouts)
+
+
+def timeouts(options: TimeoutOptions, common: Common) -> None:
+    """List adaptive timeouts with what was seen in the last 24 hours.
+
+    For each resource, queue or handler: the base it began from, the timeout now, the latencies it follows from, how
+    many succeeded and were cut off, and the strategy. Without a strategy nobody goes by it: it is only counted.
+    """
+    if options.type is not None:
+        one_of(options.type, "--type", tuple(BASES))
+    with connect(common) as coordinator:
+        found = coordinator.run(timing.look(scope_of(coordinator)))
+    shown = sorted((one for one in found if options.type in (None, one.kind)), key=lambda one: (one.kind, one.name))
+    document = {"namespace": coordinator.settings.namespace, "timeouts": [shape(one) for one in shown]}
+    Screen(common.json).show(document, table(shown) if shown else Text("nothing was seen yet", style=tables.DIM))
+
+
+def shape(one: TimeoutView) -> dict[str, Any]:
+    """One timeout for `--json`; `name` is null for all that are counted together."""
+    return {
+        "type": one.kind,
+        "name": one.name or None,
+        "base": one.base,
+        "current": one.current,
+        "strategy": one.strategy or None,
+        "p50": one.seen.latencies.quantile(0.5),
+        "p99": one.seen.latencies.quantile(SHARE),
+        "successes": one.seen.successes,
+        "timeouts": one.seen.timeouts,
+        "moves": one.version,
+        "moved": one.moved_at,
+        "seen": one.seen_at,
+    }
+
+
+def table(found: Sequence[TimeoutView]) -> Table:
+    """The list for people."""
+    made = tables.columns("TYPE", "NAME", *NUMBERS, "STRATEGY", right=NUMBERS)
+    for one in found:
+        name = word(one.name) if one.name else Text(OTHERS, style=tables.DIM)
+        figures = (
+            duration(one.base),
+            duration(one.current),
+            *(_seconds(one.seen.latencies.quantile(share)) for share in (0.5, SHARE)),
+            str(one.seen.successes),
+            str(one.seen.timeouts),
+        )
+        made.add_row(one.kind, name, *figures, word(one.strategy or "-"))
+    return made
+
+
+def of_request(found: Explanation) -> list[str]:
+    """The names under which the timeouts of a request are counted."""
+    if found.state not in TIMED:
+        return []
+    if found.kind == "job":
+        return [timing.key_of(OPERATION, found.fields["name"])] if found.state is State.RUNNING else []
+    if "learnt" not in found.fields:
+        return []
+    return [timing.key_of(LOCK, one.need.resource) for one in found.needs[: timing.MOST_NEEDS]]
+
+
+def sentences(found: Explanation, views: Iterable[TimeoutView]) -> list[str]:
+    """Which timeout a request has, and what it was chosen from."""
+    said = []
+    run_ms, learnt = found.fields.get("run_ms"), found.fields.get("learnt")
+    if found.state is State.RUNNING and run_ms:
+        said.append(f"Its run may take {duration(int(run_ms) / 1000)}: whoever submitted it said so.")
+        return said
+    if found.kind == "lock" and learnt:
+        said.append(f"It may wait {duration(int(learnt) / 1000)}, which is adaptive.")
+    return said + [basis(one) for one in views if one.strategy]
+
+
+def basis(one: TimeoutView) -> str:
+    """What a timeout is now, and the figures it follows from."""
+    what = {OPERATION: "Runs of", LOCK: "Waits for"}.get(one.kind, one.kind)
+    now = (
+        f"{what} {clean(one.name or OTHERS)} may take {duration(one.current)} now (adaptive, base {duration(one.base)})"
+    )
+    seen, latency = one.seen, one.seen.latencies.quantile(SHARE)
+    if latency is None:
+        return f"{now}: nothing was seen in the last 24 hours."
+    ended = f"{count(seen.successes, 'success', 'successes')} and {count(seen.timeouts, 'timeout')} in 24 hours"
+    if one.strategy == "success_rate":
+        return f"{now}: by success_rate from a rate of {seen.rate:.3f}, {ended}."
+    return f"{now}: by quantile toward p99 {latency:.3g} s x {MARGIN:g} within its bounds, {ended}."
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}s"

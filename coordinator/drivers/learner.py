@@ -1,0 +1,239 @@
+"""What this process has seen of how long things take, and what the fleet makes of it.
+
+Observations are counted here, a few hundred nanoseconds each, and handed in every few seconds in one call, by the
+thread that beats for the session. The answer says how the timeouts of these things stand in the whole fleet. What this
+process would have them be goes along with its next report, and counts if nobody was quicker.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from coordinator.drivers import clock
+from coordinator.drivers.store import Store
+from coordinator.errors import CoordinatorError
+from coordinator.model.histogram import bucket
+from coordinator.model.measures import Meter
+from coordinator.ops import timing
+from coordinator.ops.timing import Heard, TimeoutView
+from coordinator.policy.adaptive import BASES, OTHER, SHARE, Adaptive, Seen, clamped, cut_off_at, following
+from coordinator.settings import Settings
+from coordinator.wire import calls
+from coordinator.wire.calls import Lesson, Lessons, Scope
+
+log = logging.getLogger(__name__)
+
+# Things counted apart in one process; the namespace has a limit of its own.
+MOST_HERE = 512
+# Things in one report: what there is more of goes along with the next ones.
+MOST_REPORTED = 32
+# Reports after which a thing is forgotten that nothing was seen of and nobody asked about.
+FORGET_AFTER = 150
+# Of the time between two reports, that which must lie between two moves: reports do not come like clockwork.
+PACE = 0.9
+# A move by less than this share of a timeout is not worth a write.
+LEAST_MOVE = 0.002
+
+
+@dataclass(slots=True)
+class _Thing:
+    """One resource, queue or handler. `fresh` counts what no report has told yet; `pinned` ones are always asked about;
+    `idle` counts reports without news of it."""
+
+    base: float
+    rules: Adaptive
+    current: float
+    pinned: bool = False
+    asked: bool = False
+    known: bool = False
+    fresh: dict[str | int, int] = field(default_factory=dict)
+    seen: Seen = field(default_factory=Seen)
+    total: int = 0
+    version: int = 0
+    idle: int = 0
+
+    def count(self, how: str, place: int) -> None:
+        self.fresh[how] = self.fresh.get(how, 0) + 1
+        self.fresh[place] = self.fresh.get(place, 0) + 1
+
+    @property
+    def seconds(self) -> float:
+        return clamped(self.current, self.base, self.rules)
+
+    def lesson(self, name: str) -> Lesson:
+        """What the next report says of it. What is fresh goes over into it."""
+        counts, self.fresh = self.fresh, {}
+        used, self.asked = self.pinned or self.asked, False
+        now = self.seconds
+        wish = following(now, self.base, self.seen, self.rules) if self.known else now
+        moves = abs(wish - now) > LEAST_MOVE * now or now != self.current
+        return Lesson(
+            name,
+            round(self.base * 1000),
+            self.rules.strategy if used else "",
+            self.total if self.known else -1,
+            self.version,
+            round(wish * 1000) if moves and self.known else 0,
+            round((self.seen.latencies.quantile(SHARE) or 0.0) * 1000),
+            counts,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How a process learns: by which rules for each type, how many things are counted apart in the namespace, and every
+    how many seconds it reports."""
+
+    rules: Mapping[str, Adaptive] = field(default_factory=dict)
+    most: int = 256
+    every: float = 2.0
+
+
+class Learner:
+    """The book of timeouts of one process. Safe for many threads; `report` and `leave` are called by one."""
+
+    def __init__(self, habits: Habits, store: Store, scope: Scope, meter: Callable[[], Meter]) -> None:
+        self._habits, self._store, self._scope, self._meter = habits, store, scope, meter
+        self._lock = threading.Lock()
+        self._things: dict[str, _Thing] = {}
+        self._number = 1
+        # The report on its way, which is sent again as it is until it was answered, and what it is about.
+        self._sending: Lessons | None = None
+        self._about: list[_Thing] = []
+        self._reported_at = -math.inf
+
+    @classmethod
+    def of(cls, settings: Settings, store: Store, scope: Scope, meter: Callable[[], Meter]) -> Learner:
+        """The learner that the settings ask for. It reports with every second heartbeat."""
+        return cls(Habits(every=2 * settings.sweep_interval), store, scope, meter)
+
+    def pin(self, key: str, rules: Adaptive) -> None:
+        """A timeout that this process will ask for again and again, and by what rules."""
+        with self._lock:
+            thing = self._thing(key)
+            thing.pinned, thing.rules = True, rules
+            base = rules.base or thing.base
+            if not thing.known:
+                thing.current = base
+            thing.base = base
+
+    def knows(self, key: str) -> bool:
+        """Whether the fleet's timeout is known here."""
+        with self._lock:
+            return self._thing(key).known
+
+    def note(self, view: TimeoutView) -> None:
+        """Take what the fleet knows."""
+        with self._lock:
+            self._take(self._thing(view.key), view.current, view.version, view.seen)
+
+    def seconds(self, key: str) -> float:
+        """The timeout in force; its base where nothing is known."""
+        with self._lock:
+            thing = self._thing(key)
+            thing.asked = True
+            return thing.seconds
+
+    def figures(self, key: str) -> tuple[Seen, str]:
+        """What a timeout follows from, and by which strategy."""
+        with self._lock:
+            thing = self._thing(key)
+            return thing.seen, thing.rules.strategy
+
+    def took(self, key: str, seconds: float) -> None:
+        """Something succeeded after so many seconds."""
+        place = bucket(seconds)
+        with self._lock:
+            self._thing(key).count("ok", place)
+
+    def ran_out(self, key: str, limit: float) -> None:
+        """Something was cut off at its limit."""
+        with self._lock:
+            thing = self._thing(key)
+            thing.count("late", cut_off_at(limit, thing.seconds))
+
+    def report(self, session: str) -> None:
+        """Hand in what was seen, if it is time to. What cannot be handed in is handed in later."""
+        now = clock.now()
+        if now - self._reported_at >= self._habits.every:
+            self._reported_at = now
+            self._report(session)
+
+    def leave(self, session: str) -> None:
+        """Hand in what is left, before the session ends. More than fits into one report is lost."""
+        self._report(session)
+
+    def _report(self, session: str) -> None:
+        lessons = self._next()
+        if lessons is None:
+            return
+        try:
+            found = timing.heard(self._store.call(calls.learn(self._scope, session, lessons), 0.0))
+        except CoordinatorError as error:
+            log.debug("what was seen of timeouts could not be handed in yet: %s", error)
+            return
+        if found is not None:
+            self._hear(lessons, found)
+
+    def _next(self) -> Lessons | None:
+        with self._lock:
+            if self._sending is None:
+                chosen = self._choose()
+                if not chosen:
+                    return None
+                self._about = [thing for _key, thing in chosen]
+                things = tuple(thing.lesson(key) for key, thing in chosen)
+                pace_ms = round(self._habits.every * PACE * 1000)
+                self._sending = Lessons(self._number, self._habits.most, pace_ms, things)
+            return self._sending
+
+    def _choose(self) -> list[tuple[str, _Thing]]:
+        """What this report is about. Those chosen go to the end, so that all have their turn."""
+        wanted: list[tuple[str, _Thing]] = []
+        for key, thing in list(self._things.items()):
+            if thing.fresh or thing.pinned or thing.asked:
+                thing.idle = 0
+                if len(wanted) < MOST_REPORTED:
+                    wanted.append((key, thing))
+                    self._things[key] = self._things.pop(key)
+            else:
+                thing.idle += 1
+                if thing.idle > FORGET_AFTER:
+                    del self._things[key]
+        return wanted
+
+    def _hear(self, lessons: Lessons, found: list[Heard]) -> None:
+        meter = self._meter()
+        with self._lock:
+            for lesson, thing, one in zip(lessons.things, self._about, found, strict=False):
+                self._take(thing, one.current, one.version, one.seen)
+                thing.total = one.total
+                kind = lesson.name.partition("/")[0]
+                meter.count("timeout.met", lesson.counts.get("ok", 0), kind)
+                meter.count("timeout.expired", lesson.counts.get("late", 0), kind)
+                if lesson.next_ms and one.version > lesson.version and round(one.current * 1000) == lesson.next_ms:
+                    meter.count("timeout.adjusted", 1, kind)
+            self._number += 1
+            self._sending, self._about = None, []
+
+    def _take(self, thing: _Thing, current: float, version: int, seen: Seen | None) -> None:
+        thing.current, thing.version, thing.known = current, version, True
+        if seen is not None:
+            thing.seen, thing.total = seen, seen.total
+
+    def _thing(self, key: str) -> _Thing:
+        thing = self._things.get(key)
+        if thing is None:
+            kind = key.partition("/")[0]
+            if len(self._things) >= MOST_HERE:
+                key = f"{kind}/{OTHER}"
+                thing = self._things.get(key)
+            if thing is None:
+                rules = self._habits.rules.get(kind) or Adaptive()
+                base = rules.base or BASES[kind]
+                thing = self._things[key] = _Thing(base, rules, base)
+        return thing

@@ -1,0 +1,175 @@
+"""Adaptive timeouts: what the fleet knows of them, how they are chosen, and what is learnt from how things end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from coordinator.errors import Corrupt, WaitTimeout
+from coordinator.keys import decode, encode
+from coordinator.model.histogram import LAST, Histogram
+from coordinator.model.lease import Grant
+from coordinator.model.names import whole
+from coordinator.model.need import Need
+from coordinator.ops import locks
+from coordinator.policy.adaptive import LOCK, OTHER, Seen
+from coordinator.wire import calls, replies
+from coordinator.wire.calls import LockAsk, Scope
+from coordinator.wire.replies import Raw, number, part, text
+from coordinator.wire.step import Now, Operation
+
+MOST_LISTED = 1000
+# Of a lock on many resources so many are asked about and learnt of.
+MOST_NEEDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class TimeoutView:
+    """One adaptive timeout of the fleet. Durations are seconds; times are epoch seconds by the server's clock.
+
+    `kind` is its type, `name` the resource, queue or handler; empty for all that are counted together because there are
+    too many. `strategy` is empty while nobody uses it: what is seen is counted all the same. `moved_at` is None until
+    it first moves.
+    """
+
+    kind: str
+    name: str
+    base: float
+    current: float
+    strategy: str
+    version: int
+    moved_at: float | None
+    seen_at: float
+    seen: Seen
+
+    @property
+    def key(self) -> str:
+        """The name it is counted under."""
+        return key_of(self.kind, self.name) if self.name else f"{self.kind}/{OTHER}"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """How one timeout stands, as a report is answered: `name` is what it is counted under, `seen` None if nothing
+    was seen since."""
+
+    name: str
+    current: float
+    version: int
+    total: int
+    seen: Seen | None
+
+
+class Book(Protocol):
+    """What this process knows of timeouts: the driver's learner."""
+
+    def knows(self, key: str) -> bool:
+        """Whether the fleet's timeout is known here."""
+
+    def note(self, view: TimeoutView) -> None:
+        """Take what the fleet knows."""
+
+    def seconds(self, key: str) -> float:
+        """The timeout in force; its base where nothing is known."""
+
+    def took(self, key: str, seconds: float) -> None:
+        """Something succeeded after so many seconds."""
+
+    def ran_out(self, key: str, limit: float) -> None:
+        """Something was cut off at its limit."""
+
+
+def key_of(kind: str, name: str) -> str:
+    """The name a timeout is counted under: `operation/deploy.apply`."""
+    return f"{kind}/{encode(name)}"
+
+
+def look(scope: Scope, names: Iterable[str] = (), most: int = MOST_LISTED) -> Operation[list[TimeoutView]]:
+    """The timeouts of the fleet, those seen last first; of some names (as `key_of` makes them) or of all."""
+    whole(most, "most", 1, MOST_LISTED)
+    raw = yield calls.timeouts(scope, most, names)
+    replies.expect(raw, "ok")
+    return [_view(one) for one in raw[2:]]
+
+
+def ask(scope: Scope, book: Book, names: Iterable[str]) -> Operation[None]:
+    """Ask the fleet about timeouts that this process knows nothing of yet."""
+    unknown = [one for one in names if not book.knows(one)]
+    if unknown:
+        for view in (yield from look(scope, unknown)):
+            book.note(view)
+
+
+def lock_wait(scope: Scope, book: Book, needs: Sequence[Need]) -> Operation[float]:
+    """How long to wait for a lock, as the fleet has learnt: the longest of the timeouts of its resources."""
+    names = lock_keys(needs)
+    yield from ask(scope, book, names)
+    return max(book.seconds(one) for one in names)
+
+
+def acquire(scope: Scope, book: Book, asked: LockAsk, needs: Sequence[Need]) -> Operation[Grant | None]:
+    """As `locks.acquire`, for as long as is asked; how long it took is learnt from."""
+    seconds = 0.0 if asked.trying else None if asked.wait_ms is None else asked.wait_ms / 1000
+    begun: float = yield Now()
+    try:
+        grant = yield from locks.acquire(scope, asked, seconds)
+    except WaitTimeout:
+        for name in lock_keys(needs):
+            book.ran_out(name, seconds or 0.0)
+        raise
+    if grant is not None:
+        ended: float = yield Now()
+        for name in lock_keys(needs):
+            book.took(name, ended - begun)
+    return grant
+
+
+def lock_keys(needs: Sequence[Need]) -> list[str]:
+    """The names that the timeouts of a lock are counted under."""
+    return [key_of(LOCK, one.resource) for one in needs[:MOST_NEEDS]]
+
+
+def heard(raw: Raw) -> list[Heard] | None:
+    """What a report was answered; None if its session is over. Raises Corrupt, ProtocolError."""
+    if replies.expect(raw, "ok", "session_lost") == "session_lost":
+        return None
+    return [
+        Heard(
+            text(part(one, 0)),
+            number(part(one, 1)) / 1000,
+            number(part(one, 2)),
+            number(part(one, 3)),
+            seen_of(replies.fields(one[4])) if one[4] else None,
+        )
+        for one in raw[1:]
+    ]
+
+
+def seen_of(fields: Mapping[str, str]) -> Seen:
+    """What was seen, from a hash of counts. Raises Corrupt."""
+    latencies = Histogram()
+    for field, count in fields.items():
+        if field not in ("ok", "late"):
+            place = number(field)
+            if not 0 <= place <= LAST:
+                raise Corrupt("a histogram has a bucket that there is not")
+            latencies.add_at(place, number(count))
+    return Seen(latencies, number(fields.get("ok", 0)), number(fields.get("late", 0)))
+
+
+def _view(raw: Raw) -> TimeoutView:
+    kind, _, name = text(part(raw, 0)).partition("/")
+    fields = replies.fields(part(raw, 2))
+    moved = number(fields.get("moved", 0))
+    return TimeoutView(
+        kind=kind,
+        name="" if name == OTHER else decode(name),
+        base=number(fields.get("base", 0)) / 1000,
+        current=number(fields.get("now", 0)) / 1000,
+        strategy=fields.get("strategy", ""),
+        version=number(fields.get("version", 0)),
+        moved_at=moved / 1000 if moved else None,
+        seen_at=float(text(part(raw, 1))) / 1000,
+        seen=seen_of(replies.fields(part(raw, 3))),
+    )

@@ -1,0 +1,165 @@
+"""Adaptive timeouts of a fleet on a real server: learnt by some processes, known to the others."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordinator import Coordinator, RetryPolicy, Settings
+from coordinator.errors import WaitTimeout
+from coordinator.ops import timing
+from coordinator.ops.timing import TimeoutView
+from coordinator.policy.adaptive import BASES, Adaptive
+from coordinator.wire.calls import Scope
+from tests.support.fleet import Fleet, until_async
+from tests.support.until import until
+from workers import Registry
+
+ROOT = Path(__file__).parents[2]
+# A process of its own: takes locks, and says what it knows of their timeout from its start.
+LOCKER = """
+import json, sys
+from coordinator import Coordinator, Settings
+from coordinator.ops import timing
+settings = Settings.of(namespace=sys.argv[2], session_ttl=2, sweep_interval=0.2, operation_timeout=2)
+with Coordinator.connect(sys.argv[1], settings=settings) as co:
+    for _ in range(int(sys.argv[3])):
+        co.acquire("a", wait="adaptive").release()
+    view = co._driver.learner.figures("lock/a")[0]
+    print(json.dumps([view.successes, view.timeouts, co._driver.learner.seconds("lock/a")]))
+"""
+
+
+def known(co: Any, settings: Settings, key: str) -> TimeoutView | None:
+    """What the fleet knows of a timeout."""
+    found = co.run(timing.look(Scope.of(settings.namespace, settings.terms()), [key]))
+    return found[0] if found else None
+
+
+def locker(url: str, namespace: str, times: int) -> list[float]:
+    """What another process knew after it had taken the lock so many times."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOCKER, url, namespace, str(times)],
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return list(json.loads(done.stdout))
+
+
+def test_processes_learn_from_each_other(redis_url: str, settings: Settings) -> None:
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", LOCKER, redis_url, settings.namespace, "40"],
+            env={"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+        )
+        for _ in range(2)
+    ]
+    assert [one.wait(60) for one in running] == [0, 0]
+    with Coordinator.connect(redis_url, settings=settings) as co:
+        view = known(co, settings, "lock/a")
+        assert view is not None
+        assert (view.seen.successes, view.seen.timeouts, view.base) == (80, 0, 30.0)
+        assert view.strategy == "quantile"
+    # Whoever comes later knows it all from its first look, before it has reported anything.
+    assert locker(redis_url, settings.namespace, 1)[:2] == [80, 0]
+
+
+def test_a_lock_is_waited_for_as_long_as_the_fleet_has_learnt(
+    co: Any, other: Any, settings: Settings, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BASES, "lock", 0.2)
+    with Coordinator.connect(redis_url, settings=settings) as looker, other.acquire("a"):
+        ticket = co.request("a", wait="adaptive")
+        found = co.explain(ticket.ident)
+        assert found.fields["learnt"] == "200"
+        with pytest.raises(WaitTimeout):
+            co.acquire("a", wait="adaptive")
+
+        def reported() -> TimeoutView | None:
+            view = known(looker, settings, "lock/a")
+            return view if view is not None and view.seen.timeouts else None
+
+        view = until(reported)
+        assert view is not None
+        assert view.seen.latencies.quantile(0.99) == pytest.approx(0.2, rel=0.05)
+
+
+def test_whoever_says_how_long_to_wait_is_heard(co: Any, other: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BASES, "lock", 60.0)
+    with other.acquire("a"):
+        with pytest.raises(WaitTimeout):
+            co.acquire("a", wait=0.05)
+        assert "learnt" not in co.explain(co.request("a", wait=5).ident).fields
+
+
+@pytest.fixture
+async def fleet(redis_url: str, settings: Settings) -> AsyncIterator[Fleet]:
+    async with AsyncExitStack() as stack:
+        made = Fleet(redis_url, settings, stack)
+        stack.push_async_callback(made.client.close)
+        yield made
+
+
+def handlers(seconds: Callable[[], float], **options: Any) -> Registry:
+    """One handler that takes as long as it is told."""
+    registry = Registry()
+
+    @registry.handler("work", retry=RetryPolicy.none(), **options)
+    async def work(ctx: Any, payload: Any) -> None:
+        await asyncio.sleep(seconds())
+
+    return registry
+
+
+async def test_a_handler_has_the_run_timeout_that_the_fleet_has_learnt(fleet: Fleet, settings: Settings) -> None:
+    took = 0.0
+    registry = handlers(lambda: took, timeout=Adaptive(base=0.4))
+    first = await fleet.worker(registry)
+    for ticket in [await fleet.client.submit("work") for _ in range(30)]:
+        await ticket.result(10)
+    scope = Scope.of(settings.namespace, settings.terms())
+
+    async def moved() -> TimeoutView | None:
+        views = await fleet.client.run(timing.look(scope, ["operation/work"]))
+        return views[0] if views and views[0].current < 0.36 else None
+
+    view = await until_async(moved, what="the timeout has shrunk")
+    assert view.base == 0.4
+    await first.stop()
+
+    # A worker that starts now knows it at once.
+    second = await fleet.worker(registry)
+    learner = second._driver.learner
+    assert learner.seconds("operation/work") < 0.37
+    took = 30.0
+    state, why = await fleet.why(await fleet.client.submit("work"))
+    assert state == "failed"
+    assert "timed out after 0.3" in why or "timed out after 0.2" in why
+    assert "adaptive, quantile: p99" in why
+    assert "of 30 runs, 0 cut off" in why
+
+
+async def test_an_explicit_run_timeout_wins(fleet: Fleet) -> None:
+    await fleet.worker(handlers(lambda: 30.0, timeout=Adaptive(base=60.0)))
+    _state, why = await fleet.why(await fleet.client.submit("work", run_timeout=0.1))
+    assert why == "timed out after 0.1 s"
+
+
+async def test_runs_under_any_timeout_are_learnt_from(fleet: Fleet, settings: Settings) -> None:
+    worker = await fleet.worker(handlers(lambda: 0.0, timeout=5))
+    await (await fleet.client.submit("work")).result(10)
+    await worker.stop()
+    [view] = await fleet.client.run(timing.look(Scope.of(settings.namespace, settings.terms()), ["operation/work"]))
+    assert (view.strategy, view.seen.successes, view.current) == ("", 1, 60.0)

@@ -1,0 +1,54 @@
+"""Run timeouts: which one a job gets, what is learnt from how its run ends, and what is said of one that is up."""
+
+from __future__ import annotations
+
+from coordinator.drivers.learner import Learner
+from coordinator.ops.timing import key_of
+from coordinator.policy.adaptive import OPERATION, SHARE
+from coordinator.policy.outcome import Outcome, Succeeded
+from workers.job import Job, Stop
+from workers.registry import Registry
+
+
+class RunTimes:
+    """The run timeouts of a worker's handlers. All runs are learnt from, whoever chose their timeout."""
+
+    def __init__(self, registry: Registry, learner: Learner) -> None:
+        self._learner = learner
+        self._keys = {one.name: key_of(OPERATION, one.name) for one in registry}
+        self._adaptive = {one.name for one in registry if one.adaptive is not None}
+        for one in registry:
+            if one.adaptive is not None:
+                learner.pin(self._keys[one.name], one.adaptive)
+
+    @property
+    def adaptive(self) -> list[str]:
+        """The names under which timeouts are counted that this worker goes by."""
+        return sorted(self._keys[name] for name in self._adaptive)
+
+    def choose(self, job: Job) -> None:
+        """A job is about to begin: its run timeout, if it is for the fleet to say."""
+        name = job.handler.name
+        if name in self._adaptive and not job.claimed.run_ms:
+            job.learnt = self._learner.seconds(self._keys[name])
+
+    def ended(self, job: Job, outcome: Outcome, now: float) -> None:
+        """A run is over. One that failed by itself or was stopped says nothing of how long it takes."""
+        key = self._keys.get(job.handler.name)
+        if key is None or job.began is None or job.lost:
+            return
+        if job.stopped is Stop.TIMEOUT:
+            self._learner.ran_out(key, job.seconds or 0.0)
+        elif isinstance(outcome, Succeeded):
+            self._learner.took(key, now - job.began)
+
+    def overdue(self, job: Job) -> str:
+        """Why a run was cut off, with the figures if the fleet chose its timeout."""
+        said = f"timed out after {job.seconds:g} s"
+        if job.learnt is None:
+            return said
+        seen, strategy = self._learner.figures(self._keys[job.handler.name])
+        latency = seen.latencies.quantile(SHARE)
+        if latency is None:
+            return f"{said} (adaptive: nothing was seen yet)"
+        return f"{said} (adaptive, {strategy}: p99 {latency:.3g} s of {seen.total} runs, {seen.timeouts} cut off)"
