@@ -1,4 +1,5 @@
-"""Settings: one value, validated as a whole, from arguments, the environment (`COORDINATOR_*`) or a TOML file.
+"""Settings: one value, validated as a whole, from arguments, the environment (`COORDINATOR_*`) or a TOML file. Those
+of the policies stand in sections: see `sections`.
 
 Durations are seconds. Names and defaults are the configuration table of the README.
 """
@@ -8,16 +9,18 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from coordinator.errors import ConfigError, shortened
 from coordinator.model.names import label
 from coordinator.model.signing import LEAST_SECRET, MAX_KEY_ID, Signer
 from coordinator.model.terms import NO_AGING_US, Terms
+from coordinator.sections import Timeouts
 
 Durability = Literal["fast", "durable", "replicated"]
 _KEY_ID = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_KEY_ID}}}")
@@ -29,7 +32,7 @@ DEFAULT_URL = "redis://127.0.0.1:6379/0"
 class Settings(BaseSettings):
     """How a client or a worker behaves. All processes of a namespace should agree on the ones marked (namespace)."""
 
-    model_config = SettingsConfigDict(env_prefix="COORDINATOR_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="COORDINATOR_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
     url: str = Field(DEFAULT_URL, description="where Redis is", repr=False)
     namespace: str = Field("default", description="which coordinator on that Redis")
@@ -72,6 +75,7 @@ class Settings(BaseSettings):
     signing_keys_file: Path | None = Field(None, description='a TOML file of the same, one `id = "secret"` a line')
     sign_with: str | None = Field(None, description="id of the key to sign with; needed only if there are several")
     require_signatures: bool = Field(True, description="with keys: refuse what is not signed")
+    timeouts: Timeouts = Field(Timeouts(), description="timeouts that follow what the fleet sees")
 
     @model_validator(mode="after")
     def _hold_together(self) -> Self:
@@ -155,12 +159,24 @@ class Settings(BaseSettings):
 def _complaint(error: Mapping[str, Any]) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        return f"{where}: no such setting"
+        return f"{where}: no such setting{_nearest([str(part) for part in error['loc']])}"
     said = str(error["msg"]).removeprefix("Value error, ")
     if not where:
         return said
     hidden = where.partition(".")[0] in _SECRETS
     return f"{where}: {said}" if hidden else f"{where}: {said} (got {shortened(error['input'])})"
+
+
+def _nearest(path: list[str]) -> str:
+    """A hint at what may have been meant by a path that leads nowhere."""
+    owner: type[BaseModel] = Settings
+    for part in path[:-1]:
+        kind = owner.model_fields[part].annotation
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            return ""
+        owner = kind
+    near = get_close_matches(path[-1], owner.model_fields, 1)
+    return f"; did you mean {'.'.join([*path[:-1], *near])}?" if near else ""
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -109,7 +109,8 @@ class Learner:
     @classmethod
     def of(cls, settings: Settings, store: Store, scope: Scope, meter: Callable[[], Meter]) -> Learner:
         """The learner that the settings ask for. It reports with every second heartbeat."""
-        return cls(Habits(every=2 * settings.sweep_interval), store, scope, meter)
+        section = settings.timeouts
+        return cls(Habits(section.rules(), section.names, 2 * settings.sweep_interval), store, scope, meter)
 
     def pin(self, key: str, rules: Adaptive) -> None:
         """A timeout that this process will ask for again and again, and by what rules."""

@@ -7,9 +7,12 @@ import re
 import sys
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from coordinator.keys import FAMILIES, key
 from coordinator.model import states
 from coordinator.model.measures import MEASURES, NAMED
+from coordinator.sections import Section
 from coordinator.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -49,12 +52,27 @@ def keys_block() -> str:
     return "\n".join(rows) + "\n"
 
 
-def settings_block() -> str:
+def settings_rows(model: type[BaseModel], path: str = "") -> list[str]:
     rows = ["| setting | environment | default | what it is |", "|---|---|---|---|"]
+    for name, field in model.model_fields.items():
+        if not isinstance(field.default, Section):
+            default = "none" if field.default is None else f"`{field.default}`"
+            variable = f"COORDINATOR_{path}{name}".replace(".", "__").upper()
+            rows.append(f"| `{path}{name}` | `{variable}` | {default} | {field.description} |")
+    return rows
+
+
+def settings_block() -> str:
+    return "\n".join(settings_rows(Settings)) + "\n"
+
+
+def sections_block() -> str:
+    parts = []
     for name, field in Settings.model_fields.items():
-        default = "none" if field.default is None else f"`{field.default}`"
-        rows.append(f"| `{name}` | `COORDINATOR_{name.upper()}` | {default} | {field.description} |")
-    return "\n".join(rows) + "\n"
+        if isinstance(field.default, Section):
+            parts += [f"### `[{name}]`", "", type(field.default).__doc__ or "", ""]
+            parts += [*settings_rows(type(field.default), f"{name}."), ""]
+    return "\n".join(parts)
 
 
 def measures_block() -> str:
@@ -70,6 +88,7 @@ BLOCKS = {
     "keys": keys_block,
     "settings": settings_block,
     "measures": measures_block,
+    "sections": sections_block,
 }
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from coordinator.errors import ConfigError
 from coordinator.model.terms import NO_AGING_US, Terms
+from coordinator.policy.adaptive import Adaptive
+from coordinator.sections import Section
 from coordinator.settings import Settings
 
 
@@ -102,3 +104,31 @@ def test_a_namespace_given_to_the_client_wins_and_is_checked(monkeypatch: pytest
 
 def test_a_url_with_a_password_is_not_shown() -> None:
     assert "secret" not in repr(Settings.of(url="redis://:secret@host/0"))
+
+
+def test_a_section_comes_from_every_source_setting_by_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COORDINATOR_TIMEOUTS__LOCK", "1")
+    monkeypatch.setenv("COORDINATOR_TIMEOUTS__QUEUE", "1")
+    monkeypatch.setenv("COORDINATOR_TIMEOUTS__MOST", "4")
+    file = tmp_path / "co.toml"
+    file.write_text("[timeouts]\nlock = 2\nqueue = 2\n")
+    found = Settings.from_toml(file, timeouts={"lock": 3}).timeouts
+    assert (found.lock, found.queue, found.most, found.operation) == (3, 2, 4, 60)
+    assert found.rules()["lock"] == Adaptive(3, "quantile", 0.5, 4)
+
+
+def test_complaints_about_sections_come_with_the_others_and_say_what_may_be_meant() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Settings.of(max_line=0, timeouts={"lok": 3, "most": 0.5}, timeuots={})
+    assert set(caught.value.problems) == {
+        "max_line: Input should be greater than or equal to 1 (got 0)",
+        "timeouts.lok: no such setting; did you mean timeouts.lock?",
+        "timeouts.most: Input should be greater than or equal to 1 (got 0.5)",
+        "timeuots: no such setting; did you mean timeouts?",
+    }
+
+
+def test_everything_in_a_section_is_described() -> None:
+    sections = [field.default for field in Settings.model_fields.values() if isinstance(field.default, Section)]
+    assert sections
+    assert all(field.description for one in sections for field in type(one).model_fields.values())

@@ -1,0 +1,39 @@
+"""The settings of each policy, a section of its own in the settings file and in the environment.
+
+A section is one class here and one line in `Settings`. Its fields carry bounds and a description, from which the
+complaints and the table in docs/settings.md are made; a method turns it into the value that its policy takes. In a
+TOML file it is a table, `[timeouts]` with `lock = 20`; in the environment `COORDINATOR_TIMEOUTS__LOCK=20`; as an
+argument `Settings.of(timeouts={"lock": 20})`.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from coordinator.policy import adaptive
+from coordinator.policy.adaptive import BASES, Adaptive, Strategy
+
+
+class Section(BaseModel):
+    """Settings that belong together."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Timeouts(Section):
+    """Timeouts that follow what the fleet sees: what they begin from, and how far they may go."""
+
+    strategy: Strategy = Field("quantile", description="what moves them: `quantile` or `success_rate`")
+    lock: float = Field(BASES[adaptive.LOCK], ge=0.001, le=10**8, description="base of the wait for a lock")
+    queue: float = Field(BASES[adaptive.QUEUE], ge=0.001, le=10**8, description="base of the wait in a queue")
+    renewal: float = Field(BASES[adaptive.RENEWAL], ge=0.001, le=3600, description="base of the renewal of a session")
+    connection: float = Field(BASES[adaptive.CONNECTION], ge=0.001, le=600, description="base of one call to Redis")
+    operation: float = Field(BASES[adaptive.OPERATION], ge=0.001, le=10**8, description="base of one run of a handler")
+    least: float = Field(adaptive.LEAST, gt=0, le=1, description="least multiple of the base")
+    most: float = Field(adaptive.MOST, ge=1, le=1000, description="largest multiple of the base")
+    names: int = Field(256, ge=1, le=100_000, description="resources, queues and handlers that are counted apart")
+
+    def rules(self) -> dict[str, Adaptive]:
+        """The rules of each type."""
+        bases = {kind: getattr(self, kind) for kind in BASES}
+        return {kind: Adaptive(base, self.strategy, self.least, self.most) for kind, base in bases.items()}
