@@ -12,6 +12,7 @@ from coordinator.model.need import Need
 from coordinator.model.states import State
 from coordinator.ops.submission import Dedup, Submission
 from coordinator.policy.adaptive import Adaptive
+from coordinator.policy.outcome import Snooze
 from coordinator.policy.retry import RetryPolicy
 from coordinator.policy.timeout import TimeoutPolicy
 from coordinator.settings import Settings
@@ -34,6 +35,7 @@ __all__ = [
     "Priority",
     "RetryPolicy",
     "Settings",
+    "Snooze",
     "State",
     "Submission",
     "TimeoutPolicy",

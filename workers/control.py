@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from coordinator.errors import CoordinatorError
 from coordinator.model.names import milliseconds, text
+from coordinator.policy.on_error import Ruled
 
 
 class Control(Exception):
@@ -52,11 +53,11 @@ class JobCancelled(CoordinatorError):
 
 
 class HandlerFailed(Exception):
-    """What a handler raised in a process of its own, in words."""
+    """What a handler raised in a process of its own, in words, and what its rules say of that."""
 
-    def __init__(self, said: str) -> None:
-        super().__init__(said)
-        self.said = said
+    def __init__(self, said: str, ruled: Ruled | None = None) -> None:
+        super().__init__(said, ruled)
+        self.said, self.ruled = said, ruled
 
 
 def plain(answer: Control) -> Control:

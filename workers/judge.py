@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from coordinator.errors import CoordinatorError
 from coordinator.model import codec
+from coordinator.policy import on_error
 from coordinator.policy.outcome import (
     Cancelled,
     Failed,
@@ -40,7 +42,17 @@ def failure(job: Job, error: BaseException, chance: float) -> Outcome:
     if isinstance(error, RetryLater):
         chosen = after_failure(_policy(job), job.attempt, words.reason(error.reason) or "to be retried", chance)
         return Retry(error.delay, chosen.reason) if isinstance(chosen, Retry) else chosen
-    said = error.said if isinstance(error, HandlerFailed) else words.of_error(error)
+    if isinstance(error, HandlerFailed):
+        return _ruled(job, error.ruled, error.said, chance)
+    return _ruled(job, on_error.find(job.handler.on_error, error), words.of_error(error), chance)
+
+
+def _ruled(job: Job, ruled: on_error.Ruled | None, said: str, chance: float) -> Outcome:
+    """The outcome of a failure, by the handler's rule for it if there is one."""
+    if ruled is not None and isinstance(ruled.action, Snooze):
+        return replace(ruled.action, reason=said)
+    if ruled is not None and ruled.action == on_error.GIVE_UP:
+        return Failed(words.shortened(f"no retry after {words.escaped(ruled.of)}: {said}", words.MAX_REASON))
     return after_failure(_policy(job), job.attempt, said, chance)
 
 
@@ -49,7 +61,8 @@ def stopped(job: Job, chance: float) -> Outcome:
     if job.stopped is Stop.CANCEL:
         return Cancelled(words.reason(job.why))
     if job.stopped is Stop.TIMEOUT:
-        return after_failure(_policy(job), job.attempt, words.reason(job.why), chance)
+        ruled = on_error.find(job.handler.on_error, TimeoutError(job.why))
+        return _ruled(job, ruled, words.reason(job.why), chance)
     return Released()
 
 
@@ -89,7 +102,7 @@ def _retry(job: Job, outcome: Retry, _max_result: int) -> Report:
 
 
 def _snooze(job: Job, outcome: Snooze, _max_result: int) -> Report:
-    return Report(job.ident, str(job.fence), "snooze", math.ceil(outcome.delay * 1000))
+    return Report(job.ident, str(job.fence), "snooze", math.ceil(outcome.delay * 1000), outcome.reason or b"")
 
 
 def _released(job: Job, _outcome: Released, _max_result: int) -> Report:

@@ -16,13 +16,14 @@ import multiprocessing
 import os
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
 from coordinator.errors import ConfigError, CoordinatorError
+from coordinator.policy import on_error
 from workers import judge, logs, words
 from workers.context import ProcessContext
 from workers.control import Control, HandlerFailed, plain
@@ -43,6 +44,7 @@ class Errand:
     context: ProcessContext
     payload: Any
     max_result: int
+    rules: on_error.Rules = field(default_factory=dict)
 
 
 class Processes:
@@ -51,6 +53,7 @@ class Processes:
     def __init__(self, registry: Registry, size: int, max_result: int) -> None:
         handlers = [one for one in registry if one.executor == "process"]
         self._places = {one.name: _place(one) for one in handlers}
+        self._rules = {one.name: one.on_error for one in handlers}
         self._size, self._max_result = size, max_result
         self._pool: ProcessPool | None = None
         self.slots = asyncio.Semaphore(size)
@@ -59,7 +62,7 @@ class Processes:
         """Run a handler. Cancelling kills its process. Raises TimeoutError when it was killed for taking too long,
         Control, HandlerFailed."""
         module, name = self._places[context.name]
-        errand = Errand(module, name, context, payload, self._max_result)
+        errand = Errand(module, name, context, payload, self._max_result, self._rules[context.name])
         try:
             answer = await asyncio.wrap_future(self._ready().schedule(run_errand, (errand,), timeout=seconds))
         except ProcessExpired as error:
@@ -114,7 +117,7 @@ def run_errand(errand: Errand) -> bytes | Control | HandlerFailed:
         return plain(answer)
     except BaseException as error:
         errand.context.log.warning("handler raised", error=words.of_error(error), exc_info=error)
-        return HandlerFailed(words.of_error(error))
+        return HandlerFailed(words.of_error(error), on_error.find(errand.rules, error))
     try:
         return judge.pack_result(result, errand.max_result)
     except CoordinatorError as error:

@@ -8,12 +8,13 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 from coordinator.errors import ConfigError, InvalidInput
 from coordinator.model.names import label, milliseconds, one_of
+from coordinator.policy import on_error
 from coordinator.policy.adaptive import Adaptive
 from coordinator.policy.retry import RetryPolicy
 from coordinator.policy.timeout import TimeoutPolicy
@@ -35,6 +36,13 @@ class Handler:
     timeout: float | None = None
     queue: str | None = None
     adaptive: Adaptive | None = None
+    on_error: on_error.Rules = field(default_factory=dict)
+
+
+class HandlerOptions(TypedDict, total=False):
+    """What else can be said of a handler, see `Registry.handler`."""
+
+    on_error: on_error.Rules | None
 
 
 class Registry:
@@ -59,6 +67,7 @@ class Registry:
         retry: RetryPolicy | None = None,
         timeout: TimeoutPolicy | Adaptive | float | Literal["adaptive"] | None = None,
         queue: str | None = None,
+        **more: Unpack[HandlerOptions],
     ) -> Callable[[F], F]:
         """Register a function `(ctx, payload) -> result` under `name`. It stays callable as it is.
 
@@ -66,6 +75,9 @@ class Registry:
         that is killed when it runs out of time or is cancelled. `retry` and `timeout` hold for jobs that bring none;
         `timeout="adaptive"`, or `Adaptive(base=600)`, is what the fleet has learnt of this handler: docs/timeouts.md.
         `queue` names the queue its jobs come by, so that a worker started without queues serves it.
+
+        `on_error` maps exceptions to `"retry"`, `"give up"` or `Snooze(seconds)`: the most specific class wins, and
+        exceptions in a group are looked into. All others are retried as the retry policy has it.
         Raises InvalidInput for a name that is taken or cannot be one.
         """
         label(name, "name")
@@ -75,13 +87,16 @@ class Registry:
         seconds = None if isinstance(timeout, Adaptive | str) else _seconds(timeout)
         if queue is not None:
             label(queue, "queue")
+        for option in more:
+            one_of(option, "option", tuple(HandlerOptions.__annotations__))
+        rules = on_error.checked(more.get("on_error"))
 
         def register(function: F) -> F:
             taken = self._handlers.get(name)
             if taken is not None:
                 raise InvalidInput("name", name, f"is taken by {_place(taken.function)}")
             how = _executor(function, executor)
-            self._handlers[name] = Handler(name, function, how, retry, seconds, queue, adaptive)
+            self._handlers[name] = Handler(name, function, how, retry, seconds, queue, adaptive, rules)
             return function
 
         return register

@@ -35,6 +35,7 @@ class Snooze:
     """The job is not ready yet: again after `delay` seconds, without counting an attempt."""
 
     delay: float
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

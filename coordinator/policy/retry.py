@@ -1,26 +1,45 @@
 """When a failed job runs again.
 
-delay(n) = min(cap, base * factor^(n-1)), then shifted by up to +-jitter of itself, where n is the number of attempts
-made. The defaults (3 attempts, 1 s doubling to 30 s, 10 %) ride out a restart of whatever the job talks to; jitter
-keeps jobs that failed together from coming back together.
+With n the number of attempts made, before jitter:
+
+    fixed         base
+    linear        min(cap, base * n)
+    exponential   min(cap, base * factor^(n-1))
+    jittered      the same, shifted by up to +-jitter of itself
+
+The schedules are tenacity's wait objects, asked about an attempt by its number; the chance comes in as an argument, for
+tenacity's own jitter draws it from the process. The default (3 attempts, 1 s doubling to 30 s, 10 %) rides out a
+restart of whatever the job talks to; jitter keeps jobs that failed together from coming back together.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+from tenacity import RetryCallState, Retrying, wait_exponential, wait_fixed, wait_incrementing
+from tenacity.wait import wait_base
 
 from coordinator.errors import Corrupt, InvalidInput
-from coordinator.model.names import milliseconds, whole
+from coordinator.model.names import milliseconds, one_of, whole
 
-_WIRE = re.compile(r"(\d+) (\d+) (\d+) (\d+(?:\.\d+)?) (\d+(?:\.\d+)?)")
+Strategy = Literal["fixed", "linear", "exponential", "jittered"]
+STRATEGIES: tuple[str, ...] = get_args(Strategy)
+MAX_FACTOR = 1000.0
+SHORTEST = 0.001
+
+_WIRE = re.compile(r"(\d{1,4}) (\d{1,12}) (\d{1,12}) (\d{1,4}(?:\.\d{1,3})?) (\d(?:\.\d{1,3})?)(?: ([a-z]+))?")
+_RETRYING = Retrying()
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how soon. Durations in seconds; `jitter` a share from 0 to 1. Raises InvalidInput.
+    """How often and how soon. Durations in seconds; `jitter` a share from 0 to 1, which only `jittered` uses,
+    `factor` what it and `exponential` grow by. Raises InvalidInput.
 
-    `base=0` retries at once, and then the job keeps the resources it holds.
+    All are kept to the thousandth, as they travel with the job. `base=0` retries at once, and then the job keeps the
+    resources it holds.
     """
 
     max_attempts: int = 3
@@ -28,6 +47,7 @@ class RetryPolicy:
     cap: float = 30.0
     factor: float = 2.0
     jitter: float = 0.1
+    strategy: Strategy = "jittered"
 
     def __post_init__(self) -> None:
         whole(self.max_attempts, "max_attempts", 1, 1000)
@@ -35,8 +55,17 @@ class RetryPolicy:
         milliseconds(self.cap, "cap")
         milliseconds(self.factor, "factor", least=1.0)
         milliseconds(self.jitter, "jitter")
+        one_of(self.strategy, "strategy", STRATEGIES)
+        if self.factor > MAX_FACTOR:
+            raise InvalidInput("factor", self.factor, f"must be at most {MAX_FACTOR:.0f}")
         if self.jitter > 1:
             raise InvalidInput("jitter", self.jitter, "must be a share from 0 to 1")
+        if 0 < self.base < SHORTEST:
+            raise InvalidInput("base", self.base, "must be 0, which retries at once, or at least a millisecond")
+        if self.base > self.cap:
+            raise InvalidInput("base", self.base, f"must be at most the cap ({self.cap:g})")
+        for name in ("base", "cap", "factor", "jitter"):
+            object.__setattr__(self, name, round(float(getattr(self, name)), 3))
 
     @classmethod
     def default(cls) -> RetryPolicy:
@@ -52,13 +81,28 @@ class RetryPolicy:
         """Seconds until the next attempt after `attempts` were made, or None to give up. `chance` is in [0, 1)."""
         if attempts >= self.max_attempts:
             return None
-        # The exponent is bounded, so that a large attempt number cannot overflow a float.
-        plain = min(self.cap, self.base * self.factor ** min(attempts - 1, 64))
-        return max(0.0, plain * (1 + self.jitter * (2 * chance - 1)))
+        if self.base == 0:
+            return 0.0
+        state = RetryCallState(_RETRYING, None, (), {})
+        state.attempt_number = attempts
+        shift = self.jitter * (2 * chance - 1) if self.strategy == "jittered" else 0.0
+        return float(self._wait()(state)) * (1 + shift)
+
+    def _wait(self) -> wait_base:
+        if self.strategy == "fixed":
+            return wait_fixed(self.base)
+        if self.strategy == "linear":
+            return wait_incrementing(start=self.base, increment=self.base, max=self.cap)
+        return wait_exponential(multiplier=self.base, max=self.cap, exp_base=self.factor)
 
     def to_wire(self) -> str:
-        """`3 1000 30000 2 0.1`: attempts, base and cap in ms, factor, jitter."""
-        return f"{self.max_attempts} {self.base * 1000:.0f} {self.cap * 1000:.0f} {self.factor:g} {self.jitter:g}"
+        """`3 1000 30000 2 0.1`: attempts, base and cap in ms, factor, jitter; then the strategy, unless `jittered`.
+
+        Different policies have different texts.
+        """
+        base, cap = round(self.base * 1000), round(self.cap * 1000)
+        text = f"{self.max_attempts} {base} {cap} {_plain(self.factor)} {_plain(self.jitter)}"
+        return text if self.strategy == "jittered" else f"{text} {self.strategy}"
 
     @classmethod
     def from_wire(cls, wire: str) -> RetryPolicy:
@@ -68,8 +112,14 @@ class RetryPolicy:
         match = _WIRE.fullmatch(wire)
         if match is None:
             raise Corrupt(f"not a retry policy: {wire[:80]!r}")
-        attempts, base, cap, factor, jitter = match.groups()
+        attempts, base, cap, factor, jitter, strategy = match.groups("jittered")
         try:
-            return cls(int(attempts), int(base) / 1000, int(cap) / 1000, float(factor), float(jitter))
+            # What the strategy is called is checked with the rest.
+            return cls(int(attempts), int(base) / 1000, int(cap) / 1000, float(factor), float(jitter), strategy)  # type: ignore[arg-type]
         except (ValueError, OverflowError):
             raise Corrupt(f"not a retry policy that anybody could have given: {wire[:80]!r}") from None
+
+
+def _plain(value: float) -> str:
+    """Thousandths without an exponent."""
+    return f"{value:.3f}".rstrip("0").rstrip(".")

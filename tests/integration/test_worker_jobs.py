@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from coordinator import RetryPolicy, Settings, State
+from coordinator import RetryPolicy, Settings, Snooze, State
 from coordinator.errors import CoordinatorError
 from coordinator.ops.fleet import Exchange
 from tests.support.fleet import Fleet, until_async
@@ -106,7 +106,7 @@ def deaf_thread(ctx: Any, payload: Any) -> Any:
     return "too late"
 
 
-@jobs.handler("process", executor="process")
+@jobs.handler("process", executor="process", on_error={KeyError: "give up"})
 def in_process(ctx: Any, payload: Any) -> Any:
     if "pid" in payload:
         Path(payload["pid"]).write_text(str(os.getpid()))
@@ -295,9 +295,35 @@ async def test_a_process_does_its_job(fleet: Fleet) -> None:
     assert (pid != os.getpid(), attempt, payload) == (True, 1, {"a": [1, None]})
     assert fence > 0
     wrong = await fleet.client.submit("process", {"raise": 1}, retry=ONCE)
-    assert await fleet.why(wrong) == ("failed", "KeyError: 'in there'")
+    assert await fleet.why(wrong) == ("failed", "no retry after KeyError: KeyError: 'in there'")
     answer = await fleet.client.submit("process", {"answer": 1})
     assert await fleet.why(answer) == ("failed", "said so")
+
+
+class NotReady(Exception): ...
+
+
+looks: dict[str, int] = {}
+
+
+@jobs.handler("ruled", on_error={NotReady: Snooze(0.05), OSError: "give up", TimeoutError: "retry"})
+async def ruled(ctx: Any, payload: Any) -> Any:
+    looks[ctx.id] = looks.get(ctx.id, 0) + 1
+    if payload == "not yet" and looks[ctx.id] < 3:
+        raise ExceptionGroup("several", [NotReady("no"), NotReady("no")])
+    if payload == "hopeless":
+        raise ConnectionError("no route")
+    return ctx.attempt, looks[ctx.id]
+
+
+async def test_a_handlers_rules_say_what_an_exception_means(fleet: Fleet) -> None:
+    await fleet.worker(jobs)
+    assert await (await fleet.client.submit("ruled", "not yet")).result(10) == [1, 3], "snoozed twice, one attempt"
+    hopeless = await fleet.client.submit("ruled", "hopeless")
+    assert await fleet.why(hopeless) == ("failed", "no retry after OSError: ConnectionError: no route")
+    assert looks[hopeless.ident] == 1
+    in_a_process = await fleet.client.submit("process", {"raise": 1}, retry=RetryPolicy(max_attempts=9, base=0))
+    assert await fleet.why(in_a_process, 30) == ("failed", "no retry after KeyError: KeyError: 'in there'")
 
 
 async def test_a_process_that_dies_fails_its_attempt_and_another_takes_its_place(fleet: Fleet) -> None:

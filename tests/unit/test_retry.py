@@ -6,16 +6,16 @@ from hypothesis import strategies as st
 
 from coordinator.errors import Corrupt, InvalidInput
 from coordinator.policy.outcome import Failed, Retry, after_failure
-from coordinator.policy.retry import RetryPolicy
+from coordinator.policy.retry import STRATEGIES, RetryPolicy
 
 milliseconds = st.integers(0, 10**7).map(lambda ms: ms / 1000)
 policies = st.builds(
-    RetryPolicy,
+    lambda times, **more: RetryPolicy(base=min(times), cap=max(times), **more),
+    st.tuples(milliseconds, milliseconds),
     max_attempts=st.integers(1, 1000),
-    base=milliseconds,
-    cap=milliseconds,
-    factor=st.integers(10, 100).map(lambda tenths: tenths / 10),
-    jitter=st.integers(0, 100).map(lambda percent: percent / 100),
+    factor=st.floats(1, 1000),
+    jitter=st.floats(0, 1),
+    strategy=st.sampled_from(STRATEGIES),
 )
 chances = st.floats(0, 1, exclude_max=True)
 
@@ -34,7 +34,7 @@ def test_a_delay_is_never_negative_nor_beyond_the_cap_and_its_jitter(
 
 @given(policies, st.integers(1, 100))
 def test_without_jitter_delays_only_grow(policy: RetryPolicy, attempts: int) -> None:
-    steady = RetryPolicy(1000, policy.base, policy.cap, policy.factor, 0)
+    steady = RetryPolicy(1000, policy.base, policy.cap, policy.factor, 0, policy.strategy)
     one, next_one = steady.delay(attempts, 0.0), steady.delay(attempts + 1, 0.99)
     assert one is not None
     assert next_one is not None
@@ -44,12 +44,28 @@ def test_without_jitter_delays_only_grow(policy: RetryPolicy, attempts: int) -> 
 @given(policies)
 def test_a_policy_comes_back_from_the_wire_as_it_was(policy: RetryPolicy) -> None:
     assert RetryPolicy.from_wire(policy.to_wire()) == policy
+    assert "e" not in policy.to_wire().rpartition(" ")[0]
+
+
+@given(policies, policies)
+def test_different_policies_have_different_texts(one: RetryPolicy, other: RetryPolicy) -> None:
+    assert (one.to_wire() == other.to_wire()) == (one == other)
+
+
+@given(policies, st.integers(1, 999))
+def test_without_a_base_it_runs_again_at_once_however_often(policy: RetryPolicy, attempts: int) -> None:
+    at_once = RetryPolicy(1000, 0, policy.cap, policy.factor, policy.jitter, policy.strategy)
+    assert at_once.delay(attempts, 0.9) == 0
 
 
 def test_the_formula_by_hand() -> None:
     policy = RetryPolicy(max_attempts=6, base=1, cap=5, factor=2, jitter=0)
     assert [policy.delay(n, 0.5) for n in range(1, 7)] == [1, 2, 4, 5, 5, None]
+    assert [RetryPolicy(9, 2, 5, 3, 0.5, "fixed").delay(n, 0.0) for n in (1, 2, 8)] == [2, 2, 2]
+    assert [RetryPolicy(9, 2, 5, 3, 0.5, "linear").delay(n, 0.0) for n in (1, 2, 3)] == [2, 4, 5]
+    assert [RetryPolicy(9, 1, 5, 2, 0.5, "exponential").delay(n, 0.0) for n in (1, 2, 4)] == [1, 2, 5]
     assert RetryPolicy(jitter=0.5).delay(1, 0.0) == 0.5
+    assert RetryPolicy.default().to_wire() == "3 1000 30000 2 0.1"
     assert RetryPolicy.none().delay(1, 0.0) is None
     assert RetryPolicy.default() == RetryPolicy() == RetryPolicy.from_wire("")
 
@@ -63,6 +79,10 @@ def test_the_formula_by_hand() -> None:
         {"cap": float("nan")},
         {"factor": 0.5},
         {"jitter": 1.1},
+        {"base": 31},
+        {"base": 0.0005},
+        {"factor": 1001},
+        {"strategy": "exponentially"},
     ],
 )
 def test_a_policy_that_cannot_work_is_refused(given_values: dict[str, float]) -> None:
@@ -70,7 +90,9 @@ def test_a_policy_that_cannot_work_is_refused(given_values: dict[str, float]) ->
         RetryPolicy(**given_values)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("wire", ["3", "a b c d e", "3 1000 30000 2 0.1 9", "-1 1 1 1 1", "3 1e9 1 1 1"])
+@pytest.mark.parametrize(
+    "wire", ["3", "a b c d e", "3 1000 30000 2 0.1 9", "-1 1 1 1 1", "3 1e9 1 1 1", "3 2 1 1 0", "3 1 1 1 0 odd"]
+)
 def test_other_text_is_corrupt(wire: str) -> None:
     with pytest.raises(Corrupt):
         RetryPolicy.from_wire(wire)

@@ -6,6 +6,7 @@ import pytest
 
 from coordinator import RetryPolicy
 from coordinator.errors import InvalidInput
+from coordinator.policy.on_error import Ruled, Rules
 from coordinator.policy.outcome import (
     Cancelled,
     Failed,
@@ -101,6 +102,7 @@ def test_whatever_a_stopped_handler_raises_the_reason_to_stop_counts(how: Stop, 
         (Retry(0, "why"), ("retry", 0, "why")),
         (Retry(0.0001, "why"), ("retry", 1, "why")),
         (Snooze(1.5), ("snooze", 1500, b"")),
+        (Snooze(1.5, "busy"), ("snooze", 1500, "busy")),
         (Released(), ("released", 0, b"")),
     ],
 )
@@ -118,6 +120,33 @@ def test_a_result_that_cannot_be_kept_fails_the_job(result: Any, said: str) -> N
     found = judge.report(job_of(), Succeeded(result), 1000)
     assert found.outcome == "failed"
     assert str(found.value).startswith(said)
+
+
+RULES: Rules = {KeyError: "give up", OSError: Snooze(7), TimeoutError: "give up"}
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (KeyError("k"), Failed("no retry after KeyError: KeyError: 'k'")),
+        (BlockingIOError("busy"), Snooze(7, "BlockingIOError: busy")),
+        (ValueError("no"), Retry(1.0, "ValueError: no")),
+        (
+            HandlerFailed("KeyError: 'k'", Ruled("give up", "LookupError")),
+            Failed("no retry after LookupError: KeyError: 'k'"),
+        ),
+        (GiveUp("hopeless"), Failed("hopeless")),
+    ],
+)
+def test_a_handlers_rules_decide_of_its_exceptions(error: BaseException, outcome: Outcome) -> None:
+    job = Job(claimed(), Handler("job", print, "thread", on_error=RULES), FakeDriver())  # type: ignore[arg-type]
+    assert judge.failure(job, error, 0.5) == outcome
+
+
+def test_a_rule_for_timeouts_is_for_runs_that_ran_out_of_time_too() -> None:
+    job = Job(claimed(), Handler("job", print, "thread", on_error=RULES), FakeDriver())  # type: ignore[arg-type]
+    job.stop(Stop.TIMEOUT, "timed out after 1 s")
+    assert judge.failure(job, RuntimeError(), 0.5) == Failed("no retry after TimeoutError: timed out after 1 s")
 
 
 class RetrySpecially(RetryLater):

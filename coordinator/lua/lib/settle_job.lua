@@ -91,7 +91,7 @@ local function settle_job(ctx, session, id, fence, outcome, delay_ms, value)
   elseif outcome == 'retry' then
     put_back(ctx, r, 'retry', attempts, delay_ms, 'why', value)
   elseif outcome == 'snooze' then
-    put_back(ctx, r, 'snooze', attempts - 1, delay_ms)
+    put_back(ctx, r, 'snooze', attempts - 1, delay_ms, unpack(value ~= '' and { 'why', value } or {}))
   else
     put_back(ctx, r, 'give_back', attempts, 0)
   end
