@@ -119,7 +119,11 @@ class Settings(BaseSettings):
     @classmethod
     def from_toml(cls, path: Path, **given: Any) -> Settings:
         """Settings from a TOML file; arguments win over it, it wins over the environment. Raises ConfigError."""
-        return cls.of(**{**_toml(path), **given})
+        found = _toml(path)
+        for name, value in given.items():
+            section = found.get(name)
+            found[name] = {**section, **value} if isinstance(section, dict) and isinstance(value, dict) else value
+        return cls.of(**found)
 
     def signer(self) -> Signer:
         """What signs and checks payloads and results. Raises ConfigError with every complaint about the keys."""

@@ -17,7 +17,8 @@ from coordinator import Coordinator, RetryPolicy, Settings
 from coordinator.errors import WaitTimeout
 from coordinator.ops import timing
 from coordinator.ops.timing import TimeoutView
-from coordinator.policy.adaptive import BASES, Adaptive
+from coordinator.policy.adaptive import Adaptive
+from coordinator.sections import Timeouts
 from coordinator.wire.calls import Scope
 from tests.support.fleet import Fleet, until_async
 from tests.support.until import until
@@ -77,9 +78,9 @@ def test_processes_learn_from_each_other(redis_url: str, settings: Settings) -> 
 
 
 def test_a_lock_is_waited_for_as_long_as_the_fleet_has_learnt(
-    co: Any, other: Any, settings: Settings, redis_url: str, monkeypatch: pytest.MonkeyPatch
+    connect: Callable[..., Any], settings: Settings, redis_url: str
 ) -> None:
-    monkeypatch.setitem(BASES, "lock", 0.2)
+    co, other = connect(timeouts=Timeouts(lock=0.2)), connect()
     with Coordinator.connect(redis_url, settings=settings) as looker, other.acquire("a"):
         ticket = co.request("a", wait="adaptive")
         found = co.explain(ticket.ident)
