@@ -80,8 +80,10 @@ def test_processes_learn_from_each_other(redis_url: str, settings: Settings) -> 
 def test_a_lock_is_waited_for_as_long_as_the_fleet_has_learnt(
     connect: Callable[..., Any], settings: Settings, redis_url: str
 ) -> None:
-    co, other = connect(timeouts=Timeouts(lock=0.2)), connect()
-    with Coordinator.connect(redis_url, settings=settings) as looker, other.acquire("a"):
+    short = Timeouts(lock=0.2)
+    co, other = connect(timeouts=short), connect(timeouts=short)
+    chosen = settings.model_copy(update={"timeouts": short})
+    with Coordinator.connect(redis_url, settings=chosen) as looker, other.acquire("a"):
         ticket = co.request("a", wait="adaptive")
         found = co.explain(ticket.ident)
         assert found.fields["learnt"] == "200"
@@ -97,8 +99,7 @@ def test_a_lock_is_waited_for_as_long_as_the_fleet_has_learnt(
         assert view.seen.latencies.quantile(0.99) == pytest.approx(0.2, rel=0.05)
 
 
-def test_whoever_says_how_long_to_wait_is_heard(co: Any, other: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(BASES, "lock", 60.0)
+def test_whoever_says_how_long_to_wait_is_heard(co: Any, other: Any) -> None:
     with other.acquire("a"):
         with pytest.raises(WaitTimeout):
             co.acquire("a", wait=0.05)
