@@ -7,6 +7,7 @@
 from coordinator.aclient import AsyncCoordinator, AsyncJobTicket, AsyncLease, AsyncLockTicket
 from coordinator.client import Coordinator, JobTicket, Lease, LockTicket
 from coordinator.errors import CoordinatorError
+from coordinator.model.answers import Answer, CoalescingStats
 from coordinator.model.names import Priority
 from coordinator.model.need import Need
 from coordinator.model.states import State
@@ -21,10 +22,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Adaptive",
+    "Answer",
     "AsyncCoordinator",
     "AsyncJobTicket",
     "AsyncLease",
     "AsyncLockTicket",
+    "CoalescingStats",
     "Coordinator",
     "CoordinatorError",
     "Dedup",

@@ -10,6 +10,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from coordinator.acoalescer import AsyncCoalescer
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.errors import CoordinatorError, LeaseLost, WaitTimeout
 from coordinator.model.lease import Explanation, Grant, Position
@@ -184,7 +185,7 @@ class AsyncJobTicket(AsyncTicket):
         return (await self._driver.run(work.standing(self._driver.scope, self.ident))).progress
 
 
-class AsyncCoordinator:
+class AsyncCoordinator(AsyncCoalescer):
     """A namespace on a Redis: locks and jobs. Made by `connect`; close it, or use it as a context manager."""
 
     def __init__(self, driver: AsyncDriver) -> None:

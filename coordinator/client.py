@@ -9,6 +9,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from coordinator.coalescer import Coalescer
 from coordinator.drivers.sync import SyncDriver
 from coordinator.errors import CoordinatorError, LeaseLost, WaitTimeout
 from coordinator.model.lease import Explanation, Grant, Position
@@ -188,7 +189,7 @@ class JobTicket(Ticket):
         return self._driver.run(work.standing(self._driver.scope, self.ident)).progress
 
 
-class Coordinator:
+class Coordinator(Coalescer):
     """A namespace on a Redis: locks and jobs. Made by `connect`; close it, or use it as a context manager."""
 
     def __init__(self, driver: SyncDriver) -> None:

@@ -37,3 +37,10 @@ class Timeouts(Section):
         """The rules of each type."""
         bases = {kind: getattr(self, kind) for kind in BASES}
         return {kind: Adaptive(base, self.strategy, self.least, self.most) for kind, base in bases.items()}
+
+
+class Coalescing(Section):
+    """Answers of coalesced calls that each process keeps copies of in its memory."""
+
+    entries: int = Field(10_000, ge=0, le=10**7, description="copies at most; 0: none")
+    bytes: int = Field(16 * 1_048_576, ge=0, le=2**40, description="bytes of these copies at most")

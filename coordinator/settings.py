@@ -20,7 +20,7 @@ from coordinator.errors import ConfigError, shortened
 from coordinator.model.names import label
 from coordinator.model.signing import LEAST_SECRET, MAX_KEY_ID, Signer
 from coordinator.model.terms import NO_AGING_US, Terms
-from coordinator.sections import Timeouts
+from coordinator.sections import Coalescing, Timeouts
 
 Durability = Literal["fast", "durable", "replicated"]
 _KEY_ID = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_KEY_ID}}}")
@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     sign_with: str | None = Field(None, description="id of the key to sign with; needed only if there are several")
     require_signatures: bool = Field(True, description="with keys: refuse what is not signed")
     timeouts: Timeouts = Field(Timeouts(), description="timeouts that follow what the fleet sees")
+    coalescing: Coalescing = Field(
+        Coalescing(), description="answers of coalesced calls that a process keeps copies of"
+    )
 
     @model_validator(mode="after")
     def _hold_together(self) -> Self:

@@ -25,6 +25,7 @@ from coordinator.drivers.inbox import Answered, AsyncInbox
 from coordinator.drivers.keeper import Duties, Holding, Keeper
 from coordinator.drivers.learner import Learner
 from coordinator.drivers.messages import BURST_SECONDS, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
+from coordinator.drivers.near import NearCache
 from coordinator.drivers.store import FAILED, AsyncStore, Demands, Store
 from coordinator.errors import ClientClosed
 from coordinator.keys import key
@@ -113,6 +114,8 @@ class AsyncDriver:
         )
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
         self.postman.on_left = self.keeper.beat_soon
+        self.near = NearCache(settings.coalescing, lambda: self.keeper.session, lambda: self.meter)
+        self.postman.on_stale = self.near.drop
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: asyncio.Task[None] | None = None
         self._inbox: AsyncInbox | None = None

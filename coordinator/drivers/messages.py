@@ -1,7 +1,8 @@
 """What arrives in a session's inbox, and who it is for. Shared by both drivers.
 
 A message is a hint of a few plain words. `granted` and `ended` are for whoever waits for that request; `cancel` and
-`bell` go to the worker; `lost` goes to the keeper, as does `left`: lines were left half walked, and a beat walks on.
+`bell` go to the worker; `stale` to the copies of answers that the process keeps; `lost` goes to the keeper, as does
+`left`: lines were left half walked, and a beat walks on.
 Whether messages were lost shows in the heartbeat's answer (see `tally`): then everybody who waits looks at the truth
 again (`resync`).
 """
@@ -54,6 +55,7 @@ class Postman:
         self.on_bell: Callable[[str], None] = _ignore
         self.on_cancel: Callable[[str, str], None] = _ignore_two
         self.on_left: Callable[[], None] = _ignore_none
+        self.on_stale: Callable[[tuple[str, ...]], None] = _ignore_words
 
     def keep(self, ident: str, slot: Slot, own: bool) -> str:
         """Keep messages about `ident` in `slot`, unless its shared reader has one. Returns the reader's name."""
@@ -115,6 +117,8 @@ class Postman:
                 self.on_cancel(ident, fence)
             case ("bell", queue):
                 self.on_bell(queue)
+            case ("stale", *dedup_keys):
+                self.on_stale(tuple(dedup_keys))
             case ("left",):
                 self.on_left()
             case _:
@@ -126,7 +130,9 @@ class Postman:
         self._complained = True
 
     def tell_all(self, words: Words) -> None:
-        """The same message to everybody who waits, and a bell to the worker."""
+        """The same message to everybody who waits, and a bell to the worker. Copies of answers are not to be trusted
+        either: a message that said so may be among those that were lost."""
+        self.on_stale(("*",))
         with self._lock:
             slots = [slot for readers in self._slots.values() for slot in readers.values()]
         for slot in slots:
@@ -135,6 +141,10 @@ class Postman:
 
 
 def _ignore_none() -> None:
+    return None
+
+
+def _ignore_words(_words: tuple[str, ...]) -> None:
     return None
 
 

@@ -31,6 +31,7 @@ from coordinator.drivers.messages import (
     Postman,
     Words,
 )
+from coordinator.drivers.near import NearCache
 from coordinator.drivers.store import FAILED, Demands, Store
 from coordinator.errors import ClientClosed, CoordinatorError
 from coordinator.keys import key
@@ -142,6 +143,8 @@ class SyncDriver:
         )
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
         self.postman.on_left = self.keeper.beat_soon
+        self.near = NearCache(settings.coalescing, lambda: self.keeper.session, lambda: self.meter)
+        self.postman.on_stale = self.near.drop
 
     def after_fork(self) -> None:
         """In a forked child: leave everything of the parent alone and start afresh."""

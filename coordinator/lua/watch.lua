@@ -13,10 +13,11 @@
 --@include lib/send
 local ctx = open(KEYS[1], ARGV[1])
 local id, session = ARGV[2], ARGV[3]
-local v = redis.call('HMGET', ctx.p .. K_REQ .. id, 'state', 'ended', 'why', 'progress')
+local v = redis.call('HMGET', ctx.p .. K_REQ .. id, 'state', 'ended', 'why', 'progress', 'ttl_ms')
 if not v[1] then
   return { 'gone' }
-elseif v[2] and session ~= '' and v[1] == 'succeeded' and tonumber(v[2]) + ctx.result_ms <= ctx.now then
+elseif v[2] and session ~= '' and v[1] == 'succeeded'
+  and tonumber(v[2]) + math.max(ctx.result_ms, tonumber(v[5] or 0)) <= ctx.now then
   -- Only its dedup key still keeps the record; without its result it cannot be told from a job that had none.
   return { 'gone' }
 elseif v[2] then

@@ -34,6 +34,12 @@ def pack(value: Any, what: str, limit: int) -> bytes:
     return packed
 
 
+def pack_canonical(value: Any, what: str, limit: int) -> bytes:
+    """As `pack`, and equal values give equal bytes: mappings are written in the order of their keys."""
+    _check(value, what, MAX_DEPTH)
+    return pack(_ordered(value), what, limit)
+
+
 def unpack(packed: bytes, what: str) -> Any:
     """The value of some msgpack bytes. Raises Corrupt."""
     if len(packed) > MAX_PACKED:
@@ -42,6 +48,12 @@ def unpack(packed: bytes, what: str) -> Any:
         return msgpack.unpackb(packed, raw=False, strict_map_key=True, ext_hook=_no_extension)
     except (ValueError, msgpack.exceptions.UnpackException, RecursionError, UnicodeDecodeError) as error:
         raise Corrupt(f"{what} is not valid msgpack: {type(error).__name__}") from None
+
+
+def _ordered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _ordered(value[name]) for name in sorted(value)}
+    return [_ordered(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _no_constant(name: str) -> Any:

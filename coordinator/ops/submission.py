@@ -18,7 +18,7 @@ from coordinator.wire.calls import JobAsk, Word
 from coordinator.wire.needs import to_wire
 
 OnConflict = Literal["reject", "join", "replace", "rerun"]
-DedupScope = Literal["until_started", "until_finished", "ttl"]
+DedupScope = Literal["until_started", "until_finished", "until_stale", "ttl"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,9 @@ class Dedup:
 
     `reject`: Duplicate is raised. `join`: the ticket is that of the other job, result included. `replace`: the newest
     payload wins as long as the job has not started, else as `join`. `rerun`: at most one active and one waiting, which
-    has the latest payload. The key is held `until_started`, `until_finished` (default) or for `ttl` seconds, and is
-    freed on every way a job can end. Raises InvalidInput.
+    has the latest payload. The key is held `until_started`, `until_finished` (default), `until_stale` (after a success
+    for `ttl` seconds more, so that the result is shared on) or for `ttl` seconds from now, and is freed on every way a
+    job can end. Raises InvalidInput.
     """
 
     key: str
@@ -39,12 +40,12 @@ class Dedup:
     def __post_init__(self) -> None:
         resource_name(self.key, "dedup key")
         one_of(self.on_conflict, "on_conflict", ("reject", "join", "replace", "rerun"))
-        one_of(self.scope, "scope", ("until_started", "until_finished", "ttl"))
-        if (self.scope == "ttl") != (self.ttl is not None):
-            raise InvalidInput("ttl", self.ttl, 'must be given with scope="ttl", and only then')
+        one_of(self.scope, "scope", ("until_started", "until_finished", "until_stale", "ttl"))
+        if (self.scope in ("ttl", "until_stale")) != (self.ttl is not None):
+            raise InvalidInput("ttl", self.ttl, 'must be given with scope="ttl" or "until_stale", and only then')
         if self.ttl is not None:
             milliseconds(self.ttl, "ttl", least=0.001)
-        if self.on_conflict == "rerun" and self.scope == "ttl":
+        if self.on_conflict == "rerun" and self.scope in ("ttl", "until_stale"):
             raise InvalidInput(
                 "scope", self.scope, "does not go with on_conflict='rerun', which frees its key at the start"
             )

@@ -181,6 +181,18 @@ def watch(scope: Scope, ident: str, session: str) -> Call:
     return scope.call("watch", ident, session)
 
 
+def recall(scope: Scope, session: str, dedup_keys: Iterable[str]) -> Call:
+    return scope.call("recall", session, *dedup_keys)
+
+
+def forget(scope: Scope, after: str, dedup_keys: Iterable[str]) -> Call:
+    return scope.call("forget", after, *dedup_keys)
+
+
+def warm(scope: Scope, after: str, name: str, ttl_ms: int, answers: Iterable[tuple[str, str, bytes]]) -> Call:
+    return scope.call("warm", after, name, ttl_ms, *(word for one in answers for word in one))
+
+
 def note_progress(scope: Scope, ident: str, fence: str, progress: str) -> Call:
     return scope.call("note_progress", ident, fence, progress)
 

@@ -56,8 +56,8 @@ class Role:
 ROLES: tuple[Role, ...] = (
     Role(
         "producer",
-        "hands in jobs, waits for their results, cancels and reprioritises",
-        (*_SESSION, *_TICKET, "submit", "cancel", "reprioritise"),
+        "hands in jobs, waits for their results or shares them, cancels and reprioritises",
+        (*_SESSION, *_TICKET, "submit", "cancel", "reprioritise", "recall", "forget", "warm"),
         _INBOX,
     ),
     Role(

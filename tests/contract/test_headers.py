@@ -56,10 +56,15 @@ LONG: dict[str, Any] = {
     "believed": [("r3", "1")],
     "lessons": Lessons(1, 10, 1000, (Lesson("lock/a", 1000, "", 0, 0, 0, 0, {"ok": 1, 96: 1}),)),
     "names": ["lock/a"],
+    "dedup_keys": ["~answer/1", "~answer/2"],
+    "name": "n",
+    "ttl_ms": 1000,
+    "answers": [("~answer/1", "r", b"")],
 }
 SHORT: dict[str, Any] = {
     **LONG,
     **dict.fromkeys(("fields", "started", "jobs", "reports", "keys", "places", "strays", "believed", "names"), ()),
+    **dict.fromkeys(("dedup_keys", "answers"), ()),
     "lessons": Lessons(1, 10, 1000, ()),
 }
 SHORT["fields"] = {}

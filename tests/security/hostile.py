@@ -59,6 +59,8 @@ class Populated:
         duplicate = co.submit("ready", 2, queue="hostile", dedup=Dedup("k", "join"))
         assert duplicate.duplicate
         scene.call(calls.watch(scene.scope, self.idents[-2], self.session))
+        co.warm("answered", [(1, "x")])
+        assert co.coalesce("answered", 1) == "x"
         # A worker that finds nothing is idle.
         scene.claim(1, "empty")
         scene.raw.rpush(scene.key("INBOX", self.session), "bell hostile")
@@ -154,6 +156,10 @@ def attempts(scene: Scene, made: Populated) -> dict[str, Callable[[], Any]]:
         found[f"position {at}"] = lambda ident=ident: co.get(ident).position()
         found[f"state {at}"] = lambda ident=ident: co.get(ident).state()
         found[f"reprioritise {at}"] = lambda ident=ident: co.reprioritise(ident, "high")
+    found["coalesce"] = lambda: co.coalesce("answered", 2, timeout=0.01, queue="hostile")
+    found["recall"] = lambda: co.cached_many("answered", [1, 2])
+    found["warm"] = lambda: co.warm("answered", [(3, "x")])
+    found["forget"] = lambda: co.forget("answered", [1])
     found["result"] = lambda: co.get(made.idents[2]).result(0.01)
     found["force"] = lambda: co.force_release(made.running[0], "test")
     found["replay"] = lambda: co.replay(made.idents[3])

@@ -29,7 +29,7 @@ CONNECT = {"client|setname", "info", "ping", "wait", "cluster|slots", "command"}
 INBOX = {"blpop", "lpop", "rpush", "expire"}
 LOOK = {"explain", "survey", "line", "events", "dead", "timeouts"}
 SCRIPTS = {
-    "producer": SESSION | {"submit", "watch", "explain", "cancel", "reprioritise"},
+    "producer": SESSION | {"submit", "watch", "explain", "cancel", "reprioritise", "recall", "forget", "warm"},
     "worker": SESSION | {"claim", "settle", "note_progress", "explain"},
     "locker": SESSION | {"request", "release", "extend", "cancel", "reprioritise", "watch", "explain"},
     "observer": LOOK,
@@ -108,6 +108,9 @@ def test_the_commands_of_a_role_are_those_of_its_scripts(role: str, version: tup
 
 def test_a_producer_can_do_its_work(server: Guarded) -> None:
     with server.client("producer") as co:
+        co.warm("answered", [(1, 2)])
+        assert co.coalesce("answered", 1) == 2
+        co.forget("answered", [1])
         ticket = co.submit("job", {"n": 1}, resources=["a"], metadata={"a": 1}, dedup=Dedup("k", "replace"))
         assert co.submit("job", 2, dedup=Dedup("k", "replace")).replaced
         assert ticket.state() is State.READY

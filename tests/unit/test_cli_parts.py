@@ -18,7 +18,7 @@ from coordinator.cli.options import Common, settings_of
 from coordinator.errors import ConfigError
 
 COMMANDS = (
-    *("lock", "submit", "cancel", "reprioritise", "release", "replay", "define"),
+    *("lock", "submit", "cancel", "reprioritise", "release", "replay", "define", "coalesce", "forget"),
     *("ls", "show", "why", "doctor", "stats", "events", "top", "timeouts"),
 )
 

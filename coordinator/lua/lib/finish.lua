@@ -8,7 +8,11 @@ local function free_dedup(ctx, r)
   if r.dedup and r.scope ~= 'ttl' then
     local key = ctx.p .. K_DEDUP .. r.dedup
     local owner = redis.call('GET', key)
-    if owner and string.match(owner, '^%S+') == r.id then
+    local ours = owner and string.match(owner, '^%S+') == r.id
+    if ours and r.scope == 'until_stale' and r.state == 'succeeded' then
+      -- From here on its result is an answer, for a time.
+      redis.call('SET', key, r.id .. ' ' .. text(ctx.now + r.ttl_ms), 'PX', r.ttl_ms)
+    elseif ours then
       redis.call('DEL', key)
     end
   end
@@ -16,7 +20,7 @@ end
 
 -- How long the record stays. A dedup key that is held for a time must find it until then, or its duplicates get in.
 local function kept_for(ctx, r, keep)
-  if r.dedup and r.scope == 'ttl' then
+  if r.dedup and (r.scope == 'ttl' or r.scope == 'until_stale') then
     local key = ctx.p .. K_DEDUP .. r.dedup
     if string.match(redis.call('GET', key) or '', '^%S*') == r.id then
       return math.max(keep, redis.call('PTTL', key))

@@ -2,7 +2,7 @@
 -- memory: asking for eighteen fields by name would walk it eighteen times. A record without `kind` is a job's, one
 -- without `priority` has the normal one: so the commonest record stays small.
 --@include lib/context
-local NUMBERS = { 'wait_by', 'end_by', 'hold_ms', 'run_ms' }
+local NUMBERS = { 'wait_by', 'end_by', 'hold_ms', 'run_ms', 'ttl_ms' }
 
 local function load(ctx, id)
   local v = redis.call('HGETALL', ctx.p .. K_REQ .. id)

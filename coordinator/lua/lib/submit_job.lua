@@ -41,6 +41,7 @@ local function first_fields(ctx, r, job, needs)
     put(fields, name, job[name])
   end
   put(fields, 'on_conflict', r.on_conflict)
+  put(fields, 'ttl_ms', job.scope == 'until_stale' and job.ttl_ms)
   put_payload(ctx, r.id, job.payload, fields)
   return fields
 end

@@ -9,6 +9,7 @@ local function forget_session(ctx, session)
   no_longer_idle(ctx, session)
   redis.call('ZREM', ctx.p .. K_SESSIONS, session)
   ctx.lives[session] = false
+  redis.call('ZREM', ctx.p .. K_NEAR, session)
   redis.call('DEL', ctx.p .. K_SESSION .. session, ctx.p .. K_INBOX .. session, ctx.p .. K_BATCH .. session)
 end
 
