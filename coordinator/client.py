@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -18,10 +17,11 @@ from coordinator.model.names import milliseconds as checked_ms
 from coordinator.model.need import Need, needs_of
 from coordinator.model.states import State
 from coordinator.ops import asking, inspect, locks, requests, timing, work
-from coordinator.ops.asking import LockOptions, Needs, Wait, lock_options
+from coordinator.ops.asking import LockOptions, Needs, lock_options
 from coordinator.ops.inspect import LineView, Survey
 from coordinator.ops.submission import Submission, to_ask
 from coordinator.ops.work import Submitted
+from coordinator.policy.timeout import Wait
 from coordinator.settings import Settings
 from coordinator.wire.calls import LockAsk
 from coordinator.wire.step import Operation
@@ -284,17 +284,20 @@ class Coordinator(Coalescer):
         """Hand in a job for the workers.
 
         Options: `resources` it must hold while it runs, `priority`, `queue`, `dedup`, `delay`, `wait_timeout` (until
-        it starts), `run_timeout` (each run), `total_timeout`, `retry`, `owner`, `reason`, `metadata`; in seconds.
+        it starts, or "adaptive"), `run_timeout` (each run), `total_timeout`, `retry`, `owner`, `reason`, `metadata`; in
+        seconds.
         Raises QueueFull, LineFull, OverCapacity, PayloadTooLarge, Duplicate, InvalidInput, StoreUnavailable.
         """
         limit = self.settings.max_payload
-        job = to_ask(self._driver.new_id(), Submission(name, payload, **options), limit, self._driver.signer)
+        [one] = self._timed([Submission(name, payload, **options)])
+        job = to_ask(self._driver.new_id(), one, limit, self._driver.signer)
         return JobTicket(self._driver, self._driver.run(work.submit(self._driver.scope, limit, job)))
 
     def submit_many(self, submissions: Iterable[Submission]) -> list[JobTicket]:
         """Hand in many jobs, 250 per round trip. Raises BatchRefused if some are refused; the others are in."""
         limit = self.settings.max_payload
-        jobs = [to_ask(self._driver.new_id(), one, limit, self._driver.signer) for one in submissions]
+        given = self._timed(list(submissions))
+        jobs = [to_ask(self._driver.new_id(), one, limit, self._driver.signer) for one in given]
         done = self._driver.run(work.submit_many(self._driver.scope, limit, jobs))
         return [JobTicket(self._driver, one) for one in done]
 
@@ -360,11 +363,12 @@ class Coordinator(Coalescer):
         return _lease(self._driver, grant, wanted)
 
     def _settled(self, wanted: tuple[Need, ...], options: LockOptions) -> LockOptions:
-        """The options with how long to wait, if that is for the fleet to say."""
-        if options.wait != "adaptive":
-            return options
-        learnt = self._driver.run(timing.lock_wait(self._driver.scope, self._driver.learner, wanted))
-        return replace(options, learnt=learnt)
+        return self._driver.run(timing.lock_options(self._driver.scope, self._driver.learner, options, wanted))
+
+    def _timed(self, jobs: list[Submission]) -> list[Submission]:
+        if not timing.undecided(jobs):
+            return jobs
+        return self._driver.run(timing.decided(self._driver.scope, self._driver.learner, jobs))
 
     def _ask(self, wanted: tuple[Need, ...], options: LockOptions) -> LockAsk:
         return asking.lock_ask(self._driver.new_id(), wanted, options, self.settings.max_hold)

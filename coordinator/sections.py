@@ -27,10 +27,11 @@ class Timeouts(Section):
     lock: float = Field(BASES[adaptive.LOCK], ge=0.001, le=10**8, description="base of the wait for a lock")
     queue: float = Field(BASES[adaptive.QUEUE], ge=0.001, le=10**8, description="base of the wait in a queue")
     renewal: float = Field(BASES[adaptive.RENEWAL], ge=0.001, le=3600, description="base of the renewal of a session")
-    connection: float = Field(BASES[adaptive.CONNECTION], ge=0.001, le=600, description="base of one call to Redis")
+    connection: float = Field(BASES[adaptive.CONNECTION], ge=0.001, le=600, description="base of opening a session")
     operation: float = Field(BASES[adaptive.OPERATION], ge=0.001, le=10**8, description="base of one run of a handler")
     least: float = Field(adaptive.LEAST, gt=0, le=1, description="least multiple of the base")
     most: float = Field(adaptive.MOST, ge=1, le=1000, description="largest multiple of the base")
+    handlers: bool = Field(False, description="whether handlers that name no timeout have an adaptive one")
     names: int = Field(256, ge=1, le=100_000, description="resources, queues and handlers that are counted apart")
 
     def rules(self) -> dict[str, Adaptive]:

@@ -57,7 +57,7 @@ class Executor(Service):
         self._processes = Processes(registry, process_slots, self._max_result)
         self._threads = Threads()
         self._lane = Lane(self._run, self._waits)
-        self.times = RunTimes(registry, driver.learner)
+        self.times = RunTimes(registry, driver.learner, driver.settings.timeouts.handlers)
         self._unfinished: dict[Job, None] = {}
         self._farewells: set[asyncio.Task[None]] = set()
         self._all_done = asyncio.Event()
@@ -83,6 +83,7 @@ class Executor(Service):
             except Corrupt as error:
                 problem = str(error)
         job = Job(claimed, handler or _NOBODY, self._driver, lease_end)
+        self.times.waited(claimed)
         earlier = self.jobs.get(job.ident)
         if earlier is not None and earlier.fence != job.fence:
             # The message that it was taken away is still on its way, and will find the later run in its place.

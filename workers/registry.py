@@ -27,7 +27,7 @@ F = TypeVar("F", bound=Function)
 @dataclass(frozen=True, slots=True)
 class Handler:
     """One handler and how it is run. `timeout` in seconds, for jobs that bring no run timeout of their own; `adaptive`
-    where the fleet is to learn it."""
+    where the fleet is to learn it: by rules of its own, or by those of the settings."""
 
     name: str
     function: Function
@@ -35,7 +35,7 @@ class Handler:
     retry: RetryPolicy | None = None
     timeout: float | None = None
     queue: str | None = None
-    adaptive: Adaptive | None = None
+    adaptive: Adaptive | Literal["adaptive"] | None = None
     on_error: on_error.Rules = field(default_factory=dict)
 
 
@@ -153,10 +153,10 @@ def _executor(function: Function, asked: Executor | None) -> Executor:
     return asked
 
 
-def _adaptive(timeout: object) -> Adaptive | None:
+def _adaptive(timeout: object) -> Adaptive | Literal["adaptive"] | None:
     if isinstance(timeout, str):
         one_of(timeout, "timeout", ("adaptive",))
-        return Adaptive()
+        return "adaptive"
     return timeout if isinstance(timeout, Adaptive) else None
 
 

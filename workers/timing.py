@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from coordinator.drivers.learner import Learner
+from coordinator.ops.fleet import Claimed
 from coordinator.ops.timing import key_of
-from coordinator.policy.adaptive import OPERATION, SHARE
+from coordinator.policy.adaptive import OPERATION, QUEUE, SHARE, Adaptive
 from coordinator.policy.outcome import Outcome, Succeeded
 from workers.job import Job, Stop
 from workers.registry import Registry
 
 
 class RunTimes:
-    """The run timeouts of a worker's handlers. All runs are learnt from, whoever chose their timeout."""
+    """The run timeouts of a worker's handlers. All runs are learnt from, whoever chose their timeout. `everywhere`:
+    handlers that name no timeout have an adaptive one."""
 
-    def __init__(self, registry: Registry, learner: Learner) -> None:
+    def __init__(self, registry: Registry, learner: Learner, everywhere: bool = False) -> None:
         self._learner = learner
         self._keys = {one.name: key_of(OPERATION, one.name) for one in registry}
-        self._adaptive = {one.name for one in registry if one.adaptive is not None}
+        self._queues: dict[str, str] = {}
+        self._adaptive = set[str]()
         for one in registry:
-            if one.adaptive is not None:
-                learner.pin(self._keys[one.name], one.adaptive)
+            if one.adaptive is not None or (everywhere and one.timeout is None):
+                self._adaptive.add(one.name)
+                learner.pin(self._keys[one.name], one.adaptive if isinstance(one.adaptive, Adaptive) else None)
 
     @property
     def adaptive(self) -> list[str]:
@@ -32,6 +36,11 @@ class RunTimes:
         if name in self._adaptive and not job.claimed.run_ms:
             job.learnt = self._learner.seconds(self._keys[name])
 
+    def waited(self, claimed: Claimed) -> None:
+        """A job has come. What it waited is learnt from once: later it waits for other reasons, too."""
+        if claimed.deliveries == 1:
+            self._learner.took(self._queue(claimed.queue), claimed.waited_ms / 1000)
+
     def ended(self, job: Job, outcome: Outcome, now: float) -> None:
         """A run is over. One that failed by itself or was stopped says nothing of how long it takes."""
         key = self._keys.get(job.handler.name)
@@ -41,6 +50,12 @@ class RunTimes:
             self._learner.ran_out(key, job.seconds or 0.0)
         elif isinstance(outcome, Succeeded):
             self._learner.took(key, now - job.began)
+
+    def _queue(self, name: str) -> str:
+        key = self._queues.get(name)
+        if key is None:
+            key = self._queues[name] = key_of(QUEUE, name)
+        return key
 
     def overdue(self, job: Job) -> str:
         """Why a run was cut off, with the figures if the fleet chose its timeout."""

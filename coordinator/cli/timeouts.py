@@ -19,7 +19,7 @@ from coordinator.model.names import one_of
 from coordinator.model.states import State
 from coordinator.ops import timing
 from coordinator.ops.timing import TimeoutView
-from coordinator.policy.adaptive import BASES, LOCK, MARGIN, OPERATION, SHARE
+from coordinator.policy.adaptive import BASES, LOCK, MARGIN, OPERATION, QUEUE, SHARE
 
 EXAMPLES = (
     "coordinator timeouts",
@@ -28,8 +28,6 @@ EXAMPLES = (
 )
 OTHERS = "(all others)"
 NUMBERS = ("BASE", "NOW", "P50", "P99", "OK", "CUT OFF")
-# A request that is over, or whose time has not begun, has no timeout to explain.
-TIMED = (State.WAITING, State.RUNNING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,31 +94,29 @@ def table(found: Sequence[TimeoutView]) -> Table:
 
 
 def of_request(found: Explanation) -> list[str]:
-    """The names under which the timeouts of a request are counted."""
-    if found.state not in TIMED:
+    """The names under which the timeouts that a request is under now are counted."""
+    if found.kind == "job" and found.state is State.RUNNING:
+        return [timing.key_of(OPERATION, found.fields["name"])]
+    if found.state not in (State.WAITING, State.READY) or "learnt" not in found.fields:
         return []
     if found.kind == "job":
-        return [timing.key_of(OPERATION, found.fields["name"])] if found.state is State.RUNNING else []
-    if "learnt" not in found.fields:
-        return []
+        return [timing.key_of(QUEUE, found.fields["queue"])]
     return [timing.key_of(LOCK, one.need.resource) for one in found.needs[: timing.MOST_NEEDS]]
 
 
 def sentences(found: Explanation, views: Iterable[TimeoutView]) -> list[str]:
     """Which timeout a request has, and what it was chosen from."""
-    said = []
     run_ms, learnt = found.fields.get("run_ms"), found.fields.get("learnt")
     if found.state is State.RUNNING and run_ms:
-        said.append(f"Its run may take {duration(int(run_ms) / 1000)}: whoever submitted it said so.")
-        return said
-    if found.kind == "lock" and learnt:
-        said.append(f"It may wait {duration(int(learnt) / 1000)}, which is adaptive.")
+        return [f"Its run may take {duration(int(run_ms) / 1000)}: whoever submitted it said so."]
+    waits = found.state is not State.RUNNING and bool(of_request(found))
+    said = [f"It may wait {duration(int(learnt or 0) / 1000)}, which is adaptive."] if waits else []
     return said + [basis(one) for one in views if one.strategy]
 
 
 def basis(one: TimeoutView) -> str:
     """What a timeout is now, and the figures it follows from."""
-    what = {OPERATION: "Runs of", LOCK: "Waits for"}.get(one.kind, one.kind)
+    what = {OPERATION: "Runs of", LOCK: "Waits for", QUEUE: "Waits in queue"}.get(one.kind, one.kind)
     now = (
         f"{what} {clean(one.name or OTHERS)} may take {duration(one.current)} now (adaptive, base {duration(one.base)})"
     )

@@ -110,7 +110,7 @@ class AsyncDriver:
         duties = Duties(
             *(fields, self._opened, self._session_lost, self._mail),
             *(extras.started, self.postman.asked, extras.claiming),
-            *(self.learner.report, self.learner.leave),
+            *(self.learner.report, self.learner.leave, self.learner.timed),
         )
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
         self.postman.on_left = self.keeper.beat_soon

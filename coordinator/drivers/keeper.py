@@ -21,6 +21,7 @@ from coordinator.drivers.ids import new_id
 from coordinator.drivers.store import Store
 from coordinator.errors import ClientClosed, CoordinatorError, UnsafeServer
 from coordinator.ops import locks
+from coordinator.policy.adaptive import CONNECTION, RENEWAL
 from coordinator.policy.trust import beat_interval, trusted_until
 from coordinator.policy.wheel import TICK, TimingWheel
 from coordinator.wire import calls, replies
@@ -59,7 +60,7 @@ def _not_claiming() -> float:
     return math.inf
 
 
-def _ignore(_session: str) -> None:
+def _ignore(*_told: object) -> None:
     return
 
 
@@ -69,7 +70,7 @@ class Duties:
     many messages the server has sent it in all and how many lie in the inbox. `started` gives jobs begun since, `asked`
     the requests on their way or in line, `claiming` since when a claim of jobs has had no answer (inf: none).
     `beaten` is called after each heartbeat that was answered, `leaving` before a session is ended; both may make a
-    call."""
+    call. `timed` is told how many seconds it took to open a session or to renew it, and whether it was answered."""
 
     fields: dict[str, str]
     opened: Callable[[str], None]
@@ -80,6 +81,7 @@ class Duties:
     claiming: Callable[[], float] = field(default=_not_claiming)
     beaten: Callable[[str], None] = field(default=_ignore)
     leaving: Callable[[str], None] = field(default=_ignore)
+    timed: Callable[[str, float, bool], None] = field(default=_ignore)
 
 
 class Keeper:
@@ -219,6 +221,7 @@ class Keeper:
             raise UnsafeServer(
                 [f"namespace {self._scope.namespace!r} has data of layout {found}; use another namespace"]
             )
+        self._duties.timed(CONNECTION, clock.now() - sent, True)
         self._duties.opened(session)
         with self._changed:
             closed = self._stop.is_set()
@@ -304,11 +307,13 @@ class Keeper:
             word = replies.expect(raw, "ok", "session_lost")
             mail, waiting, due, owned = _numbers(raw) if word == "ok" else (0, 0, 0, 0)
         except CoordinatorError as error:
+            self._duties.timed(RENEWAL, clock.now() - sent, False)
             log.warning("heartbeat failed: %s", error)
             return min(self._interval, 0.5)
         if failpoints.on:
             failpoints.reach("keeper.after_beat")
         self._begun.clear()
+        self._duties.timed(RENEWAL, clock.now() - sent, True)
         with self._changed:
             if session != self._session:
                 return self._interval

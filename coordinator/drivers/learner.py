@@ -20,7 +20,18 @@ from coordinator.model.histogram import bucket
 from coordinator.model.measures import Meter
 from coordinator.ops import timing
 from coordinator.ops.timing import Heard, TimeoutView
-from coordinator.policy.adaptive import BASES, OTHER, SHARE, Adaptive, Seen, clamped, cut_off_at, following
+from coordinator.policy.adaptive import (
+    BASES,
+    CONNECTION,
+    OTHER,
+    RENEWAL,
+    SHARE,
+    Adaptive,
+    Seen,
+    clamped,
+    cut_off_at,
+    following,
+)
 from coordinator.settings import Settings
 from coordinator.wire import calls
 from coordinator.wire.calls import Lesson, Lessons, Scope
@@ -33,6 +44,10 @@ MOST_HERE = 512
 MOST_REPORTED = 32
 # Reports after which a thing is forgotten that nothing was seen of and nobody asked about.
 FORGET_AFTER = 150
+# News of these alone are handed in every so many seconds only: every process has some with each of its heartbeats.
+PATIENT, PATIENCE = (RENEWAL, CONNECTION), 30.0
+# Of the time that a call may take, that which one without an answer has taken if it was cut off, and not refused.
+CUT_OFF = 0.9
 # Of the time between two reports, that which must lie between two moves: reports do not come like clockwork.
 PACE = 0.9
 # A move by less than this share of a timeout is not worth a write.
@@ -61,6 +76,11 @@ class _Thing:
         self.fresh[place] = self.fresh.get(place, 0) + 1
 
     @property
+    def wanted(self) -> bool:
+        """Whether the next report is about it."""
+        return bool(self.fresh) or self.pinned or self.asked
+
+    @property
     def seconds(self) -> float:
         return clamped(self.current, self.base, self.rules)
 
@@ -85,12 +105,13 @@ class _Thing:
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How a process learns: by which rules for each type, how many things are counted apart in the namespace, and every
-    how many seconds it reports."""
+    """How a process learns: by which rules for each type, how many things are counted apart in the namespace, every how
+    many seconds it reports, and how long one of its calls may take."""
 
     rules: Mapping[str, Adaptive] = field(default_factory=dict)
     most: int = 256
     every: float = 2.0
+    call: float = 5.0
 
 
 class Learner:
@@ -104,23 +125,23 @@ class Learner:
         # The report on its way, which is sent again as it is until it was answered, and what it is about.
         self._sending: Lessons | None = None
         self._about: list[_Thing] = []
-        self._reported_at = -math.inf
+        self._reported_at = self._listed_at = -math.inf
 
     @classmethod
     def of(cls, settings: Settings, store: Store, scope: Scope, meter: Callable[[], Meter]) -> Learner:
         """The learner that the settings ask for. It reports with every second heartbeat."""
-        section = settings.timeouts
-        return cls(Habits(section.rules(), section.names, 2 * settings.sweep_interval), store, scope, meter)
+        section, every = settings.timeouts, 2 * settings.sweep_interval
+        return cls(Habits(section.rules(), section.names, every, settings.operation_timeout), store, scope, meter)
 
-    def pin(self, key: str, rules: Adaptive) -> None:
-        """A timeout that this process will ask for again and again, and by what rules."""
+    def pin(self, key: str, rules: Adaptive | None = None) -> None:
+        """A timeout that this process will ask for again and again, and by what rules if not by those of its type."""
         with self._lock:
             thing = self._thing(key)
-            thing.pinned, thing.rules = True, rules
-            base = rules.base or thing.base
+            thing.pinned = True
+            if rules is not None:
+                thing.rules, thing.base = rules, rules.base or thing.base
             if not thing.known:
-                thing.current = base
-            thing.base = base
+                thing.current = thing.base
 
     def knows(self, key: str) -> bool:
         """Whether the fleet's timeout is known here."""
@@ -157,6 +178,14 @@ class Learner:
             thing = self._thing(key)
             thing.count("late", cut_off_at(limit, thing.seconds))
 
+    def timed(self, kind: str, seconds: float, answered: bool) -> None:
+        """A session was opened or renewed, or the server did not answer."""
+        key = timing.key_of(kind, "session")
+        if answered:
+            self.took(key, seconds)
+        elif seconds >= CUT_OFF * self._habits.call:
+            self.ran_out(key, self._habits.call)
+
     def report(self, session: str) -> None:
         """Hand in what was seen, if it is time to. What cannot be handed in is handed in later."""
         now = clock.now()
@@ -165,7 +194,9 @@ class Learner:
             self._report(session)
 
     def leave(self, session: str) -> None:
-        """Hand in what is left, before the session ends. More than fits into one report is lost."""
+        """Hand in what is left, before the session ends. More than fits into one report is lost, and so are the last
+        heartbeats: not every process that takes one lock need make another call for them."""
+        self._reported_at = self._listed_at = clock.now()
         self._report(session)
 
     def _report(self, session: str) -> None:
@@ -195,16 +226,22 @@ class Learner:
     def _choose(self) -> list[tuple[str, _Thing]]:
         """What this report is about. Those chosen go to the end, so that all have their turn."""
         wanted: list[tuple[str, _Thing]] = []
+        urgent = False
         for key, thing in list(self._things.items()):
-            if thing.fresh or thing.pinned or thing.asked:
+            if thing.wanted:
                 thing.idle = 0
-                if len(wanted) < MOST_REPORTED:
-                    wanted.append((key, thing))
-                    self._things[key] = self._things.pop(key)
+                wanted.append((key, thing))
+                urgent = urgent or not key.startswith(PATIENT)
             else:
                 thing.idle += 1
                 if thing.idle > FORGET_AFTER:
                     del self._things[key]
+        if not urgent and self._reported_at - self._listed_at < PATIENCE:
+            return []
+        self._listed_at = self._reported_at
+        del wanted[MOST_REPORTED:]
+        for key, thing in wanted:
+            self._things[key] = self._things.pop(key, thing)
         return wanted
 
     def _hear(self, lessons: Lessons, found: list[Heard]) -> None:

@@ -140,6 +140,7 @@ class SyncDriver:
             asked=self.postman.asked,
             beaten=self.learner.report,
             leaving=self.learner.leave,
+            timed=self.learner.timed,
         )
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
         self.postman.on_left = self.keeper.beat_soon

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from coordinator.errors import InvalidInput
 from coordinator.model import codec
 from coordinator.model.names import MAX_SECONDS, Priority, milliseconds, one_of, text
 from coordinator.model.need import Need, needs_of
+from coordinator.policy.timeout import Learnt, Wait
 from coordinator.wire.calls import LockAsk
 from coordinator.wire.needs import to_wire
 
 Needs = str | Need | Iterable[str | Need]
-Wait = float | Literal["adaptive"] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockOptions:
     """All of a lock request but what it needs. Durations in seconds; `wait` None is without end, 0 not at all,
-    `"adaptive"` what the fleet has learnt, which stands in `learnt` when it is known."""
+    `"adaptive"` for the fleet to say."""
 
     priority: Priority | int | str = Priority.NORMAL
     wait: Wait = None
@@ -28,12 +28,6 @@ class LockOptions:
     owner: str = ""
     reason: str = ""
     metadata: Mapping[str, Any] | None = None
-    learnt: float | None = None
-
-    @property
-    def seconds(self) -> float | None:
-        """How long to wait, in seconds."""
-        return self.learnt if self.wait == "adaptive" else self.wait
 
 
 def lock_options(priority: Priority | int | str, wait: Wait, given: Mapping[str, Any]) -> LockOptions:
@@ -49,7 +43,7 @@ def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float) ->
     hold_ms = milliseconds(hold, "ttl", least=0.05)
     if hold > max_hold:
         raise InvalidInput("ttl", hold, f"must be at most max_hold ({max_hold:g} s)")
-    wait_ms = None if options.seconds is None else milliseconds(options.seconds, "wait")
+    wait_ms = None if options.wait is None else milliseconds(options.wait, "wait")
     return LockAsk(
         ident=ident,
         priority=int(Priority.of(options.priority)),
@@ -60,7 +54,7 @@ def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float) ->
         owner=text(options.owner, "owner"),
         reason=text(options.reason, "reason"),
         metadata=codec.metadata_text(options.metadata),
-        adaptive=options.wait == "adaptive",
+        adaptive=isinstance(options.wait, Learnt),
     )
 
 

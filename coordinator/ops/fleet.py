@@ -18,13 +18,14 @@ from coordinator.wire.calls import Claim, Report, Scope
 from coordinator.wire.replies import Raw, number, text
 from coordinator.wire.step import Call, Now, Operation
 
-WORDS_PER_JOB = 13
+WORDS_PER_JOB = 14
 
 
 class Claimed(NamedTuple):
     """A job that this worker was given. `problem` says why it cannot be run if what is stored of it is unreadable.
 
-    `attempts` and `deliveries` count starts before this one and leases up to this one; `run_ms` 0 is no limit.
+    `attempts` and `deliveries` count starts before this one and leases up to this one; `run_ms` 0 is no limit;
+    `waited_ms` is how long it waited since it was handed in, or was last due.
     """
 
     ident: str
@@ -40,6 +41,7 @@ class Claimed(NamedTuple):
     metadata: str = ""
     payload: bytes = b""
     dedup: str = ""
+    waited_ms: int = 0
     problem: str = ""
 
 
@@ -137,7 +139,8 @@ def _claimed(raw: Raw) -> Claimed:
     """One job of a batch. What is unreadable spoils this job only, not its siblings."""
     try:
         # In one go, for this is done for every job; whatever is not as it should be is looked at word by word.
-        ident, fence, name, queue, priority, attempts, deliveries, run_ms, retry, needs, metadata, payload, dedup = raw
+        ident, fence, name, queue, priority, attempts, deliveries, run_ms, retry, needs, metadata, *rest = raw
+        payload, dedup, waited_ms = rest
         if type(payload) is bytes:
             return Claimed(
                 ident.decode(),
@@ -153,6 +156,7 @@ def _claimed(raw: Raw) -> Claimed:
                 metadata.decode() if metadata else "",
                 payload,
                 dedup.decode() if dedup else "",
+                int(waited_ms),
             )
     except (ValueError, TypeError, AttributeError):
         pass
@@ -179,6 +183,7 @@ def _doubtful(raw: Raw) -> Claimed:
             text(raw[10]),
             raw[11] if isinstance(raw[11], bytes) else str(raw[11]).encode(),
             text(raw[12]),
+            number(raw[13]),
         )
     except (Corrupt, IndexError, TypeError) as error:
         return Claimed(ident, fence, problem=f"unreadable record: {error}")

@@ -14,6 +14,7 @@ from coordinator.model.names import Priority, label, milliseconds, one_of, resou
 from coordinator.model.need import Need, needs_of
 from coordinator.model.signing import UNSIGNED, JobMark, Signer
 from coordinator.policy.retry import RetryPolicy
+from coordinator.policy.timeout import Learnt, Wait
 from coordinator.wire.calls import JobAsk, Word
 from coordinator.wire.needs import to_wire
 
@@ -53,14 +54,15 @@ class Dedup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
-    """Everything about a job but its name and payload. Durations in seconds."""
+    """Everything about a job but its name and payload. Durations in seconds; a `wait_timeout` "adaptive" is for the
+    fleet to say."""
 
     resources: str | Need | Iterable[str | Need] = ()
     priority: Priority | int | str = Priority.NORMAL
     queue: str = "default"
     dedup: Dedup | None = None
     delay: float = 0
-    wait_timeout: float | None = None
+    wait_timeout: Wait = None
     run_timeout: float | None = None
     total_timeout: float | None = None
     retry: RetryPolicy | None = None
@@ -114,6 +116,7 @@ def _words(options: JobOptions) -> dict[str, Word]:
         "delay_ms": milliseconds(options.delay, "delay") or "",
         "wait_ms": _clock(options.wait_timeout, "wait_timeout"),
         "run_ms": _clock(options.run_timeout, "run_timeout"),
+        "learnt": _clock(options.wait_timeout, "wait_timeout") if isinstance(options.wait_timeout, Learnt) else "",
         "end_ms": _clock(options.total_timeout, "total_timeout"),
         "retry": _retry(options.retry),
         "owner": text(options.owner, "owner"),
@@ -138,7 +141,7 @@ def _payload(ident: str, job: Submission, limit: int, signer: Signer) -> bytes:
     return sealed
 
 
-def _clock(seconds: float | None, argument: str) -> Word:
+def _clock(seconds: Wait, argument: str) -> Word:
     return "" if seconds is None else milliseconds(seconds, argument, least=0.001)
 
 

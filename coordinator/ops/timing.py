@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from coordinator.errors import Corrupt, WaitTimeout
@@ -13,7 +13,10 @@ from coordinator.model.lease import Grant
 from coordinator.model.names import whole
 from coordinator.model.need import Need
 from coordinator.ops import locks
-from coordinator.policy.adaptive import LOCK, OTHER, Seen
+from coordinator.ops.asking import LockOptions
+from coordinator.ops.submission import OPTION_NAMES, Submission
+from coordinator.policy.adaptive import LOCK, OTHER, QUEUE, Seen
+from coordinator.policy.timeout import ADAPTIVE, Learnt
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import LockAsk, Scope
 from coordinator.wire.replies import Raw, number, part, text
@@ -101,11 +104,31 @@ def ask(scope: Scope, book: Book, names: Iterable[str]) -> Operation[None]:
             book.note(view)
 
 
-def lock_wait(scope: Scope, book: Book, needs: Sequence[Need]) -> Operation[float]:
-    """How long to wait for a lock, as the fleet has learnt: the longest of the timeouts of its resources."""
+def lock_options(scope: Scope, book: Book, options: LockOptions, needs: Sequence[Need]) -> Operation[LockOptions]:
+    """The options with how long to wait, if that is for the fleet to say: the longest of the timeouts of the
+    resources."""
+    if options.wait != ADAPTIVE:
+        return options
     names = lock_keys(needs)
     yield from ask(scope, book, names)
-    return max(book.seconds(one) for one in names)
+    return replace(options, wait=Learnt(max(book.seconds(one) for one in names)))
+
+
+def undecided(jobs: Iterable[object]) -> bool:
+    """Whether how long one of the jobs may wait is for the fleet to say."""
+    return any(isinstance(one, Submission) and one.options.wait_timeout == ADAPTIVE for one in jobs)
+
+
+def decided(scope: Scope, book: Book, jobs: Sequence[Submission]) -> Operation[list[Submission]]:
+    """The jobs with how long they may wait in their queues."""
+    queues = {one.options.queue: key_of(QUEUE, one.options.queue) for one in jobs if undecided([one])}
+    yield from ask(scope, book, queues.values())
+    return [_decided(one, book.seconds(queues[one.options.queue])) if undecided([one]) else one for one in jobs]
+
+
+def _decided(job: Submission, seconds: float) -> Submission:
+    options = {name: getattr(job.options, name) for name in OPTION_NAMES}
+    return Submission(job.name, job.payload, **{**options, "wait_timeout": Learnt(seconds)})
 
 
 def acquire(scope: Scope, book: Book, asked: LockAsk, needs: Sequence[Need]) -> Operation[Grant | None]:

@@ -1,7 +1,7 @@
 """Timeouts that follow what the fleet has seen in the last 24 hours.
 
 There are five types, each with a base to begin from: acquiring a lock 30 s, waiting in a queue 300 s, renewing a
-session 10 s, one exchange with Redis 5 s, one run of a handler 60 s. What is seen is a histogram of how long the ones
+session 10 s, opening one 5 s, one run of a handler 60 s. What is seen is a histogram of how long the ones
 that succeeded took, and of those that were cut off, counted where they were cut: they would have taken at least that
 long.
 

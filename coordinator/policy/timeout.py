@@ -7,8 +7,17 @@ the end, whatever happens in between. Holding resources is bounded besides by th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from coordinator.model.names import milliseconds
+
+# How long something may wait: seconds, for the fleet to say, or without end.
+Wait = float | Literal["adaptive"] | None
+ADAPTIVE = "adaptive"
+
+
+class Learnt(float):
+    """Seconds that nobody chose: the fleet has learnt them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from coordinator.model.histogram import bucket
 from coordinator.wire import calls
 from coordinator.wire.calls import Lesson, Lessons
 from tests.support.cli import Cli
-from tests.support.hand import scope_of
+from tests.support.hand import run_one, scope_of
 
 
 @pytest.fixture
@@ -65,3 +65,23 @@ def test_why_says_which_timeout_was_chosen_and_from_what(cli: Cli, co: Coordinat
     basis = "Waits for a may take 30s now (adaptive, base 30s): by quantile toward p99 2.01 s x 1.5 within its bounds, "
     assert f"{basis}99 successes and 1 timeout in 24 hours." in said["sentences"]
     assert [one["name"] for one in said["timeouts"]] == ["a"]
+
+
+def test_why_says_it_of_jobs_too(cli: Cli, co: Coordinator) -> None:
+    learn(
+        co,
+        Lesson("queue/default", 300_000, "quantile", -1, 0, 0, 0, SEEN),
+        Lesson("operation/deploy.apply", 60_000, "success_rate", -1, 0, 50_000, 0, SEEN),
+    )
+    ticket = co.submit("deploy.apply", wait_timeout="adaptive")
+    said = cli.json("why", ticket.ident)["sentences"]
+    assert "It may wait 5m, which is adaptive." in said
+    assert any(one.startswith("Waits in queue default may take 5m now") for one in said)
+    run_one(co)
+    said = cli.json("why", ticket.ident)["sentences"]
+    basis = "by success_rate from a rate of 0.990, 99 successes and 1 timeout in 24 hours."
+    assert f"Runs of deploy.apply may take 50s now (adaptive, base 1m): {basis}" in said
+    plain = co.submit("deploy.apply", run_timeout=20, queue="other")
+    run_one(co, queue="other")
+    said = cli.json("why", plain.ident)["sentences"]
+    assert "Its run may take 20s: whoever submitted it said so." in said

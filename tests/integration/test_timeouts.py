@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from coordinator import Coordinator, RetryPolicy, Settings
+from coordinator import Coordinator, RetryPolicy, Settings, State, Submission
 from coordinator.errors import WaitTimeout
 from coordinator.ops import timing
 from coordinator.ops.timing import TimeoutView
@@ -107,9 +107,15 @@ def test_whoever_says_how_long_to_wait_is_heard(co: Any, other: Any) -> None:
 
 
 @pytest.fixture
-async def fleet(redis_url: str, settings: Settings) -> AsyncIterator[Fleet]:
+def section() -> Timeouts:
+    """The section of the settings, for tests to choose."""
+    return Timeouts()
+
+
+@pytest.fixture
+async def fleet(redis_url: str, settings: Settings, section: Timeouts) -> AsyncIterator[Fleet]:
     async with AsyncExitStack() as stack:
-        made = Fleet(redis_url, settings, stack)
+        made = Fleet(redis_url, settings.model_copy(update={"timeouts": section}), stack)
         stack.push_async_callback(made.client.close)
         yield made
 
@@ -159,9 +165,37 @@ async def test_an_explicit_run_timeout_wins(fleet: Fleet) -> None:
     assert why == "timed out after 0.1 s"
 
 
+@pytest.mark.parametrize("section", [Timeouts(handlers=True, operation=0.2, strategy="success_rate")])
+async def test_handlers_that_name_no_timeout_may_have_an_adaptive_one(fleet: Fleet) -> None:
+    worker = await fleet.worker(handlers(lambda: 30.0))
+    _state, why = await fleet.why(await fleet.client.submit("work"))
+    assert why == "timed out after 0.2 s (adaptive: nothing was seen yet)"
+    assert worker._driver.learner.figures("operation/work")[1] == "success_rate"
+
+
 async def test_runs_under_any_timeout_are_learnt_from(fleet: Fleet, settings: Settings) -> None:
     worker = await fleet.worker(handlers(lambda: 0.0, timeout=5))
     await (await fleet.client.submit("work")).result(10)
     await worker.stop()
     [view] = await fleet.client.run(timing.look(Scope.of(settings.namespace, settings.terms()), ["operation/work"]))
     assert (view.strategy, view.seen.successes, view.current) == ("", 1, 60.0)
+
+
+@pytest.mark.parametrize("section", [Timeouts(queue=0.2)])
+async def test_a_job_waits_as_long_as_its_queue_is_known_to_take(fleet: Fleet, settings: Settings) -> None:
+    late = [
+        await fleet.client.submit("work", wait_timeout="adaptive"),
+        *await fleet.client.submit_many([Submission("work", wait_timeout="adaptive"), Submission("work")]),
+    ]
+    assert (await fleet.client.explain(late[0].ident)).fields["learnt"] == "200"
+    await fleet.client.acquire("something")  # somebody lives, and so sweeps
+    for one in late[:2]:
+        await fleet.state(one, State.EXPIRED)
+    worker = await fleet.worker(handlers(lambda: 0.0))
+    await late[2].result(10)
+    await worker.stop()
+    [view] = await fleet.client.run(timing.look(Scope.of(settings.namespace, settings.terms()), ["queue/default"]))
+    waited = view.seen.latencies.quantile(1.0)
+    assert view.seen.successes == 1
+    assert waited is not None
+    assert waited > 0.19

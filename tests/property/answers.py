@@ -28,7 +28,7 @@ def _settled(one: list[str]) -> Answer:
 
 
 def _job(one: list[str]) -> Answer:
-    ident, _fence, _name, queue, priority, attempts, deliveries, *_rest, payload, dedup = one
+    ident, _fence, _name, queue, priority, attempts, deliveries, *_rest, payload, dedup, _waited = one
     return ident, queue, priority, attempts, deliveries, payload.encode(), dedup
 
 

@@ -170,3 +170,18 @@ def test_a_started_job_counts_its_attempt_and_one_that_never_started_does_not(en
     engine.report("w", two, "released")
     again = engine.claim("w", 2)
     assert [(job.attempts, job.deliveries) for job in again] == [(0, 2), (0, 2)]
+
+
+def test_a_job_tells_how_long_it_waited_also_when_it_is_told_again(engine: Engine) -> None:
+    engine.worker("w")
+    engine.put("j")
+    engine.put("later", delay_ms=3000)
+    engine.keep_alive(2, "w")
+    [given] = engine.claim("w", 1, number=1)
+    assert (given.ident, given.waited_ms) == ("j", 2000)
+    engine.keep_alive(2, "w")
+    assert engine.claim("w", 1, number=1) == [given]
+    engine.sweep()
+    engine.keep_alive(3, "w")
+    [given] = engine.claim("w", 1, number=2)
+    assert (given.ident, given.waited_ms) == ("later", 3000), "since it was due"

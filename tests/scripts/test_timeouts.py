@@ -73,6 +73,7 @@ def test_a_timeout_moves_from_the_version_that_was_looked_at_and_at_its_pace(fle
     assert learn(fleet, 1, lesson(next_ms=57_000), session="t")[1][1:3] == ["57000", "1"]
     assert learn(fleet, 2, lesson(version=1, next_ms=54_000))[1][1:3] == ["57000", "1"]
     fleet.advance(2)
+    assert learn(fleet, 2, lesson(version=0, next_ms=54_000), session="t")[1][1:3] == ["57000", "1"]
     assert learn(fleet, 3, lesson(version=1, next_ms=54_000))[1][1:3] == ["54000", "2"]
 
 

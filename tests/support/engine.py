@@ -95,6 +95,7 @@ class Job:
     metadata: str
     payload: str
     dedup: str
+    waited_ms: int
 
 
 def plain(value: Any) -> Any:

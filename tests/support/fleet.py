@@ -164,4 +164,5 @@ def wire(one: Claimed) -> list[Any]:
     """The same as it stands in a reply."""
     words = [one.ident, str(one.fence), one.name, one.queue, one.priority, one.attempts, one.deliveries]
     words += ["" if not one.run_ms else str(one.run_ms), one.retry, one.needs, one.metadata]
-    return [word.encode() if isinstance(word, str) else word for word in words] + [one.payload, one.dedup.encode()]
+    sent = [word.encode() if isinstance(word, str) else word for word in words]
+    return [*sent, one.payload, one.dedup.encode(), one.waited_ms]

@@ -184,3 +184,22 @@ def test_reports_keep_their_pace(store: FakeStore, monkeypatch: pytest.MonkeyPat
         learner.took(KEY, 0.5)
         learner.report("s")
     assert len(store.calls) == 5
+
+
+def test_heartbeats_alone_are_no_reason_to_report(store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, any_store = 100.0, store
+    monkeypatch.setattr(clock, "now", lambda: now)
+    learner = Learner(Habits(every=2.0, call=5.0), any_store, Scope.of("n", TERMS), NoMeter)  # type: ignore[arg-type]
+    for number in range(61):
+        now = 100.0 + number
+        learner.timed("renewal", 0.001, True)
+        learner.report("s")
+    assert len(store.calls) == 3
+    # They go along with other news at once.
+    learner.took(KEY, 0.5)
+    now += 2
+    learner.timed("renewal", 4.9, False)
+    learner.timed("renewal", 0.1, False)
+    learner.report("s")
+    assert store.counts["renewal/session"]["late"] == 1
+    assert store.counts["renewal/session"]["ok"] == 61

@@ -45,12 +45,12 @@ local function lease_end(ctx, r, hold_ms)
   return expires
 end
 
--- What the worker is told of a job it has been given.
+-- What the worker is told of a job it has been given; the last word is how many ms it waited since it was last put in.
 local function describe(ctx, r)
   return { r.id, r.fence, r.name, r.queue, r.priority, tonumber(r.attempts or 0), tonumber(r.deliveries),
     r.run_ms and text(r.run_ms) or '', r.retry or '', needs_text(ctx, r),
     r.note and redis.call('HGET', ctx.p .. K_NOTE .. r.id, 'metadata') or '', payload_of(ctx, r) or '',
-    r.dedup or '' }
+    r.dedup or '', math.max(0, tonumber(r.since) - math.floor((r.stamp or 0) / 1000)) }
 end
 
 local function hand_out(ctx, r, session, hold_ms)
@@ -72,8 +72,8 @@ local function hand_out(ctx, r, session, hold_ms)
   if r.scope == 'until_started' then
     free_dedup(ctx, r)
   end
-  r.fence, r.session, r.deliveries = fence, session, tonumber(r.deliveries or 0) + 1
-  move(ctx, r, 'claim', 'session', session, 'fence', fence, 'since', text(ctx.now), 'deliveries', r.deliveries)
+  r.fence, r.session, r.deliveries, r.since = fence, session, tonumber(r.deliveries or 0) + 1, text(ctx.now)
+  move(ctx, r, 'claim', 'session', session, 'fence', fence, 'since', r.since, 'deliveries', r.deliveries)
   return describe(ctx, r)
 end
 
