@@ -18,12 +18,20 @@ from coordinator.drivers.embedded import EmbeddedServer
 from tests.support.health import assert_healthy
 from tests.support.server import chosen_server, plain_client
 
-UNIT = Path(__file__).parent / "unit"
+TESTS = Path(__file__).parent
+UNIT = TESTS / "unit"
+# What these look at is above the scripts: it is the same on every server on which the scripts do what their own tests
+# and those of the integration, which run on each, say.
+ANY_VERSION = {
+    TESTS / "bench",
+    *(TESTS / "acceptance" / f"{name}.py" for name in ("test_demo", "test_cli_lock", "test_cli_look")),
+    *(TESTS / "security" / f"test_{name}.py" for name in ("decoders", "hostile_server", "secrets", "tls")),
+}
 # A shell has what it starts in the background ignore these, and so would every process that a test starts.
 for ignored in (signal.SIGINT, signal.SIGQUIT):
     if signal.getsignal(ignored) is signal.SIG_IGN:
         signal.signal(ignored, signal.default_int_handler if ignored is signal.SIGINT else signal.SIG_DFL)
-EXAMINED = {Path(__file__).parent / "integration", Path(__file__).parent / "acceptance"}
+EXAMINED = {TESTS / "integration", TESTS / "acceptance"}
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects by the mark set here
@@ -31,6 +39,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if UNIT in item.path.parents:
             item.add_marker("no_redis")
+        if ANY_VERSION & {item.path, *item.path.parents}:
+            item.add_marker("any_version")
         used = {"redis_server", "fresh_server"} & set(getattr(item, "fixturenames", ()))
         if used and item.get_closest_marker("no_redis"):
             raise pytest.UsageError(f"{item.nodeid} is marked no_redis but uses {', '.join(sorted(used))}")

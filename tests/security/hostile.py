@@ -9,7 +9,10 @@ import redis
 
 from coordinator import Coordinator, Dedup, RetryPolicy
 from coordinator.keys import FAMILIES, Family, encode, key
+from coordinator.ops import timing
 from coordinator.wire import calls
+from coordinator.wire.calls import Lesson, Lessons
+from coordinator.wire.step import Call
 from tests.support.scene import Scene
 
 Spoil = Callable[[redis.Redis, bytes], None]
@@ -61,10 +64,17 @@ class Populated:
         scene.call(calls.watch(scene.scope, self.idents[-2], self.session))
         co.warm("answered", [(1, "x")])
         assert co.coalesce("answered", 1) == "x"
+        scene.call(learn(scene, self.session, 1))
         # A worker that finds nothing is idle.
         scene.claim(1, "empty")
         scene.raw.rpush(scene.key("INBOX", self.session), "bell hostile")
         scene.raw.sadd(scene.key("DIRTY"), "a")
+
+
+def learn(scene: Scene, session: str, number: int) -> Call:
+    """A report of what was seen of the timeout of one handler."""
+    lesson = Lesson("operation/done", 60_000, "quantile", -1, 0, 0, 900, {"ok": 1, 40: 1})
+    return calls.learn(scene.scope, session, Lessons(number, 256, 1800, (lesson,)))
 
 
 def present(scene: Scene, made: Populated) -> Iterator[tuple[Family, bytes]]:
@@ -156,6 +166,8 @@ def attempts(scene: Scene, made: Populated) -> dict[str, Callable[[], Any]]:
         found[f"position {at}"] = lambda ident=ident: co.get(ident).position()
         found[f"state {at}"] = lambda ident=ident: co.get(ident).state()
         found[f"reprioritise {at}"] = lambda ident=ident: co.reprioritise(ident, "high")
+    found["learn"] = lambda: scene.call(learn(scene, made.session, 2))
+    found["timeouts"] = lambda: co.run(timing.look(scene.scope, ["operation/done"]))
     found["coalesce"] = lambda: co.coalesce("answered", 2, timeout=0.01, queue="hostile")
     found["recall"] = lambda: co.cached_many("answered", [1, 2])
     found["warm"] = lambda: co.warm("answered", [(3, "x")])
