@@ -1,5 +1,6 @@
 """How the Lua programs are put together."""
 
+import re
 from collections.abc import Mapping
 
 import pytest
@@ -8,6 +9,9 @@ from coordinator import keys
 from coordinator.errors import ProtocolError
 from coordinator.wire import loader
 
+# Of 200, so that there is room for those of a script itself.
+MOST_NAMES = 180
+
 
 def resolve(**texts: str) -> str:
     return loader.resolve("lib/a", replace={f"lib/{name}": text for name, text in texts.items()})
@@ -15,7 +19,21 @@ def resolve(**texts: str) -> str:
 
 def test_a_fragment_comes_once_and_before_what_uses_it() -> None:
     found = resolve(a="--@include lib/b\n--@include lib/c\nA()", b="--@include lib/c\nB()", c="C()")
-    assert found.split() == ["C()", "B()", "A()"]
+    assert found.split() == ["do", "C()", "end", "do", "B()", "end", "A()"]
+
+
+def test_a_fragment_shows_what_others_use_and_hides_the_rest() -> None:
+    """A function of Lua has 200 local names at most."""
+    fragment = "local ONE, TWO = 1, 2\nlocal function shown()\n  return hidden()\nend\nlocal function hidden()\nend"
+    found = resolve(a="--@include lib/b\nreturn shown() + TWO -- not hidden", b=fragment)
+    assert found.splitlines()[:4] == ["local ONE, TWO, shown", "do", "ONE, TWO = 1, 2", "function shown()"]
+    assert "\nlocal function hidden()\n" in found
+
+
+def test_no_program_has_more_names_than_lua_takes() -> None:
+    for text in (loader.library().text, *(loader.program(name, False).text for name in loader.names())):
+        names = [one for found in re.findall(r"^local (.+)\ndo$", text, re.MULTILINE) for one in found.split(", ")]
+        assert len(names) < MOST_NAMES
 
 
 def test_a_circle_is_an_error_that_shows_the_way() -> None:
@@ -42,8 +60,8 @@ def test_every_script_resolves_whole(name: str) -> None:
     text = loader.resolve(name)
     assert "--@include" not in text
     assert "K_" not in text
-    assert text.count("local function open(") == 1
-    assert text.count("local function next_state(") <= 1
+    assert text.count("function open(") == 1
+    assert text.count("function next_state(") <= 1
 
 
 @pytest.mark.parametrize("shebang", [True, False])
