@@ -12,6 +12,7 @@ import contextlib
 import itertools
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from chaos.clock import now_ns
 from coordinator.errors import CoordinatorError, UnknownOutcome
 
 Outcome = Literal["ok", "failed", "unknown"]
+_ENDS: dict[str, Outcome] = {"ok": "ok", "failed": "failed", "unknown": "unknown"}
 
 # What the server says of itself is in the history, too, under this name.
 SERVER = "server"
@@ -141,14 +143,16 @@ def read_one(path: Path) -> Iterator[Op]:
         known = lines.setdefault(int(line["n"]), {"args": {}})
         known["args"] |= line.pop("args", {})
         known |= line
+    process = sys.intern(path.stem)
     for line in lines.values():
+        # A long history has millions of these words, and few different ones.
         yield Op(
-            path.stem,
-            line["op"],
-            line["args"],
+            process,
+            sys.intern(line["op"]),
+            {sys.intern(name): value for name, value in line["args"].items()},
             line["in"],
             line.get("out"),
-            line.get("end", "unknown"),
+            _ENDS[line.get("end", "unknown")],
             line.get("us", 0),
             line.get("fence", 0),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -16,7 +16,7 @@ import redis
 from chaos import account
 from chaos.history import SERVER, Op, Recorder, read
 from chaos.processes import Child, Nursery
-from chaos.scenario import Run
+from chaos.scenario import Figure, Run
 from coordinator import Coordinator, Settings
 from coordinator.doctor import examine
 from coordinator.errors import CoordinatorError
@@ -160,6 +160,11 @@ class Load:
             return sum(int(count) for count in pipe.execute())
         except (redis.RedisError, CoordinatorError):
             return -1
+
+
+def acknowledged(ops: Sequence[Op], least: float) -> Figure:
+    """How many jobs were acknowledged. A run in which that is next to none has shown nothing."""
+    return Figure("jobs acknowledged", sum(one.op == "submit" and one.outcome == "ok" for one in ops), least=int(least))
 
 
 def _sweep(scope: Scope) -> Operation[None]:

@@ -7,10 +7,12 @@ was, whatever became of it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +38,10 @@ def handlers(recorder: Recorder) -> Registry:
     @jobs.handler(STEP)
     async def step(ctx: Any, payload: Any) -> str:
         recorder.note("start", ctx.fence(), job=ctx.id, attempt=ctx.attempt)
-        await asyncio.sleep(_seconds(ctx, payload))
-        if payload.get("progress"):
-            ctx.progress(1.0, "done")
+        with _raising(recorder, ctx):
+            await asyncio.sleep(_seconds(ctx, payload))
+            if payload.get("progress"):
+                ctx.progress(1.0, "done")
         recorder.note("done", ctx.fence(), job=ctx.id)
         return result_of(ctx)
 
@@ -46,9 +49,10 @@ def handlers(recorder: Recorder) -> Registry:
     def step_in_thread(ctx: Any, payload: Any) -> str:
         recorder.note("start", ctx.fence(), job=ctx.id, attempt=ctx.attempt)
         ends = time.monotonic() + _seconds(ctx, payload)
-        while (rest := ends - time.monotonic()) > 0:
-            ctx.check()
-            time.sleep(min(NAP, rest))
+        with _raising(recorder, ctx):
+            while (rest := ends - time.monotonic()) > 0:
+                ctx.check()
+                time.sleep(min(NAP, rest))
         recorder.note("done", ctx.fence(), job=ctx.id)
         return result_of(ctx)
 
@@ -69,6 +73,16 @@ def step_in_process(ctx: Any, payload: Any) -> str:
 def result_of(ctx: Any) -> str:
     """What a handler returns: the job, and the fence under which it did it, which must be the one that is settled."""
     return f"{ctx.id} {ctx.fence()}"
+
+
+@contextlib.contextmanager
+def _raising(recorder: Recorder, ctx: Any) -> Iterator[None]:
+    """Note that a handler gave up with an error: only then may its job fail."""
+    try:
+        yield
+    except Exception:
+        recorder.note("raised", ctx.fence(), job=ctx.id)
+        raise
 
 
 def _seconds(ctx: Any, payload: Any) -> float:

@@ -9,8 +9,10 @@ from typing import Any
 from chaos import roles
 from coordinator import Coordinator, Dedup, Priority, RetryPolicy, Submission
 from coordinator.doctor import examine
+from coordinator.drivers.ids import new_id
 from coordinator.errors import JobFailed, LeaseLost
-from coordinator.ops import history
+from coordinator.model.signing import UNSIGNED
+from coordinator.ops import answers, history, timing
 from coordinator.wire import calls
 
 PATIENCE = 30.0
@@ -40,6 +42,7 @@ class Round:
             self.running_job_is_cancelled,
             self.job_nobody_knows_dies_twice,
             self.resource_has_room_for_two,
+            self.answer_is_kept_until_it_is_dropped,
             self.everything_can_be_looked_at,
         )
         for step in steps:
@@ -156,17 +159,28 @@ class Round:
         with self._one.lock("wide"), self._two.lock("wide"):
             return len(self._one.line("wide").holders) == 2 or self._one.line("wide")  # noqa: PLR2004
 
+    def answer_is_kept_until_it_is_dropped(self) -> Any:
+        """Stored by one, known to the other, and gone for both."""
+        scope = self._one._driver.scope
+        self._one.run(answers.warm(scope, roles.STEP, 60, [("answer", new_id(), b"\xa3yes")]))
+        (had,) = self._two.run(answers.recall(scope, ["answer"], UNSIGNED)).found
+        self._one.run(answers.forget(scope, ["answer"]))
+        (left,) = self._two.run(answers.recall(scope, ["answer"], UNSIGNED)).found
+        said = answers.value(had) if isinstance(had, answers.Kept) else had
+        return (said, left) == ("yes", None) or (had, left)
+
     def everything_can_be_looked_at(self) -> Any:
         """The views answer, and the doctor finds nothing wrong."""
         scope = self._one._driver.scope
         happened, dead = self._one.run(history.events(scope)), self._one.run(history.dead(scope))
         with self._two.lock("seen"):
             report = examine(self._one)
+        timed = self._one.run(timing.look(scope))
         # Only the doctor sweeps on its own account, when it mends, and only a client that has lost track reconciles.
         self._one._driver.store.call(calls.sweep(scope))
         self._one._driver.store.call(calls.reconcile(scope, self._one._driver.keeper.ensure(), ()))
         told = (bool(happened), dead.total, report.healthy, bool(self._two.survey().sessions))
-        return told == (True, 1, True, True) or (*told, report.problems)
+        return told == (True, 1, True, True) or (*told, timed, report.problems)
 
     def _until(self, condition: Callable[[], bool]) -> None:
         ends = time.monotonic() + PATIENCE

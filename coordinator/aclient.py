@@ -290,7 +290,7 @@ class AsyncCoordinator(AsyncCoalescer):
         return AsyncJobTicket(self._driver, await self._driver.run(work.submit(self._driver.scope, limit, job)))
 
     async def submit_many(self, submissions: Iterable[Submission]) -> list[AsyncJobTicket]:
-        """Hand in many jobs, 250 per round trip. Raises BatchRefused if some are refused; the others are in."""
+        """Hand in many jobs, up to 150 per call. Raises BatchRefused if some are refused; the others are in."""
         limit = self.settings.max_payload
         given = await self._timed(list(submissions))
         jobs = [to_ask(self._driver.new_id(), one, limit, self._driver.signer) for one in given]

@@ -294,7 +294,7 @@ class Coordinator(Coalescer):
         return JobTicket(self._driver, self._driver.run(work.submit(self._driver.scope, limit, job)))
 
     def submit_many(self, submissions: Iterable[Submission]) -> list[JobTicket]:
-        """Hand in many jobs, 250 per round trip. Raises BatchRefused if some are refused; the others are in."""
+        """Hand in many jobs, up to 150 per call. Raises BatchRefused if some are refused; the others are in."""
         limit = self.settings.max_payload
         given = self._timed(list(submissions))
         jobs = [to_ask(self._driver.new_id(), one, limit, self._driver.signer) for one in given]

@@ -41,7 +41,9 @@ from workers.service import Service
 
 log = logging.getLogger(__name__)
 
-MAX_BATCH = 256
+# What one script has to do is bounded, so that the store is never at work for long: no batch has more jobs than this,
+# and where jobs need resources, each of which has a line to be moved on, no more than that.
+MAX_BATCH, MAX_KEYED = 64, 24
 MAX_BYTES = 4 * 1_048_576
 # The share of a session's time to live, and of the longest hold, for which a claim may be parked at most.
 PARKED = 0.25
@@ -64,6 +66,8 @@ class Exchange(Service):
         self._hold_ms = round(driver.settings.max_hold * 1000)
         self._number = 0
         self._most = min(MAX_BATCH, (desk.slots + 1) // 2)
+        # Whether the jobs that came last need resources. Those that come next are probably like them.
+        self._keyed = False
         self._unread: tuple[list[Entry], fleet.Exchange] | None = None
         self._parked: Parked | None = None
         self._fault: Exception | None = None
@@ -137,7 +141,7 @@ class Exchange(Service):
     def _park(self) -> None:
         """Leave the next claim with the store. Only one that found less than it asked for comes here, so the store
         knows that this worker is idle, and rings."""
-        wanted = min(self._desk.free, self._most)
+        wanted = self._wanted()
         if self._parked or not (wanted and self._claiming and self._parks and self._session):
             return
         ask = Claim(self._number + 1, wanted, self._hold_ms, self._queues)
@@ -237,11 +241,13 @@ class Exchange(Service):
         """Outcomes for one call, leaving out those whose lease is over."""
         batch: list[Entry] = []
         size = 0
+        keyed = 0
         waiting, now = self._desk.waiting, self._driver.now()
         while waiting and len(batch) < (1 if self._singly else MAX_BATCH):
             entry = waiting[0]
             size += len(entry.report.value)
-            if batch and size > MAX_BYTES:
+            keyed += bool(entry.job.claimed.needs)
+            if batch and (size > MAX_BYTES or keyed > MAX_KEYED):
                 break
             waiting.popleft()
             if entry.job.lost_at(now):
@@ -254,7 +260,7 @@ class Exchange(Service):
         """The claim that goes along; number 0 is none. The number moves on when the reply is there, not before."""
         if failpoints.on:
             failpoints.reach("worker.before_exchange")
-        wanted = min(self._desk.free, self._most) if self._claiming and not self._parked else 0
+        wanted = self._wanted() if self._claiming and not self._parked else 0
         if wanted:
             # Before the call: a bell that rings while it lasts must not be forgotten.
             self._desk.hungry = self._desk.doubtful = False
@@ -262,6 +268,9 @@ class Exchange(Service):
         if number:
             self._sent_at = min(self._sent_at, self._driver.now())
         return Claim(number, wanted, self._hold_ms, self._queues)
+
+    def _wanted(self) -> int:
+        return min(self._desk.free, self._most, MAX_KEYED if self._keyed else MAX_BATCH)
 
     def _answered(self, ask: Claim) -> None:
         if ask.number:
@@ -296,7 +305,9 @@ class Exchange(Service):
         if failpoints.on:
             failpoints.reach("worker.after_exchange")
         taken = []
+        self._keyed = False
         for claimed in found.jobs():
+            self._keyed = self._keyed or bool(claimed.needs)
             if not claimed.ident:
                 log.error("the store gave a job that has no name: %s", claimed.problem)
             elif self._claiming:

@@ -4,7 +4,8 @@ A history is a list of operations (`chaos.history.Op`). What the rules understan
 
 - `submit` {job}: a job was handed in; `cancel` {job}: somebody wanted it stopped; `told` {job, state}: a caller was
   told how it ended;
-- `start` {job} and `done` {job}, each with the fence: a handler began, and made its effect;
+- `start` {job} and `done` {job}, each with the fence: a handler began, and made its effect; `raised` {job}
+  with it: the handler gave up with an error of its own;
 - `acquire` {resource, request} with the fence it got; `release` {resource, request} with that fence: `failed` if it
   was no longer held;
 - `write` {resource, place, guarded} with a fence: an outside store was written to, `ok` if it took the write. `place`

@@ -11,6 +11,7 @@ Rule = Literal[
     "refused",  # a job is there whose submission certainly failed
     "stranger",  # a job is there that nobody submitted
     "unworked",  # a job succeeded under a fence that no handler ever had
+    "unraised",  # a job failed though no handler of it raised
     "twice",  # a job was committed twice, or one lease was given out twice
     "after_end",  # a run began after the job's end
     "told",  # a caller was told another end than there was

@@ -24,7 +24,7 @@ def check_jobs(ops: Iterable[Op], *, drained: bool) -> list[Problem]:
     records: dict[str, Op] = {}
     counted: dict[str, int] = {}
     by_job: dict[str, defaultdict[str, list[Op]]] = {
-        name: defaultdict(list) for name in ("submit", "cancel", "start", "told", "done")
+        name: defaultdict(list) for name in ("submit", "cancel", "start", "told", "done", "raised")
     }
     for one in ops:
         if one.process == SERVER and one.op == "job":
@@ -35,6 +35,7 @@ def check_jobs(ops: Iterable[Op], *, drained: bool) -> list[Problem]:
             by_job[one.op][one.arg("job")].append(one)
     problems = list(_conservation(by_job["submit"], records, drained))
     problems += _dropped(records, by_job["cancel"])
+    problems += _failed(records, by_job["raised"])
     for job, starts in by_job["start"].items():
         problems += _leases(job, starts, by_job["submit"][job])
         problems += _ends(job, starts, by_job["told"][job], records.get(job))
@@ -69,6 +70,12 @@ def _dropped(records: dict[str, Op], cancels: dict[str, list[Op]]) -> Iterator[P
         state = record.arg("state")
         if state in ASKED_FOR and not (state == State.CANCELLED and job in cancels):
             yield Problem("lost", f"{job} is {state}, which nobody asked for")
+
+
+def _failed(records: dict[str, Op], raised: dict[str, list[Op]]) -> Iterator[Problem]:
+    for job, record in records.items():
+        if record.arg("state") == State.FAILED and job not in raised:
+            yield Problem("unraised", f"{job} failed, and no handler of it raised: {record.arg('why')}".rstrip(": "))
 
 
 def _leases(job: str, starts: list[Op], submits: list[Op]) -> Iterator[Problem]:

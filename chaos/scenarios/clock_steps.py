@@ -14,7 +14,7 @@ from chaos.checker.losses import check_errors, check_fences
 from chaos.faults.clock import WallClock
 from chaos.faults.node import Node
 from chaos.history import Op
-from chaos.load import Load
+from chaos.load import Load, acknowledged
 from chaos.scenario import Figure, Run, Scenario, Verdict
 from coordinator import Coordinator, Lease, Settings
 from coordinator.errors import LeaseLost
@@ -61,6 +61,7 @@ def play(run: Run) -> Verdict:
         (*judge(ops), *check_fences(ops), *check_errors(ops), *findings),
         (
             Figure("steps", 2 * run.count("steps")),
+            acknowledged(ops, run.size["steps"] * run.size["rate"] / 8),
             Figure("lease error after a step back, longest", max(errors), "s", most=1.0),
             Figure("fences that did not grow", 0 if growing else 1, most=0),
             Figure("delayed jobs run more than once without being taken back", _fired_twice(ops), most=0),

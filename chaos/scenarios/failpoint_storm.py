@@ -24,7 +24,11 @@ from coordinator.drivers.failpoints import BREAKABLE, PLACES
 AT_ONCE, CONCURRENCY, RESOURCES, DELIVERY_CAP = 6, 4, 50, 1000
 # Seconds from its first act to SIGTERM, or from its fork if it does nothing; then to SIGCONT, and to SIGKILL.
 LIFE, IDLE_LIFE, STOPPED, PATIENCE = (0.0, 0.2), 5.0, 1.5, 5.0
+LONG_LIFE = (1.0, 2.0)
 MOST_TRIES = 30
+# How often each pair of a place and an action in the long form. A process dies or stops each time, and much of a second
+# is waiting for its session to lapse: a hundred times all pairs would be hours, and five are minutes.
+TIMES = 5
 PER_VICTIM, SLOTS_TO_SPARE = 10, 100
 # Over at once, and long when they run again: so the report of a worker that was stopped comes while another is at it.
 RERUN = Submission(roles.STEP, {"ms": 900, "first_ms": 1})
@@ -131,7 +135,7 @@ def _begin(scene: Stage, case: Case) -> Victim:
 def _press(scene: Stage, one: Victim, now: float) -> None:
     """Tell it to end; wake it when it has stopped itself for longer than its session lasts; kill it at last."""
     if not one.begun and scene.has_begun(one.child):
-        one.begun, one.due = True, min(one.due, now + scene.run.random.uniform(*LIFE))
+        one.begun, one.due = True, min(one.due, now + scene.run.random.uniform(*_life(one.case)))
     late = now - one.due
     if late > PATIENCE:
         one.child.kill()
@@ -140,6 +144,11 @@ def _press(scene: Stage, one: Victim, now: float) -> None:
     elif late > 0 and not one.told and one.case.place not in FOR_LOCKERS:
         one.told = True
         one.child.signal(signal.SIGTERM)
+
+
+def _life(case: Case) -> tuple[float, float]:
+    """Where all slots are taken by jobs that run again, and for long, a short life sees none of them end."""
+    return LIFE if case.tries <= MOST_TRIES // 2 else LONG_LIFE
 
 
 def _happened(scene: Stage, one: Victim) -> bool:
@@ -167,6 +176,6 @@ SCENARIO = Scenario(
     "A process may die, stop or lose its connection at any named place in the code: no job is lost or settled twice.",
     ">= 25 named places x {exit, stop, raise}, 0 places unhit, 0 lost, 0 settled twice",
     short={"times": 1},
-    long={"times": 100},
+    long={"times": TIMES},
     play=play,
 )

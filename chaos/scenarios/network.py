@@ -56,8 +56,8 @@ def play(run: Run) -> Verdict:
         (
             Figure("troubles", len(healed), least=run.size["troubles"]),
             Figure("requests spoiled one by one", spoiled, least=1),
-            Figure("jobs", crowd.handed_in, least=1),
-            Figure("locks had", crowd.locked, least=1),
+            Figure("jobs", crowd.handed_in, least=5 * run.size["troubles"]),
+            Figure("locks had", crowd.locked, least=5 * run.size["troubles"]),
             Figure("calls that ended in a typed error", crowd.typed),
             Figure("errors of any other kind", len(crowd.other), most=0),
             Figure("from the end of trouble to the next answer, longest", max(after), "s", most=2.5),

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -19,7 +20,7 @@ from chaos.faults.node import Node
 from chaos.faults.sentinel import DOWN_AFTER_MS, SERVICE, Watched, across, await_whole
 from chaos.faults.waiting import until
 from chaos.history import Op
-from chaos.load import Load
+from chaos.load import Load, acknowledged
 from chaos.scenario import Figure, Run, Scenario, Verdict
 
 SETTINGS = {"durability": "replicated", "replica_timeout": 0.2, "operation_timeout": 2.0, "session_ttl": 5.0}
@@ -28,19 +29,35 @@ FAILOVER_SECONDS = DOWN_AFTER_MS / 1000 + 4
 
 
 def play(run: Run) -> Verdict:
-    """Cut the link, let Sentinel promote a replica, heal, and bring the primary back to where it was."""
+    """As many partitions as the run has, and then one with clients that are content with `fast`, which has to lose."""
+    ops, cuts, findings = _cut(run, SETTINGS, run.count("cuts"))
+    problems = (*judge(ops), *check_fences(ops), *check_errors(ops), *findings)
+    least = run.size["cuts"] * run.size["seconds"] * run.size["rate"] / 8
+    control = replace(run, folder=run.folder / "control")
+    lost = lost_ages(*_losses(*_cut(control, {**SETTINGS, "durability": "fast"}, 1)[:2]))
+    bites = Figure("control: acknowledged and lost with `fast`", len(lost), least=1)
+    return Verdict(problems, (*_figures(ops, cuts, least), bites))
+
+
+def _losses(ops: list[Op], cuts: list[tuple[int, int]]) -> tuple[list[Op], list[Loss]]:
+    return ops, [Loss(*one) for one in cuts]
+
+
+def _cut(run: Run, settings: dict[str, Any], times: int) -> tuple[list[Op], list[tuple[int, int]], list[Problem]]:
+    """Cut the link, let Sentinel promote a replica, heal, and bring the primary back to where it was. The history, when
+    the link was cut and healed, and what the doctor says."""
     cuts: list[tuple[int, int]] = []
     with ExitStack() as stack:
         network = stack.enter_context(Network())
         setup = stack.enter_context(across(run.folder / "redis", network))
-        shut_in = stack.enter_context(Load(run, setup.url, SETTINGS, lambda: network.inside("a"), "shut-in"))
-        outside = stack.enter_context(Load(run, setup.url, SETTINGS, lambda: network.inside("b"), "outside"))
+        shut_in = stack.enter_context(Load(run, setup.url, settings, lambda: network.inside("a"), "shut-in"))
+        outside = stack.enter_context(Load(run, setup.url, settings, lambda: network.inside("b"), "outside"))
         for load in (shut_in, outside):
             load.producer(rate=run.size["rate"], resources=3)
             load.locker(threads=2, resources=3)
             load.worker()
-        for number in range(run.count("cuts")):
-            run.progress("partitions", number, run.size["cuts"])
+        for number in range(times):
+            run.progress("partitions", number, times)
             time.sleep(1.0)
             if number:
                 _move_back(setup)
@@ -51,8 +68,7 @@ def play(run: Run) -> Verdict:
         outside.drain()
         shut_in.drain()
         findings = [Problem("incomplete", f"doctor: {one}") for one in outside.doctor()]
-        ops = outside.history()
-    return Verdict((*judge(ops), *check_fences(ops), *check_errors(ops), *findings), _figures(ops, cuts))
+        return outside.history(), cuts, findings
 
 
 def _partition(network: Network, setup: Watched, seconds: float) -> tuple[int, int]:
@@ -101,19 +117,21 @@ def _level(setup: Watched, current: Node) -> bool:
     return all(int(told[f"slave{n}"]["offset"]) == told["master_repl_offset"] for n in range(len(setup.replicas)))
 
 
-def _figures(ops: list[Op], cuts: list[tuple[int, int]]) -> tuple[Figure, ...]:
-    acknowledged = [one for one in ops if one.op == "submit" and one.outcome == "ok"]
+def _figures(ops: list[Op], cuts: list[tuple[int, int]], least: float) -> tuple[Figure, ...]:
     inside = [
         one
-        for one in acknowledged
-        if one.process.startswith("shut-in") and any(began < (one.completed or 0) < healed for began, healed in cuts)
+        for one in ops
+        if one.op == "submit"
+        and one.outcome == "ok"
+        and one.process.startswith("shut-in")
+        and any(began < (one.completed or 0) < healed for began, healed in cuts)
     ]
     gaps = list(_gaps(ops, cuts))
     return (
         Figure("partitions", len(cuts)),
-        Figure("jobs acknowledged", len(acknowledged)),
+        acknowledged(ops, least),
         Figure("of these to the shut-in client, while it was shut in", len(inside)),
-        Figure("acknowledged and lost", len(lost_ages(ops, [Loss(*one) for one in cuts])), most=0),
+        Figure("acknowledged and lost", len(lost_ages(*_losses(ops, cuts))), most=0),
         Figure("calls with an unknown outcome", sum(one.outcome == "unknown" for one in ops)),
         Figure("outside: longest without an acknowledgement", max(gaps), "s", most=FAILOVER_SECONDS),
     )

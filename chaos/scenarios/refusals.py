@@ -17,7 +17,7 @@ from chaos.checker.losses import check_errors, check_fences
 from chaos.clock import now_ns
 from chaos.faults.node import Node
 from chaos.history import Op
-from chaos.load import Load
+from chaos.load import Load, acknowledged
 from chaos.roles import STEP
 from chaos.scenario import Figure, Run, Scenario, Verdict
 from coordinator import Coordinator, Settings, Submission
@@ -90,8 +90,11 @@ def _fill(node: Node) -> None:
 
 
 def _keys(node: Node, namespace: str) -> int:
+    # What was learnt of how long things take is kept for a day.
+    learnt = tuple((prefix(namespace) + word).encode() for word in ("timing", "timeout"))
     with contextlib.closing(node.client()) as client:
-        return sum(1 for _ in client.scan_iter(match=prefix(namespace) + "*", count=1000))
+        found = client.scan_iter(match=prefix(namespace) + "*", count=1000)
+        return sum(not name.startswith(learnt) for name in found)
 
 
 def _left(node: Node, namespace: str) -> int:
@@ -141,7 +144,7 @@ def play_maxclients(run: Run) -> Verdict:
     errors = [one for one in ops if one.arg("error")]
     figures = (
         Figure("times", run.count("times")),
-        Figure("jobs acknowledged", sum(one.op == "submit" and one.outcome == "ok" for one in ops)),
+        acknowledged(ops, run.size["times"] * run.size["calm"] * run.size["rate"] / 8),
         Figure("calls that ended with an error of ours", len(errors)),
     )
     return Verdict((*judge(ops), *check_fences(ops), *check_errors(ops)), figures)
@@ -162,7 +165,7 @@ def play_flush(run: Run) -> Verdict:
     calm, flushed = list(_latencies(ops, 0, began)), list(_latencies(ops, began, ended))
     middle = statistics.median(calm)
     figures = (
-        Figure("jobs acknowledged meanwhile", len(flushed)),
+        Figure("jobs acknowledged meanwhile", len(flushed), least=int(run.size["seconds"] * run.size["rate"] / 8)),
         Figure("errors", sum(bool(one.arg("error")) for one in ops), most=0),
         Figure("median submit, calm", middle, "ms"),
         Figure("median submit, as a multiple of calm", statistics.median(flushed) / middle, "x", most=2.0),

@@ -9,7 +9,7 @@ from redis.crc import key_slot
 from chaos.checker import Problem, judge
 from chaos.checker.losses import check_errors, check_fences, longest_trouble
 from chaos.faults.cluster import clustered
-from chaos.load import Load
+from chaos.load import Load, acknowledged
 from chaos.scenario import Figure, Run, Scenario, Verdict
 from coordinator.keys import key
 
@@ -41,7 +41,7 @@ def play(run: Run) -> Verdict:
     figures = (
         Figure("moves", len(moves)),
         Figure("longest move", max(moves), "s"),
-        Figure("jobs acknowledged", sum(one.op == "submit" and one.outcome == "ok" for one in ops)),
+        acknowledged(ops, run.size["moves"] * run.size["every"] * run.size["rate"] / 10),
         Figure("calls that ended with an error of ours", len(errors)),
         Figure("longest that a process was told nothing but errors", longest_trouble(ops), "s", most=OLDEST_ERROR),
     )

@@ -15,11 +15,13 @@ from chaos.clock import now_ns
 from chaos.faults.node import Node
 from chaos.faults.power import LINES, Mains
 from chaos.history import Op
-from chaos.load import Load
+from chaos.load import Load, acknowledged
 from chaos.scenario import Figure, Run, Scenario, Verdict
 
 # What `fast` may lose in a power cut.
 FAST_SECONDS = 2.0
+# Of what the producers hand in while the server is there, so much has to be acknowledged.
+SHARE = 0.1
 YOUNG = "lost because younger than 2 s"
 
 
@@ -71,7 +73,8 @@ def _outages(run: Run, node: Node, strike: Callable[[], object], allowance: floa
         load.drain()
         findings = load.doctor()
         ops = load.history()
-    return _verdict(ops, outages, allowance, [Problem("incomplete", f"doctor: {one}") for one in findings])
+    least = run.size["cuts"] * run.size["every"] * run.size["rate"] * SHARE
+    return _verdict(ops, outages, allowance, [Problem("incomplete", f"doctor: {one}") for one in findings], least)
 
 
 def _outage(node: Node, strike: Callable[[], object], down: float) -> Outage:
@@ -82,7 +85,7 @@ def _outage(node: Node, strike: Callable[[], object], down: float) -> Outage:
     return Outage(began, now_ns())
 
 
-def _verdict(ops: list[Op], outages: Sequence[Outage], allowance: float, found: list[Problem]) -> Verdict:
+def _verdict(ops: list[Op], outages: Sequence[Outage], allowance: float, found: list[Problem], least: float) -> Verdict:
     losses = [Loss(one.began, one.back) for one in outages]
     ages = lost_ages(ops, losses)
     if allowance:
@@ -92,12 +95,11 @@ def _verdict(ops: list[Op], outages: Sequence[Outage], allowance: float, found: 
     else:
         broken = judge(ops)
     problems = (*broken, *check_fences(ops), *check_errors(ops), *found)
-    acknowledged = [one for one in ops if one.op == "submit" and one.outcome == "ok"]
     errors = [one for one in ops if one.arg("error")]
     old = [age for age in ages if age > allowance]
     figures = [
         Figure("outages", len(outages)),
-        Figure("jobs acknowledged", len(acknowledged)),
+        acknowledged(ops, least),
         Figure("acknowledged and lost", len(old) if allowance else len(ages), most=0),
         Figure("first claim after the server is back, longest", max(_first_claims(ops, outages)), "s", most=1.0),
         Figure("calls that ended with an error of ours", len(errors)),

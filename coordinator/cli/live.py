@@ -28,7 +28,7 @@ from coordinator.ops.history import MOST_EVENTS, Happening
 
 POLL_SECONDS = 0.5
 # Resources beyond so many pages are not looked at every second.
-MOST_PAGES = 5
+MOST_PAGES = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

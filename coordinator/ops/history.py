@@ -13,7 +13,7 @@ from coordinator.wire.calls import Scope
 from coordinator.wire.replies import Raw, number, text
 from coordinator.wire.step import Operation
 
-MOST_EVENTS = 1000
+MOST_EVENTS = 250
 MOST_DEAD = 200
 _EVENT_ID = re.compile(r"\d+(-\d+)?")
 

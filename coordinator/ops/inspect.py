@@ -19,8 +19,8 @@ from coordinator.wire.replies import Raw, number, text
 from coordinator.wire.step import Operation
 
 MOST_NAMED = 20
-PAGE = 200
-MOST_PER_PAGE = 1000
+PAGE = 100
+MOST_PER_PAGE = 100
 # Of a mark: a name may be three times as long when it is encoded.
 LONGEST_MARK = 4096
 # No name of a resource has this character, so a mark is never taken for a name.

@@ -22,7 +22,7 @@ from coordinator.wire.calls import LockAsk, Scope
 from coordinator.wire.replies import Raw, number, part, text
 from coordinator.wire.step import Now, Operation
 
-MOST_LISTED = 1000
+MOST_LISTED = 100
 # Of a lock on many resources so many are asked about and learnt of.
 MOST_NEEDS = 8
 

@@ -18,10 +18,11 @@ from coordinator.wire.replies import Raw
 from coordinator.wire.step import Expect, Forget, Now, Operation, Stream, Wait
 
 # One script call does bounded work, and one command stays well below the server's limits for a request.
-MAX_JOBS_PER_CALL = 250
+MAX_JOBS_PER_CALL = 150
 MAX_BYTES_PER_CALL = 4 * 1_048_576
-# A script looks at 512 lines before it ends; jobs in lines further on would wait for the next sweep.
-MAX_NEEDS_PER_CALL = 500
+# A job that has to stand in a line costs the server as much as four that need not. A script also looks at 512 lines
+# before it ends; jobs in lines further on would wait for the next sweep.
+MAX_NEEDS_PER_CALL = 40
 
 # Well before the server forgets who wants to be told of an end (a day), a long wait says so again.
 LOOK_AGAIN = 6 * 3600.0
@@ -53,7 +54,7 @@ def submit(scope: Scope, max_payload: int, job: JobAsk) -> Operation[Submitted]:
 
 
 def submit_many(scope: Scope, max_payload: int, jobs: Sequence[JobAsk]) -> Operation[list[Submitted]]:
-    """Hand in many jobs, up to 250 per round trip. Raises BatchRefused if some were refused; the others are in."""
+    """Hand in many jobs, up to 150 per call. Raises BatchRefused if some were refused; the others are in."""
     done: list[Submitted | None] = []
     errors: dict[int, CoordinatorError] = {}
     pieces = list(chunks(jobs))

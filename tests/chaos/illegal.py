@@ -52,6 +52,14 @@ def a_job_without_a_limit_expires(s: Story) -> None:
 @breaks("unworked")
 def a_job_failed_that_nobody_began(s: Story) -> None:
     s.submit("j")
+    s.op("w1", "raised", 9, job="j")
+    s.record("j", "failed", 10)
+
+
+@breaks("unraised")
+def a_job_failed_whose_handler_did_not(s: Story) -> None:
+    s.submit("j")
+    s.run("j", 10)
     s.record("j", "failed", 10)
 
 

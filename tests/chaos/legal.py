@@ -66,6 +66,7 @@ def refused_first_and_accepted_later(s: Story) -> None:
 def a_job_that_fails(s: Story) -> None:
     s.submit("j")
     s.run("j", 10, done=False)
+    s.op("w1", "raised", 10, job="j")
     s.record("j", "failed", fence=10)
     s.told("j", "failed")
 

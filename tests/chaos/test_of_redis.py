@@ -14,7 +14,7 @@ from chaos.faults.unavailable import Unavailable
 from chaos.history import Op
 from chaos.scenario import Scenario
 from chaos.scenarios.of_redis import SCENARIOS
-from tests.chaos.claims import assert_claim
+from tests.chaos.claims import assert_claim, kept
 
 pytestmark = pytest.mark.no_redis  # each starts its own
 # Its long form is what it is for: what it adds to the power cut is the time that a disk takes.
@@ -23,9 +23,9 @@ SECOND = 10**9
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("scenario", [one for one in SCENARIOS if one.name not in ONLY_LONG], ids=lambda one: one.name)
-def test_the_claim_holds(scenario: Scenario) -> None:
-    assert_claim(scenario)
+@pytest.mark.parametrize(("scenario", "seed"), kept(one for one in SCENARIOS if one.name not in ONLY_LONG))
+def test_the_claim_holds(scenario: Scenario, seed: int | None) -> None:
+    assert_claim(scenario, seed)
 
 
 def test_a_wall_clock_steps_at_once_and_no_other(tmp_path: Path) -> None:

@@ -352,6 +352,6 @@ def test_a_queue_that_is_called_as_the_schedule_is_counted_apart_from_it(engine:
 
 def test_a_full_call_of_jobs_that_need_much_leaves_nobody_waiting_for_what_is_free(engine: Engine) -> None:
     engine.rules(max_queue=1000)
-    jobs = [job(f"j{n}", " ".join(f"{word}/{n}" for word in "abcde")) for n in range(100)]
+    jobs = [job(f"j{n}", " ".join(f"{word}/{n}" for word in "abcde")) for n in range(8)]
     assert len(list(work.chunks(jobs))) == 1
     assert {one[2] for one in engine.submit(*jobs)} == {"ready"}

@@ -51,8 +51,8 @@ def test_a_batch_of_none_asks_nothing() -> None:
 
 
 def test_large_batches_go_in_pieces_that_one_call_can_carry() -> None:
-    sizes = [len(one) for one in work.chunks([job(f"j{n}") for n in range(1001)])]
-    assert sizes == [250, 250, 250, 250, 1]
+    sizes = [len(one) for one in work.chunks([job(f"j{n}") for n in range(601)])]
+    assert sizes == [150, 150, 150, 150, 1]
     third = b"x" * (work.MAX_BYTES_PER_CALL // 3)
     assert [len(one) for one in work.chunks([job(f"j{n}", third) for n in range(7)])] == [3, 3, 1]
     whole = b"x" * (work.MAX_BYTES_PER_CALL + 1)
@@ -61,16 +61,16 @@ def test_large_batches_go_in_pieces_that_one_call_can_carry() -> None:
 
 
 def test_a_batch_has_no_more_needs_than_one_script_looks_at() -> None:
-    three = [job(f"j{n}", needs=f"x1:a/{n} x1:b/{n} x1:c/{n}") for n in range(250)]
-    assert [len(one) for one in work.chunks(three)] == [166, 84]
+    three = [job(f"j{n}", needs=f"x1:a/{n} x1:b/{n} x1:c/{n}") for n in range(20)]
+    assert [len(one) for one in work.chunks(three)] == [13, 7]
     most = " ".join(f"x1:{n}" for n in range(work.MAX_NEEDS_PER_CALL + 1))
     assert [len(one) for one in work.chunks([job("a", needs=most), job("b", needs=most)])] == [1, 1]
 
 
 def test_every_piece_of_a_batch_is_answered_in_place() -> None:
-    hand = Hand(work.submit_many(SCOPE, 1000, [job(f"j{n}") for n in range(251)]))
+    hand = Hand(work.submit_many(SCOPE, 1000, [job(f"j{n}") for n in range(151)]))
     hand.expects(["submit", "submit"], [[b"ok"], [b"ok", [0, b"duplicate", b"other", b"joined"]]])
-    assert [one.ident for one in hand.returns()] == [*(f"j{n}" for n in range(250)), "other"]
+    assert [one.ident for one in hand.returns()] == [*(f"j{n}" for n in range(150)), "other"]
 
 
 def watching(seconds: float | None) -> Hand:

@@ -11,7 +11,7 @@ from coordinator.wire.step import Call
 from tests.support.fleet import LoopDriver, claimed, until_async, wire
 from workers import Registry, SnoozeFor
 from workers.desk import Desk
-from workers.exchange import MAX_BATCH, Exchange
+from workers.exchange import MAX_BATCH, MAX_KEYED, Exchange
 from workers.executor import Executor
 
 
@@ -330,6 +330,21 @@ async def test_a_batch_has_a_limit(bench: Bench) -> None:
     assert max(call.args[3] for call in bench.driver.calls) == MAX_BATCH
     sizes = [(len(call.args) - 7) // 5 for call in bench.driver.calls if call.script == "settle"]
     assert max(sizes) == MAX_BATCH
+
+
+async def test_jobs_that_need_resources_come_and_go_in_smaller_batches(bench: Bench) -> None:
+    desk = Desk(1000)
+    executor = Executor(bench.jobs, bench.driver, desk, 1)  # type: ignore[arg-type]
+    exchange = Exchange(bench.driver, desk, executor, ("a",))  # type: ignore[arg-type]
+    bench.ready = [claimed(f"j-{n}", name="job", needs="x1:a") for n in range(2 * MAX_BATCH)]
+    await exchange.start()
+    await until_async(lambda: len(bench.settled) == 2 * MAX_BATCH)
+    await exchange.stop()
+    wanted = [call.args[3] for call in bench.driver.calls if call.args[3]]
+    assert wanted[0] == MAX_BATCH
+    assert MAX_KEYED in wanted
+    sizes = [(len(call.args) - 7) // 5 for call in bench.driver.calls if call.script == "settle"]
+    assert max(sizes) == MAX_KEYED
 
 
 async def test_an_outcome_that_the_store_cannot_take_holds_up_no_other(bench: Bench) -> None:

@@ -3,7 +3,7 @@
 --@include lib/settle_lines
 --@include lib/requeue
 --@include lib/idle
-local MAX_SESSIONS, MAX_OWNED, MAX_DUE, MAX_QUEUES = 8, 64, 128, 64
+local MAX_SESSIONS, MAX_OWNED, MAX_DUE, MAX_QUEUES = 1, 64, 64, 64
 
 local function forget_session(ctx, session)
   no_longer_idle(ctx, session)

@@ -1,0 +1,300 @@
+"""Every script of the product, called as the product calls it, with the server's own time for each call.
+
+The times are the server's: it counts the microseconds that commands of a kind have kept it busy, and the count is read
+before and after each call.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from chaos.faults.node import Node
+from coordinator import Coordinator, Need, Submission
+from coordinator.doctor import KEYS_PER_CALL
+from coordinator.drivers import learner
+from coordinator.drivers.ids import new_id
+from coordinator.keys import key
+from coordinator.model.need import needs_of
+from coordinator.ops import answers, history, inspect, timing
+from coordinator.ops.submission import to_ask
+from coordinator.ops.work import MAX_JOBS_PER_CALL, chunks
+from coordinator.wire import calls
+from coordinator.wire.calls import Claim, Lesson, Lessons, LockAsk, Report, Scope
+from coordinator.wire.needs import to_wire
+from coordinator.wire.step import Call
+from workers.exchange import MAX_BATCH, MAX_KEYED
+
+HOLD_MS = 86_400_000
+SWEEP_MS = 1000
+MAX_PAYLOAD = 10_000
+PAYLOAD = {"text": "x" * 90}
+PLAIN, KEYED, OTHER = "default", "keyed", "other"
+# So many resources the keyed jobs use, in turn: each job of a batch can be claimed.
+RESOURCES = 5000
+# So many things have a timeout that follows the fleet, and of each so much was seen.
+THINGS = 1000
+SEEN: Mapping[str | int, int] = {"ok": 10, **dict.fromkeys(range(100, 108), 1)}
+SUCCESS = b"\xc0"  # the result None, packed
+_BUSY = re.compile(rb"cmdstat_(?:fcall|fcall_ro|evalsha|evalsha_ro|eval):calls=(\d+),usec=(\d+)")
+
+
+@dataclass
+class Deep:
+    """A client of the namespace, what its calls need, and the milliseconds of those of the script that is `watched`."""
+
+    node: Node
+    co: Coordinator
+    scope: Scope
+    held: int
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    watched: str = ""
+    refused: int = 0
+    short: int = 0
+    times: list[float] = field(default_factory=list)
+    called: set[str] = field(default_factory=set)
+    batches: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
+    locks: list[tuple[str, int]] = field(default_factory=list)
+
+    @property
+    def session(self) -> str:
+        return str(self.co._driver.keeper.ensure())
+
+    def __post_init__(self) -> None:
+        self._stats: Any = self.node.client()
+        # As it comes: the two numbers wanted are a small part of the text.
+        self._stats.set_response_callback("INFO", lambda told, **_: told)
+
+    def close(self) -> None:
+        self._stats.close()
+
+    def call(self, call: Call) -> Any:
+        """Make a call, and note the server's time for it if its script is the one that is watched."""
+        self.called.add(call.script)
+        if call.script != self.watched:
+            return self.co._driver.store.call(call)
+        calls_before, before = self._busy()
+        answer = self.co._driver.store.call(call)
+        calls_after, after = self._busy()
+        # A heartbeat may have come between.
+        if calls_after - calls_before == 1:
+            self.times.append((after - before) / 1000)
+        return answer
+
+    def _busy(self) -> tuple[int, int]:
+        found = _BUSY.findall(self._stats.execute_command("INFO", "commandstats"))
+        return sum(int(count) for count, _ in found), sum(int(us) for _, us in found)
+
+    def pieces(self, count: int, queue: str = PLAIN, **options: Any) -> list[Call]:
+        """So many jobs in the calls that the client makes of them. Of a keyed job's needs no other has one."""
+        jobs = []
+        for _ in range(count):
+            needs = [f"key/{next(self.numbers) % RESOURCES}"] if queue == KEYED else []
+            chosen = Submission("job", PAYLOAD, queue=queue, resources=needs, **options)
+            jobs.append(to_ask(new_id(), chosen, MAX_PAYLOAD))
+        return [calls.submit(self.scope, MAX_PAYLOAD, piece) for piece in chunks(jobs)]
+
+    def submit(self, count: int, queue: str = PLAIN, **options: Any) -> None:
+        for one in self.pieces(count, queue, **options):
+            self.call(one)
+
+    def one_job(self, queue: str = OTHER, **options: Any) -> str:
+        ident = new_id()
+        job = to_ask(ident, Submission("job", PAYLOAD, queue=queue, **options), MAX_PAYLOAD)
+        self.call(calls.submit(self.scope, MAX_PAYLOAD, [job]))
+        return ident
+
+    def full(self, queue: str) -> None:
+        """As many jobs as one call of the client carries."""
+        self.call(self.pieces(MAX_JOBS_PER_CALL, queue)[0])
+
+    def claim(self, queue: str, wanted: int) -> None:
+        raw = self.call(calls.claim(self.scope, self.session, self._ask(queue, wanted)))
+        self.batches[queue] = [(job[0].decode(), job[1].decode()) for job in raw[1:]]
+
+    def settle(self, queue: str, outcome: str, wanted: int) -> None:
+        value = SUCCESS if outcome == "succeeded" else b"why"
+        reports = [Report(ident, fence, outcome, 0, value) for ident, fence in self.batches[queue]]
+        raw = self.call(calls.settle(self.scope, self.session, self._ask(queue, wanted), reports))
+        self.refused += sum(one[0] != b"ok" for one in raw[1])
+        self.batches[queue] = [(job[0].decode(), job[1].decode()) for job in raw[2]]
+
+    def back(self, queue: str, wanted: int) -> None:
+        """Claim a batch, and report it without claiming another."""
+        self.refill(queue, wanted)
+        self.claim(queue, wanted)
+        self.short += len(self.batches[queue]) < wanted
+        while self.batches[queue]:
+            rest = self.batches[queue][MAX_KEYED:]
+            self.batches[queue] = self.batches[queue][:MAX_KEYED]
+            self.settle(queue, "succeeded", 0)
+            self.batches[queue] = rest
+
+    def on(self, queue: str, wanted: int) -> None:
+        """Report a batch and claim the next in the same call."""
+        self.refill(queue, wanted)
+        self.settle(queue, "succeeded", wanted)
+        self.short += len(self.batches[queue]) < wanted
+
+    def refill(self, queue: str, jobs: int) -> None:
+        """As many as are taken, where they are not there by the hundred thousand."""
+        if queue == KEYED:
+            self.submit(jobs, queue)
+
+    def running(self) -> tuple[str, str]:
+        """A job that runs, with its fence."""
+        self.one_job()
+        self.claim(OTHER, 1)
+        return self.batches[OTHER][0]
+
+    def ended(self, outcome: str = "failed") -> str:
+        """A job that is over."""
+        ident, _ = self.running()
+        self.settle(OTHER, outcome, 0)
+        return ident
+
+    def lock(self, resource: str, session: str = "", needs: int = 1) -> tuple[str, int]:
+        """Ask for a lock: its id, and its fence, 0 if it has to wait."""
+        wanted = to_wire(needs_of([Need(f"{resource}/{n}" if n else resource) for n in range(needs)]))
+        ident = new_id()
+        ask = LockAsk(ident, 1, wanted, False, None, HOLD_MS)
+        raw = self.call(calls.request(self.scope, session or self.session, ask))
+        return ident, int(raw[1]) if raw[0] == b"held" else 0
+
+    def lessons(self, pick: Callable[[int], int]) -> Call:
+        """What a process reports that has seen as many things as go into one report."""
+        things = tuple(
+            Lesson(timing.key_of("operation", f"job{pick(THINGS)}"), 30_000, "p99", 0, 0, 1000, 900, SEEN)
+            for _ in range(learner.MOST_REPORTED)
+        )
+        return calls.learn(self.scope, self.session, Lessons(next(self.numbers), THINGS, 1000, things))
+
+    def another_session(self) -> str:
+        session = new_id()
+        self.call(calls.open_session(self.scope, session, {"host": "h", "pid": 1, "queues": PLAIN}))
+        return session
+
+    def lapse(self, session: str) -> None:
+        """A session that has missed its heartbeats."""
+        self.node.ask("ZADD", key(self.scope.namespace, "SESSIONS"), 1, session)
+
+    def _ask(self, queue: str, wanted: int) -> Claim:
+        return Claim(next(self.numbers) if wanted else 0, wanted, HOLD_MS, (queue,))
+
+
+Phase = tuple[str, str, Callable[[], object]]
+
+
+def phases(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
+    """A name, the script that is measured, and a call of it with what it needs; the order matters to some."""
+    yield from _batches(deep)
+    yield from _locks(deep, pick)
+    yield from _jobs(deep)
+    yield from _sessions(deep)
+    yield from _looks(deep, pick)
+
+
+def _batches(deep: Deep) -> Iterator[Phase]:
+    yield "one job", "submit", deep.one_job
+    for queue, words, batch in ((PLAIN, "jobs", MAX_BATCH), (KEYED, "jobs with needs", MAX_KEYED)):
+        full, back, on = partial(deep.full, queue), partial(deep.back, queue, batch), partial(deep.on, queue, batch)
+        yield f"a full call of {words}", "submit", full
+        yield f"{batch} {words}", "claim", back
+        yield f"{batch} {words}, and the next", "settle", on
+    # A worker does not know before it has seen the first ones that its jobs need resources.
+    yield f"{MAX_BATCH} jobs with needs", "claim", partial(deep.back, KEYED, MAX_BATCH)
+
+
+def _locks(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
+    scope, call = deep.scope, deep.call
+
+    def take() -> None:
+        deep.locks.append(deep.lock(f"free/{pick(10**6)}"))
+
+    yield "free", "request", take
+    yield "a minute more", "extend", lambda: call(calls.extend(scope, *deep.locks[0], 60_000))
+    yield "nobody waits", "release", lambda: call(calls.release(scope, *deep.locks.pop()))
+    yield "8 at once", "request", lambda: call(calls.release(scope, *deep.lock(f"many/{pick(10**6)}", needs=8)))
+    yield (
+        "leaves its line",
+        "cancel",
+        lambda: call(calls.cancel(scope, deep.lock(f"held/{pick(deep.held)}")[0], "cancel", "no")),
+    )
+    yield (
+        "in a line",
+        "reprioritise",
+        lambda: call(calls.reprioritise(scope, deep.lock(f"held/{pick(deep.held)}")[0], pick(5))),
+    )
+    yield (
+        "a lock",
+        "force",
+        lambda: call(calls.force(scope, deep.lock(f"free/{pick(10**6)}")[0], "", "by hand", new_id())),
+    )
+    yield "a resource", "define", lambda: call(calls.define(scope, f"held/{pick(deep.held)}", 1 + pick(3)))
+
+
+def _jobs(deep: Deep) -> Iterator[Phase]:
+    scope, call = deep.scope, deep.call
+    yield "a job that waits", "watch", lambda: call(calls.watch(scope, deep.one_job("later"), deep.session))
+    yield "a job that runs", "note_progress", lambda: call(calls.note_progress(scope, *deep.running(), "half"))
+    yield "a job that failed", "replay", lambda: call(calls.replay(scope, deep.ended(), new_id()))
+
+
+def _sessions(deep: Deep) -> Iterator[Phase]:
+    scope, call = deep.scope, deep.call
+
+    def holding(locks: int) -> str:
+        session = deep.another_session()
+        for _ in range(locks):
+            deep.lock(f"brief/{next(deep.numbers)}", session)
+        return session
+
+    def reaped() -> None:
+        for _ in range(4):
+            deep.lapse(holding(64))
+        while call(calls.sweep(scope))[1]:
+            pass
+
+    def due() -> None:
+        deep.submit(100, "later", delay=0.001)
+        while call(calls.sweep(scope))[1]:
+            pass
+
+    strays = [new_id() for _ in range(MAX_BATCH)]
+    yield "a new one", "open_session", deep.another_session
+    yield "with a sweep", "beat", lambda: call(calls.beat(scope, deep.session, 1))
+    yield "of one that holds 64 locks", "close_session", lambda: call(calls.close_session(scope, holding(64)))
+    yield "256 strays", "reconcile", lambda: call(calls.reconcile(scope, deep.session, strays, [("none", "1")]))
+    yield "nothing to do", "sweep", lambda: call(calls.sweep(scope))
+    yield "4 dead sessions with 64 locks each", "sweep", reaped
+    yield "100 jobs due", "sweep", due
+
+
+def _looks(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
+    scope, call = deep.scope, deep.call
+    ident = deep.one_job("later")
+
+    def resource() -> str:
+        return f"held/{pick(deep.held)}"
+
+    places: Sequence[tuple[str, str]] = [(f"req:{ident}", "")] * KEYS_PER_CALL
+    yield "a job", "explain", lambda: call(calls.explain(scope, ident, inspect.MOST_NAMED))
+    yield "a resource", "line", lambda: call(calls.line(scope, resource(), inspect.MOST_NAMED))
+    yield f"{learner.MOST_REPORTED} things", "learn", lambda: call(deep.lessons(pick))
+    yield "a page", "timeouts", lambda: call(calls.timeouts(scope, timing.MOST_LISTED))
+    keys = [f"answer/{n}" for n in range(answers.MAX_KEYS_PER_CALL)]
+    known = [(one, new_id(), SUCCESS) for one in keys]
+    yield "a call", "warm", lambda: call(calls.warm(scope, "", "job", HOLD_MS, known))
+    yield "a call", "recall", lambda: call(calls.recall(scope, deep.session, keys))
+    yield "a call", "forget", lambda: call(calls.forget(scope, "", keys))
+    yield "a page", "survey", lambda: call(calls.survey(scope, f"held%2F{pick(deep.held)}", inspect.MOST_PER_PAGE, ""))
+    yield "a page", "events", lambda: call(calls.events(scope, "", history.MOST_EVENTS))
+    yield "a page", "dead", lambda: call(calls.dead(scope, 0, history.MOST_DEAD, None))
+    yield "a page", "audit_keys", lambda: call(calls.audit_keys(scope, 0, places))
+    yield "a job", "audit_request", lambda: call(calls.audit_request(scope, ident, False, 0, ("waiting:later",)))
+    yield "a resource", "audit_resource", lambda: call(calls.audit_resource(scope, resource(), False, 0))
