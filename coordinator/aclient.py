@@ -22,7 +22,7 @@ from coordinator.ops.asking import LockOptions, Needs, lock_options
 from coordinator.ops.inspect import LineView, Survey
 from coordinator.ops.submission import Submission, to_ask
 from coordinator.ops.work import Submitted
-from coordinator.policy.timeout import Wait
+from coordinator.policy.timeout import ADAPTIVE, Wait
 from coordinator.settings import Settings
 from coordinator.wire.calls import LockAsk
 from coordinator.wire.step import Operation
@@ -359,6 +359,8 @@ class AsyncCoordinator(AsyncCoalescer):
         return _lease(self._driver, grant, wanted)
 
     async def _settled(self, wanted: tuple[Need, ...], options: LockOptions) -> LockOptions:
+        if options.wait != ADAPTIVE:
+            return options
         return await self._driver.run(timing.lock_options(self._driver.scope, self._driver.learner, options, wanted))
 
     async def _timed(self, jobs: list[Submission]) -> list[Submission]:

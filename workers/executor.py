@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
@@ -195,7 +196,7 @@ class Executor(Service):
             # A handler that calls sys.exit() ends itself, not the worker.
             outcome = self._failed(job, context, error)
         job.interrupt = None
-        self.times.ended(job, outcome, asyncio.get_running_loop().time())
+        self.times.ended(job, outcome, time.monotonic())
         if job.timer is not None:
             job.timer.cancel()
         if job.progress is None:
@@ -307,7 +308,7 @@ class Executor(Service):
 
     async def _in_process(self, job: Job, context: Context) -> Any:
         async with self._processes.slots:
-            job.begun, job.began = True, asyncio.get_running_loop().time()
+            job.begun, job.began = True, time.monotonic()
             try:
                 return await self._processes.run(context.portable(), job.payload, job.seconds)
             except TimeoutError:
@@ -315,10 +316,10 @@ class Executor(Service):
                 raise
 
     def _begin_run(self, job: Job) -> None:
-        job.begun, job.began = True, asyncio.get_running_loop().time()
+        job.begun, job.began = True, time.monotonic()
         seconds = job.seconds
         if seconds is not None:
-            job.due = job.began + seconds
+            job.due = asyncio.get_running_loop().time() + seconds
 
 
 def _nobody(_context: Any, _payload: Any) -> None:

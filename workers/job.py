@@ -72,7 +72,7 @@ class Job:
         self.due: float | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.payload: Any = None
-        # began: when the handler did, by the loop's clock. learnt: the run timeout that the fleet has learnt.
+        # began: when the handler did, on the monotonic clock. learnt: the run timeout that the fleet has learnt.
         self.began: float | None = None
         self.learnt: float | None = None
         self._driver = driver

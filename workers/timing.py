@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from coordinator.drivers.learner import Learner
 from coordinator.ops.fleet import Claimed
 from coordinator.ops.timing import key_of
@@ -18,7 +20,8 @@ class RunTimes:
     def __init__(self, registry: Registry, learner: Learner, everywhere: bool = False) -> None:
         self._learner = learner
         self._keys = {one.name: key_of(OPERATION, one.name) for one in registry}
-        self._queues: dict[str, str] = {}
+        self._took: dict[str, Callable[[float], None]] = {}
+        self._queues: dict[str, Callable[[float], None]] = {}
         self._adaptive = set[str]()
         for one in registry:
             if one.adaptive is not None or (everywhere and one.timeout is None):
@@ -39,23 +42,23 @@ class RunTimes:
     def waited(self, claimed: Claimed) -> None:
         """A job has come. What it waited is learnt from once: later it waits for other reasons, too."""
         if claimed.deliveries == 1:
-            self._learner.took(self._queue(claimed.queue), claimed.waited_ms / 1000)
+            took = self._queues.get(claimed.queue)
+            if took is None:
+                took = self._queues[claimed.queue] = self._learner.taker(key_of(QUEUE, claimed.queue))
+            took(claimed.waited_ms / 1000)
 
     def ended(self, job: Job, outcome: Outcome, now: float) -> None:
         """A run is over. One that failed by itself or was stopped says nothing of how long it takes."""
-        key = self._keys.get(job.handler.name)
-        if key is None or job.began is None or job.lost:
+        if job.began is None:
             return
+        name = job.handler.name
         if job.stopped is Stop.TIMEOUT:
-            self._learner.ran_out(key, job.seconds or 0.0)
-        elif isinstance(outcome, Succeeded):
-            self._learner.took(key, now - job.began)
-
-    def _queue(self, name: str) -> str:
-        key = self._queues.get(name)
-        if key is None:
-            key = self._queues[name] = key_of(QUEUE, name)
-        return key
+            self._learner.ran_out(key_of(OPERATION, name), job.seconds or 0.0)
+        elif type(outcome) is Succeeded:
+            took = self._took.get(name)
+            if took is None:
+                took = self._took[name] = self._learner.taker(key_of(OPERATION, name))
+            took(now - job.began)
 
     def overdue(self, job: Job) -> str:
         """Why a run was cut off, with the figures if the fleet chose its timeout."""

@@ -1,8 +1,8 @@
 """What this process has seen of how long things take, and what the fleet makes of it.
 
-Observations are counted here, a few hundred nanoseconds each, and handed in every few seconds in one call, by the
-thread that beats for the session. The answer says how the timeouts of these things stand in the whole fleet. What this
-process would have them be goes along with its next report, and counts if nobody was quicker.
+Observations are put down here, a tenth of a microsecond each, and counted and handed in every few seconds in one call,
+by the thread that beats for the session. The answer says how the timeouts of these things stand in the whole fleet.
+What this process would have them be goes along with its next report, and counts if nobody was quicker.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from coordinator.drivers import clock
 from coordinator.drivers.store import Store
@@ -37,7 +40,10 @@ from coordinator.wire import calls
 from coordinator.wire.calls import Lesson, Lessons, Scope
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
+# Latencies of one thing that a report has not told yet: if the server is away for long, the newest are kept.
+MOST_SAMPLES = 100_000
 # Things counted apart in one process; the namespace has a limit of its own.
 MOST_HERE = 512
 # Things in one report: what there is more of goes along with the next ones.
@@ -56,8 +62,8 @@ LEAST_MOVE = 0.002
 
 @dataclass(slots=True)
 class _Thing:
-    """One resource, queue or handler. `fresh` counts what no report has told yet; `pinned` ones are always asked about;
-    `idle` counts reports without news of it."""
+    """One resource, queue or handler. `took` and `cut` are what no report has told yet: latencies, and the buckets of
+    those that were cut off. `pinned` ones are always asked about; `idle` counts reports without news of it."""
 
     base: float
     rules: Adaptive
@@ -65,20 +71,18 @@ class _Thing:
     pinned: bool = False
     asked: bool = False
     known: bool = False
-    fresh: dict[str | int, int] = field(default_factory=dict)
+    kept: bool = False
+    took: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_SAMPLES))
+    cut: deque[int] = field(default_factory=lambda: deque(maxlen=MOST_SAMPLES))
     seen: Seen = field(default_factory=Seen)
     total: int = 0
     version: int = 0
     idle: int = 0
 
-    def count(self, how: str, place: int) -> None:
-        self.fresh[how] = self.fresh.get(how, 0) + 1
-        self.fresh[place] = self.fresh.get(place, 0) + 1
-
     @property
     def wanted(self) -> bool:
         """Whether the next report is about it."""
-        return bool(self.fresh) or self.pinned or self.asked
+        return bool(self.took or self.cut) or self.pinned or self.asked
 
     @property
     def seconds(self) -> float:
@@ -86,7 +90,7 @@ class _Thing:
 
     def lesson(self, name: str) -> Lesson:
         """What the next report says of it. What is fresh goes over into it."""
-        counts, self.fresh = self.fresh, {}
+        counts = self._take_counts()
         used, self.asked = self.pinned or self.asked, False
         now = self.seconds
         wish = following(now, self.base, self.seen, self.rules) if self.known else now
@@ -101,6 +105,21 @@ class _Thing:
             round((self.seen.latencies.quantile(SHARE) or 0.0) * 1000),
             counts,
         )
+
+    def _take_counts(self) -> dict[str | int, int]:
+        # Taken out one by one: other threads add to them all the while, without a lock.
+        places = Counter(map(bucket, _drained(self.took)))
+        took = places.total()
+        places.update(_drained(self.cut))
+        counts: dict[str | int, int] = {place: many for place, many in places.items()}  # noqa: C416
+        # Without zeros: each would be a write.
+        return counts | {how: many for how, many in (("ok", took), ("late", places.total() - took)) if many}
+
+
+def _drained(samples: deque[T]) -> Iterator[T]:
+    with suppress(IndexError):
+        while True:
+            yield samples.popleft()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,17 +185,31 @@ class Learner:
             thing = self._thing(key)
             return thing.seen, thing.rules.strategy
 
+    @staticmethod
+    def now() -> float:
+        """The clock that latencies are measured by."""
+        return clock.now()
+
     def took(self, key: str, seconds: float) -> None:
         """Something succeeded after so many seconds."""
-        place = bucket(seconds)
+        thing = self._things.get(key)
+        if thing is None:
+            with self._lock:
+                thing = self._thing(key)
+        thing.took.append(seconds)
+
+    def taker(self, key: str) -> Callable[[float], None]:
+        """What is to be called with how long something took, instead of `took`: for whoever does that all the time."""
         with self._lock:
-            self._thing(key).count("ok", place)
+            thing = self._thing(key)
+            thing.kept = True
+            return thing.took.append
 
     def ran_out(self, key: str, limit: float) -> None:
         """Something was cut off at its limit."""
         with self._lock:
             thing = self._thing(key)
-            thing.count("late", cut_off_at(limit, thing.seconds))
+            thing.cut.append(cut_off_at(limit, thing.seconds))
 
     def timed(self, kind: str, seconds: float, answered: bool) -> None:
         """A session was opened or renewed, or the server did not answer."""
@@ -234,7 +267,7 @@ class Learner:
                 urgent = urgent or not key.startswith(PATIENT)
             else:
                 thing.idle += 1
-                if thing.idle > FORGET_AFTER:
+                if thing.idle > FORGET_AFTER and not thing.kept:
                     del self._things[key]
         if not urgent and self._reported_at - self._listed_at < PATIENCE:
             return []

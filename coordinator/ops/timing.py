@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol
 
 from coordinator.errors import Corrupt, WaitTimeout
@@ -20,7 +21,7 @@ from coordinator.policy.timeout import ADAPTIVE, Learnt
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import LockAsk, Scope
 from coordinator.wire.replies import Raw, number, part, text
-from coordinator.wire.step import Now, Operation
+from coordinator.wire.step import Operation
 
 MOST_LISTED = 100
 # Of a lock on many resources so many are asked about and learnt of.
@@ -76,6 +77,9 @@ class Book(Protocol):
     def seconds(self, key: str) -> float:
         """The timeout in force; its base where nothing is known."""
 
+    def now(self) -> float:
+        """The clock that latencies are measured by."""
+
     def took(self, key: str, seconds: float) -> None:
         """Something succeeded after so many seconds."""
 
@@ -83,6 +87,8 @@ class Book(Protocol):
         """Something was cut off at its limit."""
 
 
+# The same few come again and again, and to encode a name takes ten times as long as to look it up.
+@lru_cache(maxsize=4096)
 def key_of(kind: str, name: str) -> str:
     """The name a timeout is counted under: `operation/deploy.apply`."""
     return f"{kind}/{encode(name)}"
@@ -105,10 +111,7 @@ def ask(scope: Scope, book: Book, names: Iterable[str]) -> Operation[None]:
 
 
 def lock_options(scope: Scope, book: Book, options: LockOptions, needs: Sequence[Need]) -> Operation[LockOptions]:
-    """The options with how long to wait, if that is for the fleet to say: the longest of the timeouts of the
-    resources."""
-    if options.wait != ADAPTIVE:
-        return options
+    """The options with how long to wait: the longest of the timeouts of the resources."""
     names = lock_keys(needs)
     yield from ask(scope, book, names)
     return replace(options, wait=Learnt(max(book.seconds(one) for one in names)))
@@ -134,7 +137,8 @@ def _decided(job: Submission, seconds: float) -> Submission:
 def acquire(scope: Scope, book: Book, asked: LockAsk, needs: Sequence[Need]) -> Operation[Grant | None]:
     """As `locks.acquire`, for as long as is asked; how long it took is learnt from."""
     seconds = 0.0 if asked.trying else None if asked.wait_ms is None else asked.wait_ms / 1000
-    begun: float = yield Now()
+    # Not a step of its own: this is done for every lock.
+    begun = book.now()
     try:
         grant = yield from locks.acquire(scope, asked, seconds)
     except WaitTimeout:
@@ -142,9 +146,9 @@ def acquire(scope: Scope, book: Book, asked: LockAsk, needs: Sequence[Need]) -> 
             book.ran_out(name, seconds or 0.0)
         raise
     if grant is not None:
-        ended: float = yield Now()
+        seconds = book.now() - begun
         for name in lock_keys(needs):
-            book.took(name, ended - begun)
+            book.took(name, seconds)
     return grant
 
 
