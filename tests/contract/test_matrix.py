@@ -12,7 +12,7 @@ from coordinator.model.states import FINAL, TRANSITIONS, Event, State, advance
 from coordinator.wire import loader
 from tests.support.engine import TERMS, census
 
-SCRIPT = """
+SCRIPT = """--@include lib/move
 local ctx = open(KEYS[1], ARGV[1])
 local r = { id = 'r', kind = 'lock', state = ARGV[2], needs = '1' }
 move(ctx, r, ARGV[3])
@@ -22,8 +22,8 @@ return r.state
 
 @cache
 def program() -> str:
-    """`lib/move` with all it includes, and a few lines that ask for one move."""
-    return loader.resolve("lib/move") + SCRIPT
+    """A few lines that ask for one move, with `lib/move` and all it includes."""
+    return loader.resolve("matrix", replace={"matrix": SCRIPT})
 
 
 @pytest.mark.parametrize("state", State)
