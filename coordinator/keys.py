@@ -129,6 +129,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("DEDUP", "dedup:", "string", "owned", "request id that holds a dedup key", "GET"),
     Family("NEAR", "near", "zset", "permanent", "processes that keep copies of answers", "ZRANGE {} 0 -1"),
     Family("CALL", "call:", "string", "ttl", "how a submission that was a duplicate was answered", "GET"),
+    Family("HANDLER", "handler:", "hash", "ttl", "what the fleet has seen of a handler: its retry budget", "HGETALL"),
     Family("DIRTY", "dirty", "set", "permanent", "resources whose lines the next sweep looks at", "SMEMBERS"),
     Family(
         "TIMEOUTS",

@@ -12,12 +12,26 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from coordinator.policy import adaptive
 from coordinator.policy.adaptive import BASES, Adaptive, Strategy
+from coordinator.policy.budget import FLOOR, SHARE, WINDOW, Budget
 
 
 class Section(BaseModel):
     """Settings that belong together."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Retries(Section):
+    """How many retries a handler may have in the whole fleet: a share of its successes and a floor (namespace)."""
+
+    budget: bool = Field(True, description="whether retries beyond the budget are put off")
+    share: float = Field(SHARE, ge=0, le=1, description="retries per success")
+    floor: float = Field(FLOOR, ge=0.001, le=10**6, description="retries a second, whatever succeeds")
+    window: float = Field(WINDOW, ge=1, le=3600, description="for about how long unused retries are kept")
+
+    def allowed(self) -> Budget:
+        """The budget, in the units of Redis."""
+        return Budget(round(self.share * 1000), round(self.floor * 1000), round(self.window * 1000))
 
 
 class Timeouts(Section):

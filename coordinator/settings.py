@@ -20,7 +20,7 @@ from coordinator.errors import ConfigError, shortened
 from coordinator.model.names import label
 from coordinator.model.signing import LEAST_SECRET, MAX_KEY_ID, Signer
 from coordinator.model.terms import NO_AGING_US, Terms
-from coordinator.sections import Coalescing, Timeouts
+from coordinator.sections import Coalescing, Retries, Timeouts
 
 Durability = Literal["fast", "durable", "replicated"]
 _KEY_ID = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_KEY_ID}}}")
@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     signing_keys_file: Path | None = Field(None, description='a TOML file of the same, one `id = "secret"` a line')
     sign_with: str | None = Field(None, description="id of the key to sign with; needed only if there are several")
     require_signatures: bool = Field(True, description="with keys: refuse what is not signed")
+    retries: Retries = Field(Retries(), description="how many retries the fleet may make (namespace)")
     timeouts: Timeouts = Field(Timeouts(), description="timeouts that follow what the fleet sees")
     coalescing: Coalescing = Field(
         Coalescing(), description="answers of coalesced calls that a process keeps copies of"
@@ -160,6 +161,9 @@ class Settings(BaseSettings):
             max_crashes=self.max_deliveries,
             session_ms=round(self.session_ttl * 1000),
             max_events=self.max_events,
+            retry_share=self.retries.allowed().share,
+            retry_floor=self.retries.allowed().floor if self.retries.budget else 0,
+            retry_window_ms=self.retries.allowed().window,
         )
 
 

@@ -15,6 +15,8 @@ from coordinator.ops.inspect import Survey
 # A survey names at most so many sessions: from that many on, one that is not named may still live.
 MOST_SESSIONS = 200
 MOST_NAMED = 3
+# Words that a record has of a retry that was put off.
+POSTPONED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,20 @@ def _scheduled(found: Explanation, _around: Fleet) -> list[str]:
         return [*_last_failure(found)]
     rest = found.due - found.at
     when = f"in {duration(rest)}" if rest > 0 else "now: the next sweep queues it"
-    return [f"It is due {when} ({moment(found.due)}).", *_last_failure(found)]
+    return [f"It is due {when} ({moment(found.due)}).", *_last_failure(found), *_postponed(found)]
+
+
+def _postponed(found: Explanation) -> list[str]:
+    """Why a retry waits for longer than its policy says; the record has ms, how many, per mille, and per 1000 s."""
+    words = found.fields.get("postponed", "").split()
+    if len(words) != POSTPONED or not all(one.isdecimal() for one in words):
+        return []
+    wait, behind, share, floor = (int(one) for one in words)
+    name = clean(found.fields.get("name", ""))
+    return [
+        f"Its retry was put off to {duration(wait / 1000)} after that: with it {count(behind, 'retry', 'retries')} of "
+        f"{name} went beyond the budget of the fleet, {share / 10:g} % of successes and {floor / 1000:g} a second."
+    ]
 
 
 def _running(found: Explanation, around: Fleet) -> list[str]:

@@ -30,6 +30,7 @@ for at = 7 + count, #ARGV, 5 do
   settled[#settled + 1] = settle_job(ctx, session, ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3]),
     ARGV[at + 4])
 end
+note_successes(ctx)
 settle_lines(ctx)
 if number ~= '0' then
   jobs = recall(ctx, session, number)

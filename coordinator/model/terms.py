@@ -14,6 +14,8 @@ class Terms:
     """Limits and periods, in the units of Redis.
 
     `aging_us`: how long a request waits for one level of priority. `max_events` 0 switches the events stream off.
+    `retry_share` per mille of successes and `retry_floor` in 1000 s may be retried, over `retry_window_ms`; a floor of
+    0 switches the budget of retries off.
     """
 
     aging_us: int
@@ -24,11 +26,15 @@ class Terms:
     max_crashes: int
     session_ms: int
     max_events: int
+    retry_share: int = 0
+    retry_floor: int = 0
+    retry_window_ms: int = 1
 
     @cached_property
     def text(self) -> str:
         """The terms as the scripts read them."""
         return (
             f"{self.aging_us} {self.max_line} {self.max_queue} {self.result_ms} {self.dead_ms} "
-            f"{self.max_crashes} {self.session_ms} {self.max_events}"
+            f"{self.max_crashes} {self.session_ms} {self.max_events} "
+            f"{self.retry_share} {self.retry_floor} {self.retry_window_ms}"
         )

@@ -233,6 +233,15 @@ def test_a_ready_job_says_what_it_waits_for(idle: int, serving: int | None, sent
     assert sentence in text
 
 
+def test_a_retry_that_was_put_off_says_by_what() -> None:
+    fields = {"name": "deploy.apply", "why": "ConnectionError", "attempts": "1", "postponed": "4500 45 100 10000"}
+    text = said(a_request(State.SCHEDULED, due=NOW + 3, fields=fields))
+    assert "put off to 4.5s after that: with it 45 retries of deploy.apply" in text
+    assert "10 % of successes and 10 a second" in text
+    for broken in ("", "soon", "1 2 3", "1 2 3 x"):
+        assert "put off" not in said(a_request(State.SCHEDULED, due=NOW + 3, fields={**fields, "postponed": broken}))
+
+
 def test_the_fleet_of_a_queue() -> None:
     gone = SessionView("w-2", NOW - 1, 0, {"queues": "default"})
     survey = a_survey(sessions=(*a_survey().sessions, gone))

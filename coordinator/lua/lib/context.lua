@@ -8,11 +8,12 @@ local known_terms, terms_read
 
 local function read_terms(terms)
   if terms ~= known_terms then
-    local aging, line, queue, result, dead, crashes, session, events =
-      string.match(terms, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+    local aging, line, queue, result, dead, crashes, session, events, share, floor, window =
+      string.match(terms, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
     terms_read = { aging_us = tonumber(aging), max_line = tonumber(line), max_queue = tonumber(queue),
       result_ms = tonumber(result), dead_ms = tonumber(dead), max_crashes = tonumber(crashes),
-      session_ms = tonumber(session), max_events = tonumber(events) }
+      session_ms = tonumber(session), max_events = tonumber(events), budget = tonumber(floor) > 0
+      and { share = tonumber(share), floor = tonumber(floor), window = tonumber(window) } }
     known_terms = terms
   end
   return terms_read
@@ -28,7 +29,8 @@ local function open(meta, words)
     dirty = {}, is_dirty = {}, arrived = {}, bells = {}, stats = {}, lives = {}, queued = {},
     named = {}, left = {}, offered = {}, aging_us = terms.aging_us,
     max_line = terms.max_line, max_queue = terms.max_queue, result_ms = terms.result_ms, dead_ms = terms.dead_ms,
-    max_crashes = terms.max_crashes, session_ms = terms.session_ms, max_events = terms.max_events }
+    max_crashes = terms.max_crashes, session_ms = terms.session_ms, max_events = terms.max_events,
+    budget = terms.budget }
   if us >= clock then
     ctx.skew = skew ~= 0 and 0 or nil
   else

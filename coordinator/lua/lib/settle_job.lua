@@ -3,6 +3,7 @@
 --@include lib/finish
 --@include lib/enqueue
 --@include lib/rerun
+--@include lib/budget
 local EVENTS = { succeeded = 'succeed', failed = 'fail', cancelled = 'cancel', dead = 'bury' }
 
 local function end_job(ctx, r, outcome, attempts, value)
@@ -11,6 +12,7 @@ local function end_job(ctx, r, outcome, attempts, value)
     redis.call('SET', ctx.p .. K_RESULT .. r.id, value, 'PX', math.max(ctx.result_ms, r.ttl_ms or 0))
   end
   if outcome == 'succeeded' then
+    note_success(ctx, r.name)
     finish(ctx, r, event, 'settled', r.fence, 'attempts', attempts)
   else
     finish(ctx, r, event, 'settled', r.fence, 'attempts', attempts, 'why', value)
@@ -75,6 +77,24 @@ local function repeated(ctx, r, fence)
   return { 'ok', r.state == 'running' and r.again == r.fence and r.again or '' }
 end
 
+-- A retry follows its policy, unless the budget of its handler has none left: then it waits for its turn.
+local function retry(ctx, r, attempts, delay_ms, why)
+  local wait, behind = 0, 0
+  if not r.cancel then
+    wait, behind = spend_token(ctx, r.name)
+  end
+  if wait > delay_ms then
+    local figures = string.format('%d %d %d %d', wait, behind, ctx.budget.share, ctx.budget.floor)
+    ctx.stats.postponed = (ctx.stats.postponed or 0) + 1
+    put_back(ctx, r, 'retry', attempts, wait, 'why', why, 'postponed', figures)
+    return ''
+  elseif delay_ms == 0 and not r.cancel then
+    return run_again(ctx, r, attempts, why)
+  end
+  put_back(ctx, r, 'retry', attempts, delay_ms, 'why', why)
+  return ''
+end
+
 -- `value` is a result or a reason, `delay_ms` counts for retry and snooze.
 local function settle_job(ctx, session, id, fence, outcome, delay_ms, value)
   local r = load(ctx, id)
@@ -84,12 +104,13 @@ local function settle_job(ctx, session, id, fence, outcome, delay_ms, value)
     return repeated(ctx, r, fence) or { 'stale', r.state }
   end
   local attempts = attempts_after(r, outcome)
+  if r.postponed then
+    redis.call('HDEL', ctx.p .. K_REQ .. id, 'postponed')
+  end
   if EVENTS[outcome] then
     end_job(ctx, r, outcome, attempts, value)
-  elseif outcome == 'retry' and delay_ms == 0 and not r.cancel then
-    return { 'ok', run_again(ctx, r, attempts, value) }
   elseif outcome == 'retry' then
-    put_back(ctx, r, 'retry', attempts, delay_ms, 'why', value)
+    return { 'ok', retry(ctx, r, attempts, delay_ms, value) }
   elseif outcome == 'snooze' then
     put_back(ctx, r, 'snooze', attempts - 1, delay_ms, unpack(value ~= '' and { 'why', value } or {}))
   else
