@@ -282,11 +282,17 @@ def _looks(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
     def resource() -> str:
         return f"held/{pick(deep.held)}"
 
+    def configured() -> None:
+        version = int(call(calls.config(scope))[1])
+        call(calls.configure(scope, new_id(), version, "depth", {"timeouts.names": f"{256 + pick(9)}"}))
+
     places: Sequence[tuple[str, str]] = [(f"req:{ident}", "")] * KEYS_PER_CALL
     yield "a job", "explain", lambda: call(calls.explain(scope, ident, inspect.MOST_NAMED))
     yield "a resource", "line", lambda: call(calls.line(scope, resource(), inspect.MOST_NAMED))
     yield f"{learner.MOST_REPORTED} things", "learn", lambda: call(deep.lessons(pick))
     yield "a page", "timeouts", lambda: call(calls.timeouts(scope, timing.MOST_LISTED))
+    yield "all settings", "config", lambda: call(calls.config(scope))
+    yield "a setting", "configure", configured
     keys = [f"answer/{n}" for n in range(answers.MAX_KEYS_PER_CALL)]
     known = [(one, new_id(), SUCCESS) for one in keys]
     yield "a call", "warm", lambda: call(calls.warm(scope, "", "job", HOLD_MS, known))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -16,8 +16,9 @@ from coordinator.model.names import Priority
 from coordinator.model.names import milliseconds as checked_ms
 from coordinator.model.need import Need, needs_of
 from coordinator.model.states import State
-from coordinator.ops import asking, inspect, locks, requests, timing, work
+from coordinator.ops import asking, configuring, inspect, locks, requests, timing, work
 from coordinator.ops.asking import LockOptions, Needs, lock_options
+from coordinator.ops.configuring import Change, Configuration
 from coordinator.ops.inspect import LineView, Survey
 from coordinator.ops.submission import Submission, to_ask
 from coordinator.ops.work import Submitted
@@ -341,6 +342,23 @@ class Coordinator(Coalescer):
     def survey(self, after: str = "", most: int = inspect.PAGE) -> Survey:
         """The namespace: queues, sessions, counters and one page of resources."""
         return self._driver.run(inspect.survey(self._driver.scope, after, most))
+
+    def configure(self, values: Mapping[str, Any], *, unset: Sequence[str] = (), by: str = "") -> Configuration:
+        """Change settings of policies for the whole running fleet: `co.configure({"timeouts.most": 4})`.
+
+        `unset` names those that go back to what each process began with; `by` says who does it. All are changed or
+        none; whoever has a session has them within two heartbeats, this client at once: docs/configuration.md. Raises
+        ConfigError with every complaint.
+        """
+        wanted = Change(values, unset, by or self._driver.keeper.who)
+        changed = configuring.change(self._driver.scope, self._driver.live.base, wanted, self._driver.new_id())
+        found = self._driver.run(changed)
+        self._driver.live.take(found)
+        return found
+
+    def configuration(self) -> Configuration:
+        """What was changed for the whole running fleet, and its version."""
+        return self._driver.run(configuring.look(self._driver.scope))
 
     def close(self) -> None:
         """Release what is held, leave all lines, close all connections. Safe to call twice."""

@@ -149,6 +149,14 @@ FAMILIES: tuple[Family, ...] = (
         "HGETALL",
     ),
     Family("HOURLY", "timings-hourly:", "hash", "ttl", "the same of one hour", "HGETALL"),
+    Family(
+        "CONFIG",
+        "config",
+        "hash",
+        "permanent",
+        "settings changed for the fleet, as JSON, and their version",
+        "HGETALL",
+    ),
     Family("STATS", "stats", "hash", "permanent", "how often each event has happened", "HGETALL"),
     Family("EVENTS", "events", "stream", "permanent", "what happened, capped in length", "XREVRANGE {} + - COUNT 10"),
 )

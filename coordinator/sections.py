@@ -4,9 +4,14 @@ A section is one class here and one line in `Settings`. Its fields carry bounds 
 complaints and the table in docs/settings.md are made; a method turns it into the value that its policy takes. In a
 TOML file it is a table, `[timeouts]` with `lock = 20`; in the environment `COORDINATOR_TIMEOUTS__LOCK=20`; as an
 argument `Settings.of(timeouts={"lock": 20})`.
+
+A section can be changed while the fleet runs (`live`), but for what it names as `fixed`. So whoever goes by it reads it
+from the settings in force each time, or subscribes to changes (`drivers.live`).
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,8 +21,9 @@ from coordinator.policy.budget import FLOOR, SHARE, WINDOW, Budget
 
 
 class Section(BaseModel):
-    """Settings that belong together."""
+    """Settings that belong together. `fixed` names those that only count when a process starts."""
 
+    fixed: ClassVar[frozenset[str]] = frozenset()
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -37,6 +43,7 @@ class Retries(Section):
 class Timeouts(Section):
     """Timeouts that follow what the fleet sees: what they begin from, and how far they may go."""
 
+    fixed = frozenset({"handlers"})
     strategy: Strategy = Field("quantile", description="what moves them: `quantile` or `success_rate`")
     lock: float = Field(BASES[adaptive.LOCK], ge=0.001, le=10**8, description="base of the wait for a lock")
     queue: float = Field(BASES[adaptive.QUEUE], ge=0.001, le=10**8, description="base of the wait in a queue")

@@ -25,7 +25,7 @@ from coordinator.sections import Coalescing, Retries, Timeouts
 Durability = Literal["fast", "durable", "replicated"]
 _KEY_ID = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_KEY_ID}}}")
 # What was given for these is never shown.
-_SECRETS = ("url", "signing_keys")
+SECRETS = ("url", "signing_keys")
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 
 
@@ -129,6 +129,20 @@ class Settings(BaseSettings):
             found[name] = {**section, **value} if isinstance(section, dict) and isinstance(value, dict) else value
         return cls.of(**found)
 
+    def revised(self, changes: Mapping[str, Any]) -> Settings:
+        """These settings with some of them changed, by their full names (`timeouts.lock`), checked as a whole. Raises
+        ConfigError with every complaint."""
+        given: dict[str, Any] = {name: getattr(self, name) for name in type(self).model_fields}
+        for path, value in changes.items():
+            *sections, last = path.split(".")
+            level = given
+            for one in sections:
+                level[one] = level = dict(level[one])
+            level[last] = value
+        valid = self.of(**given)
+        touched = {path.partition(".")[0] for path in changes}
+        return self.model_copy(update={name: getattr(valid, name) for name in touched})
+
     def signer(self) -> Signer:
         """What signs and checks payloads and results. Raises ConfigError with every complaint about the keys."""
         given = {name: secret.get_secret_value() for name, secret in self.signing_keys.items()}
@@ -174,7 +188,7 @@ def _complaint(error: Mapping[str, Any]) -> str:
     said = str(error["msg"]).removeprefix("Value error, ")
     if not where:
         return said
-    hidden = where.partition(".")[0] in _SECRETS
+    hidden = where.partition(".")[0] in SECRETS
     return f"{where}: {said}" if hidden else f"{where}: {said} (got {shortened(error['input'])})"
 
 

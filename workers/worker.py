@@ -18,7 +18,7 @@ from coordinator.drivers import failpoints
 from coordinator.drivers.aio import AsyncDriver, Extras
 from coordinator.errors import ConfigError, CoordinatorError
 from coordinator.model.names import label, milliseconds, one_of, whole
-from coordinator.ops import timing
+from coordinator.ops import configuring, timing
 from coordinator.settings import Settings
 from workers.desk import Desk
 from workers.exchange import PARKED, Exchange
@@ -123,6 +123,7 @@ class Worker:
     async def start(self) -> None:
         """Open the session and begin to claim."""
         await self._driver.session()
+        await self._take_over()
         await self._learn_timeouts()
         log.info("worker started: session %s on %s", self.session, self._driver.target.shown)
         if failpoints.on:
@@ -169,6 +170,14 @@ class Worker:
             # handed back by closing it.
             await self._driver.close()
         log.info("worker stopped")
+
+    async def _take_over(self) -> None:
+        """What was changed for the fleet, before the first job. Later changes come with the heartbeats."""
+        driver = self._driver
+        try:
+            driver.live.take(await driver.run(configuring.look(driver.scope)))
+        except CoordinatorError as error:
+            log.warning("the fleet's configuration is not known yet: %s", error)
 
     async def _learn_timeouts(self) -> None:
         """What the fleet knows already. Without it a handler begins at its base, and learns within seconds."""

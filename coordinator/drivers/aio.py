@@ -24,13 +24,17 @@ from coordinator.drivers.ids import new_id
 from coordinator.drivers.inbox import Answered, AsyncInbox
 from coordinator.drivers.keeper import Duties, Holding, Keeper
 from coordinator.drivers.learner import Learner
+from coordinator.drivers.live import LiveSettings
 from coordinator.drivers.messages import BURST_SECONDS, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
 from coordinator.drivers.near import NearCache
 from coordinator.drivers.store import FAILED, AsyncStore, Demands, Store
 from coordinator.errors import ClientClosed
 from coordinator.keys import key
 from coordinator.model.measures import Meter, NoMeter
+from coordinator.ops import configuring
+from coordinator.ops.configuring import Configuration
 from coordinator.settings import Settings
+from coordinator.wire import calls
 from coordinator.wire.calls import Scope
 from coordinator.wire.replies import UNREADABLE, advance
 from coordinator.wire.step import Abandon, Call, Expect, Forget, Hear, Now, Operation, Session, Step, Stream, Wait
@@ -86,7 +90,7 @@ class AsyncDriver:
     """Everything an async client does on the outside. For one event loop, the one it is first used on."""
 
     def __init__(self, url: str | None, settings: Settings, extras: Extras | None = None) -> None:
-        self.settings = settings
+        self.live = LiveSettings(settings, self._configuration, self._adopt)
         self.target = locate(url or settings.url, settings.allow_insecure_tls)
         self.scope = Scope.of(settings.namespace, settings.terms())
         self.signer = settings.signer()
@@ -95,6 +99,11 @@ class AsyncDriver:
         self._closed = False
         self._begin()
         _live.add(self)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.live.current
 
     def _begin(self) -> None:
         """What belongs to one process: connections, threads, the session."""
@@ -111,6 +120,7 @@ class AsyncDriver:
             *(fields, self._opened, self._session_lost, self._mail),
             *(extras.started, self.postman.asked, extras.claiming),
             *(self.learner.report, self.learner.leave, self.learner.timed),
+            configured=self.live.heard,
         )
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
         self.postman.on_left = self.keeper.beat_soon
@@ -249,6 +259,15 @@ class AsyncDriver:
 
     def _mail(self, sent: int, waiting: int) -> None:
         self.in_loop(self._check_mail, sent, waiting)
+
+    def _configuration(self) -> Configuration:
+        return configuring.read(self._keeper_store.call(calls.config(self.scope), 0.0))
+
+    def _adopt(self, settings: Settings) -> None:
+        self.scope = Scope.of(settings.namespace, settings.terms())
+        self.keeper.adopt(self.scope)
+        self.learner.adopt(settings, self.scope)
+        self.near.adopt(settings.coalescing)
 
     # --- on the loop
 

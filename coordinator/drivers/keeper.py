@@ -69,6 +69,7 @@ class Duties:
     """What the keeper is told about its process. `opened` gets each new session id, `lost` each lapsed one, `mail` how
     many messages the server has sent it in all and how many lie in the inbox. `started` gives jobs begun since, `asked`
     the requests on their way or in line, `claiming` since when a claim of jobs has had no answer (inf: none).
+    `configured` gets the version of the fleet's configuration with each heartbeat that was answered.
     `beaten` is called after each heartbeat that was answered, `leaving` before a session is ended; both may make a
     call. `timed` is told how many seconds it took to open a session or to renew it, and whether it was answered."""
 
@@ -82,6 +83,7 @@ class Duties:
     beaten: Callable[[str], None] = field(default=_ignore)
     leaving: Callable[[str], None] = field(default=_ignore)
     timed: Callable[[str, float, bool], None] = field(default=_ignore)
+    configured: Callable[[int], None] = field(default=_ignore)
 
 
 class Keeper:
@@ -113,6 +115,11 @@ class Keeper:
     def session(self) -> str:
         """The id of the live session, or empty."""
         return self._session if clock.now() < self._trusted_until else ""
+
+    @property
+    def who(self) -> str:
+        """This process, for people."""
+        return f"{self._duties.fields.get('host', '')}:{self._duties.fields.get('pid', '')}"
 
     @property
     def trusted_until(self) -> float:
@@ -171,6 +178,10 @@ class Keeper:
         with self._lock:
             self._orphans.add(ident)
         self._beat_now.set()
+
+    def adopt(self, scope: Scope) -> None:
+        """Make calls under other terms from now on."""
+        self._scope = scope
 
     def beat_soon(self) -> None:
         """Beat without waiting for the next turn."""
@@ -305,7 +316,7 @@ class Keeper:
         try:
             raw = self._store.call(calls.beat(self._scope, session, self._sweep_ms, self._begun), 0.0)
             word = replies.expect(raw, "ok", "session_lost")
-            mail, waiting, due, owned = _numbers(raw) if word == "ok" else (0, 0, 0, 0)
+            mail, waiting, due, owned, version = _numbers(raw) if word == "ok" else (0, 0, 0, 0, 0)
         except CoordinatorError as error:
             self._duties.timed(RENEWAL, clock.now() - sent, False)
             log.warning("heartbeat failed: %s", error)
@@ -325,6 +336,7 @@ class Keeper:
         self._duties.mail(mail, waiting)
         self._withdraw_orphans()
         self._agree(session, owned)
+        self._duties.configured(version)
         self._duties.beaten(session)
         wait = 0.0 if self._orphans else min(self._interval, due / 1000)
         return max(LEAST_PAUSE, wait)
@@ -376,8 +388,8 @@ class Keeper:
             reply = self._store.call(step, 0.0)
 
 
-def _numbers(raw: Any) -> tuple[int, int, int, int]:
+def _numbers(raw: Any) -> tuple[int, int, int, int, int]:
     """What a heartbeat is told: messages ever sent, messages that wait, ms until the next sweep is worth
-    while, holdings the session has."""
-    mail, waiting, due, owned = (replies.number(replies.part(raw, place)) for place in (1, 2, 3, 4))
-    return mail, waiting, due, owned
+    while, holdings the session has, the version of the configuration."""
+    mail, waiting, due, owned, version = (replies.number(replies.part(raw, place)) for place in (1, 2, 3, 4, 5))
+    return mail, waiting, due, owned, version

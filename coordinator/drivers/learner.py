@@ -149,8 +149,20 @@ class Learner:
     @classmethod
     def of(cls, settings: Settings, store: Store, scope: Scope, meter: Callable[[], Meter]) -> Learner:
         """The learner that the settings ask for. It reports with every second heartbeat."""
-        section, every = settings.timeouts, 2 * settings.sweep_interval
-        return cls(Habits(section.rules(), section.names, every, settings.operation_timeout), store, scope, meter)
+        return cls(_habits(settings), store, scope, meter)
+
+    def adopt(self, settings: Settings, scope: Scope) -> None:
+        """Learn by other settings from now on. What a handler itself says of its timeout stays with it."""
+        with self._lock:
+            before, self._habits, self._scope = self._habits.rules, _habits(settings), scope
+            for key, thing in self._things.items():
+                kind = key.partition("/")[0]
+                rules = self._habits.rules[kind]
+                if thing.rules is before.get(kind):
+                    thing.rules = rules
+                thing.base = thing.rules.base or rules.base or thing.base
+                if not thing.known:
+                    thing.current = thing.base
 
     def pin(self, key: str, rules: Adaptive | None = None) -> None:
         """A timeout that this process will ask for again and again, and by what rules if not by those of its type."""
@@ -308,3 +320,8 @@ class Learner:
                 base = rules.base or BASES[kind]
                 thing = self._things[key] = _Thing(base, rules, base)
         return thing
+
+
+def _habits(settings: Settings) -> Habits:
+    section, every = settings.timeouts, 2 * settings.sweep_interval
+    return Habits(section.rules(), section.names, every, settings.operation_timeout)

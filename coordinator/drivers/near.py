@@ -41,11 +41,17 @@ class NearCache:
     """Bounded in entries and in bytes; what was used least recently goes first. Safe for many threads."""
 
     def __init__(self, limits: Coalescing, session: Callable[[], str], meter: Callable[[], Meter]) -> None:
-        self._entries, self._most_bytes, self._session, self._meter = limits.entries, limits.bytes, session, meter
+        self._session, self._meter = session, meter
         self._lock = threading.Lock()
-        self._copies: TLRUCache[str, Copy] = TLRUCache(limits.bytes, _ttu, timer=clock.now, getsizeof=_size)
+        self.adopt(limits)
         self._drops = self._evicted = 0
         self._counts: Counter[str] = Counter()
+
+    def adopt(self, limits: Coalescing) -> None:
+        """Have other bounds from now on. All copies go, for the cache cannot change its size."""
+        with self._lock:
+            self._entries, self._most_bytes = limits.entries, limits.bytes
+            self._copies: TLRUCache[str, Copy] = TLRUCache(limits.bytes, _ttu, timer=clock.now, getsizeof=_size)
 
     def look(self, key: str) -> Kept | None:
         """The copy of an answer, if there is one to be believed; what is left of its time is counted anew."""

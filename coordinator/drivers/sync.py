@@ -21,6 +21,7 @@ from coordinator.drivers.direct import sync_exchange
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Holding, Keeper
 from coordinator.drivers.learner import Learner
+from coordinator.drivers.live import LiveSettings
 from coordinator.drivers.messages import (
     BATCH,
     BURST_SECONDS,
@@ -36,7 +37,10 @@ from coordinator.drivers.store import FAILED, Demands, Store
 from coordinator.errors import ClientClosed, CoordinatorError
 from coordinator.keys import key
 from coordinator.model.measures import Meter, NoMeter
+from coordinator.ops import configuring
+from coordinator.ops.configuring import Configuration
 from coordinator.settings import Settings
+from coordinator.wire import calls
 from coordinator.wire.calls import Scope
 from coordinator.wire.replies import UNREADABLE, advance
 from coordinator.wire.step import Abandon, Call, Expect, Forget, Hear, Now, Operation, Session, Step, Stream, Wait
@@ -116,7 +120,7 @@ class SyncDriver:
     """Everything a sync client does on the outside. Safe for many threads, and across a fork."""
 
     def __init__(self, url: str | None, settings: Settings, kind: str = "app") -> None:
-        self.settings = settings
+        self.live = LiveSettings(settings, self._configuration, self._adopt)
         self.target = locate(url or settings.url, settings.allow_insecure_tls)
         self.scope = Scope.of(settings.namespace, settings.terms())
         self.signer = settings.signer()
@@ -124,6 +128,11 @@ class SyncDriver:
         self._kind = kind
         self._begin()
         _live.add(self)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.live.current
 
     def _begin(self) -> None:
         """What belongs to one process: connections, threads, the session."""
@@ -141,6 +150,7 @@ class SyncDriver:
             beaten=self.learner.report,
             leaving=self.learner.leave,
             timed=self.learner.timed,
+            configured=self.live.heard,
         )
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
         self.postman.on_left = self.keeper.beat_soon
@@ -262,6 +272,15 @@ class SyncDriver:
 
     def _lost(self, ident: str, fence: int, why: str) -> None:
         self.keeper.lose(ident, fence, why)
+
+    def _configuration(self) -> Configuration:
+        return configuring.read(self._keeper_store.call(calls.config(self.scope), 0.0))
+
+    def _adopt(self, settings: Settings) -> None:
+        self.scope = Scope.of(settings.namespace, settings.terms())
+        self.keeper.adopt(self.scope)
+        self.learner.adopt(settings, self.scope)
+        self.near.adopt(settings.coalescing)
 
 
 _live: weakref.WeakSet[SyncDriver] = weakref.WeakSet()

@@ -5,6 +5,7 @@
 -- ARGV[3] sweep interval in ms
 -- ARGV[4...] id and fence pairs of jobs that have started since the last beat
 -- reply: ok <messages ever sent to the inbox> <messages in it now> <ms until the next sweep is worth while> <holdings>
+--   <version of the configuration>
 -- reply: session_lost
 -- Keeps: a lapsed session is not revived.
 --@flags allow-oom
@@ -31,4 +32,5 @@ again = math.min(again, next_due(ctx, interval))
 commit(ctx)
 local mail = redis.call('HGET', ctx.p .. K_SESSION .. session, 'mail') or '0'
 local holdings = redis.call('SCARD', ctx.p .. K_OWNS .. session)
-return { 'ok', mail, redis.call('LLEN', ctx.p .. K_INBOX .. session), math.floor(again), holdings }
+local version = redis.call('HGET', ctx.p .. K_CONFIG, ':version') or '0'
+return { 'ok', mail, redis.call('LLEN', ctx.p .. K_INBOX .. session), math.floor(again), holdings, version }

@@ -205,6 +205,14 @@ def define(scope: Scope, resource: str, capacity: int) -> Call:
     return scope.call("define", resource, capacity)
 
 
+def config(scope: Scope) -> Call:
+    return scope.call("config")
+
+
+def configure(scope: Scope, call_id: str, version: int, who: str, changes: Mapping[str, str]) -> Call:
+    return scope.call("configure", call_id, version, who, *_pairs(changes))
+
+
 def force(scope: Scope, ident: str, fence: str, reason: str, call_id: str) -> Call:
     return scope.call("force", ident, fence, reason, call_id)
 

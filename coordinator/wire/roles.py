@@ -20,11 +20,11 @@ FUNCTIONS_SINCE = (7, 0)
 # The client library says who it is where the server knows of that; these have no such subcommand, and no rule for it.
 WITHOUT_SETINFO = ((7, 0), (7, 2))
 
-_SESSION = ("open_session", "close_session", "beat", "reconcile", "learn", "timeouts")
+_SESSION = ("open_session", "close_session", "beat", "reconcile", "learn", "timeouts", "config")
 _INBOX = ("blpop", "lpop", "rpush", "expire")
 _TICKET = ("explain", "watch")
 # `watch` is not among them: it may write, and on 6.2 it always does.
-_LOOK = ("explain", "survey", "line", "events", "dead", "timeouts")
+_LOOK = ("explain", "survey", "line", "events", "dead", "timeouts", "config")
 _AUDIT = ("audit_keys", "audit_request", "audit_resource")
 # What every connection says first, and with `durability` replicated after every call. Redis allows AUTH and HELLO to
 # everybody.
@@ -75,8 +75,8 @@ ROLES: tuple[Role, ...] = (
     Role("observer", "looks: ls, show, why, stats, events, top", _LOOK, reads=True),
     Role(
         "operator",
-        "looks and intervenes: cancel, reprioritise, replay, release --force, define, doctor --fix",
-        (*_LOOK, *_AUDIT, "watch", "cancel", "reprioritise", "replay", "force", "define", "sweep"),
+        "looks and intervenes: cancel, reprioritise, replay, release --force, define, config set, doctor --fix",
+        (*_LOOK, *_AUDIT, "watch", "cancel", "reprioritise", "replay", "force", "define", "configure", "sweep"),
         ("scan", "type", "get", "hget", "hscan", "sscan", "zscan", "unlink", "persist", "pexpire", "zadd"),
     ),
     Role("loader", "loads the scripts, so that nobody else needs to be able to", ()),

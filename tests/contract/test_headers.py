@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from coordinator.ops import configuring, locks, requests, work
 from coordinator.ops import inspect as inspect_ops
-from coordinator.ops import locks, requests, work
 from coordinator.wire import calls, loader, replies
 from coordinator.wire.calls import Claim, JobAsk, Lesson, Lessons, LockAsk, Report, Scope
 from coordinator.wire.step import Call
@@ -60,6 +60,9 @@ LONG: dict[str, Any] = {
     "name": "n",
     "ttl_ms": 1000,
     "answers": [("~answer/1", "r", b"")],
+    "version": 1,
+    "who": "me",
+    "changes": {"timeouts.most": "4"},
 }
 SHORT: dict[str, Any] = {
     **LONG,
@@ -67,7 +70,7 @@ SHORT: dict[str, Any] = {
     **dict.fromkeys(("dedup_keys", "answers"), ()),
     "lessons": Lessons(1, 10, 1000, ()),
 }
-SHORT["fields"] = {}
+SHORT["fields"] = SHORT["changes"] = {}
 
 
 def function(script: str) -> Callable[..., Call]:
@@ -150,7 +153,7 @@ def names_in(operations: Any) -> set[str]:
 @pytest.mark.parametrize("script", [one for one in SCRIPTS if one not in AUDITS])
 def test_every_reply_is_known_to_whoever_reads_it(script: str) -> None:
     known = set(replies.REFUSALS)
-    for module in (inspect_ops, locks, requests, work):
+    for module in (inspect_ops, locks, requests, work, configuring):
         known |= names_in(module)
     # These are read by the drivers and the worker: the keeper of the session, the worker's settler.
     known |= {"ok", "schema", "stale"}
@@ -194,11 +197,11 @@ def test_what_drains_a_full_queue_works_when_memory_is_full(script: str) -> None
     assert loader.program(script, True).text.startswith("#!lua flags=allow-oom\n")
 
 
-@pytest.mark.parametrize("script", ["dead", "events", "explain", "line", "survey", "timeouts", "audit_keys"])
+@pytest.mark.parametrize("script", ["dead", "events", "explain", "line", "survey", "timeouts", "config", "audit_keys"])
 def test_looking_works_when_memory_is_full(script: str) -> None:
     assert loader.program(script, True).text.startswith("#!lua flags=no-writes\n")
 
 
-@pytest.mark.parametrize("script", ["submit", "request", "replay", "define"])
+@pytest.mark.parametrize("script", ["submit", "request", "replay", "define", "configure"])
 def test_taking_on_more_work_is_refused_when_memory_is_full(script: str) -> None:
     assert loader.program(script, True).text.startswith("#!lua flags=\n")

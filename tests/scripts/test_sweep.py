@@ -242,7 +242,7 @@ def test_a_beat_renews_its_session_and_says_when_to_come_again(engine: Engine) -
     engine.open("s")
     engine.advance(9)
     engine.hold("s", "r", "a")
-    assert engine.beat("s") == ["ok", "0", 0, 1000, 1]
+    assert engine.beat("s") == ["ok", "0", 0, 1000, 1, "0"]
     engine.advance(9)
     assert engine.beat("s")[0] == "ok"
 

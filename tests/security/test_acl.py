@@ -24,10 +24,10 @@ from workers import Registry, Worker
 
 # Redis lets everybody send these.
 ALWAYS = {"auth", "hello", "quit", "reset"}
-SESSION = {"open_session", "close_session", "beat", "reconcile", "learn", "timeouts"}
+SESSION = {"open_session", "close_session", "beat", "reconcile", "learn", "timeouts", "config"}
 CONNECT = {"client|setname", "info", "ping", "wait", "cluster|slots", "command"}
 INBOX = {"blpop", "lpop", "rpush", "expire"}
-LOOK = {"explain", "survey", "line", "events", "dead", "timeouts"}
+LOOK = {"explain", "survey", "line", "events", "dead", "timeouts", "config"}
 SCRIPTS = {
     "producer": SESSION | {"submit", "watch", "explain", "cancel", "reprioritise", "recall", "forget", "warm"},
     "worker": SESSION | {"claim", "settle", "note_progress", "explain"},
@@ -41,6 +41,7 @@ SCRIPTS = {
         "replay",
         "force",
         "define",
+        "configure",
         "sweep",
         "audit_keys",
         "audit_request",

@@ -41,11 +41,12 @@ TERMS = Terms(
     max_events=1000,
 )
 
-READ_ONLY = frozenset({"dead", "events", "explain", "line", "survey", "timeouts"})
+READ_ONLY = frozenset({"dead", "events", "explain", "line", "survey", "timeouts", "config"})
 # What may be answered without a write, and must be: these words say that nothing has changed.
 REFUSALS = frozenset(
     {
         "busy",
+        "changed",
         "conflict",
         "ended",
         "gone",

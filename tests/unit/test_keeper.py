@@ -25,7 +25,7 @@ class SlowStore:
             self.asked.set()
             assert self.answer.wait(10)
             return [b"ok", call.args[1]]
-        return [b"ok", 0, 0, 1000, 0]
+        return [b"ok", 0, 0, 1000, 0, 0]
 
 
 @pytest.fixture

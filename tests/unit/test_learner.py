@@ -13,6 +13,7 @@ from coordinator.drivers.learner import MOST_HERE, MOST_REPORTED, Habits, Learne
 from coordinator.errors import StoreUnavailable
 from coordinator.model.measures import NoMeter
 from coordinator.policy.adaptive import Adaptive
+from coordinator.settings import Settings
 from coordinator.wire.calls import Scope
 from coordinator.wire.step import Call
 from tests.support.engine import TERMS
@@ -203,3 +204,16 @@ def test_heartbeats_alone_are_no_reason_to_report(store: FakeStore, monkeypatch:
     learner.report("s")
     assert store.counts["renewal/session"]["late"] == 1
     assert store.counts["renewal/session"]["ok"] == 61
+
+
+def test_other_settings_count_from_now_on_but_for_what_a_handler_says_itself(store: FakeStore) -> None:
+    kept: Any = store
+    learner = Learner.of(Settings.of(), kept, Scope.of("n", TERMS), NoMeter)
+    own, type_s, half = "operation/own", "operation/type", "operation/half"
+    learner.pin(own, PINNED)
+    learner.pin(type_s)
+    learner.pin(half, Adaptive(strategy="success_rate"))
+    changed = Settings.of(timeouts={"operation": 20, "strategy": "success_rate"})
+    learner.adopt(changed, Scope.of("n", TERMS))
+    assert [learner.seconds(one) for one in (own, type_s, half, "operation/new")] == [10, 20, 20, 20]
+    assert [learner.figures(one)[1] for one in (own, type_s)] == ["quantile", "success_rate"]

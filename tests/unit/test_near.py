@@ -69,3 +69,12 @@ def test_what_is_out_of_time_makes_room_before_anything_is_evicted(near: NearCac
     assert near.look("k0") is not None
     assert near.look("k1") is None
     assert (near.stats().entries, near.stats().evicted) == (10, 1)
+
+
+def test_other_bounds_count_from_now_on(near: NearCache) -> None:
+    near.keep("k", kept(60), "s1", near.mark())
+    near.adopt(Coalescing(entries=1, bytes=100_000))
+    assert near.look("k") is None
+    for name in ("a", "b"):
+        near.keep(name, kept(60), "s1", near.mark())
+    assert (near.look("a"), near.stats().entries) == (None, 1)

@@ -1,0 +1,67 @@
+"""The settings of a process that runs: those it began with, under those that were changed for the whole fleet.
+
+With each heartbeat the server says which version of the configuration holds; another one than the last is fetched and
+taken over, by the thread that beats. One that is not valid changes nothing, and is warned of once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from coordinator import live
+from coordinator.errors import ConfigError, CoordinatorError
+from coordinator.ops.configuring import Configuration
+from coordinator.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Taker = Callable[[Settings], None]
+
+
+class LiveSettings:
+    """Safe for many threads. `fetch` asks the server; `taker` is told of other settings, before those who subscribe."""
+
+    def __init__(self, base: Settings, fetch: Callable[[], Configuration], taker: Taker) -> None:
+        self.base = self.current = base
+        self._fetch, self._takers = fetch, [taker]
+        self._lock = threading.Lock()
+        self._version = 0
+
+    def on_change(self, taker: Taker) -> None:
+        """Have `taker` called with the new settings whenever they change: from any thread, so it must be quick and
+        must not wait for anything."""
+        with self._lock:
+            self._takers.append(taker)
+
+    def heard(self, version: int) -> None:
+        """The version that the server says holds."""
+        if version != self._version:
+            try:
+                found = self._fetch()
+            except CoordinatorError as error:
+                log.debug("the configuration of the fleet could not be read yet: %s", error)
+                return
+            self.take(found)
+
+    def take(self, found: Configuration) -> None:
+        """Take over what holds for the fleet, if it is valid."""
+        with self._lock:
+            if found.version == self._version:
+                return
+            self._version = found.version
+            try:
+                settings = live.revised(self.base, found.values)
+            except ConfigError as error:
+                log.warning("the configuration of the fleet is not valid, and not taken over: %s", error)
+                return
+            if settings == self.current:
+                return
+            self.current = settings
+            log.info("the configuration of the fleet is taken over: version %d", found.version)
+            for taker in self._takers:
+                try:
+                    taker(settings)
+                except Exception:
+                    log.exception("new settings could not be taken over by one of those that go by them")

@@ -1,0 +1,116 @@
+"""Settings that can be changed while the fleet runs, and what becomes of a process's own settings under them.
+
+What is changed for the whole fleet is kept in Redis: names of settings, with their values as JSON. Each process puts
+them over the settings it began with, and only as a whole: if they are not valid together, it goes on with what it has.
+
+Live are all settings of policies, which stand in sections (`sections`), and those that travel with every call (the
+terms). Whatever a process is built from (where Redis is, who it is, how many connections it has) is not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel
+
+from coordinator.errors import ConfigError, shortened
+from coordinator.sections import Section
+from coordinator.settings import Settings
+
+# What `Settings.terms` is made of, but for `session_ttl`, by which a process beats and believes in its leases.
+TERMS = ("aging_after", "max_line", "max_queue", "result_ttl", "dead_ttl", "max_deliveries", "max_events")
+# What a setting may take at most, as JSON.
+MAX_VALUE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """One setting, by its full name. `live`: it can be changed while the fleet runs."""
+
+    name: str
+    default: Any
+    about: str
+    live: bool
+
+    def of(self, settings: Settings) -> Any:
+        """Its value."""
+        found: Any = settings
+        for part in self.name.split("."):
+            found = getattr(found, part)
+        return found
+
+
+@cache
+def knobs() -> dict[str, Knob]:
+    """All settings by their full names, those of sections as `timeouts.lock`."""
+    return {one.name: one for one in _knobs(Settings, "")}
+
+
+def _knobs(owner: type[BaseModel], path: str) -> Iterator[Knob]:
+    for name, field in owner.model_fields.items():
+        if isinstance(field.default, Section):
+            yield from _knobs(type(field.default), f"{path}{name}.")
+        else:
+            live = name not in owner.fixed if issubclass(owner, Section) else name in TERMS
+            yield Knob(path + name, field.get_default(call_default_factory=True), field.description or "", live)
+
+
+def named(name: str) -> Knob:
+    """The setting of that name. Raises ConfigError."""
+    problems = list(_unknown([name]))
+    if problems:
+        raise ConfigError(problems)
+    return knobs()[name]
+
+
+def to_json(values: Mapping[str, Any]) -> dict[str, str]:
+    """Values as they are kept. Raises ConfigError with every complaint."""
+    made, problems = {}, []
+    for name, value in values.items():
+        try:
+            made[name] = json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            problems.append(f"{name}: must be a number, text, true, false, null, a list or a table")
+            continue
+        if len(made[name]) > MAX_VALUE:
+            problems.append(f"{name}: must be at most {MAX_VALUE} characters of JSON")
+    if problems:
+        raise ConfigError(problems)
+    return made
+
+
+def revised(base: Settings, values: Mapping[str, str]) -> Settings:
+    """The settings of a process under those of the fleet, which are JSON. Raises ConfigError with every complaint."""
+    problems = [*_unknown(values), *_fixed(values)]
+    known, given = knobs(), {}
+    for name, text in values.items():
+        if name in known and known[name].live:
+            try:
+                given[name] = json.loads(text)
+            except (ValueError, RecursionError):
+                problems.append(f"{name}: is not JSON (got {shortened(text)})")
+    try:
+        settings = base.revised(given)
+    except ConfigError as error:
+        raise ConfigError([*problems, *error.problems]) from None
+    if problems:
+        raise ConfigError(problems)
+    return settings
+
+
+def _unknown(names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        if name not in knobs():
+            near = get_close_matches(name, knobs(), 1)
+            yield f"{shortened(name)[1:-1]}: no such setting{f'; did you mean {near[0]}?' if near else ''}"
+
+
+def _fixed(names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        if name in knobs() and not knobs()[name].live:
+            yield f"{name}: cannot be changed while the fleet runs; set it where the processes are started"

@@ -1,0 +1,78 @@
+"""Settings of the running fleet: what was changed, and changing them. Checked as a whole before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from coordinator import live
+from coordinator.errors import ConfigError
+from coordinator.model.names import text as free_text
+from coordinator.settings import Settings
+from coordinator.wire import calls, replies
+from coordinator.wire.calls import Scope
+from coordinator.wire.replies import Raw, number, part
+from coordinator.wire.step import Operation
+
+# How often a change is checked anew because somebody else's came before it.
+TRIES = 16
+MAX_BY = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What was changed for the fleet: settings by name, as JSON. `version` grows with every change; 0: nothing was."""
+
+    version: int = 0
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change: new values, names of settings that are taken back to what each process began with, and who does
+    it. Raises ConfigError, InvalidInput."""
+
+    values: Mapping[str, Any]
+    unset: Sequence[str] = ()
+    by: str = ""
+
+    def __post_init__(self) -> None:
+        free_text(self.by, "by", MAX_BY)
+        both = sorted(set(self.values) & set(self.unset))
+        if both:
+            raise ConfigError([f"{name}: cannot be set and unset at once" for name in both])
+
+
+def look(scope: Scope) -> Operation[Configuration]:
+    """What was changed for the fleet."""
+    raw = yield calls.config(scope)
+    return read(raw)
+
+
+def read(raw: Raw) -> Configuration:
+    """The configuration of a reply. Raises ProtocolError, Corrupt."""
+    replies.expect(raw, "ok")
+    return Configuration(number(part(raw, 1)), replies.fields(part(raw, 2)))
+
+
+def change(scope: Scope, base: Settings, wanted: Change, call_id: str) -> Operation[Configuration]:
+    """Change settings of the fleet, all or none; answers with what is in force then. `base` is what the whole is
+    checked over. Raises ConfigError with every complaint, InvalidInput."""
+    fresh = live.to_json(wanted.values)
+    for _ in range(TRIES):
+        found = yield from look(scope)
+        for name in wanted.unset:
+            # Also one that this version does not know, if somebody has put it there.
+            if name not in found.values:
+                live.named(name)
+        kept = {name: value for name, value in found.values.items() if name not in wanted.unset}
+        live.revised(base, {**kept, **fresh})
+        wishes = {**dict.fromkeys(wanted.unset, ""), **fresh}
+        wishes = {name: value for name, value in wishes.items() if found.values.get(name, "") != value}
+        if not wishes:
+            return found
+        raw = yield calls.configure(scope, call_id, found.version, wanted.by, wishes)
+        if replies.expect(raw, "ok", "changed") == "ok":
+            return Configuration(number(raw[1]), {**kept, **fresh})
+    raise ConfigError(["others change the configuration all the time; nothing was changed"])

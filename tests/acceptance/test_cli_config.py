@@ -1,0 +1,135 @@
+"""Settings of the running fleet from the command line, and a worker process that takes them over."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import redis
+
+from coordinator import Coordinator, Settings
+from coordinator.keys import key
+from tests.support.cli import Cli
+from tests.support.until import until
+
+ROOT = Path(__file__).parents[2]
+SECRET = "redis://:secret@there"
+TASKS = """
+from workers import Registry
+
+jobs = Registry()
+
+
+@jobs.handler("job")
+def job(ctx, payload):
+    return payload
+"""
+
+
+@pytest.fixture
+def cli(redis_url: str, namespace: str) -> Iterator[Cli]:
+    with closing(Cli(redis_url, namespace)) as made:
+        yield made
+
+
+def test_a_setting_is_set_got_listed_and_taken_back(cli: Cli) -> None:
+    assert cli.call("config", "get").stdout == "nothing was changed\n"
+    done = cli.call("config", "set", "timeouts.most", "4", "timeouts.strategy", "success_rate", "--by", "ops")
+    assert (done.returncode, done.stdout.splitlines()) == (
+        0,
+        [
+            "timeouts.most: 4 (was as each process was started)",
+            'timeouts.strategy: "success_rate" (was as each process was started)',
+        ],
+    )
+    assert cli.call("config", "set", "timeouts.most", "4").stdout == "that is so already\n"
+    assert cli.call("config", "get", "timeouts.most").stdout == "4.0\n"
+    assert cli.json("config", "get")["values"] == {"timeouts.most": 4, "timeouts.strategy": "success_rate"}
+    listed = cli.call("config", "ls").stdout.splitlines()
+    assert listed[0].split() == ["NAME", "VALUE", "DEFAULT", "FROM"]
+    rows = {line.split()[0]: line.split()[1:] for line in listed}
+    assert rows["timeouts.most"] == ["4.0", "3.0", "fleet"]
+    assert rows["timeouts.least"] == ["0.5", "0.5", "default"]
+    event = next(one for one in cli.json("events")["events"] if one["event"] == "configure")
+    assert (event["fields"]["by"], event["fields"]["value"]) == ("ops", "4")
+    assert cli.call("config", "unset", "timeouts.most").stdout == "timeouts.most: as each process was started (was 4)\n"
+    assert cli.json("config", "get", "timeouts.most")["value"] == 3
+
+
+def test_where_a_setting_comes_from(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "co.toml"
+    file.write_text("max_line = 9\nmax_queue = 9\n[timeouts]\nlock = 20\nqueue = 20\n")
+    cli.call("config", "set", "max_queue", "8")
+    cli.env["COORDINATOR_TIMEOUTS__RENEWAL"] = "7"
+    found = cli.json("config", "ls", "--changed", "--config", str(file))["settings"]
+    assert {one["name"]: (one["value"], one["from"]) for one in found if one["name"] != "namespace"} == {
+        "url": ("(not shown)", "environment"),
+        "max_line": (9, "file"),
+        "max_queue": (8, "fleet"),
+        "timeouts.lock": (20, "file"),
+        "timeouts.queue": (20, "file"),
+        "timeouts.renewal": (7, "environment"),
+    }
+    assert cli.json("config", "get", "namespace", "--namespace", "other")["from"] == "option"
+
+
+def test_what_is_wrong_is_refused_with_every_complaint(cli: Cli) -> None:
+    done = cli.call("config", "set", "timeouts.mots", "4", "max_line", "-1", "url", SECRET)
+    assert done.returncode == os.EX_CONFIG
+    assert "timeouts.mots: no such setting; did you mean timeouts.most?" in done.stderr
+    assert "max_line: Input should be greater than or equal to 1 (got -1)" in done.stderr
+    assert "url: cannot be changed while the fleet runs" in done.stderr
+    assert "secret" not in done.stderr
+    assert cli.json("config", "get")["values"] == {}
+    assert cli.call("config", "set", "max_line").returncode == os.EX_USAGE
+    assert cli.call("config", "get", "max_lin").returncode == os.EX_CONFIG
+
+
+def test_a_file_is_checked_and_all_complaints_are_listed(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "co.toml"
+    file.write_text("max_line = 0\n[timeouts]\nmost = 0\nmots = 1\n")
+    done = cli.call("config", "check", str(file))
+    assert done.returncode == os.EX_CONFIG
+    assert done.stdout.splitlines()[0] == f"{file}: 3 complaints"
+    assert len(done.stdout.splitlines()) == 4
+    assert "  timeouts.mots: no such setting; did you mean timeouts.most?" in done.stdout.splitlines()
+    file.write_text("max_line = 5\n")
+    assert cli.call("config", "check", str(file)).stdout == f"{file}: valid\n"
+    assert cli.json("config", "check", str(file)) == {"file": str(file), "valid": True, "problems": []}
+
+
+def test_a_running_worker_has_a_change_within_two_seconds(
+    cli: Cli, redis_url: str, namespace: str, raw: redis.Redis, tmp_path: Path
+) -> None:
+    """How long results are kept is decided by the worker that reports them."""
+    (tmp_path / "tasks_here.py").write_text(TASKS)
+    env = {**cli.env, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "workers", "run", "tasks_here:jobs"]
+    worker = subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.DEVNULL)
+    settings = Settings.of(namespace=namespace)
+    try:
+        with Coordinator.connect(redis_url, settings=settings) as co:
+
+            def kept() -> float:
+                ticket = co.submit("job", 1)
+                ticket.result(30)
+                return float(raw.pttl(key(namespace, "RESULT", ticket.ident))) / 1000
+
+            assert kept() > 3000
+            assert cli.call("config", "set", "result_ttl", "60").returncode == 0
+            begun = time.monotonic()
+            until(lambda: kept() <= 60, 10)
+            assert time.monotonic() - begun < 2
+            # What is not valid changes nothing.
+            raw.hset(key(namespace, "CONFIG"), mapping={"result_ttl": '"long"', ":version": "9" * 14})
+            cli.call("config", "unset", "result_ttl")
+            until(lambda: kept() > 3000, 2)
+    finally:
+        worker.terminate()
+        worker.wait(30)

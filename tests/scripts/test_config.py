@@ -1,0 +1,70 @@
+"""Settings of the running fleet: changed all or none, over no change that was not seen, and told with every beat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coordinator.wire import calls
+from tests.scripts.reach import reaches
+from tests.support.engine import EPOCH_US, HOUR, Engine
+
+EPOCH_MS = EPOCH_US // 1000
+
+
+def configure(engine: Engine, call_id: str, version: int, **changes: str) -> list[Any]:
+    named = {name.replace("__", "."): value for name, value in changes.items()}
+    return engine.call(calls.configure(engine.scope, call_id, version, "ops", named))
+
+
+def config(engine: Engine) -> tuple[int, dict[str, str]]:
+    _, version, words = engine.call(calls.config(engine.scope))
+    return int(version), dict(zip(words[::2], words[1::2], strict=True))
+
+
+@reaches("configure", "ok", "changed")
+@reaches("config", "ok")
+def test_a_change_is_made_only_over_the_version_it_was_checked_against(engine: Engine) -> None:
+    assert config(engine) == (0, {})
+    word, first = configure(engine, "c1", 0, a__x="1", b="2")
+    assert word == "ok"
+    assert config(engine) == (int(first), {"a.x": "1", "b": "2"})
+    assert configure(engine, "c2", 0, b="3") == ["changed", first]
+    word, second = configure(engine, "c3", int(first), b="", c="4")
+    assert int(second) > int(first)
+    assert config(engine) == (int(second), {"a.x": "1", "c": "4"})
+
+
+def test_a_repeated_change_answers_as_the_first_did(engine: Engine) -> None:
+    first = configure(engine, "c1", 0, a="1")
+    events = len(engine.raw.xrange(engine.key("EVENTS")))
+    assert configure(engine, "c1", 0, a="1") == first
+    assert len(engine.raw.xrange(engine.key("EVENTS"))) == events
+
+
+def test_versions_are_never_behind_the_clock_so_that_none_comes_twice_after_a_loss(engine: Engine) -> None:
+    _, first = configure(engine, "c1", 0, a="1")
+    assert int(first) >= EPOCH_MS
+    engine.raw.delete(engine.key("CONFIG"))
+    engine.advance(HOUR)
+    _, second = configure(engine, "c2", 0, a="2")
+    assert int(second) > int(first)
+
+
+def test_every_change_is_an_event_with_who_and_what(engine: Engine) -> None:
+    _, version = configure(engine, "c1", 0, a__x="1", b="7")
+    configure(engine, "c2", int(version), a__x="2", b="7")
+    events = [fields for _, fields in engine.raw.xrange(engine.key("EVENTS"))]
+    told = [{name.decode(): value.decode() for name, value in one.items()} for one in events]
+    found = [(one["event"], one["id"], one["was"], one["value"], one["by"]) for one in told]
+    assert found == [
+        ("configure", "a.x", "", "1", "ops"),
+        ("configure", "b", "", "7", "ops"),
+        ("configure", "a.x", "1", "2", "ops"),
+    ]
+
+
+def test_each_beat_tells_the_version(engine: Engine) -> None:
+    engine.open("s")
+    assert engine.call(calls.beat(engine.scope, "s", 1000))[5] == "0"
+    _, version = configure(engine, "c1", 0, a="1")
+    assert engine.call(calls.beat(engine.scope, "s", 1000))[5] == version

@@ -1,0 +1,148 @@
+"""Settings that change while a process runs: which can, and that they are taken over as a whole or not at all."""
+
+import logging
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coordinator import live
+from coordinator.drivers.live import LiveSettings
+from coordinator.errors import ConfigError, StoreUnavailable
+from coordinator.live import knobs, revised, to_json
+from coordinator.ops.configuring import Change, Configuration
+from coordinator.settings import SECRETS, Settings
+
+
+def test_all_settings_are_known_by_their_full_names() -> None:
+    assert knobs()["timeouts.lock"].default == 30
+    assert knobs()["url"].of(Settings.of(url="redis://there")) == "redis://there"
+    assert knobs()["timeouts.most"].of(Settings.of(timeouts={"most": 5})) == 5
+    assert "timeouts" not in knobs()
+
+
+def test_what_a_process_is_built_from_cannot_be_changed() -> None:
+    fixed = {"url", "namespace", "session_ttl", "sweep_interval", "durability", "max_connections", *SECRETS}
+    assert not any(knobs()[name].live for name in fixed)
+    assert not knobs()["timeouts.handlers"].live
+    assert knobs()["timeouts.lock"].live
+
+
+def test_values_lie_over_those_that_a_process_began_with() -> None:
+    base = Settings.of(max_line=7, timeouts={"lock": 20})
+    found = revised(base, {"timeouts.most": "4", "aging_after": "null"})
+    assert (found.timeouts.most, found.timeouts.lock, found.max_line, found.aging_after) == (4, 20, 7, None)
+    assert revised(base, {}) == base
+    assert base.timeouts.most == 3
+
+
+def test_the_environment_has_no_say_in_what_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    base = Settings.of(max_line=7, timeouts={"lock": 20})
+    monkeypatch.setenv("COORDINATOR_MAX_LINE", "9")
+    monkeypatch.setenv("COORDINATOR_TIMEOUTS__LOCK", "9")
+    found = revised(base, {"timeouts.most": "4", "max_events": "5"})
+    assert (found.max_line, found.timeouts.lock, found.max_events) == (7, 20, 5)
+
+
+def test_every_complaint_comes_at_once() -> None:
+    given = {"url": '"x"', "timeouts.mots": "4", "timeouts.least": "2", "max_line": "0", "max_queue": "{"}
+    with pytest.raises(ConfigError) as caught:
+        revised(Settings.of(), given)
+    assert set(caught.value.problems) == {
+        "url: cannot be changed while the fleet runs; set it where the processes are started",
+        "timeouts.mots: no such setting; did you mean timeouts.most?",
+        "timeouts.least: Input should be less than or equal to 1 (got 2)",
+        "max_line: Input should be greater than or equal to 1 (got 0)",
+        "max_queue: is not JSON (got '{')",
+    }
+
+
+@given(st.dictionaries(st.one_of(st.sampled_from(sorted(knobs())), st.text()), st.one_of(st.text(), st.just("1"))))
+def test_whatever_lies_in_redis_ends_in_settings_or_in_complaints(values: dict[str, str]) -> None:
+    base = Settings.of()
+    problems: tuple[str, ...] = ()
+    try:
+        found = revised(base, values)
+    except ConfigError as error:
+        problems = error.problems
+    allowed = all(name in knobs() and knobs()[name].live for name in values)
+    assert problems or (allowed and found.url == base.url)
+
+
+@pytest.mark.parametrize("value", [object(), float("nan"), {1, 2}, "x" * live.MAX_VALUE])
+def test_what_is_no_json_or_too_long_is_refused(value: Any) -> None:
+    with pytest.raises(ConfigError, match="max_line: must be"):
+        to_json({"max_line": value})
+
+
+def test_a_setting_is_not_set_and_unset_at_once() -> None:
+    with pytest.raises(ConfigError, match="max_line: cannot be set and unset at once"):
+        Change({"max_line": 1}, ("max_line",))
+
+
+class Taken:
+    """Live settings whose server answers what the test wants."""
+
+    def __init__(self) -> None:
+        self.answer: Configuration | Exception = Configuration()
+        self.asked = 0
+        self.told: list[int] = []
+        self.live = LiveSettings(Settings.of(), self.fetch, lambda settings: self.told.append(settings.max_line))
+
+    def fetch(self) -> Configuration:
+        self.asked += 1
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def test_a_new_version_is_fetched_once_and_told_to_all() -> None:
+    one = Taken()
+    told: list[int] = []
+    one.live.on_change(lambda settings: told.append(settings.max_line))
+    one.live.heard(0)
+    assert one.asked == 0
+    one.answer = Configuration(5, {"max_line": "9"})
+    for _ in range(3):
+        one.live.heard(5)
+    assert (one.asked, one.told, told, one.live.current.max_line) == (1, [9], [9], 9)
+    one.answer = Configuration(6, {})
+    one.live.heard(6)
+    assert one.told == [9, 10_000]
+    assert one.live.current == one.live.base
+
+
+def test_what_could_not_be_fetched_is_fetched_with_the_next_beat() -> None:
+    one = Taken()
+    one.answer = StoreUnavailable("away")
+    one.live.heard(5)
+    one.answer = Configuration(5, {"max_line": "9"})
+    one.live.heard(5)
+    assert one.told == [9]
+
+
+def test_what_is_not_valid_changes_nothing_and_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    one = Taken()
+    one.live.take(Configuration(5, {"max_line": "9"}))
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            one.answer = Configuration(6, {"max_line": "-1", "timeouts.most": "4"})
+            one.live.heard(6)
+    assert len(caplog.records) == 1
+    assert "max_line: Input should be greater than or equal to 1 (got -1)" in caplog.text
+    assert (one.told, one.live.current.max_line, one.live.current.timeouts.most) == ([9], 9, 3)
+
+
+def test_one_that_cannot_take_it_does_not_keep_it_from_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    one = Taken()
+    told: list[int] = []
+
+    def fails(_settings: Settings) -> None:
+        raise RuntimeError("not me")
+
+    one.live.on_change(fails)
+    one.live.on_change(lambda settings: told.append(settings.max_line))
+    one.live.take(Configuration(5, {"max_line": "9"}))
+    assert told == [9]
+    assert "could not be taken over" in caplog.text
