@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from bench.actors.speech import said
 
-RECORD = struct.Struct("<qq")
+RECORD = struct.Struct("<qqqq")
 GATE = "gate"
 SUFFIX = ".marks"
 GATE_SECONDS = 120.0
@@ -46,7 +46,8 @@ class Book:
         _wait_for(folder / GATE)
 
     def add(self, number: int) -> None:
-        RECORD.pack_into(self._map, self._take_place() * RECORD.size, time.monotonic_ns(), number + 1)
+        at = time.monotonic_ns()
+        RECORD.pack_into(self._map, self._take_place() * RECORD.size, at, number, ~at, ~number)
 
 
 _book: Book | None = None
@@ -83,6 +84,16 @@ def _wait_for(gate: Path) -> None:
         time.sleep(0.001)
 
 
+def record_at(book: mmap.mmap | bytes, place: int) -> tuple[int, int] | None:
+    """Time and number of the record at a place, or None while it is not there or only some bytes of it are.
+
+    The processor shows a reader each byte on its own. So everything is written a second time, inverted, over zeros: a
+    byte that is missing leaves a pair whose halves are not the inverse of each other, whichever others are there.
+    """
+    at, number, inverse_at, inverse_number = RECORD.unpack_from(book, place)
+    return (at, number) if (at, number) == (~inverse_at, ~inverse_number) else None
+
+
 class MarkReader:
     """Reads the books of all processes of a run; each look takes in only what is new."""
 
@@ -112,10 +123,10 @@ class MarkReader:
     def _read(self, process: int, book: mmap.mmap) -> None:
         place = self._places.get(process, 0)
         while place + RECORD.size <= len(book):
-            at, number = RECORD.unpack_from(book, place)
-            if not number:  # it is written last
+            found = record_at(book, place)
+            if found is None:
                 break
-            self.marks.append(Mark(at, number - 1, process))
+            self.marks.append(Mark(*found, process))
             place += RECORD.size
         self._places[process] = place
 

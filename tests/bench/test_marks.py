@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.actors.keyed import STEPS
-from bench.actors.marks import Mark, MarkReader, open_gate
+from bench.actors.marks import RECORD, Mark, MarkReader, open_gate, record_at
 from bench.model import NotMeasured
 from bench.workloads.drain import rate
 from bench.workloads.keyed import KeyedJob, judged
@@ -40,6 +42,41 @@ def test_each_process_waits_at_the_gate_and_has_a_book_of_its_own(tmp_path):
     assert reader.processes == 2
     assert [mark.number for mark in sorted(reader.marks)] == [0, 1, 2, 7]
     assert [mark.process == child.pid for mark in sorted(reader.marks)] == [True, True, True, False]
+
+
+# Each byte of the words, so that those that are 0 or 255 come often.
+words = st.binary(min_size=8, max_size=8) | st.lists(st.sampled_from([0, 1, 127, 128, 255]), min_size=8, max_size=8)
+numbers = words.map(lambda one: int.from_bytes(bytes(one), "little", signed=True))
+
+
+def record(at, number):
+    return RECORD.pack(at, number, ~at, ~number)
+
+
+@given(numbers, numbers, st.sets(st.integers(0, RECORD.size - 1)))
+def test_whichever_bytes_of_a_record_are_missing_it_is_noticed(at, number, missing):
+    full = record(at, number)
+    seen = bytes(0 if place in missing else byte for place, byte in enumerate(full))
+    assert record_at(seen, 0) == ((at, number) if seen == full else None)
+
+
+def test_every_piece_of_a_record_is_noticed_whichever_end_is_written_first():
+    full = record(0x0102030405060708, 0)
+    pieces = [(full[:cut].ljust(len(full), b"\0"), full[cut:].rjust(len(full), b"\0")) for cut in range(1, len(full))]
+    assert {record_at(piece, 0) for pair in pieces for piece in pair if piece != full} == {None}
+
+
+def test_a_reader_waits_for_the_rest_of_a_record(tmp_path):
+    book, full = tmp_path / "7.marks", record(5, 3)
+    with book.open("w+b", buffering=0) as file:
+        file.write(record(4, 2) + full[:9])
+        file.truncate(10 * RECORD.size)
+        reader = MarkReader(tmp_path)
+        assert (reader.look(), reader.look()) == (1, 1)
+        file.seek(RECORD.size)
+        file.write(full)
+    assert reader.look() == 2
+    assert reader.marks == [Mark(4, 2, 7), Mark(5, 3, 7)]
 
 
 def test_a_rate_leaves_the_first_tenth_out():
