@@ -40,11 +40,17 @@ class Workers:
 class Scene:
     """One library, one server."""
 
-    def __init__(self, peer: Peer, kind: Kind, server: Server, folder: Path, stack: ExitStack) -> None:
-        self.peer, self.server, self._actor = peer, server, peer.actors[kind]
-        self._folder, self._stack = folder, stack
+    def __init__(self, peer: Peer, kind: Kind, aof: bool, stack: ExitStack) -> None:
+        self.peer, self._actor = peer, peer.actors[kind]
+        self._aof, self._stack = aof, stack
+        self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="co-bench-")))
+        self.server = stack.enter_context(fresh_server(aof))
         self._programs = environment_for(peer.requirements)
-        self._reader = MarkReader(folder)
+        self._reader = MarkReader(self._folder)
+
+    def second_server(self) -> Server:
+        """Another server like the scene's own, until the end of the measurement."""
+        return self._stack.enter_context(fresh_server(self._aof))
 
     def actor(self, name: str = "") -> Actor:
         """A process that takes orders, until the end of the measurement: the library's, or the one named."""
@@ -112,6 +118,4 @@ class Scene:
 def scene_for(peer: Peer, kind: Kind, aof: bool) -> Iterator[Scene]:
     """A scene on a server of its own. Raises NotMeasured if the library cannot be installed."""
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="co-bench-")))
-        server = stack.enter_context(fresh_server(aof))
-        yield Scene(peer, kind, server, folder, stack)
+        yield Scene(peer, kind, aof, stack)
