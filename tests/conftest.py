@@ -23,9 +23,9 @@ UNIT = TESTS / "unit"
 # What these look at is above the scripts: it is the same on every server on which the scripts do what their own tests
 # and those of the integration, which run on each, say.
 ANY_VERSION = {
+    TESTS / "acceptance",
     TESTS / "bench",
-    *(TESTS / "acceptance" / f"{name}.py" for name in ("test_demo", "test_cli_lock", "test_cli_look")),
-    *(TESTS / "security" / f"test_{name}.py" for name in ("decoders", "hostile_server", "secrets", "tls")),
+    *(TESTS / "security" / f"test_{name}.py" for name in ("secrets", "signed_jobs", "tls")),
 }
 # A shell has what it starts in the background ignore these, and so would every process that a test starts.
 for ignored in (signal.SIGINT, signal.SIGQUIT):

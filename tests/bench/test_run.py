@@ -42,6 +42,7 @@ def test_a_quick_run_of_us_alone_measures_and_reports(tmp_path):
     assert "| drain no-op jobs, one worker process: jobs |" in report.read_text() == done.stdout
 
 
+@pytest.mark.no_redis
 def test_what_cannot_be_run_is_refused_before_anything_is_measured():
     done = bench("--only", "nothing")
     assert (done.returncode, done.stdout) == (64, "")

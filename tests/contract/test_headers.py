@@ -19,6 +19,8 @@ from coordinator.wire.step import Call
 from tests.contract.lua import code, statuses_answered
 from tests.support.engine import TERMS
 
+pytestmark = pytest.mark.no_redis
+
 SCRIPTS = loader.names()
 AUDITS = tuple(name for name in SCRIPTS if name.startswith("audit_"))  # their tests are those of the doctor
 SCOPE = Scope.of("n", TERMS)

@@ -15,6 +15,8 @@ from coordinator import keys
 from coordinator.wire import loader
 from tests.contract.lua import DEFINES, INCLUDES, code, every_source, fragments, strings, text_of, undefined, words
 
+pytestmark = pytest.mark.no_redis
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("coordinator", "workers")
 COMMANDS = r"redis\.call\('(\w+)', "

@@ -10,6 +10,8 @@ import pytest
 
 from coordinator import aclient, client
 
+pytestmark = pytest.mark.no_redis
+
 TWINS = ("Coordinator", "Lease", "LockContext", "Ticket", "LockTicket", "JobTicket")
 # What the language calls differently when it is awaited.
 DUNDERS = {"__aenter__": "__enter__", "__aexit__": "__exit__"}

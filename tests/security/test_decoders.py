@@ -1,6 +1,7 @@
 """Every decoder, fed with anything: a value or our error, and nothing that is executed."""
 
 import json
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -28,8 +29,9 @@ from coordinator.wire.calls import Claim, LockAsk, Report, Scope
 from coordinator.wire.step import Call, Stream
 
 pytestmark = pytest.mark.no_redis
-# How long an example takes depends on who else is at work on the machine.
-fuzz = settings(deadline=None, max_examples=40)
+# How long an example takes depends on who else is at work on the machine. The examples are others in each run, and many
+# more in the long form, for the soak.
+fuzz = settings(deadline=None, max_examples=400 if os.environ.get("COORDINATOR_TEST_LONG") else 40)
 
 SCOPE = Scope.of("fuzz", Settings.of(namespace="fuzz").terms())
 # Pieces of what we write, so that what is built of them gets further than the first check.

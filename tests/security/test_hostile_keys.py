@@ -83,6 +83,7 @@ COMMANDS = (
 )
 
 
+@pytest.mark.any_version  # it prints what the operations above make of the answers
 @pytest.mark.plants_faults
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda one: one.name)
 def test_every_command_survives_it(family: Family, redis_url: str, scene: Scene, namespace: str) -> None:
