@@ -152,3 +152,15 @@ def test_the_bases_are_those_of_the_five_types() -> None:
 
 def test_a_bucket_speaks_for_its_values() -> None:
     assert middle(bucket(60.0)) == pytest.approx(60.0, rel=ERROR * 1.01)
+
+
+def test_a_latency_that_doubles_at_once_is_caught_up_with_in_eight_moves() -> None:
+    # It had settled at 1.5 times the old latency; from then on everything is cut off until it is past the new one.
+    base, latency, rules = 60.0, 40.0, Adaptive()
+    seen, current, moves = seen_of([latency] * 1000), MARGIN * latency, 0
+    while current <= 2 * latency:
+        for _ in range(10):
+            seen.latencies.add_at(cut_off_at(current, current), 1)
+        seen = Seen(seen.latencies, seen.successes, seen.timeouts + 10)
+        current, moves = following(current, base, seen, rules), moves + 1
+    assert moves <= 8
