@@ -179,10 +179,14 @@ class Learner:
         with self._lock:
             return self._thing(key).known
 
-    def note(self, view: TimeoutView) -> None:
-        """Take what the fleet knows."""
+    def note(self, key: str, view: TimeoutView | None) -> None:
+        """Take what the fleet knows; None for nothing."""
         with self._lock:
-            self._take(self._thing(view.key), view.current, view.version, view.seen)
+            thing = self._thing(key)
+            if view is None:
+                thing.known = True
+            else:
+                self._take(thing, view.current, view.version, view.seen)
 
     def seconds(self, key: str) -> float:
         """The timeout in force; its base where nothing is known."""

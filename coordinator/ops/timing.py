@@ -71,8 +71,8 @@ class Book(Protocol):
     def knows(self, key: str) -> bool:
         """Whether the fleet's timeout is known here."""
 
-    def note(self, view: TimeoutView) -> None:
-        """Take what the fleet knows."""
+    def note(self, key: str, view: TimeoutView | None) -> None:
+        """Take what the fleet knows; None for nothing."""
 
     def seconds(self, key: str) -> float:
         """The timeout in force; its base where nothing is known."""
@@ -103,11 +103,16 @@ def look(scope: Scope, names: Iterable[str] = (), most: int = MOST_LISTED) -> Op
 
 
 def ask(scope: Scope, book: Book, names: Iterable[str]) -> Operation[None]:
-    """Ask the fleet about timeouts that this process knows nothing of yet."""
+    """Ask the fleet about timeouts that this process knows nothing of yet. Of what is not counted apart the figures of
+    all others are taken; what nobody has seen is not asked about again."""
     unknown = [one for one in names if not book.knows(one)]
-    if unknown:
-        for view in (yield from look(scope, unknown)):
-            book.note(view)
+    if not unknown:
+        return
+    others = sorted({f"{one.partition('/')[0]}/{OTHER}" for one in unknown})
+    views = yield from look(scope, [*unknown, *others])
+    found = {view.key: view for view in views}
+    for one in unknown:
+        book.note(one, found.get(one) or found.get(f"{one.partition('/')[0]}/{OTHER}"))
 
 
 def lock_options(scope: Scope, book: Book, options: LockOptions, needs: Sequence[Need]) -> Operation[LockOptions]:

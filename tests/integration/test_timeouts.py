@@ -199,3 +199,20 @@ async def test_a_job_waits_as_long_as_its_queue_is_known_to_take(fleet: Fleet, s
     assert view.seen.successes == 1
     assert waited is not None
     assert waited > 0.19
+
+
+def test_what_is_not_counted_apart_has_the_timeout_of_all_others(connect: Callable[..., Any]) -> None:
+    few = Timeouts(names=1)
+    first = connect(timeouts=few)
+    for name in ("a", "b", "b"):
+        first.acquire(name).release()
+    first.close()
+    second = connect(timeouts=few)
+    with second.lock("never/seen", wait="adaptive"):
+        learner = getattr(second, "target", second)._driver.learner
+        seen, _strategy = learner.figures("lock/never/seen")
+        assert seen.successes == 3, "the one that is counted apart is the opening of the session"
+        # Nobody has seen any of these: that is known after one look.
+        before = learner.knows("queue/default")
+        second.submit("job", wait_timeout="adaptive")
+        assert (before, learner.knows("queue/default")) == (False, True)
