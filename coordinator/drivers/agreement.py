@@ -17,6 +17,8 @@ from dataclasses import dataclass
 # In one look, so that the script stays short.
 MAX_BELIEVED = 500
 MAX_STRAYS = 64
+# Of what the session has the server shows so much; what is missing from a shorter list is not there.
+SHOWN = 250
 # A lease that is being given back is ours and not the server's for as long as a reply takes.
 PHANTOM_SECONDS = 1.0
 LOOKS_PER_PATIENCE = 4
@@ -61,9 +63,13 @@ class Agreement:
 
     def answer(self, owned: Iterable[str], missing: Iterable[str], question: Question, now: float) -> list[str]:
         """Take in the answer; which of our holdings are none."""
-        for ident in question.strays:
+        shown = set(owned)
+        # One that has ended since it was seen, as it does when a reply was on its way, is none any more: should it come
+        # back to us, its patience begins anew.
+        ended = () if len(shown) >= SHOWN else [ident for ident in self._strays if ident not in shown]
+        for ident in (*question.strays, *ended):
             self._strays.pop(ident, None)
-        for ident in owned:
+        for ident in shown:
             if ident not in question.known:
                 self._strays.setdefault(ident, now)
         lacking = set(missing)

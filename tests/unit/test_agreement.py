@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from coordinator.drivers.agreement import PHANTOM_SECONDS, Agreement
+from coordinator.drivers.agreement import PHANTOM_SECONDS, SHOWN, Agreement
 
 PATIENCE = 10.0
 
@@ -40,6 +40,21 @@ def test_what_becomes_known_in_time_is_no_stray(agreement: Agreement) -> None:
     look(agreement, 0, {"a"})
     look(agreement, 5, {"a"}, a="1")
     assert look(agreement, 12, {"a"}) == ()
+
+
+def test_one_that_ended_meanwhile_and_came_again_is_waited_for_anew(agreement: Agreement) -> None:
+    look(agreement, 0, {"a"})
+    look(agreement, 5, set())
+    assert look(agreement, 11, {"a"}) == ()
+    assert look(agreement, 21, {"a"}) == ("a",)
+
+
+def test_what_a_list_that_was_cut_does_not_show_may_still_be_there(agreement: Agreement) -> None:
+    many = {f"x{n}" for n in range(SHOWN)}
+    held = dict.fromkeys(many, "1")
+    look(agreement, 0, {"a"}, **held)
+    look(agreement, 5, many, **held)
+    assert look(agreement, 10, {"a"}, **held)[0] == "a"
 
 
 def test_a_claim_on_its_way_is_waited_for(agreement: Agreement) -> None:
