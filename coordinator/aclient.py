@@ -18,7 +18,7 @@ from coordinator.model.names import milliseconds as checked_ms
 from coordinator.model.need import Need, needs_of
 from coordinator.model.states import State
 from coordinator.ops import asking, configuring, inspect, locks, requests, timing, work
-from coordinator.ops.asking import LockOptions, Needs, lock_options
+from coordinator.ops.asking import LockOptions, Needs, Urgency, lock_options
 from coordinator.ops.configuring import Change, Configuration
 from coordinator.ops.inspect import LineView, Survey
 from coordinator.ops.submission import Submission, to_ask
@@ -216,7 +216,7 @@ class AsyncCoordinator(AsyncCoalescer):
         self,
         needs: Needs,
         *,
-        priority: Priority | int | str = Priority.NORMAL,
+        priority: Urgency = None,
         wait: Wait = None,
         **options: Any,
     ) -> AsyncLockContext:
@@ -230,7 +230,7 @@ class AsyncCoordinator(AsyncCoalescer):
         self,
         needs: Needs,
         *,
-        priority: Priority | int | str = Priority.NORMAL,
+        priority: Urgency = None,
         wait: Wait = None,
         **options: Any,
     ) -> AsyncLease:
@@ -242,9 +242,7 @@ class AsyncCoordinator(AsyncCoalescer):
         """
         return await self._acquire(needs, lock_options(priority, wait, options))
 
-    async def try_acquire(
-        self, needs: Needs, *, priority: Priority | int | str = Priority.NORMAL, **options: Any
-    ) -> AsyncLease | None:
+    async def try_acquire(self, needs: Needs, *, priority: Urgency = None, **options: Any) -> AsyncLease | None:
         """Acquire if everything is free now and nobody stands before us, else None. Options as `acquire`."""
         wanted = needs_of(needs)
         asked = self._ask(wanted, lock_options(priority, 0, options))
@@ -255,7 +253,7 @@ class AsyncCoordinator(AsyncCoalescer):
         self,
         needs: Needs,
         *,
-        priority: Priority | int | str = Priority.NORMAL,
+        priority: Urgency = None,
         wait: Wait = None,
         **options: Any,
     ) -> AsyncLockTicket:
@@ -287,14 +285,14 @@ class AsyncCoordinator(AsyncCoalescer):
         """
         limit = self.settings.max_payload
         [one] = await self._timed([Submission(name, payload, **options)])
-        job = to_ask(self._driver.new_id(), one, limit, self._driver.signer)
+        job = to_ask(self._driver.new_id(), one, limit, self._driver.signer, self._driver.rules)
         return AsyncJobTicket(self._driver, await self._driver.run(work.submit(self._driver.scope, limit, job)))
 
     async def submit_many(self, submissions: Iterable[Submission]) -> list[AsyncJobTicket]:
         """Hand in many jobs, up to 150 per call. Raises BatchRefused if some are refused; the others are in."""
         limit = self.settings.max_payload
         given = await self._timed(list(submissions))
-        jobs = [to_ask(self._driver.new_id(), one, limit, self._driver.signer) for one in given]
+        jobs = [to_ask(self._driver.new_id(), one, limit, self._driver.signer, self._driver.rules) for one in given]
         done = await self._driver.run(work.submit_many(self._driver.scope, limit, jobs))
         return [AsyncJobTicket(self._driver, one) for one in done]
 
@@ -387,7 +385,7 @@ class AsyncCoordinator(AsyncCoalescer):
         return await self._driver.run(timing.decided(self._driver.scope, self._driver.learner, jobs))
 
     def _ask(self, wanted: tuple[Need, ...], options: LockOptions) -> LockAsk:
-        return asking.lock_ask(self._driver.new_id(), wanted, options, self.settings.max_hold)
+        return asking.lock_ask(self._driver.new_id(), wanted, options, self.settings.max_hold, self._driver.rules)
 
 
 def _lease(driver: AsyncDriver, grant: Grant, needs: Sequence[Need]) -> AsyncLease:

@@ -20,6 +20,8 @@ from coordinator.errors import ConfigError, shortened
 from coordinator.model.names import label
 from coordinator.model.signing import LEAST_SECRET, MAX_KEY_ID, Signer
 from coordinator.model.terms import NO_AGING_US, Terms
+from coordinator.policy import rules
+from coordinator.policy.rules import NO_RULES, RuleSet
 from coordinator.sections import Coalescing, Retries, Timeouts
 
 Durability = Literal["fast", "durable", "replicated"]
@@ -74,6 +76,9 @@ class Settings(BaseSettings):
     )
     signing_keys_file: Path | None = Field(None, description='a TOML file of the same, one `id = "secret"` a line')
     sign_with: str | None = Field(None, description="id of the key to sign with; needed only if there are several")
+    priority_rules: Path | None = Field(
+        None, description="a TOML file of rules that choose the priority of requests that are given none"
+    )
     require_signatures: bool = Field(True, description="with keys: refuse what is not signed")
     retries: Retries = Field(Retries(), description="how many retries the fleet may make (namespace)")
     timeouts: Timeouts = Field(Timeouts(), description="timeouts that follow what the fleet sees")
@@ -123,7 +128,7 @@ class Settings(BaseSettings):
     @classmethod
     def from_toml(cls, path: Path, **given: Any) -> Settings:
         """Settings from a TOML file; arguments win over it, it wins over the environment. Raises ConfigError."""
-        found = _toml(path)
+        found = read_toml(path)
         for name, value in given.items():
             section = found.get(name)
             found[name] = {**section, **value} if isinstance(section, dict) and isinstance(value, dict) else value
@@ -147,7 +152,7 @@ class Settings(BaseSettings):
         """What signs and checks payloads and results. Raises ConfigError with every complaint about the keys."""
         given = {name: secret.get_secret_value() for name, secret in self.signing_keys.items()}
         if self.signing_keys_file is not None:
-            given = {**_toml(self.signing_keys_file), **given}
+            given = {**read_toml(self.signing_keys_file), **given}
         problems = [one for name, secret in given.items() for one in _key_problems(name, secret)]
         chosen = self.sign_with or (next(iter(given)) if len(given) == 1 else "")
         if given and chosen not in given:
@@ -158,6 +163,10 @@ class Settings(BaseSettings):
             raise ConfigError(problems)
         keys = {name: secret.encode() for name, secret in given.items()}
         return Signer(self.namespace, keys, chosen, self.require_signatures)
+
+    def rules(self) -> RuleSet:
+        """The rules of priority. Raises ConfigError with every complaint about the file."""
+        return NO_RULES if self.priority_rules is None else rules_of(self.priority_rules)
 
     @property
     def acknowledged_by(self) -> tuple[int, int] | None:
@@ -204,7 +213,17 @@ def _nearest(path: list[str]) -> str:
     return f"; did you mean {'.'.join([*path[:-1], *near])}?" if near else ""
 
 
-def _toml(path: Path) -> dict[str, Any]:
+def rules_of(path: Path) -> RuleSet:
+    """The rules of priority in a TOML file. Raises ConfigError with every complaint."""
+    found = read_toml(path)
+    try:
+        return rules.parse(found)
+    except ConfigError as error:
+        raise ConfigError([f"{path}: {one}" for one in error.problems]) from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What stands in a TOML file. Raises ConfigError."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

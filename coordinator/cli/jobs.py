@@ -14,7 +14,7 @@ import typer
 from rich.status import Status
 
 from coordinator.cli.failures import Failure
-from coordinator.cli.options import Common, command, connect, scope_of
+from coordinator.cli.options import PRIORITIES, Common, command, connect, scope_of
 from coordinator.cli.screen import Screen, dumps
 from coordinator.cli.words import count, word
 from coordinator.client import Coordinator, JobTicket
@@ -35,9 +35,10 @@ class SubmitOptions:
     resource: Annotated[
         list[str] | None, typer.Option("--resource", "-r", help="A resource it holds while it runs; may be repeated.")
     ] = None
-    priority: Annotated[str, typer.Option("--priority", "-p", help="low, normal, high, critical or emergency.")] = (
-        "normal"
-    )
+    priority: Annotated[
+        str | None,
+        typer.Option("--priority", "-p", help=PRIORITIES, show_default="by the rules of priority, else normal"),
+    ] = None
     queue: Annotated[str, typer.Option("--queue", "-q", help="The queue that its workers subscribe to.")] = "default"
     delay: Annotated[float, typer.Option(help="Seconds until it is queued.")] = 0
     wait_timeout: Annotated[float | None, typer.Option(help="Seconds it may wait for its start.")] = None

@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 
 from coordinator.cli import guard
 from coordinator.cli.failures import Failure
-from coordinator.cli.options import Common, command, connect
+from coordinator.cli.options import PRIORITIES, Common, command, connect
 from coordinator.cli.screen import Screen
 from coordinator.cli.sentences import person
 from coordinator.cli.signals import Signals
@@ -51,9 +51,10 @@ class LockOptions:
     names: Annotated[list[str], typer.Argument(metavar="NAME", help="The resources; all of them or none.")]
     shared: Annotated[bool, typer.Option("--shared", help="Share them with other shared holders.")] = False
     permits: Annotated[int, typer.Option(help="How many permits of each resource to take.")] = 1
-    priority: Annotated[str, typer.Option("--priority", "-p", help="low, normal, high, critical or emergency.")] = (
-        "normal"
-    )
+    priority: Annotated[
+        str | None,
+        typer.Option("--priority", "-p", help=PRIORITIES, show_default="by the rules of priority, else normal"),
+    ] = None
     wait: Annotated[
         float | None, typer.Option("--wait", "-w", help="Seconds to wait in line; without end by default.")
     ] = None

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from coordinator.cli import details, sentences, shapes, tables, timeouts
+from coordinator.cli import details, rules, sentences, shapes, tables, timeouts
 from coordinator.cli.options import Common, command, connect, scope_of
 from coordinator.cli.screen import Screen
 from coordinator.client import Coordinator
@@ -68,12 +68,13 @@ def why(options: WhyOptions, common: Common) -> None:
         around = fleet_of(coordinator, found) if found.state in NEEDS_FLEET else sentences.Fleet()
         names = timeouts.of_request(found)
         timed = coordinator.run(timing.look(scope_of(coordinator), names)) if names else []
-    said = [*sentences.why(found, around), *timeouts.sentences(found, timed)]
+    said = [*sentences.why(found, around), *rules.sentence(found), *timeouts.sentences(found, timed)]
     document = {
         "id": found.ident,
         "state": str(found.state),
         "sentences": said,
         "needs": [shapes.need(one) for one in found.needs],
+        "rule": found.fields.get("rule"),
         "blockers": [shapes.person(one) for one in sentences.blockers(found)],
         "workers": around.serving,
         "holder_live": around.holder_live,

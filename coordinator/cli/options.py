@@ -24,6 +24,7 @@ from coordinator.wire.calls import Scope
 # How long a command that only looks tries a Redis that is away, unless the settings say otherwise: somebody waits.
 QUICK = 2.0
 PANEL = "Common options"
+PRIORITIES = "low, normal, high, critical or emergency."
 
 Function = TypeVar("Function", bound=Callable[..., int | None])
 

@@ -94,6 +94,7 @@ class AsyncDriver:
         self.target = locate(url or settings.url, settings.allow_insecure_tls)
         self.scope = Scope.of(settings.namespace, settings.terms())
         self.signer = settings.signer()
+        self.rules = settings.rules()
         self.meter: Meter = NoMeter()
         self._extras = extras or Extras()
         self._closed = False

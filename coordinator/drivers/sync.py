@@ -124,6 +124,7 @@ class SyncDriver:
         self.target = locate(url or settings.url, settings.allow_insecure_tls)
         self.scope = Scope.of(settings.namespace, settings.terms())
         self.signer = settings.signer()
+        self.rules = settings.rules()
         self.meter: Meter = NoMeter()
         self._kind = kind
         self._begin()

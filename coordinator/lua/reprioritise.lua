@@ -22,6 +22,8 @@ end
 local before = r.priority
 r.priority = tonumber(ARGV[3])
 redis.call('HSET', ctx.p .. K_REQ .. r.id, 'priority', r.priority)
+-- It is no longer the choice of a rule.
+redis.call('HDEL', ctx.p .. K_REQ .. r.id, 'rule')
 emit(ctx, 'reprioritise', r.id, 'priority', r.priority)
 if r.state == 'ready' and r.needs and r.priority < before then
   -- It may fall behind several who cannot go yet, where `promote` does not look for offers; it is offered anew.

@@ -11,6 +11,7 @@
 -- ARGV[9] owner
 -- ARGV[10] reason
 -- ARGV[11] metadata as JSON, or empty
+-- ARGV[12] rule that chose the priority, or empty
 -- reply: granted <id> <fence> <ms that are left of the lease>
 -- reply: waiting <id>
 -- reply: busy <resource>
@@ -68,6 +69,7 @@ r.first = record(ctx, r, ARGV[5], ARGV[9], ARGV[10], ARGV[11])
 put(r.first, 'kind', 'lock')
 put(r.first, 'session', session)
 put(r.first, 'hold_ms', ARGV[8])
+put(r.first, 'rule', ARGV[12])
 put(r.first, 'learnt', ARGV[6] == 'adaptive' and ARGV[7])
 redis.call('SADD', ctx.p .. K_OWNS .. session, id)
 arrive(ctx, r, 'ask', 'session', session)

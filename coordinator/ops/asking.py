@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,13 @@ from coordinator.errors import InvalidInput
 from coordinator.model import codec
 from coordinator.model.names import MAX_SECONDS, Priority, milliseconds, one_of, text
 from coordinator.model.need import Need, needs_of
+from coordinator.policy.rules import NO_RULES, Attributes, RuleSet
 from coordinator.policy.timeout import Learnt, Wait
 from coordinator.wire.calls import LockAsk
 from coordinator.wire.needs import to_wire
 
+# None: by the rules of priority, if there are any, else normal.
+Urgency = Priority | int | str | None
 Needs = str | Need | Iterable[str | Need]
 
 
@@ -22,7 +25,7 @@ class LockOptions:
     """All of a lock request but what it needs. Durations in seconds; `wait` None is without end, 0 not at all,
     `"adaptive"` for the fleet to say."""
 
-    priority: Priority | int | str = Priority.NORMAL
+    priority: Urgency = None
     wait: Wait = None
     ttl: float | None = None
     owner: str = ""
@@ -30,24 +33,26 @@ class LockOptions:
     metadata: Mapping[str, Any] | None = None
 
 
-def lock_options(priority: Priority | int | str, wait: Wait, given: Mapping[str, Any]) -> LockOptions:
+def lock_options(priority: Urgency, wait: Wait, given: Mapping[str, Any]) -> LockOptions:
     """Options by name. Raises InvalidInput for an unknown one, naming the nearest that is known."""
     for name in given:
         one_of(name, "option", ("ttl", "owner", "reason", "metadata"))
     return LockOptions(priority=priority, wait=wait, **given)
 
 
-def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float) -> LockAsk:
-    """The wire form of a lock request. Raises InvalidInput."""
+def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float, rules: RuleSet = NO_RULES) -> LockAsk:
+    """The wire form of a lock request, its priority by the rules if it is given none. Raises InvalidInput."""
+    wanted = needs_of(needs)
     hold = max_hold if options.ttl is None else options.ttl
     hold_ms = milliseconds(hold, "ttl", least=0.05)
     if hold > max_hold:
         raise InvalidInput("ttl", hold, f"must be at most max_hold ({max_hold:g} s)")
     wait_ms = None if options.wait is None else milliseconds(options.wait, "wait")
+    priority, rule = chosen(options.priority, rules, lambda: _attributes(wanted, options))
     return LockAsk(
         ident=ident,
-        priority=int(Priority.of(options.priority)),
-        needs=to_wire(needs_of(needs)),
+        priority=priority,
+        needs=to_wire(wanted),
         trying=wait_ms == 0,
         wait_ms=wait_ms or None,
         hold_ms=hold_ms,
@@ -55,7 +60,29 @@ def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float) ->
         reason=text(options.reason, "reason"),
         metadata=codec.metadata_text(options.metadata),
         adaptive=isinstance(options.wait, Learnt),
+        rule=rule,
     )
+
+
+def chosen(given: Urgency, rules: RuleSet, attributes: Callable[[], Attributes]) -> tuple[int, str]:
+    """The priority of a request, and the rule that chose it if none was given. Raises InvalidInput."""
+    if given is not None:
+        return int(Priority.of(given)), ""
+    if not rules:
+        return int(Priority.NORMAL), ""
+    found = rules.choose(attributes())
+    return int(found.priority), found.rule
+
+
+def _attributes(needs: Iterable[Need], options: LockOptions) -> Attributes:
+    """What rules can look at."""
+    return {
+        "kind": "lock",
+        "resources": [one.resource for one in needs],
+        "owner": options.owner,
+        "reason": options.reason,
+        "metadata": options.metadata or {},
+    }
 
 
 def timeout(seconds: float | None) -> float | None:

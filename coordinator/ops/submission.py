@@ -10,10 +10,12 @@ from typing import Any, Literal
 from coordinator.errors import InvalidInput, PayloadTooLarge
 from coordinator.keys import encode
 from coordinator.model import codec
-from coordinator.model.names import Priority, label, milliseconds, one_of, resource_name, text
+from coordinator.model.names import label, milliseconds, one_of, resource_name, text
 from coordinator.model.need import Need, needs_of
 from coordinator.model.signing import UNSIGNED, JobMark, Signer
+from coordinator.ops.asking import Urgency, chosen
 from coordinator.policy.retry import RetryPolicy
+from coordinator.policy.rules import NO_RULES, Attributes, RuleSet
 from coordinator.policy.timeout import Learnt, Wait
 from coordinator.wire.calls import JobAsk, Word
 from coordinator.wire.needs import to_wire
@@ -58,7 +60,7 @@ class JobOptions:
     fleet to say."""
 
     resources: str | Need | Iterable[str | Need] = ()
-    priority: Priority | int | str = Priority.NORMAL
+    priority: Urgency = None
     queue: str = "default"
     dedup: Dedup | None = None
     delay: float = 0
@@ -94,25 +96,47 @@ def job_options(given: Mapping[str, Any]) -> JobOptions:
     return JobOptions(**given)
 
 
-def to_ask(ident: str, job: Submission, max_payload: int, signer: Signer = UNSIGNED) -> JobAsk:
-    """The wire form of a job, its payload signed if there are keys. Raises InvalidInput, PayloadTooLarge."""
+def to_ask(
+    ident: str, job: Submission, max_payload: int, signer: Signer = UNSIGNED, rules: RuleSet = NO_RULES
+) -> JobAsk:
+    """The wire form of a job: its payload signed if there are keys, its priority by the rules if it is given none.
+    Raises InvalidInput, PayloadTooLarge."""
     if not isinstance(job, Submission):
         raise InvalidInput("submissions", job, "must be Submission objects")
     options = job.options
-    words = _NO_WORDS if options is _NONE else _words(options)
+    needs = () if options is _NONE else needs_of(options.resources, empty=True)
+    words = _NO_WORDS if options is _NONE else _words(options, needs)
+    priority, rule = chosen(options.priority, rules, lambda: _attributes(job, needs))
+    if rule:
+        words = {**words, "rule": rule}
     return JobAsk(
         ident,
         label(job.name, "name"),
         label(options.queue, "queue"),
-        int(Priority.of(options.priority)),
+        priority,
         _payload(ident, job, max_payload, signer),
         words,
     )
 
 
-def _words(options: JobOptions) -> dict[str, Word]:
+def _attributes(job: Submission, needs: Iterable[Need]) -> Attributes:
+    """What rules can look at."""
+    options = job.options
+    return {
+        "kind": "job",
+        "name": job.name,
+        "queue": options.queue,
+        "resources": [one.resource for one in needs],
+        "owner": options.owner,
+        "reason": options.reason,
+        "metadata": options.metadata or {},
+        "payload": job.payload,
+    }
+
+
+def _words(options: JobOptions, needs: tuple[Need, ...]) -> dict[str, Word]:
     words: dict[str, Word] = {
-        "needs": to_wire(needs_of(options.resources, empty=True)),
+        "needs": to_wire(needs),
         "delay_ms": milliseconds(options.delay, "delay") or "",
         "wait_ms": _clock(options.wait_timeout, "wait_timeout"),
         "run_ms": _clock(options.run_timeout, "run_timeout"),

@@ -33,7 +33,7 @@ class Scope:
 
 class LockAsk(NamedTuple):
     """One ask for a lock, in wire units. `wait_ms` None waits without end; `trying` does not wait at all; `adaptive`:
-    nobody chose how long, the fleet has learnt it."""
+    nobody chose how long, the fleet has learnt it; `rule` is the one that chose the priority."""
 
     ident: str
     priority: int
@@ -45,6 +45,7 @@ class LockAsk(NamedTuple):
     reason: str = ""
     metadata: str = ""
     adaptive: bool = False
+    rule: str = ""
 
 
 class JobAsk(NamedTuple):
@@ -138,6 +139,7 @@ def request(scope: Scope, session: str, ask: LockAsk) -> Call:
         ask.owner,
         ask.reason,
         ask.metadata,
+        ask.rule,
     )
 
 
