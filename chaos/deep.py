@@ -21,11 +21,13 @@ from coordinator.drivers import learner
 from coordinator.drivers.ids import new_id
 from coordinator.keys import key
 from coordinator.model.need import needs_of
-from coordinator.ops import answers, history, inspect, timing
+from coordinator.ops import answers, gates, history, inspect, timing
 from coordinator.ops.submission import to_ask
 from coordinator.ops.work import MAX_JOBS_PER_CALL, chunks
+from coordinator.policy.rate import RateLimit
 from coordinator.wire import calls
 from coordinator.wire.calls import Claim, Lesson, Lessons, LockAsk, Report, Scope
+from coordinator.wire.gates import Gates
 from coordinator.wire.needs import to_wire
 from coordinator.wire.step import Call
 from workers.exchange import MAX_BATCH, MAX_KEYED
@@ -34,7 +36,7 @@ HOLD_MS = 86_400_000
 SWEEP_MS = 1000
 MAX_PAYLOAD = 10_000
 PAYLOAD = {"text": "x" * 90}
-PLAIN, KEYED, OTHER = "default", "keyed", "other"
+PLAIN, KEYED, OTHER, GATED = "default", "keyed", "other", "gated"
 # So many resources the keyed jobs use, in turn: each job of a batch can be claimed.
 RESOURCES = 5000
 # So many things have a timeout that follows the fleet, and of each so much was seen.
@@ -95,7 +97,7 @@ class Deep:
         jobs = []
         for _ in range(count):
             needs = [f"key/{next(self.numbers) % RESOURCES}"] if queue == KEYED else []
-            chosen = Submission("job", PAYLOAD, queue=queue, resources=needs, **options)
+            chosen = Submission(GATED if queue == GATED else "job", PAYLOAD, queue=queue, resources=needs, **options)
             jobs.append(to_ask(new_id(), chosen, MAX_PAYLOAD))
         return [calls.submit(self.scope, MAX_PAYLOAD, piece) for piece in chunks(jobs)]
 
@@ -195,6 +197,7 @@ def phases(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
     yield from _batches(deep)
     yield from _locks(deep, pick)
     yield from _jobs(deep)
+    yield from _gates(deep)
     yield from _sessions(deep)
     yield from _looks(deep, pick)
 
@@ -243,6 +246,25 @@ def _jobs(deep: Deep) -> Iterator[Phase]:
     yield "a job that waits", "watch", lambda: call(calls.watch(scope, deep.one_job("later"), deep.session))
     yield "a job that runs", "note_progress", lambda: call(calls.note_progress(scope, *deep.running(), "half"))
     yield "a job that failed", "replay", lambda: call(calls.replay(scope, deep.ended(), new_id()))
+
+
+def _gates(deep: Deep) -> Iterator[Phase]:
+    scope, call = deep.scope, deep.call
+    told = {"queues": GATED, f"gates {GATED}": Gates((GATED,), rate=RateLimit(1000, 1000)).to_wire(GATED)}
+    call(calls.open_session(scope, new_id(), told))
+
+    def held_back() -> None:
+        """A batch comes to a breaker that is open, and goes on when it is closed."""
+        call(calls.set_breaker(scope, GATED, "open", HOLD_MS, "by hand"))
+        deep.submit(MAX_BATCH, GATED)
+        deep.claim(GATED, MAX_BATCH)
+        call(calls.set_breaker(scope, GATED, "close", 0, ""))
+        deep.claim(GATED, MAX_BATCH)
+        deep.settle(GATED, "succeeded", 0)
+
+    yield f"{MAX_BATCH} jobs at a gate", "claim", held_back
+    yield f"{MAX_BATCH} jobs behind it", "set_breaker", held_back
+    yield "a page", "gates", lambda: call(calls.gates(scope, "breaker", gates.MOST))
 
 
 def _sessions(deep: Deep) -> Iterator[Phase]:

@@ -13,7 +13,9 @@ from coordinator.model.need import Need
 from coordinator.model.states import State
 from coordinator.ops.submission import Dedup, Submission
 from coordinator.policy.adaptive import Adaptive
+from coordinator.policy.breaker import BreakerPolicy
 from coordinator.policy.outcome import Snooze
+from coordinator.policy.rate import AdaptiveLimit, RateLimit
 from coordinator.policy.retry import RetryPolicy
 from coordinator.policy.timeout import TimeoutPolicy
 from coordinator.settings import Settings
@@ -22,11 +24,13 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Adaptive",
+    "AdaptiveLimit",
     "Answer",
     "AsyncCoordinator",
     "AsyncJobTicket",
     "AsyncLease",
     "AsyncLockTicket",
+    "BreakerPolicy",
     "CoalescingStats",
     "Coordinator",
     "CoordinatorError",
@@ -36,6 +40,7 @@ __all__ = [
     "LockTicket",
     "Need",
     "Priority",
+    "RateLimit",
     "RetryPolicy",
     "Settings",
     "Snooze",

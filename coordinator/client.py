@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from coordinator.coalescer import Coalescer
 from coordinator.drivers.sync import SyncDriver
 from coordinator.errors import CoordinatorError, LeaseLost, WaitTimeout
-from coordinator.model.lease import Explanation, Grant, Position
+from coordinator.model.lease import Grant, Position
 from coordinator.model.names import Priority
 from coordinator.model.names import milliseconds as checked_ms
 from coordinator.model.need import Need, needs_of
 from coordinator.model.states import State
-from coordinator.ops import asking, configuring, inspect, locks, requests, timing, work
+from coordinator.ops import asking, inspect, locks, requests, timing, work
 from coordinator.ops.asking import LockOptions, Needs, Urgency, lock_options
-from coordinator.ops.configuring import Change, Configuration
-from coordinator.ops.inspect import LineView, Survey
 from coordinator.ops.submission import Submission, to_ask
 from coordinator.ops.work import Submitted
+from coordinator.overseer import Overseer
 from coordinator.policy.timeout import ADAPTIVE, Wait
 from coordinator.settings import Settings
 from coordinator.wire.calls import LockAsk
@@ -190,7 +189,7 @@ class JobTicket(Ticket):
         return self._driver.run(work.standing(self._driver.scope, self.ident)).progress
 
 
-class Coordinator(Coalescer):
+class Coordinator(Coalescer, Overseer):
     """A namespace on a Redis: locks and jobs. Made by `connect`; close it, or use it as a context manager."""
 
     def __init__(self, driver: SyncDriver) -> None:
@@ -322,41 +321,6 @@ class Coordinator(Coalescer):
     def force_release(self, ident: str, reason: str) -> str:
         """Take a held lock or a running job away from its holder. Returns the state after. Raises IllegalTransition."""
         return self._driver.run(requests.force(self._driver.scope, ident, reason, self._driver.new_id()))
-
-    # --- resources and looking inside
-
-    def define(self, resource: str, *, capacity: int) -> None:
-        """Set how many permits a resource has (1 unless defined). Raises InvalidInput."""
-        self._driver.run(requests.define(self._driver.scope, resource, capacity))
-
-    def explain(self, ident: str) -> Explanation:
-        """Everything about one request: state, place, who holds and who stands before it. Raises NotFound."""
-        return self._driver.run(inspect.explain(self._driver.scope, ident))
-
-    def line(self, resource: str) -> LineView:
-        """One resource with its holders and the head of its line."""
-        return self._driver.run(inspect.line(self._driver.scope, resource))
-
-    def survey(self, after: str = "", most: int = inspect.PAGE) -> Survey:
-        """The namespace: queues, sessions, counters and one page of resources."""
-        return self._driver.run(inspect.survey(self._driver.scope, after, most))
-
-    def configure(self, values: Mapping[str, Any], *, unset: Sequence[str] = (), by: str = "") -> Configuration:
-        """Change settings of policies for the whole running fleet: `co.configure({"timeouts.most": 4})`.
-
-        `unset` names those that go back to what each process began with; `by` says who does it. All are changed or
-        none; whoever has a session has them within two heartbeats, this client at once: docs/configuration.md. Raises
-        ConfigError with every complaint.
-        """
-        wanted = Change(values, unset, by or self._driver.keeper.who)
-        changed = configuring.change(self._driver.scope, self._driver.live.base, wanted, self._driver.new_id())
-        found = self._driver.run(changed)
-        self._driver.live.take(found)
-        return found
-
-    def configuration(self) -> Configuration:
-        """What was changed for the whole running fleet, and its version."""
-        return self._driver.run(configuring.look(self._driver.scope))
 
     def close(self) -> None:
         """Release what is held, leave all lines, close all connections. Safe to call twice."""

@@ -126,6 +126,19 @@ FAMILIES: tuple[Family, ...] = (
         "failed and dead jobs that can be replayed, by when they ended",
         "ZRANGE {} 0 -1",
     ),
+    Family("GATES", "gates", "hash", "permanent", "the gates that the jobs of each handler have to pass", "HGETALL"),
+    Family("GATE", "gate:", "hash", "ttl", "a breaker or limit that has something to say: state, tokens", "HGETALL"),
+    Family(
+        "GATED", "gated:", "zset", "owned", "jobs of a queue that wait at a gate, the first in front", "ZRANGE {} 0 9"
+    ),
+    Family(
+        "CLOCKS",
+        "gate_clocks",
+        "zset",
+        "permanent",
+        "queue and gate by the ms at which they are looked at next",
+        "ZRANGE {} 0 -1 WITHSCORES",
+    ),
     Family("DEDUP", "dedup:", "string", "owned", "request id that holds a dedup key", "GET"),
     Family("NEAR", "near", "zset", "permanent", "processes that keep copies of answers", "ZRANGE {} 0 -1"),
     Family("CALL", "call:", "string", "ttl", "how a submission that was a duplicate was answered", "GET"),

@@ -11,13 +11,15 @@ from the settings in force each time, or subscribes to changes (`drivers.live`).
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from coordinator.policy import adaptive
 from coordinator.policy.adaptive import BASES, Adaptive, Strategy
+from coordinator.policy.breaker import MAX_COUNTED, MAX_PROBES, BreakerPolicy
 from coordinator.policy.budget import FLOOR, SHARE, WINDOW, Budget
+from coordinator.policy.rate import LEAST, LOOKS, MAX_RATE, AdaptiveLimit, RateLimit
 
 
 class Section(BaseModel):
@@ -66,3 +68,57 @@ class Coalescing(Section):
 
     entries: int = Field(10_000, ge=0, le=10**7, description="copies at most; 0: none")
     bytes: int = Field(16 * 1_048_576, ge=0, le=2**40, description="bytes of these copies at most")
+
+
+class Breakers(Section):
+    """When the breaker of a handler, or of what it depends on, opens and closes, unless the handler says otherwise."""
+
+    fixed = frozenset({"failures", "successes", "open_for", "window", "probes"})
+    failures: int = Field(5, ge=1, le=MAX_COUNTED, description="failures within the window that open it")
+    successes: int = Field(3, ge=1, le=MAX_COUNTED, description="successes of probes that close it")
+    open_for: float = Field(30.0, ge=0.001, le=10**8, description="how long it is open before probes are let through")
+    window: float = Field(60.0, ge=0.001, le=10**8, description="how long a failure counts")
+    probes: int = Field(1, ge=1, le=MAX_PROBES, description="probes at a time, in the whole fleet")
+
+    def policy(self) -> BreakerPolicy:
+        """The policy of a breaker."""
+        return BreakerPolicy(self.failures, self.successes, self.open_for, self.window, self.probes)
+
+
+class Rates(Section):
+    """The limit of a handler with `rate="default"`."""
+
+    fixed = frozenset({"burst", "per_second"})
+    burst: int = Field(10, ge=1, le=int(MAX_RATE), description="runs at once")
+    per_second: float = Field(1.0, ge=LEAST, le=MAX_RATE, description="runs a second")
+
+    @model_validator(mode="after")
+    def _hold_together(self) -> Self:
+        if self.burst < self.per_second / LOOKS:
+            raise ValueError(f"burst ({self.burst}) must be at least per_second / {LOOKS}")
+        return self
+
+    def limit(self) -> RateLimit:
+        """The limit."""
+        return RateLimit(self.burst, self.per_second)
+
+
+class AdaptiveRates(Section):
+    """The limit of a handler with `rate="adaptive"`."""
+
+    fixed = frozenset({"initial", "least", "most", "increase", "decrease"})
+    initial: float = Field(10.0, ge=LEAST, le=MAX_RATE, description="runs a second to begin with")
+    least: float = Field(1.0, ge=LEAST, le=MAX_RATE, description="least runs a second")
+    most: float = Field(100.0, ge=LEAST, le=MAX_RATE, description="most runs a second")
+    increase: float = Field(1.0, ge=LEAST, le=MAX_RATE, description="what a second of successes adds")
+    decrease: float = Field(0.5, ge=LEAST, lt=1, description="what a failure multiplies the rate by")
+
+    @model_validator(mode="after")
+    def _hold_together(self) -> Self:
+        if not self.least <= self.initial <= self.most:
+            raise ValueError(f"initial ({self.initial:g}) must be from least ({self.least:g}) to most ({self.most:g})")
+        return self
+
+    def limit(self) -> AdaptiveLimit:
+        """The limit."""
+        return AdaptiveLimit(self.initial, self.least, self.most, self.increase, self.decrease)

@@ -22,7 +22,8 @@ from coordinator.model.signing import LEAST_SECRET, MAX_KEY_ID, Signer
 from coordinator.model.terms import NO_AGING_US, Terms
 from coordinator.policy import rules
 from coordinator.policy.rules import NO_RULES, RuleSet
-from coordinator.sections import Coalescing, Retries, Timeouts
+from coordinator.sections import AdaptiveRates, Breakers, Coalescing, Rates, Retries, Timeouts
+from coordinator.wire.gates import GateDefaults
 
 Durability = Literal["fast", "durable", "replicated"]
 _KEY_ID = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_KEY_ID}}}")
@@ -85,6 +86,9 @@ class Settings(BaseSettings):
     coalescing: Coalescing = Field(
         Coalescing(), description="answers of coalesced calls that a process keeps copies of"
     )
+    breaker: Breakers = Field(Breakers(), description="when breakers open and close")
+    rate: Rates = Field(Rates(), description="limits of rate")
+    adaptive_rate: AdaptiveRates = Field(AdaptiveRates(), description="limits that find their own rate")
 
     @model_validator(mode="after")
     def _hold_together(self) -> Self:
@@ -172,6 +176,10 @@ class Settings(BaseSettings):
     def acknowledged_by(self) -> tuple[int, int] | None:
         """How many replicas must have a write before it is acknowledged, and how many ms one try waits for them."""
         return (self.replicas, round(self.replica_timeout * 1000)) if self.durability == "replicated" else None
+
+    def gate_defaults(self) -> GateDefaults:
+        """What holds for gates of which their handlers do not say more."""
+        return GateDefaults(self.breaker.policy(), self.rate.limit(), self.adaptive_rate.limit())
 
     def terms(self) -> Terms:
         """The rules that travel with every call."""

@@ -12,7 +12,7 @@ async def apply(ctx, payload):
 
 from coordinator import __version__
 from workers.context import Context, ProcessContext
-from workers.control import GiveUp, JobCancelled, RetryLater, SnoozeFor
+from workers.control import GiveUp, JobCancelled, RateLimited, RetryLater, SnoozeFor
 from workers.registry import Registry
 from workers.worker import Worker, WorkerOptions
 
@@ -21,6 +21,7 @@ __all__ = [
     "GiveUp",
     "JobCancelled",
     "ProcessContext",
+    "RateLimited",
     "Registry",
     "RetryLater",
     "SnoozeFor",

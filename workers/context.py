@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 
@@ -15,7 +15,7 @@ from coordinator.model import codec
 from coordinator.model.names import Priority
 from coordinator.wire.needs import from_wire
 from workers import words
-from workers.control import JobCancelled
+from workers.control import JobCancelled, RateLimited
 from workers.job import Job
 
 LOGGER = "workers.job"
@@ -50,6 +50,10 @@ class ProcessContext:
     def progress(self, fraction: float, text: str = "") -> None:
         """Writes how far the job is to the log."""
         self.log.info("progress", progress=_progress(fraction, text))
+
+    def rate_limited(self, retry_after: float) -> NoReturn:
+        """As `Context.rate_limited`."""
+        raise RateLimited(retry_after)
 
     def check(self) -> None:
         """Does nothing here: a job that must not go on is killed."""
@@ -127,6 +131,10 @@ class Context:
         waiting, self._job.progress = self._job.progress is not None, said
         if not waiting:
             self._note(self._job)
+
+    def rate_limited(self, retry_after: float) -> NoReturn:
+        """Whom the handler depends on wants to be left alone for so many seconds: ends the run, see `RateLimited`."""
+        raise RateLimited(retry_after)
 
     @property
     def cancelled(self) -> bool:

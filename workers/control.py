@@ -33,6 +33,17 @@ class SnoozeFor(Control):
         self.seconds = seconds
 
 
+class RateLimited(Control):
+    """Whom the handler depends on wants to be left alone for `seconds`: the job goes back to its place without counting
+    an attempt, and until then no job of the same handler (of the same key, if its rate goes by one) is claimed. Raises
+    InvalidInput."""
+
+    def __init__(self, seconds: float) -> None:
+        milliseconds(seconds, "seconds")
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
 class GiveUp(Control):
     """Trying again will not help: the job fails with `reason`, whatever its retry policy says."""
 
@@ -53,11 +64,12 @@ class JobCancelled(CoordinatorError):
 
 
 class HandlerFailed(Exception):
-    """What a handler raised in a process of its own, in words, and what its rules say of that."""
+    """What a handler raised in a process of its own, in words, and what its rules say of that. `blameless`: its
+    breakers do not count it."""
 
-    def __init__(self, said: str, ruled: Ruled | None = None) -> None:
-        super().__init__(said, ruled)
-        self.said, self.ruled = said, ruled
+    def __init__(self, said: str, ruled: Ruled | None = None, blameless: bool = False) -> None:
+        super().__init__(said, ruled, blameless)
+        self.said, self.ruled, self.blameless = said, ruled, blameless
 
 
 def plain(answer: Control) -> Control:
@@ -67,4 +79,6 @@ def plain(answer: Control) -> Control:
             return RetryLater(answer.delay, answer.reason)
         case SnoozeFor():
             return SnoozeFor(answer.seconds)
+        case RateLimited():
+            return RateLimited(answer.seconds)
     return GiveUp(getattr(answer, "reason", ""))

@@ -12,6 +12,7 @@ from coordinator.policy import on_error
 from coordinator.policy.outcome import (
     Cancelled,
     Failed,
+    Limited,
     Outcome,
     Poisoned,
     Released,
@@ -23,7 +24,7 @@ from coordinator.policy.outcome import (
 from coordinator.policy.retry import RetryPolicy
 from coordinator.wire.calls import Report
 from workers import words
-from workers.control import GiveUp, HandlerFailed, RetryLater, SnoozeFor
+from workers.control import GiveUp, HandlerFailed, RateLimited, RetryLater, SnoozeFor
 from workers.job import Job, Stop
 
 
@@ -37,14 +38,20 @@ def failure(job: Job, error: BaseException, chance: float) -> Outcome:
         return stopped(job, chance)
     if isinstance(error, SnoozeFor):
         return Snooze(error.seconds)
+    if isinstance(error, RateLimited):
+        return Limited(error.seconds)
     if isinstance(error, GiveUp):
-        return Failed(words.reason(error.reason) or "given up")
+        return Failed(words.reason(error.reason) or "given up", blameless=True)
     if isinstance(error, RetryLater):
-        chosen = after_failure(_policy(job), job.attempt, words.reason(error.reason) or "to be retried", chance)
-        return Retry(error.delay, chosen.reason) if isinstance(chosen, Retry) else chosen
+        chosen = after_failure(_policy(job), job.attempt, words.reason(error.reason) or "to be retried", chance, True)
+        return replace(chosen, delay=error.delay) if isinstance(chosen, Retry) else chosen
     if isinstance(error, HandlerFailed):
-        return _ruled(job, error.ruled, error.said, chance)
-    return _ruled(job, on_error.find(job.handler.on_error, error), words.of_error(error), chance)
+        found = _ruled(job, error.ruled, error.said, chance)
+        blameless = error.blameless
+    else:
+        found = _ruled(job, on_error.find(job.handler.on_error, error), words.of_error(error), chance)
+        blameless = isinstance(error, job.handler.breaker_ignores)
+    return replace(found, blameless=True) if blameless and isinstance(found, Failed | Retry) else found
 
 
 def _ruled(job: Job, ruled: on_error.Ruled | None, said: str, chance: float) -> Outcome:
@@ -75,7 +82,7 @@ def _succeeded(job: Job, outcome: Succeeded, max_result: int) -> Report:
     try:
         return Report(job.ident, str(job.fence), "succeeded", 0, pack_result(outcome.result, max_result))
     except CoordinatorError as error:
-        return Report(job.ident, str(job.fence), "failed", 0, words.of_error(error))
+        return Report(job.ident, str(job.fence), "failed-", 0, words.of_error(error))
 
 
 def pack_result(result: object, max_result: int) -> bytes:
@@ -90,15 +97,24 @@ def unfit(error: CoordinatorError) -> GiveUp:
     return GiveUp(words.of_error(error))
 
 
-def _with_reason(word: str) -> Callable[[Job, Failed | Cancelled | Poisoned, int], Report]:
-    def make(job: Job, outcome: Failed | Cancelled | Poisoned, _max_result: int) -> Report:
+def _with_reason(word: str) -> Callable[[Job, Cancelled | Poisoned, int], Report]:
+    def make(job: Job, outcome: Cancelled | Poisoned, _max_result: int) -> Report:
         return Report(job.ident, str(job.fence), word, 0, outcome.reason)
 
     return make
 
 
+def _failed(job: Job, outcome: Failed, _max_result: int) -> Report:
+    return Report(job.ident, str(job.fence), "failed-" if outcome.blameless else "failed", 0, outcome.reason)
+
+
 def _retry(job: Job, outcome: Retry, _max_result: int) -> Report:
-    return Report(job.ident, str(job.fence), "retry", math.ceil(outcome.delay * 1000), outcome.reason)
+    word = "retry-" if outcome.blameless else "retry"
+    return Report(job.ident, str(job.fence), word, math.ceil(outcome.delay * 1000), outcome.reason)
+
+
+def _limited(job: Job, outcome: Limited, _max_result: int) -> Report:
+    return Report(job.ident, str(job.fence), "limited", math.ceil(outcome.delay * 1000))
 
 
 def _snooze(job: Job, outcome: Snooze, _max_result: int) -> Report:
@@ -111,11 +127,12 @@ def _released(job: Job, _outcome: Released, _max_result: int) -> Report:
 
 _WORDS: dict[type, Callable[..., Report]] = {
     Succeeded: _succeeded,
-    Failed: _with_reason("failed"),
+    Failed: _failed,
     Cancelled: _with_reason("cancelled"),
     Poisoned: _with_reason("dead"),
     Retry: _retry,
     Snooze: _snooze,
+    Limited: _limited,
     Released: _released,
 }
 

@@ -45,6 +45,7 @@ class Errand:
     payload: Any
     max_result: int
     rules: on_error.Rules = field(default_factory=dict)
+    ignores: tuple[type[BaseException], ...] = ()
 
 
 class Processes:
@@ -53,7 +54,7 @@ class Processes:
     def __init__(self, registry: Registry, size: int, max_result: int) -> None:
         handlers = [one for one in registry if one.executor == "process"]
         self._places = {one.name: _place(one) for one in handlers}
-        self._rules = {one.name: one.on_error for one in handlers}
+        self._handlers = {one.name: one for one in handlers}
         self._size, self._max_result = size, max_result
         self._pool: ProcessPool | None = None
         self.slots = asyncio.Semaphore(size)
@@ -62,7 +63,8 @@ class Processes:
         """Run a handler. Cancelling kills its process. Raises TimeoutError when it was killed for taking too long,
         Control, HandlerFailed."""
         module, name = self._places[context.name]
-        errand = Errand(module, name, context, payload, self._max_result, self._rules[context.name])
+        handler = self._handlers[context.name]
+        errand = Errand(module, name, context, payload, self._max_result, handler.on_error, handler.breaker_ignores)
         try:
             answer = await asyncio.wrap_future(self._ready().schedule(run_errand, (errand,), timeout=seconds))
         except ProcessExpired as error:
@@ -117,7 +119,8 @@ def run_errand(errand: Errand) -> bytes | Control | HandlerFailed:
         return plain(answer)
     except BaseException as error:
         errand.context.log.warning("handler raised", error=words.of_error(error), exc_info=error)
-        return HandlerFailed(words.of_error(error), on_error.find(errand.rules, error))
+        ruled, blameless = on_error.find(errand.rules, error), isinstance(error, errand.ignores)
+        return HandlerFailed(words.of_error(error), ruled, blameless)
     try:
         return judge.pack_result(result, errand.max_result)
     except CoordinatorError as error:

@@ -7,7 +7,7 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Literal, TypedDict, TypeVar, Unpack
@@ -16,8 +16,12 @@ from coordinator.errors import ConfigError, InvalidInput
 from coordinator.model.names import label, milliseconds, one_of
 from coordinator.policy import on_error
 from coordinator.policy.adaptive import Adaptive
+from coordinator.policy.breaker import BreakerPolicy
+from coordinator.policy.rate import AdaptiveLimit, RateLimit
 from coordinator.policy.retry import RetryPolicy
 from coordinator.policy.timeout import TimeoutPolicy
+from coordinator.wire.gates import Gates
+from workers.gates import gates_of, ignored
 
 Executor = Literal["async", "thread", "process"]
 Function = Callable[..., Any]
@@ -37,12 +41,18 @@ class Handler:
     queue: str | None = None
     adaptive: Adaptive | Literal["adaptive"] | None = None
     on_error: on_error.Rules = field(default_factory=dict)
+    gates: Gates = field(default_factory=Gates)
+    breaker_ignores: tuple[type[BaseException], ...] = ()
 
 
 class HandlerOptions(TypedDict, total=False):
     """What else can be said of a handler, see `Registry.handler`."""
 
     on_error: on_error.Rules | None
+    breaker: bool | str | Sequence[str]
+    breaker_policy: BreakerPolicy | None
+    breaker_ignores: tuple[type[BaseException], ...]
+    rate: RateLimit | AdaptiveLimit | Literal["default", "adaptive"] | None
 
 
 class Registry:
@@ -78,6 +88,12 @@ class Registry:
 
         `on_error` maps exceptions to `"retry"`, `"give up"` or `Snooze(seconds)`: the most specific class wins, and
         exceptions in a group are looked into. All others are retried as the retry policy has it.
+
+        While handlers of the name keep failing, in whichever worker, its breaker holds its jobs back, in their order;
+        `breaker="github"` (or several names) adds those of what it depends on, `breaker=False` switches them off.
+        `breaker_ignores` are exceptions that say nothing of that, `breaker_policy` says when breakers open and close.
+        `rate` limits how often the handler is run in the whole fleet (`"default"`: as the settings have it);
+        `"adaptive"`, or an `AdaptiveLimit`, finds out how often it can be: docs/gates.md.
         Raises InvalidInput for a name that is taken or cannot be one.
         """
         label(name, "name")
@@ -90,13 +106,14 @@ class Registry:
         for option in more:
             one_of(option, "option", tuple(HandlerOptions.__annotations__))
         rules = on_error.checked(more.get("on_error"))
+        gates, ignores = gates_of(name, more), ignored(more.get("breaker_ignores", ()))
 
         def register(function: F) -> F:
             taken = self._handlers.get(name)
             if taken is not None:
                 raise InvalidInput("name", name, f"is taken by {_place(taken.function)}")
             how = _executor(function, executor)
-            self._handlers[name] = Handler(name, function, how, retry, seconds, queue, adaptive, rules)
+            self._handlers[name] = Handler(name, function, how, retry, seconds, queue, adaptive, rules, gates, ignores)
             return function
 
         return register

@@ -80,8 +80,9 @@ class Worker:
             raise ConfigError(["the registry has no handlers"])
         queues = tuple(dict.fromkeys(chosen.queues)) or registry.queues
         self.options = chosen
-        fields = (("queues", " ".join(queues)), ("concurrency", str(chosen.concurrency)))
         client = Settings.of_client(settings, namespace)
+        gates = ((f"gates {one.name}", one.gates.to_wire(one.name, client.gate_defaults())) for one in registry)
+        fields = (("queues", " ".join(queues)), ("concurrency", str(chosen.concurrency)), *gates)
         reads = PARKED * client.session_ttl
         extras = Extras(kind="worker", fields=fields, started=self._begun, claiming=self._claiming, reads=reads)
         self._driver = AsyncDriver(url, client, extras)

@@ -75,6 +75,7 @@ def why(options: WhyOptions, common: Common) -> None:
         "sentences": said,
         "needs": [shapes.need(one) for one in found.needs],
         "rule": found.fields.get("rule"),
+        "gate": shapes.gate(found.gate),
         "blockers": [shapes.person(one) for one in sentences.blockers(found)],
         "workers": around.serving,
         "holder_live": around.holder_live,

@@ -13,7 +13,21 @@ from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
 from coordinator import __version__
-from coordinator.cli import acl, admin, coalescing, config, doctor, jobs, listing, live, lock, look, rules, timeouts
+from coordinator.cli import (
+    acl,
+    admin,
+    coalescing,
+    config,
+    doctor,
+    gates,
+    jobs,
+    listing,
+    live,
+    lock,
+    look,
+    rules,
+    timeouts,
+)
 from coordinator.cli.failures import MEANINGS, Failure, document, failure_of, line
 from coordinator.cli.screen import dumps
 
@@ -46,7 +60,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for module in (lock, jobs, coalescing, look, listing, live, timeouts, config, rules, admin, doctor, acl):
+for module in (lock, jobs, coalescing, look, listing, live, timeouts, config, rules, admin, gates, doctor, acl):
     module.add_to(app)
 
 

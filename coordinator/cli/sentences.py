@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from coordinator.cli.shapes import seconds, whole
 from coordinator.cli.words import clean, count, duration, moment, ordinal
-from coordinator.model.lease import Explanation, NeedView, Person
+from coordinator.model.lease import Explanation, GateView, NeedView, Person
 from coordinator.model.states import State
 from coordinator.ops.inspect import Survey
 
@@ -17,6 +17,9 @@ MOST_SESSIONS = 200
 MOST_NAMED = 3
 # Words that a record has of a retry that was put off.
 POSTPONED = 4
+# What is open for longer was opened until somebody closes it.
+FOR_EVER = 365 * 86400.0
+_GATES = {"breaker": "breaker", "rate": "the rate limit of", "adaptive": "the adaptive limit of"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,30 @@ def _kind(view: NeedView) -> str:
     return f" for {view.need.permits} of {view.capacity} permits" if view.capacity > 1 else ""
 
 
+def gate_sentences(found: Explanation, gate: GateView) -> list[str]:
+    """Which breaker or limit holds a job back, since when, until when, and where it stands there."""
+    fields, name = gate.fields, clean(gate.name)
+    place = ordinal(gate.place or 0)
+    since = f" for {duration(found.at - gate.since)}" if gate.since is not None else ""
+    said = [f"It has waited{since} at {_GATES.get(gate.kind, gate.kind)} {name}: {place} of {gate.waiting} there."]
+    rest = duration(gate.until - found.at) if gate.until is not None else ""
+    if gate.kind != "breaker":
+        said.append(f"The next token is there in {rest}." if rest else "It goes on at once.")
+    elif gate.until is not None and gate.until - found.at > FOR_EVER:
+        said.append("It is open until somebody closes it.")
+    elif fields.get("state") == "open":
+        said.append(f"The breaker is open; in {rest} the first in line is let through as a probe.")
+    elif fields.get("state") == "half_open":
+        running = len(fields.get("probing", "").split())
+        passed = whole(fields, "passed") or 0
+        said.append(f"The breaker is half open: {count(running, 'probe')} running, {passed} succeeded so far.")
+    else:
+        said.append("The breaker is closed; it goes on at once.")
+    if fields.get("why"):
+        said.append(f'It was opened by hand: "{clean(fields["why"])}".')
+    return said
+
+
 def _headline(found: Explanation) -> str:
     what = f"Job {clean(found.fields.get('name', ''))}" if found.kind == "job" else "Lock request"
     who = f" by {clean(found.owner)}" if found.owner else ""
@@ -115,6 +142,8 @@ def _headline(found: Explanation) -> str:
 
 
 def _waiting(found: Explanation, around: Fleet) -> list[str]:
+    if found.gate is not None:
+        return [*gate_sentences(found, found.gate), *_last_failure(found), *_deadline(found)]
     said = [need_sentence(one, found.at) for one in found.needs if one.place is not None]
     said += [_unserved(queue, "A job before it can run, but n") for queue in around.unserved]
     blocked = blockers(found)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from coordinator.model.lease import Explanation, NeedView, Person
+from coordinator.model.lease import Explanation, GateView, NeedView, Person
 from coordinator.ops.history import DeadJob, Happening
 from coordinator.ops.inspect import LineView, QueueView, ResourceView, SessionView, Survey
 
@@ -49,6 +49,21 @@ def request(found: Explanation) -> Shape:
         "queue_length": found.queue_length,
         "idle_workers": found.idle_workers,
         "needs": [need(one) for one in found.needs],
+        "gate": gate(found.gate),
+    }
+
+
+def gate(one: GateView | None) -> Shape | None:
+    """The breaker or limit that a job waits at; `until` is when it opens, or is looked at next."""
+    if one is None:
+        return None
+    return {
+        "kind": one.kind,
+        "name": one.name,
+        "place": one.place,
+        "waiting": one.waiting,
+        "since": one.since,
+        "until": one.until,
     }
 
 

@@ -9,6 +9,7 @@
 --@flags allow-oom
 --@include lib/audit_resource
 --@include lib/mend_resource
+--@include lib/settle_lines
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
 local faults = audit_resource(ctx, ARGV[2], tonumber(ARGV[4]))

@@ -22,8 +22,12 @@ end
 local jobs = recall(ctx, session, ARGV[3])
 if not jobs then
   refresh(ctx, session)
+  if pass_due(ctx) > 0 then
+    settle_lines(ctx)
+  end
   jobs = claim_jobs(ctx, session, tonumber(ARGV[4]), tonumber(ARGV[5]), { unpack(ARGV, 6) })
   remember(ctx, session, ARGV[3], jobs)
+  write_gates(ctx)
   commit(ctx)
 end
 return { 'ok', unpack(jobs) }

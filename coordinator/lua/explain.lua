@@ -3,13 +3,24 @@
 -- ARGV[1] terms
 -- ARGV[2] request id
 -- ARGV[3] how many of those before it to name
--- reply: ok <now ms> [<field> <value>...] [<note field> <value>...] [<need>]... [<place in queue> <queue length> <idle workers>] <due ms, or empty> ; need: [resource, mode, permits, capacity, place, line length, [holder...], [ahead...]]
+-- reply: ok <now ms> [<field> <value>...] [<note field> <value>...] [<need>]... [<place in queue> <queue length> <idle workers>] <due ms, or empty> [<place at its gate> <how many wait there> <ms at which it is looked at next> <field of the gate> <value>...] ; need: [resource, mode, permits, capacity, place, line length, [holder...], [ahead...]]
 -- reply: gone
 -- Keeps: nothing is written.
 --@flags no-writes
 --@include lib/request
 --@include lib/usage
 --@include lib/person
+-- The gate that a job waits at, if any.
+local function gate_of(ctx, r)
+  if not r.gate or r.state ~= 'waiting' then
+    return {}
+  end
+  local key = ctx.p .. K_GATED .. r.gate .. ':' .. r.queue
+  return { redis.call('ZRANK', key, r.id) or '', redis.call('ZCARD', key),
+    redis.call('ZSCORE', ctx.p .. K_CLOCKS, r.queue .. ' ' .. r.gate) or '',
+    unpack(redis.call('HGETALL', ctx.p .. K_GATE .. r.gate)) }
+end
+
 local ctx = open(KEYS[1], ARGV[1])
 local id, most = ARGV[2], tonumber(ARGV[3])
 local r = load(ctx, id)
@@ -43,4 +54,4 @@ if r.kind == 'job' and r.state == 'ready' then
   queue = { redis.call('ZRANK', ready, id), redis.call('ZCARD', ready), redis.call('ZCARD', ctx.p .. K_IDLE .. r.queue) }
 end
 return { 'ok', text(ctx.now), shown, redis.call('HGETALL', ctx.p .. K_NOTE .. id),
-  needs, queue, redis.call('ZSCORE', ctx.p .. K_SCHEDULED, id) or '' }
+  needs, queue, redis.call('ZSCORE', ctx.p .. K_SCHEDULED, id) or '', gate_of(ctx, r) }

@@ -35,7 +35,9 @@ if r.state == 'ready' then
 elseif r.state == 'waiting' and r.kind == 'job' then
   redis.call('ZADD', ctx.p .. K_WAITING .. r.queue, rank, r.id)
 end
-if r.state ~= 'scheduled' and r.needs then
+if r.gate then
+  redis.call('ZADD', ctx.p .. K_GATED .. r.gate .. ':' .. r.queue, rank, r.id)
+elseif r.state ~= 'scheduled' and r.needs then
   join_lines(ctx, r)
 end
 settle_lines(ctx)

@@ -6,7 +6,8 @@
 -- ARGV[4] how many jobs to claim
 -- ARGV[5] longest hold of a resource in ms
 -- ARGV[6] how many queues follow, then the queues
--- ARGV[7...] per outcome: id, fence, outcome, delay in ms, result or reason
+-- ARGV[7...] per outcome: id, fence, outcome, delay in ms, result or reason; `failed-` and `retry-` are failures that no
+-- breaker counts, `limited` closes the limits of the job for its delay
 -- reply: ok [[<status> <detail>]...] [[<job>]...]
 -- reply: session_lost
 -- status: ok <new fence if the job is to run again at once, else empty>
@@ -16,6 +17,7 @@
 --@flags allow-oom
 --@include lib/settle_lines
 --@include lib/settle_job
+--@include lib/claim_jobs
 --@include lib/batch
 --@include lib/owner
 --@include lib/commit
@@ -31,6 +33,7 @@ for at = 7 + count, #ARGV, 5 do
     ARGV[at + 4])
 end
 note_successes(ctx)
+pass_due(ctx)
 settle_lines(ctx)
 if number ~= '0' then
   jobs = recall(ctx, session, number)
@@ -39,5 +42,6 @@ if number ~= '0' then
     remember(ctx, session, number, jobs)
   end
 end
+write_gates(ctx)
 commit(ctx)
 return { 'ok', settled, jobs }

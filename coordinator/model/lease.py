@@ -55,10 +55,26 @@ class NeedView:
 
 
 @dataclass(frozen=True, slots=True)
+class GateView:
+    """A gate that a job waits at: its `kind` is `breaker`, `rate` or `adaptive`, and `fields` are what it remembers.
+
+    `place` counts from 0 among the `waiting` jobs of the queue; `until` is when it opens or is looked at next.
+    """
+
+    kind: str
+    name: str
+    place: int | None
+    waiting: int
+    since: float | None
+    until: float | None
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Everything about one request at one moment. `at` and all times are epoch seconds by the server's clock.
 
-    `due`: when a scheduled job goes to its queue.
+    `due`: when a scheduled job goes to its queue. `gate`: the breaker or limit that it waits at.
     """
 
     ident: str
@@ -76,6 +92,7 @@ class Explanation:
     queue_length: int | None = None
     idle_workers: int | None = None
     due: float | None = None
+    gate: GateView | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ class Event(StrEnum):
     DUE = "due"  # its delay is over
     OFFER = "offer"  # a job is at the front of all its lines
     WITHDRAW = "withdraw"  # a more urgent request came before it was claimed
+    GATE = "gate"  # a breaker or a limit that it has to pass is closed; the next offer comes when it opens
     CLAIM = "claim"  # a worker takes it, with its resources
     AGAIN = "again"  # a retry at once, keeping lease and resources
     RETRY = "retry"  # a retry later
@@ -94,6 +95,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
     },
     State.READY: {
         Event.WITHDRAW: State.WAITING,
+        Event.GATE: State.WAITING,
         Event.CLAIM: State.RUNNING,
         Event.CANCEL: State.CANCELLED,
         Event.EXPIRE: State.EXPIRED,

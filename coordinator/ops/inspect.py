@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from coordinator.keys import decode, encode
 from coordinator.model.codec import metadata_of
-from coordinator.model.lease import Explanation, NeedView, Person, Position
+from coordinator.model.lease import Explanation, GateView, NeedView, Person, Position
 from coordinator.model.names import Priority, request_id, resource_name, whole
 from coordinator.model.names import text as free_text
 from coordinator.model.need import Need
 from coordinator.model.states import State
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import Scope
+from coordinator.wire.gates import shown
 from coordinator.wire.needs import INTERNAL
 from coordinator.wire.replies import Raw, number, text
 from coordinator.wire.step import Operation
@@ -110,6 +111,7 @@ def explain(scope: Scope, ident: str) -> Operation[Explanation]:
         queue_length=None if place[1] is None else number(place[1]),
         idle_workers=None if place[2] is None else number(place[2]),
         due=float(text(raw[6])) / 1000 if text(raw[6]) else None,
+        gate=_gate_view(fields, raw[7]) if raw[7] else None,
     )
 
 
@@ -161,6 +163,21 @@ def survey(scope: Scope, after: str = "", most: int = PAGE, prefix: str = "") ->
         dead=number(raw[7]),
         more=len(raw[2]) == most,
         after=MARK + text(raw[2][-1][0]) if raw[2] else "",
+    )
+
+
+def _gate_view(request: Mapping[str, str], raw: Raw) -> GateView:
+    kind, name = shown(request.get("gate", ""))
+    fields = replies.fields(raw[3:])
+    until = fields.get("until") or text(raw[2])
+    return GateView(
+        kind=kind,
+        name=name,
+        place=number(raw[0]) if text(raw[0]) else None,
+        waiting=number(raw[1]),
+        since=number(request["gated"]) / 1000 if "gated" in request else None,
+        until=float(until) / 1000 if until else None,
+        fields=fields,
     )
 
 

@@ -17,17 +17,19 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The job is over without success."""
+    """The job is over without success. `blameless`: it says nothing of whom the handler depends on."""
 
     reason: str
+    blameless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """The job runs again after `delay` seconds; with 0 at once, keeping its resources."""
+    """The job runs again after `delay` seconds; with 0 at once, keeping its resources. `blameless` as of `Failed`."""
 
     delay: float
     reason: str
+    blameless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,14 @@ class Snooze:
 
     delay: float
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """The handler was told to come back after `delay` seconds: so do all jobs of the same limit. No attempt is
+    counted."""
+
+    delay: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +67,10 @@ class Poisoned:
     reason: str
 
 
-Outcome = Succeeded | Failed | Retry | Snooze | Released | Cancelled | Poisoned
+Outcome = Succeeded | Failed | Retry | Snooze | Limited | Released | Cancelled | Poisoned
 
 
-def after_failure(policy: RetryPolicy, attempts: int, reason: str, chance: float) -> Outcome:
+def after_failure(policy: RetryPolicy, attempts: int, reason: str, chance: float, blameless: bool = False) -> Outcome:
     """Retry or give up, after `attempts` attempts including this one."""
     delay = policy.delay(attempts, chance)
-    return Failed(reason) if delay is None else Retry(delay, reason)
+    return Failed(reason, blameless) if delay is None else Retry(delay, reason, blameless)

@@ -249,6 +249,14 @@ def dead(scope: Scope, skip: int, most: int, until_ms: int | None) -> Call:
     return scope.call("dead", skip, most, "" if until_ms is None else until_ms)
 
 
+def gates(scope: Scope, kind: str, most: int) -> Call:
+    return scope.call("gates", kind, most)
+
+
+def set_breaker(scope: Scope, name: str, event: str, open_ms: int, reason: str) -> Call:
+    return scope.call("set_breaker", name, event, open_ms, reason)
+
+
 def line(scope: Scope, resource: str, most: int) -> Call:
     return scope.call("line", resource, most)
 

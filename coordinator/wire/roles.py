@@ -24,7 +24,8 @@ _SESSION = ("open_session", "close_session", "beat", "reconcile", "learn", "time
 _INBOX = ("blpop", "lpop", "rpush", "expire")
 _TICKET = ("explain", "watch")
 # `watch` is not among them: it may write, and on 6.2 it always does.
-_LOOK = ("explain", "survey", "line", "events", "dead", "timeouts", "config")
+_LOOK = ("explain", "survey", "line", "events", "dead", "gates", "timeouts", "config")
+_REQUESTS = ("watch", "cancel", "reprioritise", "replay")
 _AUDIT = ("audit_keys", "audit_request", "audit_resource")
 # What every connection says first, and with `durability` replicated after every call. Redis allows AUTH and HELLO to
 # everybody.
@@ -75,8 +76,8 @@ ROLES: tuple[Role, ...] = (
     Role("observer", "looks: ls, show, why, stats, events, top", _LOOK, reads=True),
     Role(
         "operator",
-        "looks and intervenes: cancel, reprioritise, replay, release --force, define, config set, doctor --fix",
-        (*_LOOK, *_AUDIT, "watch", "cancel", "reprioritise", "replay", "force", "define", "configure", "sweep"),
+        "looks and intervenes: cancel, reprioritise, replay, release --force, define, breaker, config, doctor --fix",
+        (*_LOOK, *_AUDIT, *_REQUESTS, "force", "define", "set_breaker", "configure", "sweep"),
         ("scan", "type", "get", "hget", "hscan", "sscan", "zscan", "unlink", "persist", "pexpire", "zadd"),
     ),
     Role("loader", "loads the scripts, so that nobody else needs to be able to", ()),

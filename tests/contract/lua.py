@@ -26,6 +26,8 @@ LUA = {
         "tostring",
         "type",
         "unpack",
+        "pcall",
+        "cmsgpack",
     ),
     *("KEYS", "ARGV"),
 }

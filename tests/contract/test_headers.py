@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from coordinator.ops import configuring, locks, requests, work
+from coordinator.ops import gates as gate_ops
 from coordinator.ops import inspect as inspect_ops
 from coordinator.wire import calls, loader, replies
 from coordinator.wire.calls import Claim, JobAsk, Lesson, Lessons, LockAsk, Report, Scope
@@ -65,6 +66,8 @@ LONG: dict[str, Any] = {
     "version": 1,
     "who": "me",
     "changes": {"timeouts.most": "4"},
+    "kind": "breaker",
+    "open_ms": 1000,
 }
 SHORT: dict[str, Any] = {
     **LONG,
@@ -155,7 +158,7 @@ def names_in(operations: Any) -> set[str]:
 @pytest.mark.parametrize("script", [one for one in SCRIPTS if one not in AUDITS])
 def test_every_reply_is_known_to_whoever_reads_it(script: str) -> None:
     known = set(replies.REFUSALS)
-    for module in (inspect_ops, locks, requests, work, configuring):
+    for module in (gate_ops, inspect_ops, locks, requests, work, configuring):
         known |= names_in(module)
     # These are read by the drivers and the worker: the keeper of the session, the worker's settler.
     known |= {"ok", "schema", "stale"}
@@ -199,7 +202,9 @@ def test_what_drains_a_full_queue_works_when_memory_is_full(script: str) -> None
     assert loader.program(script, True).text.startswith("#!lua flags=allow-oom\n")
 
 
-@pytest.mark.parametrize("script", ["dead", "events", "explain", "line", "survey", "timeouts", "config", "audit_keys"])
+@pytest.mark.parametrize(
+    "script", ["dead", "events", "explain", "gates", "line", "survey", "timeouts", "config", "audit_keys"]
+)
 def test_looking_works_when_memory_is_full(script: str) -> None:
     assert loader.program(script, True).text.startswith("#!lua flags=no-writes\n")
 

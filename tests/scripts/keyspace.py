@@ -38,7 +38,7 @@ class Keyspace:
         """Everything that is not as it must be."""
         checks = (
             *(self._declared, self._sessions, self._records, self._parts, self._places),
-            *(self._lines, self._holders, self._listed, self._rest),
+            *(self._gated, self._lines, self._holders, self._listed, self._rest),
         )
         return [fault for check in checks for fault in check()]
 
@@ -111,8 +111,22 @@ class Keyspace:
             for resource in self._resources(ident):
                 waits = ident in self.scores("LINE", resource)
                 holds = ident in self.one("HOLDERS", resource)
-                if waits != (state in ("waiting", "ready")) or holds != (state in ("held", "running")):
+                stands_in_line = state in ("waiting", "ready") and not self._gate(ident)
+                if waits != stands_in_line or holds != (state in ("held", "running")):
                     yield f"{ident} is {state}; in the line of {resource}: {waits}, holds it: {holds}"
+
+    def _gated(self) -> Iterator[str]:
+        stand = {(ident, key) for key, jobs in self.families["GATED"].items() for ident, _ in jobs}
+        wanted = {(ident, gate) for ident in self.requests if (gate := self._gate(ident))}
+        yield from (f"{ident} stands at {gate}, or should: {gate in dict(wanted)}" for ident, gate in stand ^ wanted)
+        for _, key in wanted:
+            gate, _, queue = key.partition(":")
+            if f"{queue} {gate}" not in self.scores("CLOCKS") or "gates" not in self.one("META"):
+                yield f"nobody looks at {key}"
+
+    def _gate(self, ident: str) -> str:
+        request = self.requests[ident]
+        return f"{request['gate']}:{request['queue']}" if "gate" in request and request["state"] == "waiting" else ""
 
     def _lines(self) -> Iterator[str]:
         for resource, line in self.families["LINE"].items():

@@ -27,7 +27,7 @@ ALWAYS = {"auth", "hello", "quit", "reset"}
 SESSION = {"open_session", "close_session", "beat", "reconcile", "learn", "timeouts", "config"}
 CONNECT = {"client|setname", "info", "ping", "wait", "cluster|slots", "command"}
 INBOX = {"blpop", "lpop", "rpush", "expire"}
-LOOK = {"explain", "survey", "line", "events", "dead", "timeouts", "config"}
+LOOK = {"explain", "survey", "line", "events", "dead", "gates", "timeouts", "config"}
 SCRIPTS = {
     "producer": SESSION | {"submit", "watch", "explain", "cancel", "reprioritise", "recall", "forget", "warm"},
     "worker": SESSION | {"claim", "settle", "note_progress", "explain"},
@@ -43,6 +43,7 @@ SCRIPTS = {
         "define",
         "configure",
         "sweep",
+        "set_breaker",
         "audit_keys",
         "audit_request",
         "audit_resource",

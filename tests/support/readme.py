@@ -35,6 +35,8 @@ MEMBERS = {
     "TIMEOUT": "operation/deploy.apply",
     "TIMINGS": "operation/deploy.apply",
     "HOURLY": "operation/deploy.apply:HOUR",
+    "GATE": "breaker/github",
+    "GATED": "breaker/github:default",
 }
 
 

@@ -10,6 +10,7 @@ from coordinator.policy.on_error import Ruled, Rules
 from coordinator.policy.outcome import (
     Cancelled,
     Failed,
+    Limited,
     Outcome,
     Poisoned,
     Released,
@@ -18,7 +19,7 @@ from coordinator.policy.outcome import (
     Succeeded,
 )
 from tests.support.fleet import FakeDriver, claimed
-from workers import GiveUp, RetryLater, SnoozeFor, judge, words
+from workers import GiveUp, RateLimited, RetryLater, SnoozeFor, judge, words
 from workers.control import HandlerFailed, plain
 from workers.job import Job, Stop
 from workers.registry import Handler
@@ -57,11 +58,13 @@ def test_the_jobs_own_policy_wins_and_an_unreadable_one_is_ignored() -> None:
     ("error", "attempts", "outcome"),
     [
         (SnoozeFor(3), 9, Snooze(3)),
-        (GiveUp("hopeless"), 0, Failed("hopeless")),
-        (GiveUp(), 0, Failed("given up")),
-        (RetryLater(0, "soon"), 0, Retry(0, "soon")),
-        (RetryLater(9), 1, Retry(9, "to be retried")),
-        (RetryLater(9, "again"), 2, Failed("again")),
+        (RateLimited(7), 2, Limited(7)),
+        (GiveUp("hopeless"), 0, Failed("hopeless", blameless=True)),
+        (GiveUp(), 0, Failed("given up", blameless=True)),
+        (RetryLater(0, "soon"), 0, Retry(0, "soon", blameless=True)),
+        (RetryLater(9), 1, Retry(9, "to be retried", blameless=True)),
+        (RetryLater(9, "again"), 2, Failed("again", blameless=True)),
+        (HandlerFailed("ValueError: x", blameless=True), 2, Failed("ValueError: x", blameless=True)),
         (HandlerFailed("KeyError: 'x'"), 2, Failed("KeyError: 'x'")),
         (SystemExit(3), 2, Failed("SystemExit: 3")),
     ],
@@ -97,6 +100,9 @@ def test_whatever_a_stopped_handler_raises_the_reason_to_stop_counts(how: Stop, 
         (Succeeded({"a": 1}), ("succeeded", 0, b"\x81\xa1a\x01")),
         (Succeeded(judge.Packed(b"xx")), ("succeeded", 0, b"xx")),
         (Failed("why"), ("failed", 0, "why")),
+        (Failed("why", blameless=True), ("failed-", 0, "why")),
+        (Retry(1, "why", blameless=True), ("retry-", 1000, "why")),
+        (Limited(0.5), ("limited", 500, b"")),
         (Cancelled("why"), ("cancelled", 0, "why")),
         (Poisoned("why"), ("dead", 0, "why")),
         (Retry(0, "why"), ("retry", 0, "why")),
@@ -118,7 +124,7 @@ def test_each_outcome_has_its_words(outcome: Outcome, reported: Any) -> None:
 )
 def test_a_result_that_cannot_be_kept_fails_the_job(result: Any, said: str) -> None:
     found = judge.report(job_of(), Succeeded(result), 1000)
-    assert found.outcome == "failed"
+    assert found.outcome == "failed-"
     assert str(found.value).startswith(said)
 
 
@@ -135,7 +141,7 @@ RULES: Rules = {KeyError: "give up", OSError: Snooze(7), TimeoutError: "give up"
             HandlerFailed("KeyError: 'k'", Ruled("give up", "LookupError")),
             Failed("no retry after LookupError: KeyError: 'k'"),
         ),
-        (GiveUp("hopeless"), Failed("hopeless")),
+        (GiveUp("hopeless"), Failed("hopeless", blameless=True)),
     ],
 )
 def test_a_handlers_rules_decide_of_its_exceptions(error: BaseException, outcome: Outcome) -> None:

@@ -75,6 +75,10 @@ local function audit_time(ctx, r, grace, faults)
   if r.state == 'scheduled' and tonumber(redis.call('ZSCORE', ctx.p .. K_SCHEDULED, r.id) or latest + 1) <= latest then
     faults[#faults + 1] = 'is due'
   end
+  if r.state == 'waiting' and r.gate
+    and tonumber(redis.call('ZSCORE', ctx.p .. K_CLOCKS, r.queue .. ' ' .. r.gate) or 0) <= latest then
+    faults[#faults + 1] = 'nobody looks at the gate it waits at'
+  end
   local expires = tonumber(r.session and redis.call('ZSCORE', ctx.p .. K_SESSIONS, r.session) or 0)
   if (r.kind == 'lock' or r.state == 'running') and expires <= latest then
     faults[#faults + 1] = 'its session has lapsed'

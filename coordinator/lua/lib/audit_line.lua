@@ -43,7 +43,7 @@ local function audit_standing(ctx, r, faults)
     end
     rank = rank or here
   end
-  if r.state == 'waiting' and not r.needs then
+  if r.state == 'waiting' and not r.needs and not r.gate then
     faults[#faults + 1] = 'waits although it needs nothing'
   elseif r.state == 'ready' and r.needs and in_sight(ctx, r) and all_settled(ctx, r) and not waiter_lapsed(ctx, r)
     and not front_everywhere(ctx, r) then

@@ -1,6 +1,6 @@
 -- The last batch a worker was given, under the number of its claim: `<number> <id> <id> ...`. A claim with a smaller
 -- number was overtaken on another connection: nobody waits for its answer, so it is given nothing.
---@include lib/claim_jobs
+--@include lib/hand_out
 local function recall(ctx, session, number)
   local batch = redis.call('GET', ctx.p .. K_BATCH .. session)
   local last = batch and string.match(batch, '^(%d+)')

@@ -21,11 +21,11 @@ end
 
 local function open(meta, words)
   local terms = read_terms(words)
-  local m = redis.call('HMGET', meta, 'clock', 'skew', 'tick', 'swept', 'left')
+  local m = redis.call('HMGET', meta, 'clock', 'skew', 'tick', 'swept', 'left', 'gates', 'limits')
   local clock, skew = tonumber(m[1] or 0), tonumber(m[2] or 0)
   local us = server_us()
   local ctx = { meta = meta, p = string.sub(meta, 1, -5), tick = tonumber(m[3] or 0), swept = tonumber(m[4] or 0),
-    marked = m[5], leftover = m[5], looks = 0,
+    marked = m[5], leftover = m[5], gates = m[6] or m[7], clocked = m[6], looks = 0,
     dirty = {}, is_dirty = {}, arrived = {}, bells = {}, stats = {}, lives = {}, queued = {},
     named = {}, left = {}, offered = {}, aging_us = terms.aging_us,
     max_line = terms.max_line, max_queue = terms.max_queue, result_ms = terms.result_ms, dead_ms = terms.dead_ms,

@@ -35,6 +35,9 @@ local function line_up_again(ctx, r)
     return
   elseif r.state == 'ready' then
     withdraw(ctx, r)
+  elseif r.gate then
+    redis.call('ZREM', ctx.p .. K_GATED .. r.gate .. ':' .. r.queue, r.id)
+    redis.call('HDEL', ctx.p .. K_REQ .. r.id, 'gate', 'gated')
   end
   if not r.needs then
     redis.call('ZREM', ctx.p .. K_WAITING .. r.queue, r.id)

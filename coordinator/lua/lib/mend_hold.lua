@@ -1,5 +1,7 @@
 -- Writes what a request holds again, from its record. Its fence is the newest it was given, so its record is the truth.
---@include lib/claim_jobs
+--@include lib/hand_out
+--@include lib/lapse
+--@include lib/usage
 -- The longest hold of a job whose own is lost, in ms: a day.
 local LONGEST_HOLD = 86400000
 

@@ -2,6 +2,7 @@
 -- still do is refused by it; a line that waits for nothing is walked again.
 --@include lib/audit_resource
 --@include lib/mend_hold
+--@include lib/lapse
 -- The holders as a list, the newest fence first; those that cannot be read come last.
 local function by_fence(ctx, resource)
   local held, list = entries(ctx, resource), {}

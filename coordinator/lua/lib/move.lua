@@ -3,7 +3,7 @@
 --@include states
 --@include lib/emit
 -- The everyday steps of jobs that need no resource are counted, but not streamed: they would drown the rest.
-local ROUTINE = { ask = true, offer = true, claim = true, succeed = true }
+local ROUTINE = { ask = true, offer = true, gate = true, claim = true, succeed = true }
 
 local function step(ctx, r, event)
   local to = next_state(r.state, event)

@@ -98,6 +98,9 @@ local function leave_place(ctx, r)
     redis.call('ZREM', ctx.p .. K_READY .. r.queue, r.id)
   elseif r.state == 'waiting' then
     redis.call('ZREM', ctx.p .. K_WAITING .. r.queue, r.id)
+    if r.gate then
+      redis.call('ZREM', ctx.p .. K_GATED .. r.gate .. ':' .. r.queue, r.id)
+    end
   end
 end
 

@@ -4,6 +4,9 @@
 --@include lib/enqueue
 --@include lib/rerun
 --@include lib/budget
+--@include lib/run_again
+--@include lib/run_ended
+--@include lib/admit
 local EVENTS = { succeeded = 'succeed', failed = 'fail', cancelled = 'cancel', dead = 'bury' }
 
 local function end_job(ctx, r, outcome, attempts, value)
@@ -43,23 +46,6 @@ local function put_back(ctx, r, event, attempts, delay_ms, ...)
   end
 end
 
--- A retry at once keeps the lease and all it holds: only the fence and the count move on. Returns the new fence.
-local function run_again(ctx, r, attempts, why)
-  local fence = text(draw(ctx))
-  local expires = tonumber(redis.call('ZSCORE', ctx.p .. K_DEADLINES, r.id) or nil)
-  if r.run_ms then
-    expires = math.min(r.end_by or math.huge, ctx.now + r.run_ms + ctx.session_ms)
-    redis.call('ZADD', ctx.p .. K_DEADLINES, text(expires), r.id)
-  end
-  if r.needs then
-    take(ctx, r, r.session, fence, expires)
-  end
-  move(ctx, r, 'again', 'settled', r.fence, 'fence', fence, 'again', fence, 'attempts', attempts, 'why', why,
-    'since', text(ctx.now))
-  redis.call('HDEL', ctx.p .. K_REQ .. r.id, 'started')
-  return fence
-end
-
 -- Attempts after this report: a start that was not noted yet counts now, one that is handed back does not count.
 local function attempts_after(r, outcome)
   local attempts = tonumber(r.attempts or 0)
@@ -88,7 +74,7 @@ local function retry(ctx, r, attempts, delay_ms, why)
     ctx.stats.postponed = (ctx.stats.postponed or 0) + 1
     put_back(ctx, r, 'retry', attempts, wait, 'why', why, 'postponed', figures)
     return ''
-  elseif delay_ms == 0 and not r.cancel then
+  elseif delay_ms == 0 and not r.cancel and not closed_gate(ctx, r) then
     return run_again(ctx, r, attempts, why)
   end
   put_back(ctx, r, 'retry', attempts, delay_ms, 'why', why)
@@ -103,6 +89,7 @@ local function settle_job(ctx, session, id, fence, outcome, delay_ms, value)
   elseif r.state ~= 'running' or r.fence ~= fence or r.session ~= session then
     return repeated(ctx, r, fence) or { 'stale', r.state }
   end
+  outcome = run_ended(ctx, r, outcome, delay_ms)
   local attempts = attempts_after(r, outcome)
   if r.postponed then
     redis.call('HDEL', ctx.p .. K_REQ .. id, 'postponed')

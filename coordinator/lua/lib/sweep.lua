@@ -3,6 +3,7 @@
 --@include lib/settle_lines
 --@include lib/requeue
 --@include lib/idle
+--@include lib/gated
 local MAX_SESSIONS, MAX_OWNED, MAX_DUE, MAX_QUEUES = 1, 64, 64, 64
 
 local function forget_session(ctx, session)
@@ -89,8 +90,9 @@ local function sweep(ctx)
     requeue(ctx, id)
     found = found + 1
   end
-  found = found + take_up(ctx)
+  found = found + take_up(ctx) + pass_due(ctx)
   settle_lines(ctx)
+  write_gates(ctx)
   ring_stranded(ctx)
   redis.call('HSET', ctx.meta, 'swept', text(ctx.now))
   return found + purge_dead(ctx)
@@ -99,7 +101,7 @@ end
 -- Milliseconds until the next clock of the namespace rings, at most `limit`.
 local function next_due(ctx, limit)
   local wait = (ctx.leftover or ctx.leaves) and 0 or limit
-  for _, key in ipairs({ K_DEADLINES, K_SCHEDULED, K_SESSIONS }) do
+  for _, key in ipairs({ K_DEADLINES, K_SCHEDULED, K_SESSIONS, K_CLOCKS }) do
     local first = redis.call('ZRANGE', ctx.p .. key, 0, 0, 'WITHSCORES')
     if first[2] then
       wait = math.min(wait, math.max(0, tonumber(first[2]) - ctx.now))

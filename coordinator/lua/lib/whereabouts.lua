@@ -4,7 +4,7 @@
 --@include lib/places
 local function commands_of(place)
   for _, one in ipairs({ { K_LINE, 'ZSCORE', 'ZREM' }, { K_READY, 'ZSCORE', 'ZREM' }, { K_WAITING, 'ZSCORE', 'ZREM' },
-    { K_SCHEDULED, 'ZSCORE', 'ZREM' }, { K_DEADLINES, 'ZSCORE', 'ZREM' }, { K_DEAD, 'ZSCORE', 'ZREM' },
+    { K_GATED, 'ZSCORE', 'ZREM' }, { K_SCHEDULED, 'ZSCORE', 'ZREM' }, { K_DEADLINES, 'ZSCORE', 'ZREM' }, { K_DEAD, 'ZSCORE', 'ZREM' },
     { K_OWNS, 'SISMEMBER', 'SREM' }, { K_HOLDERS, 'HEXISTS', 'HDEL' }, { K_PAYLOADS, 'HEXISTS', 'HDEL' } }) do
     local many = string.sub(one[1], -1) == ':'
     if place == one[1] or (many and string.sub(place, 1, #one[1]) == one[1]) then
@@ -45,7 +45,11 @@ local function proper_places(ctx, r)
     return kept and { [K_DEAD] = 'must', [K_PAYLOADS] = not r.data and 'must' or nil } or {}
   end
   local proper, has = {}, r.state == 'held' or r.state == 'running'
-  if r.state ~= 'scheduled' then
+  local at_gate = r.state == 'waiting' and r.gate
+  if at_gate then
+    -- Meanwhile it stands in no line.
+    proper[K_GATED .. r.gate .. ':' .. r.queue] = 'must'
+  elseif r.state ~= 'scheduled' then
     for _, need in ipairs(needs_of(ctx, r)) do
       proper[(has and K_HOLDERS or K_LINE) .. need.resource] = 'must'
     end
@@ -73,6 +77,7 @@ local function possible_places(ctx, r, seen)
   end
   if r and r.queue then
     places[#places + 1], places[#places + 2] = K_READY .. r.queue, K_WAITING .. r.queue
+    places[#places + 1] = r.gate and K_GATED .. r.gate .. ':' .. r.queue or nil
   end
   if r and r.session then
     places[#places + 1] = K_OWNS .. r.session

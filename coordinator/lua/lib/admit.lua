@@ -1,0 +1,98 @@
+-- Whether a job may pass all its gates now, and what it takes from them when it does.
+--@include lib/breaker
+--@include lib/bucket
+--@include lib/payload
+-- A longer value of a key is known by its digest.
+local LONGEST_KEY = 64
+
+-- The payload without the envelope of a signature (model/signing): a mark of two bytes, kind, length and name of a key,
+-- 32 bytes.
+local function bare(payload)
+  if string.byte(payload) == 193 then
+    return string.sub(payload, 37 + (string.byte(payload, 4) or 0))
+  end
+  return payload
+end
+
+-- A value as it may stand in a key, as `keys.encode` does it.
+local function encoded(value)
+  local plain = string.gsub(value, '[^%w/._@+=,-]', function(c) return string.format('%%%02X', string.byte(c)) end)
+  return #plain <= LONGEST_KEY and plain or redis.sha1hex(value)
+end
+
+-- The value of a field of the payload that a limit goes by. Jobs that have none share one limit.
+local function key_of(ctx, r, field)
+  local packed = payload_of(ctx, r)
+  local readable, value = pcall(cmsgpack.unpack, packed and bare(packed) or '')
+  value = readable and type(value) == 'table' and value[field]
+  if type(value) == 'string' or type(value) == 'number' then
+    return '~' .. encoded(type(value) == 'number' and string.format('%.17g', value) or value)
+  end
+  return ''
+end
+
+-- The gates of a job, read once for each script; those of a handler without keys are the same for all its jobs.
+local function gates_of(ctx, r)
+  local known = declared(ctx, r.name)
+  if known.gates then
+    return known.gates
+  end
+  local found, keyed = {}, false
+  for i, one in ipairs(known) do
+    found[i] = gate(ctx, one.field and one.name .. key_of(ctx, r, one.field) or one.name, one.terms)
+    keyed = keyed or one.field
+  end
+  known.gates = not keyed and found
+  return found
+end
+
+local function room_at(ctx, g)
+  if g.kind == 'breaker' then
+    return breaker_room(ctx, g)
+  end
+  return limit_room(ctx, g)
+end
+
+-- The rank of the first that waits at a gate. Who comes later stands behind it, though there may be room by now: the
+-- gate's clock lets it through first.
+local function first_at(ctx, g, queue)
+  local waiting = g.name .. ':' .. queue
+  local rank = memory(ctx).heads[waiting]
+  if not rank then
+    rank = tonumber(redis.call('ZRANGE', ctx.p .. K_GATED .. waiting, 0, 0, 'WITHSCORES')[2]) or math.huge
+    ctx.memory.heads[waiting] = rank
+  end
+  return rank
+end
+
+-- A job that one gate had room for is held at another: the next may have it. Once for each gate in a script.
+local function give_room(ctx, g)
+  if not g.woken and room_at(ctx, g) ~= math.huge then
+    g.woken = true
+    wake(ctx, g.name)
+  end
+end
+
+-- The first gate that does not let the job pass, if any.
+local function closed_gate(ctx, r)
+  local passed = {}
+  for _, g in ipairs(ctx.gates and gates_of(ctx, r) or {}) do
+    if room_at(ctx, g) < 1 or tonumber(rank_of(ctx, r)) > first_at(ctx, g, r.queue) then
+      for _, other in ipairs(passed) do
+        give_room(ctx, other)
+      end
+      return g
+    end
+    passed[#passed + 1] = g
+  end
+end
+
+local function pass_gates(ctx, r, fence)
+  for _, g in ipairs(ctx.gates and gates_of(ctx, r) or {}) do
+    if g.kind == 'breaker' then
+      probe_begins(ctx, g, r.id, fence)
+    else
+      take_token(ctx, g)
+    end
+  end
+end

@@ -1,0 +1,98 @@
+-- The breaker, as `coordinator/policy/breaker.py` has it; its terms are failures, successes, open ms, window ms, probes.
+-- Each change is an event, with the figures that caused it.
+--@include lib/gate
+--@include lib/emit
+local function told(ctx, g, event, ...)
+  ctx.stats[event] = (ctx.stats[event] or 0) + 1
+  emit(ctx, event, g.name, ...)
+end
+
+local function trip(ctx, g, open_ms, ...)
+  g.state, g['until'], g.since = 'open', text(ctx.now + open_ms), text(ctx.now)
+  g.failed, g.passed, g.probing = nil, nil, nil
+  keep_gate(ctx, g, open_ms + DAY)
+  set_clock(ctx, g.name, '', ctx.now + open_ms)
+  told(ctx, g, 'breaker_open', 'until', g['until'], ...)
+end
+
+local function close(ctx, g, ...)
+  g.state, g.failed, g.passed, g.probing, g.why = nil, nil, nil, nil, nil
+  keep_gate(ctx, g, nil)
+  told(ctx, g, 'breaker_close', 'open_ms', text(ctx.now - (tonumber(g.since) or ctx.now)), ...)
+  wake(ctx, g.name)
+end
+
+local function look_at_breaker(ctx, g)
+  if g.state == 'open' and ctx.now >= tonumber(g['until']) then
+    g.state, g['until'] = 'half_open', nil
+    keep_gate(ctx, g, DAY)
+    told(ctx, g, 'breaker_half_open', 'probes', g.numbers[5] or 1)
+  end
+end
+
+-- The failures that still count, oldest first.
+local function counting(ctx, g)
+  local found = {}
+  for _, ms in ipairs(words_of(g.failed)) do
+    if tonumber(ms) > ctx.now - g.numbers[4] then
+      found[#found + 1] = ms
+    end
+  end
+  return found
+end
+
+local function count_failures(ctx, g, found)
+  g.failed = #found > 0 and table.concat(found, ' ') or nil
+  keep_gate(ctx, g, #found > 0 and g.numbers[4] + 60000)
+  if #found > 0 then
+    set_clock(ctx, g.name, '', tonumber(found[#found]) + g.numbers[4])
+  end
+end
+
+-- The probes that are still running. Who stands there and is no more has crashed, or was taken back.
+local function probing(ctx, g)
+  local found = {}
+  for _, run in ipairs(words_of(g.probing)) do
+    local id, fence = string.match(run, '^(.*):(%d+)$')
+    local r = redis.call('HMGET', ctx.p .. K_REQ .. id, 'state', 'fence')
+    if r[1] == 'running' and r[2] == fence then
+      found[#found + 1] = run
+    end
+  end
+  return found
+end
+
+local function breaker_room(ctx, g)
+  look_at_breaker(ctx, g)
+  if not g.state then
+    return math.huge
+  end
+  return g.state == 'open' and 0 or math.max(0, (g.numbers[5] or 1) - #probing(ctx, g))
+end
+
+local function probe_begins(ctx, g, id, fence)
+  if g.state == 'half_open' then
+    local runs = probing(ctx, g)
+    runs[#runs + 1] = id .. ':' .. fence
+    g.probing = table.concat(runs, ' ')
+    keep_gate(ctx, g, DAY)
+  end
+end
+
+-- Takes a run off the probes. Returns whether it was one.
+local function probe_ends(ctx, g, id, fence)
+  local left, was = {}, false
+  for _, run in ipairs(words_of(g.probing)) do
+    if run == id .. ':' .. fence then
+      was = true
+    else
+      left[#left + 1] = run
+    end
+  end
+  if was then
+    g.probing = #left > 0 and table.concat(left, ' ') or nil
+    keep_gate(ctx, g, DAY)
+    wake(ctx, g.name)
+  end
+  return was
+end

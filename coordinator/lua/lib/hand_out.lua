@@ -1,0 +1,45 @@
+-- Gives one job to a worker, with all it needs.
+--@include lib/finish
+--@include lib/admit
+-- When the lease of a claim ends by itself: the run timeout (with room for the worker to report it first), the total
+-- deadline, or the longest hold of a resource.
+local function lease_end(ctx, r, hold_ms)
+  local expires = r.run_ms and ctx.now + r.run_ms + ctx.session_ms or (r.needs and ctx.now + hold_ms)
+  if r.end_by and (not expires or r.end_by < expires) then
+    expires = r.end_by
+  end
+  return expires
+end
+
+-- What the worker is told of a job it has been given; the last word is how many ms it waited since it was last put in.
+local function describe(ctx, r)
+  return { r.id, r.fence, r.name, r.queue, r.priority, tonumber(r.attempts or 0), tonumber(r.deliveries),
+    r.run_ms and text(r.run_ms) or '', r.retry or '', needs_text(ctx, r),
+    r.note and redis.call('HGET', ctx.p .. K_NOTE .. r.id, 'metadata') or '', payload_of(ctx, r) or '',
+    r.dedup or '', math.max(0, tonumber(r.since) - math.floor((r.stamp or 0) / 1000)) }
+end
+
+local function hand_out(ctx, r, session, hold_ms)
+  local fence, expires = text(draw(ctx)), lease_end(ctx, r, hold_ms)
+  if r.wait_by or r.end_by then
+    redis.call('ZREM', ctx.p .. K_DEADLINES, r.id)
+    redis.call('HDEL', ctx.p .. K_REQ .. r.id, 'wait_by')
+    r.wait_by = nil
+  end
+  if ctx.offered[r.id] then
+    -- It became ready and was claimed in one script: nobody needs to be rung for it.
+    ctx.bells[r.queue] = ctx.bells[r.queue] - 1
+  end
+  pass_gates(ctx, r, fence)
+  take(ctx, r, session, fence, expires)
+  step_out(ctx, r)
+  if expires then
+    redis.call('ZADD', ctx.p .. K_DEADLINES, text(expires), r.id)
+  end
+  if r.scope == 'until_started' then
+    free_dedup(ctx, r)
+  end
+  r.fence, r.session, r.deliveries, r.since = fence, session, tonumber(r.deliveries or 0) + 1, text(ctx.now)
+  move(ctx, r, 'claim', 'session', session, 'fence', fence, 'since', r.since, 'deliveries', r.deliveries)
+  return describe(ctx, r)
+end

@@ -1,0 +1,58 @@
+-- What a run that has ended says to the gates of its job. Only a handler's own failure is one: an outcome that ends in
+-- `-` says nothing of whom the handler depends on, nor does one that was cancelled, snoozed or handed back.
+--@include lib/admit
+local function breaker_told(ctx, g, r, good, bad)
+  look_at_breaker(ctx, g)
+  local probed = g.state == 'half_open' and probe_ends(ctx, g, r.id, r.fence)
+  if probed and bad then
+    trip(ctx, g, g.numbers[3], 'by', 'probe', 'passed', g.passed or 0, 'job', r.id)
+  elseif probed and good then
+    g.passed = (tonumber(g.passed) or 0) + 1
+    if g.passed >= g.numbers[2] then
+      close(ctx, g, 'by', 'probes', 'passed', g.passed)
+    end
+  elseif not g.state and bad then
+    local found = counting(ctx, g)
+    found[#found + 1] = text(ctx.now)
+    if #found >= g.numbers[1] then
+      trip(ctx, g, g.numbers[3], 'by', 'failures', 'failures', #found, 'window_ms', g.numbers[4], 'job', r.id)
+    else
+      count_failures(ctx, g, found)
+    end
+  elseif not g.state and good and g.failed then
+    local found = counting(ctx, g)
+    table.remove(found, 1)
+    count_failures(ctx, g, found)
+  end
+end
+
+local function limit_told(ctx, g, r, good, bad, shut_ms)
+  if g.kind == 'adaptive' and good then
+    faster(ctx, g)
+  elseif g.kind == 'adaptive' and (bad or shut_ms) then
+    slower(ctx, g, tonumber(r.since) or 0)
+  end
+  if shut_ms then
+    shut(ctx, g, shut_ms)
+    told(ctx, g, 'rate_limited', 'until', g['until'], 'job', r.id)
+  end
+end
+
+-- Returns the outcome as the job has it: one that was `limited` goes back to its place, and waits there for its gate.
+local function run_ended(ctx, r, said, delay_ms)
+  local outcome, blameless = string.match(said, '^(%a*)(%-?)')
+  local good, limited = outcome == 'succeeded', outcome == 'limited'
+  local bad = blameless == '' and (outcome == 'failed' or outcome == 'retry')
+  local closed = false
+  if ctx.gates or bad or limited then
+    for i, one in ipairs(declared(ctx, r.name)) do
+      if one.kind == 'breaker' then
+        breaker_told(ctx, gate(ctx, one.name, one.terms), r, good, bad)
+      elseif one.kind == 'adaptive' or limited then
+        closed = closed or limited
+        limit_told(ctx, gates_of(ctx, r)[i], r, good, bad, limited and delay_ms)
+      end
+    end
+  end
+  return limited and (closed and 'released' or 'snooze') or outcome
+end

@@ -1,0 +1,25 @@
+-- Opens a breaker for some time, or closes it, because somebody says so.
+-- KEYS[1] meta
+-- ARGV[1] terms
+-- ARGV[2] name of the breaker
+-- ARGV[3] open | close
+-- ARGV[4] how long it is to be open, in ms
+-- ARGV[5] reason
+-- reply: ok <state>
+-- Keeps: runs that have begun are not disturbed; a repeated call answers as the first did.
+--@include lib/settle_lines
+--@include lib/gated
+--@include lib/commit
+local ctx = open(KEYS[1], ARGV[1])
+local g = gate(ctx, 'breaker/' .. ARGV[2])
+if ARGV[3] == 'open' then
+  g.why = ARGV[5] ~= '' and ARGV[5] or nil
+  trip(ctx, g, tonumber(ARGV[4]), 'by', 'operator', 'reason', ARGV[5])
+elseif g.state or g.failed then
+  close(ctx, g, 'by', 'operator', 'reason', ARGV[5])
+end
+pass_due(ctx)
+settle_lines(ctx)
+write_gates(ctx)
+commit(ctx)
+return { 'ok', g.state or 'closed' }

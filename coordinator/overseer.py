@@ -1,0 +1,68 @@
+"""The part of the client that looks inside and steers: resources, requests, breakers, limits, settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from coordinator.drivers.sync import SyncDriver
+from coordinator.model.lease import Explanation
+from coordinator.ops import configuring, gates, inspect, requests
+from coordinator.ops.configuring import Change, Configuration
+from coordinator.ops.gates import BreakerView, LimitView
+from coordinator.ops.inspect import LineView, Survey
+
+
+class Overseer:
+    """What an operator asks and does."""
+
+    _driver: SyncDriver
+
+    def define(self, resource: str, *, capacity: int) -> None:
+        """Set how many permits a resource has (1 unless defined). Raises InvalidInput."""
+        self._driver.run(requests.define(self._driver.scope, resource, capacity))
+
+    def breakers(self) -> list[BreakerView]:
+        """All breakers, by name."""
+        return self._driver.run(gates.breakers(self._driver.scope))
+
+    def open_breaker(self, name: str, seconds: float | None = None, reason: str = "") -> None:
+        """Hold the jobs behind a breaker back, for so many seconds or until it is closed. Raises InvalidInput."""
+        self._driver.run(gates.open_breaker(self._driver.scope, name, seconds, reason))
+
+    def close_breaker(self, name: str, reason: str = "") -> None:
+        """Let the jobs behind a breaker go on. Raises InvalidInput."""
+        self._driver.run(gates.close_breaker(self._driver.scope, name, reason))
+
+    def limits(self) -> list[LimitView]:
+        """All limits of rate."""
+        return self._driver.run(gates.limits(self._driver.scope))
+
+    def explain(self, ident: str) -> Explanation:
+        """Everything about one request: state, place, who holds and who stands before it. Raises NotFound."""
+        return self._driver.run(inspect.explain(self._driver.scope, ident))
+
+    def line(self, resource: str) -> LineView:
+        """One resource with its holders and the head of its line."""
+        return self._driver.run(inspect.line(self._driver.scope, resource))
+
+    def survey(self, after: str = "", most: int = inspect.PAGE) -> Survey:
+        """The namespace: queues, sessions, counters and one page of resources."""
+        return self._driver.run(inspect.survey(self._driver.scope, after, most))
+
+    def configure(self, values: Mapping[str, Any], *, unset: Sequence[str] = (), by: str = "") -> Configuration:
+        """Change settings of policies for the whole running fleet: `co.configure({"timeouts.most": 4})`.
+
+        `unset` names those that go back to what each process began with; `by` says who does it. All are changed or
+        none; whoever has a session has them within two heartbeats, this client at once: docs/configuration.md. Raises
+        ConfigError with every complaint.
+        """
+        wanted = Change(values, unset, by or self._driver.keeper.who)
+        changed = configuring.change(self._driver.scope, self._driver.live.base, wanted, self._driver.new_id())
+        found = self._driver.run(changed)
+        self._driver.live.take(found)
+        return found
+
+    def configuration(self) -> Configuration:
+        """What was changed for the whole running fleet, and its version."""
+        return self._driver.run(configuring.look(self._driver.scope))

@@ -1,0 +1,123 @@
+"""When a handler, or what it depends on, is left alone for a while.
+
+A breaker is *closed* (all pass), *open* (nobody passes until a moment) or *half open* (a few pass, on trial):
+
+- closed: `failures` failures within `window` open it. Every success forgives the oldest failure that still counts:
+  without that a busy handler of which one run in a thousand fails would be stopped again and again, for it too has five
+  failures in a minute. So it opens where failures outnumber successes for a while, and at once where all runs fail.
+  The window slides: the times of the failures are kept, at most `failures` of them.
+- open: for `open_for`, whatever comes in of runs that began before.
+- half open: at most `probes` runs at a time, in the whole fleet. Only their outcomes count: `successes` of them close
+  it, one failure opens it for another `open_for`. A probe that ends in another way (cancelled, handed back, its worker
+  died) gives its place to the next and counts for nothing, so a breaker never waits for a run that is no more.
+
+The defaults are the customary ones: 5 failures in 60 s cannot be one bad input tried three times, 30 s outlasts most
+restarts, 3 successes are no stroke of luck, and one probe at a time spares whatever has just come back.
+
+`coordinator/lua/lib/breaker.lua` does the same on the server, for the fleet; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from coordinator.model.names import milliseconds, whole
+
+BreakerState = Literal["closed", "open", "half_open"]
+
+MAX_COUNTED = 100
+MAX_PROBES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerPolicy:
+    """How many `failures` within `window` seconds open a breaker, for how long it is open (`open_for`), how many
+    `probes` run at a time after that, and how many `successes` of probes close it. Raises InvalidInput."""
+
+    failures: int = 5
+    successes: int = 3
+    open_for: float = 30.0
+    window: float = 60.0
+    probes: int = 1
+
+    def __post_init__(self) -> None:
+        whole(self.failures, "failures", 1, MAX_COUNTED)
+        whole(self.successes, "successes", 1, MAX_COUNTED)
+        whole(self.probes, "probes", 1, MAX_PROBES)
+        milliseconds(self.open_for, "open_for", least=0.001)
+        milliseconds(self.window, "window", least=0.001)
+
+    def to_wire(self) -> str:
+        """`5:3:30000:60000:1`: failures, successes, open and window in ms, probes."""
+        open_ms, window_ms = milliseconds(self.open_for, "open_for"), milliseconds(self.window, "window")
+        return f"{self.failures}:{self.successes}:{open_ms}:{window_ms}:{self.probes}"
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """A breaker at one moment, in ms. `failed`: the failures that count, oldest first; `passed`: probes that
+    succeeded; `probing`: who is on trial."""
+
+    state: BreakerState = "closed"
+    failed: tuple[int, ...] = ()
+    until: int = 0
+    passed: int = 0
+    probing: frozenset[str] = frozenset()
+
+
+CLOSED = Breaker()
+
+
+def opened(policy: BreakerPolicy, now: int) -> Breaker:
+    """A breaker that opens now."""
+    return Breaker("open", until=now + milliseconds(policy.open_for, "open_for"))
+
+
+def looked_at(breaker: Breaker, now: int) -> Breaker:
+    """The breaker as time has made it."""
+    if breaker.state == "open" and now >= breaker.until:
+        return Breaker("half_open")
+    return breaker
+
+
+def room(policy: BreakerPolicy, breaker: Breaker) -> int | None:
+    """How many may pass now; None: no limit."""
+    if breaker.state == "closed":
+        return None
+    return 0 if breaker.state == "open" else max(0, policy.probes - len(breaker.probing))
+
+
+def begun(breaker: Breaker, run: str) -> Breaker:
+    """After a run that was let through has begun."""
+    return replace(breaker, probing=breaker.probing | {run}) if breaker.state == "half_open" else breaker
+
+
+def failed(policy: BreakerPolicy, breaker: Breaker, run: str, now: int) -> Breaker:
+    """After a run that failed."""
+    if breaker.state == "half_open":
+        return opened(policy, now) if run in breaker.probing else breaker
+    if breaker.state == "open":
+        return breaker
+    counted = (*_counting(policy, breaker, now), now)
+    return opened(policy, now) if len(counted) >= policy.failures else replace(breaker, failed=counted)
+
+
+def succeeded(policy: BreakerPolicy, breaker: Breaker, run: str, now: int) -> Breaker:
+    """After a run that succeeded."""
+    if breaker.state == "closed":
+        return replace(breaker, failed=_counting(policy, breaker, now)[1:])
+    if run not in breaker.probing:
+        return breaker
+    passed = breaker.passed + 1
+    return CLOSED if passed >= policy.successes else replace(breaker, passed=passed, probing=breaker.probing - {run})
+
+
+def ended(breaker: Breaker, run: str) -> Breaker:
+    """After a run that ended without saying anything of whom it depends on."""
+    return replace(breaker, probing=breaker.probing - {run})
+
+
+def _counting(policy: BreakerPolicy, breaker: Breaker, now: int) -> tuple[int, ...]:
+    since = now - milliseconds(policy.window, "window")
+    return tuple(one for one in breaker.failed if one > since)

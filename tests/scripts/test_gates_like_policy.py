@@ -1,0 +1,155 @@
+"""The server's gates do what the policies say: both are driven with the same histories, and compared at each step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from coordinator.policy import breaker, rate
+from coordinator.policy.breaker import CLOSED, Breaker, BreakerPolicy
+from coordinator.policy.rate import AdaptiveLimit, Bucket, Pace, RateLimit
+from coordinator.wire.calls import Report
+from coordinator.wire.gates import Gates
+from tests.support.engine import Engine, Job
+
+SOME = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+BREAKERS = st.builds(
+    BreakerPolicy,
+    failures=st.integers(1, 4),
+    successes=st.integers(1, 3),
+    open_for=st.sampled_from([0.5, 3.0]),
+    window=st.sampled_from([1.0, 4.0]),
+    probes=st.integers(1, 3),
+)
+HISTORIES = st.lists(
+    st.tuples(st.sampled_from([0, 1, 300, 2500]), st.sampled_from(["claim", "claim", "good", "bad", "bad", "back"])),
+    min_size=5,
+    max_size=30,
+)
+OUTCOMES = {"good": "succeeded", "bad": "failed", "back": "snooze"}
+
+
+class Fleet:
+    """One worker that claims one job at a time of an endless supply."""
+
+    def __init__(self, engine: Engine, gates: Gates) -> None:
+        self.engine, self.running, self.count = engine, [], 0
+        self.running: list[Job]
+        for key in engine.raw.scan_iter(match=f"{engine.key('META')[:-4]}*"):
+            engine.raw.delete(key)
+        engine.open("w", queues="default", **{"gates work": gates.to_wire("work")})
+
+    def pass_time(self, ms: int) -> None:
+        self.engine.advance(ms / 1000)
+        self.engine.raw.zadd(self.engine.key("SESSIONS"), {"w": self.engine.now + 10_000})
+
+    def claim(self, wanted: int = 1) -> list[Job]:
+        for _ in range(wanted):
+            self.count += 1
+            self.engine.put(f"j{self.count}")
+        given = self.engine.claim("w", wanted)
+        self.running += given
+        return given
+
+    def end(self, what: str) -> Job | None:
+        if not self.running:
+            return None
+        given = self.running.pop(0)
+        self.engine.settle("w", Report(given.ident, given.fence, OUTCOMES[what], 3_600_000))
+        return given
+
+    def gate(self, name: str) -> dict[str, str]:
+        found = self.engine.raw.hgetall(self.engine.key("GATE", name))
+        return {field.decode(): value.decode() for field, value in found.items()}
+
+
+@SOME
+@given(policy=BREAKERS, history=HISTORIES)
+def test_breakers(engine: Engine, policy: BreakerPolicy, history: Sequence[tuple[int, str]]) -> None:
+    engine.rules(max_queue=1000)
+    fleet, model = Fleet(engine, Gates(("work",), policy)), CLOSED
+    for pause, what in history:
+        fleet.pass_time(pause)
+        if what == "claim":
+            model = breaker.looked_at(model, engine.now)
+            given = fleet.claim()
+            assert bool(given) == (breaker.room(policy, model) != 0)
+            model = breaker.begun(model, given[0].fence) if given else model
+        elif given_back := fleet.end(what):
+            model = breaker.looked_at(model, engine.now)
+            model = after(policy, model, what, given_back.fence, engine.now)
+        compare(model, policy, fleet.gate("breaker/work"), engine.now)
+
+
+def after(policy: BreakerPolicy, model: Breaker, what: str, run: str, now: int) -> Breaker:
+    if what == "back":
+        return breaker.ended(model, run)
+    return (breaker.succeeded if what == "good" else breaker.failed)(policy, model, run, now)
+
+
+def compare(model: Breaker, policy: BreakerPolicy, found: dict[str, str], now: int) -> None:
+    assert (
+        breaker.looked_at(model, now).state
+        == breaker.looked_at(
+            Breaker(found.get("state", "closed"), until=int(found.get("until", 0))),  # type: ignore[arg-type]
+            now,
+        ).state
+    )
+    if model.state == found.get("state") == "half_open":
+        assert {one.rpartition(":")[2] for one in found.get("probing", "").split()} == model.probing
+        assert int(found.get("passed", 0)) == model.passed
+    elif model.state == "closed":
+        counted = [int(one) for one in found.get("failed", "").split()]
+        since = now - round(policy.window * 1000)
+        assert [one for one in counted if one > since] == [one for one in model.failed if one > since]
+
+
+@SOME
+@given(
+    limit=st.builds(RateLimit, burst=st.integers(1, 5), per_second=st.sampled_from([0.3, 1.0, 7.7])),
+    asks=st.lists(st.tuples(st.sampled_from([0, 1, 120, 333, 2500]), st.integers(1, 4)), max_size=20),
+)
+def test_buckets(engine: Engine, limit: RateLimit, asks: Sequence[tuple[int, int]]) -> None:
+    engine.rules(max_queue=1000)
+    fleet, model = Fleet(engine, Gates(rate=limit)), None
+    for pause, wanted in asks:
+        fleet.pass_time(pause)
+        model = rate.filled(limit.burst, limit.per_second, model, engine.now_us)
+        given = fleet.claim(wanted)
+        assert len(given) == min(wanted, rate.available(model))
+        for _ in given:
+            model = rate.taken(model)
+        if given:
+            assert float(fleet.gate("rate/work")["tokens"]) == pytest.approx(model.tokens, abs=1e-6)
+
+
+@SOME
+@given(history=HISTORIES)
+def test_adaptive_limits(engine: Engine, history: Sequence[tuple[int, str]]) -> None:
+    engine.rules(max_queue=1000)
+    limit = AdaptiveLimit(initial=3, least=1, most=5)
+    fleet, pace = Fleet(engine, Gates(rate=limit)), Pace(limit.initial)
+    bucket: Bucket | None = None
+    began: dict[str, int] = {}
+    for pause, what in history:
+        fleet.pass_time(pause)
+        bucket = rate.filled(rate.burst_of(pace), pace.rate, bucket, engine.now_us)
+        if what == "claim":
+            given = fleet.claim()
+            assert bool(given) == (rate.available(bucket) > 0)
+            bucket = rate.taken(bucket) if given else bucket
+            began |= {one.ident: engine.now for one in given}
+        elif (ended := fleet.end(what)) and what != "back":
+            pace = (
+                rate.faster(limit, pace) if what == "good" else rate.slower(limit, pace, began[ended.ident], engine.now)
+            )
+            bucket = Bucket(min(bucket.tokens, rate.burst_of(pace)), bucket.at)
+            assert same(fleet.gate("adaptive/work"), pace)
+
+
+def same(found: dict[str, Any], pace: Pace) -> bool:
+    return float(found.get("pace", pace.rate)) == pytest.approx(pace.rate, rel=1e-9)

@@ -1,0 +1,104 @@
+"""Limits of rate as values: a bucket never gives more than it may, and an adaptive limit stays within its bounds."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coordinator.errors import InvalidInput
+from coordinator.policy import rate
+from coordinator.policy.rate import AdaptiveLimit, Bucket, Pace, RateLimit
+
+LIMITS = st.integers(1, 50).flatmap(
+    lambda burst: st.builds(RateLimit, burst=st.just(burst), per_second=st.floats(0.01, burst * 10.0))
+)
+ADAPTIVE = st.tuples(st.floats(0.1, 10), st.floats(10, 20), st.floats(20, 200)).flatmap(
+    lambda numbers: st.builds(
+        AdaptiveLimit,
+        least=st.just(numbers[0]),
+        initial=st.just(numbers[1]),
+        most=st.just(numbers[2]),
+        increase=st.floats(0.01, 20),
+        decrease=st.floats(0.01, 0.99),
+    )
+)
+
+
+@given(LIMITS, st.lists(st.tuples(st.integers(0, 3_000_000), st.integers(0, 20)), max_size=60))
+def test_a_bucket_never_gives_more_than_burst_and_rate(limit: RateLimit, asks: list[tuple[int, int]]) -> None:
+    bucket: Bucket | None = None
+    now, given_at = 0, []
+    for pause, wanted in asks:
+        now += pause
+        bucket = rate.filled(limit.burst, limit.per_second, bucket, now)
+        for _ in range(min(wanted, rate.available(bucket))):
+            bucket = rate.taken(bucket)
+            given_at.append(now)
+        assert -rate.SLACK * 100 <= bucket.tokens <= limit.burst
+    for first, begin in enumerate(given_at):
+        for count, end in enumerate(given_at[first:], 1):
+            assert count <= limit.burst + limit.per_second * (end - begin) / 1e6 + 1e-6
+
+
+@given(LIMITS, st.integers(0, 49), st.integers(0, 10_000_000))
+def test_the_next_one_is_there_when_it_is_said_to_be_and_not_before(limit: RateLimit, used: int, later: int) -> None:
+    bucket = rate.filled(limit.burst, limit.per_second, None, 0)
+    for _ in range(min(used, rate.available(bucket))):
+        bucket = rate.taken(bucket)
+    bucket = rate.filled(limit.burst, limit.per_second, bucket, later)
+    at = rate.next_at(limit.per_second, bucket)
+    if rate.available(bucket) < limit.burst:
+        soon = rate.filled(limit.burst, limit.per_second, bucket, at)
+        assert rate.available(soon) == rate.available(bucket) + 1
+        before = rate.filled(
+            limit.burst, limit.per_second, bucket, max(later, at - 2 - round(1e6 / limit.per_second * 1e-6))
+        )
+        assert rate.available(before) == rate.available(bucket) or at - later <= 3
+
+
+@given(ADAPTIVE, st.lists(st.tuples(st.integers(1, 5000), st.booleans()), max_size=100))
+def test_an_adaptive_limit_stays_within_its_bounds(limit: AdaptiveLimit, runs: list[tuple[int, bool]]) -> None:
+    pace, now = Pace(limit.initial), 0
+    for pause, good in runs:
+        began, now = now, now + pause
+        before = pace.rate
+        pace = rate.faster(limit, pace) if good else rate.slower(limit, pace, began, now)
+        assert limit.least <= pace.rate <= limit.most
+        assert pace.rate >= before if good else pace.rate <= before
+        assert rate.burst_of(pace) >= 1
+
+
+def test_used_to_the_full_it_grows_by_its_increase_a_second_and_one_storm_cuts_it_once() -> None:
+    limit, pace = AdaptiveLimit(), Pace(10.0)
+    for _ in range(10):
+        pace = rate.faster(limit, pace)
+    assert pace.rate == pytest.approx(10.95, abs=0.01)
+    for _ in range(50):
+        pace = rate.slower(limit, pace, 1000, 2000)
+    assert pace == Pace(pytest.approx(5.48, abs=0.01), 2000)
+    assert rate.slower(limit, pace, 2001, 2500).rate == pytest.approx(2.74, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: RateLimit(burst=0),
+        lambda: RateLimit(per_second=0),
+        lambda: RateLimit(per_second=float("nan")),
+        lambda: RateLimit(burst=4, per_second=100),
+        lambda: RateLimit(key="no such label"),
+        lambda: AdaptiveLimit(initial=200),
+        lambda: AdaptiveLimit(least=20),
+        lambda: AdaptiveLimit(decrease=1),
+        lambda: AdaptiveLimit(increase=0),
+    ],
+)
+def test_limits_that_make_no_sense_are_refused(make) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(InvalidInput):
+        make()
+
+
+def test_they_travel_as_text() -> None:
+    assert RateLimit().to_wire() == "10:1000"
+    assert AdaptiveLimit().to_wire() == "10000:1000:100000:1000:500"
