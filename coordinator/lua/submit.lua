@@ -29,14 +29,15 @@ local function look_for_all()
     keys[#keys + 1] = ctx.p .. K_REQ .. ARGV[at]
     at = at + stride(at)
   end
-  ctx.fresh = keys[2] and redis.call('EXISTS', unpack(keys)) == 0 and fresh or {}
+  ctx.fresh = keys[1] and redis.call('EXISTS', unpack(keys)) == 0 and fresh or {}
 end
 
 look_for_all()
 ctx.offers = {}
 local reply, at, number = { 'ok' }, 3, 0
 while at <= #ARGV do
-  local following = at + stride(at)
+  local options = tonumber(ARGV[at + 5])
+  local following = at + 6 + options
   local job = { id = ARGV[at], name = ARGV[at + 1], queue = ARGV[at + 2], priority = tonumber(ARGV[at + 3]),
     payload = ARGV[at + 4] }
   for word = at + 6, following - 1, 2 do
@@ -46,6 +47,8 @@ while at <= #ARGV do
   local answer
   if #job.payload > max_payload then
     answer = { 'too_large', #job.payload, max_payload }
+  elseif is_plain(ctx, job, options) then
+    answer = submit_plain(ctx, job)
   else
     answer = submit_job(ctx, job)
   end

@@ -355,3 +355,24 @@ def test_a_full_call_of_jobs_that_need_much_leaves_nobody_waiting_for_what_is_fr
     jobs = [job(f"j{n}", " ".join(f"{word}/{n}" for word in "abcde")) for n in range(8)]
     assert len(list(work.chunks(jobs))) == 1
     assert {one[2] for one in engine.submit(*jobs)} == {"ready"}
+
+
+@pytest.mark.parametrize("size", [0, 1, 64, 65, 128, 129])
+def test_the_shorter_way_of_plain_jobs_leaves_what_the_other_leaves(raw: Any, namespace: str, size: int) -> None:
+    """An empty option says nothing, but it makes a job take the longer way."""
+    ways = []
+    for name, options in (("short", {}), ("long", {"owner": ""})):
+        engine = Engine(raw, f"{namespace}-{name}", max_queue=8)
+        engine.worker("w")
+        engine.claim("w")
+        given = {"payload": b"x" * size, "options": options}
+        jobs = [job(f"j{n}")._replace(**given, priority=n % 3, queue=f"q{n % 2}") for n in range(6)]
+        answers = [engine.submit(*jobs), engine.submit(job("alone")._replace(**given))]
+        answers += [engine.submit(*jobs, *jobs[:1]), engine.submit(*(job(f"k{n}")._replace(**given) for n in range(9)))]
+        engine.advance(1)
+        answers.append(engine.submit(job("late")._replace(**given)))
+        found = sorted(raw.scan_iter(match=f"{keys.prefix(engine.namespace)}*", count=1000))
+        prefix = len(keys.prefix(engine.namespace))
+        ways.append((answers, {key[prefix:]: raw.dump(key) for key in found}))
+    assert ways[0] == ways[1]
+    assert any(one[0] == "queue_full" for answers in ways[0][0] for one in answers)

@@ -15,11 +15,11 @@ local function queue_full(ctx, job)
 end
 
 -- Makes the queue known, once in a script.
-local function count_in(ctx, r, job)
+local function count_in(ctx, job)
   local count, lane = queued(ctx, job)
   ctx.queued[lane] = count + 1
-  if not ctx.named[r.queue] then
-    ctx.named[r.queue] = true
-    redis.call('SADD', ctx.p .. K_QUEUES, r.queue)
+  if not ctx.named[job.queue] then
+    ctx.named[job.queue] = true
+    redis.call('SADD', ctx.p .. K_QUEUES, job.queue)
   end
 end
