@@ -315,6 +315,7 @@ def _looks(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
     yield "a page", "timeouts", lambda: call(calls.timeouts(scope, timing.MOST_LISTED))
     yield "all settings", "config", lambda: call(calls.config(scope))
     yield "a setting", "configure", configured
+    yield "a handler", "tell", lambda: call(calls.tell(scope, deep.session, {"job": ""}))
     keys = [f"answer/{n}" for n in range(answers.MAX_KEYS_PER_CALL)]
     known = [(one, new_id(), SUCCESS) for one in keys]
     yield "a call", "warm", lambda: call(calls.warm(scope, "", "job", HOLD_MS, known))

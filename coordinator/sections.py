@@ -73,7 +73,6 @@ class Coalescing(Section):
 class Breakers(Section):
     """When the breaker of a handler, or of what it depends on, opens and closes, unless the handler says otherwise."""
 
-    fixed = frozenset({"failures", "successes", "open_for", "window", "probes"})
     failures: int = Field(5, ge=1, le=MAX_COUNTED, description="failures within the window that open it")
     successes: int = Field(3, ge=1, le=MAX_COUNTED, description="successes of probes that close it")
     open_for: float = Field(30.0, ge=0.001, le=10**8, description="how long it is open before probes are let through")
@@ -88,7 +87,6 @@ class Breakers(Section):
 class Rates(Section):
     """The limit of a handler with `rate="default"`."""
 
-    fixed = frozenset({"burst", "per_second"})
     burst: int = Field(10, ge=1, le=int(MAX_RATE), description="runs at once")
     per_second: float = Field(1.0, ge=LEAST, le=MAX_RATE, description="runs a second")
 
@@ -106,7 +104,6 @@ class Rates(Section):
 class AdaptiveRates(Section):
     """The limit of a handler with `rate="adaptive"`."""
 
-    fixed = frozenset({"initial", "least", "most", "increase", "decrease"})
     initial: float = Field(10.0, ge=LEAST, le=MAX_RATE, description="runs a second to begin with")
     least: float = Field(1.0, ge=LEAST, le=MAX_RATE, description="least runs a second")
     most: float = Field(100.0, ge=LEAST, le=MAX_RATE, description="most runs a second")

@@ -16,7 +16,8 @@ from typing import Any, Self
 
 from coordinator.drivers import failpoints
 from coordinator.drivers.aio import AsyncDriver, Extras
-from coordinator.errors import ConfigError, CoordinatorError
+from coordinator.drivers.teller import GATES
+from coordinator.errors import AccessDenied, ConfigError, CoordinatorError, Corrupt
 from coordinator.model.names import label, milliseconds, one_of, whole
 from coordinator.ops import configuring, timing
 from coordinator.settings import Settings
@@ -81,11 +82,12 @@ class Worker:
         queues = tuple(dict.fromkeys(chosen.queues)) or registry.queues
         self.options = chosen
         client = Settings.of_client(settings, namespace)
-        gates = ((f"gates {one.name}", one.gates.to_wire(one.name, client.gate_defaults())) for one in registry)
+        gates = ((GATES + name, told) for name, told in _gates(registry, client).items())
         fields = (("queues", " ".join(queues)), ("concurrency", str(chosen.concurrency)), *gates)
         reads = PARKED * client.session_ttl
         extras = Extras(kind="worker", fields=fields, started=self._begun, claiming=self._claiming, reads=reads)
         self._driver = AsyncDriver(url, client, extras)
+        self._driver.live.on_change(lambda changed: self._driver.teller.change(_gates(registry, changed)))
         self._desk = Desk(chosen.concurrency)
         self._executor = Executor(registry, self._driver, self._desk, chosen.process_slots)
         self._exchange = Exchange(self._driver, self._desk, self._executor, queues)
@@ -123,8 +125,9 @@ class Worker:
 
     async def start(self) -> None:
         """Open the session and begin to claim."""
-        await self._driver.session()
+        # Before the session, which is opened with what follows from it.
         await self._take_over()
+        await self._driver.session()
         await self._learn_timeouts()
         log.info("worker started: session %s on %s", self.session, self._driver.target.shown)
         if failpoints.on:
@@ -177,8 +180,8 @@ class Worker:
         driver = self._driver
         try:
             driver.live.take(await driver.run(configuring.look(driver.scope)))
-        except CoordinatorError as error:
-            log.warning("the fleet's configuration is not known yet: %s", error)
+        except (AccessDenied, Corrupt) as error:
+            log.warning("the fleet's configuration cannot be read: %s", error)
 
     async def _learn_timeouts(self) -> None:
         """What the fleet knows already. Without it a handler begins at its base, and learns within seconds."""
@@ -212,6 +215,11 @@ class Worker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+
+def _gates(registry: Registry, settings: Settings) -> dict[str, str]:
+    """What the server is told of the gates of each handler."""
+    return {one.name: one.gates.to_wire(one.name, settings.gate_defaults()) for one in registry}
 
 
 def _options(given: dict[str, Any]) -> WorkerOptions:

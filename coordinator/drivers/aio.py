@@ -28,6 +28,7 @@ from coordinator.drivers.live import LiveSettings
 from coordinator.drivers.messages import BURST_SECONDS, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
 from coordinator.drivers.near import NearCache
 from coordinator.drivers.store import FAILED, AsyncStore, Demands, Store
+from coordinator.drivers.teller import Teller
 from coordinator.errors import ClientClosed
 from coordinator.keys import key
 from coordinator.model.measures import Meter, NoMeter
@@ -117,10 +118,11 @@ class AsyncDriver:
         self.postman = Postman(self._lost)
         fields = describe(extras.kind, **dict(extras.fields))
         self.learner = Learner.of(settings, self._keeper_store, self.scope, lambda: self.meter)
+        self.teller = Teller(self._keeper_store, lambda: self.scope, fields)
         duties = Duties(
             *(fields, self._opened, self._session_lost, self._mail),
             *(extras.started, self.postman.asked, extras.claiming),
-            *(self.learner.report, self.learner.leave, self.learner.timed),
+            *(self._beaten, self.learner.leave, self.learner.timed),
             configured=self.live.heard,
         )
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
@@ -260,6 +262,10 @@ class AsyncDriver:
 
     def _mail(self, sent: int, waiting: int) -> None:
         self.in_loop(self._check_mail, sent, waiting)
+
+    def _beaten(self, session: str) -> None:
+        self.learner.report(session)
+        self.teller.tell(session)
 
     def _configuration(self) -> Configuration:
         return configuring.read(self._keeper_store.call(calls.config(self.scope), 0.0))

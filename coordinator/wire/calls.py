@@ -215,6 +215,10 @@ def configure(scope: Scope, call_id: str, version: int, who: str, changes: Mappi
     return scope.call("configure", call_id, version, who, *_pairs(changes))
 
 
+def tell(scope: Scope, session: str, gates: Mapping[str, str]) -> Call:
+    return scope.call("tell", session, *_pairs(gates))
+
+
 def force(scope: Scope, ident: str, fence: str, reason: str, call_id: str) -> Call:
     return scope.call("force", ident, fence, reason, call_id)
 

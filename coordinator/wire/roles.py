@@ -64,7 +64,7 @@ ROLES: tuple[Role, ...] = (
     Role(
         "worker",
         "takes jobs from queues, runs them and reports their outcomes",
-        (*_SESSION, "claim", "settle", "note_progress", "explain"),
+        (*_SESSION, "tell", "claim", "settle", "note_progress", "explain"),
         _INBOX,
     ),
     Role(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from coordinator import Coordinator, Settings
+from coordinator import Coordinator, State
 from coordinator.keys import key
 from tests.support.cli import Cli
 from tests.support.until import until
@@ -21,6 +21,7 @@ from tests.support.until import until
 ROOT = Path(__file__).parents[2]
 SECRET = "redis://:secret@there"
 TASKS = """
+from coordinator import RetryPolicy
 from workers import Registry
 
 jobs = Registry()
@@ -29,6 +30,11 @@ jobs = Registry()
 @jobs.handler("job")
 def job(ctx, payload):
     return payload
+
+
+@jobs.handler("fails", retry=RetryPolicy.none())
+def fails(ctx, payload):
+    raise ValueError(payload)
 """
 
 
@@ -104,32 +110,56 @@ def test_a_file_is_checked_and_all_complaints_are_listed(cli: Cli, tmp_path: Pat
     assert cli.json("config", "check", str(file)) == {"file": str(file), "valid": True, "problems": []}
 
 
-def test_a_running_worker_has_a_change_within_two_seconds(
-    cli: Cli, redis_url: str, namespace: str, raw: redis.Redis, tmp_path: Path
-) -> None:
-    """How long results are kept is decided by the worker that reports them."""
+@pytest.fixture
+def worker(cli: Cli, tmp_path: Path) -> Iterator[None]:
+    """A worker process of its own."""
     (tmp_path / "tasks_here.py").write_text(TASKS)
     env = {**cli.env, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "workers", "run", "tasks_here:jobs"]
-    worker = subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.DEVNULL)
-    settings = Settings.of(namespace=namespace)
-    try:
-        with Coordinator.connect(redis_url, settings=settings) as co:
+    process = subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.DEVNULL)
+    yield
+    process.terminate()
+    process.wait(30)
 
-            def kept() -> float:
-                ticket = co.submit("job", 1)
-                ticket.result(30)
-                return float(raw.pttl(key(namespace, "RESULT", ticket.ident))) / 1000
 
-            assert kept() > 3000
-            assert cli.call("config", "set", "result_ttl", "60").returncode == 0
-            begun = time.monotonic()
-            until(lambda: kept() <= 60, 10)
-            assert time.monotonic() - begun < 2
-            # What is not valid changes nothing.
-            raw.hset(key(namespace, "CONFIG"), mapping={"result_ttl": '"long"', ":version": "9" * 14})
-            cli.call("config", "unset", "result_ttl")
-            until(lambda: kept() > 3000, 2)
-    finally:
-        worker.terminate()
-        worker.wait(30)
+@pytest.fixture
+def co(redis_url: str, namespace: str) -> Iterator[Coordinator]:
+    with Coordinator.connect(redis_url, namespace) as client:
+        yield client
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_running_worker_has_a_change_within_two_seconds(
+    cli: Cli, co: Coordinator, namespace: str, raw: redis.Redis
+) -> None:
+    """How long results are kept is decided by the worker that reports them."""
+
+    def kept() -> float:
+        ticket = co.submit("job", 1)
+        ticket.result(30)
+        return float(raw.pttl(key(namespace, "RESULT", ticket.ident))) / 1000
+
+    assert kept() > 3000
+    assert cli.call("config", "set", "result_ttl", "60").returncode == 0
+    begun = time.monotonic()
+    until(lambda: kept() <= 60, 10)
+    assert time.monotonic() - begun < 2
+    # What is not valid changes nothing, and can be taken away.
+    raw.hset(key(namespace, "CONFIG"), mapping={"result_ttl": '"long"', ":version": "9" * 14})
+    cli.call("config", "unset", "result_ttl")
+    until(lambda: kept() > 3000, 2)
+
+
+@pytest.mark.usefixtures("worker")
+def test_the_gates_of_a_running_worker_follow_a_change_within_two_seconds(
+    cli: Cli, co: Coordinator, namespace: str, raw: redis.Redis
+) -> None:
+    """Five failures open a breaker, unless the fleet is told that one does."""
+    co.submit("job", 1).result(30)
+    cli.call("config", "set", "breaker.failures", "1", "breaker.open_for", "60")
+    until(lambda: b"breaker/fails:1:3:60000:" in (raw.hget(key(namespace, "GATES"), "fails") or b""), 2)
+    first = co.submit("fails", 1)
+    until(lambda: first.state() is State.FAILED)
+    second = co.submit("fails", 1)
+    until(lambda: second.state() is State.WAITING)
+    assert "breaker" in cli.call("why", second.ident).stdout

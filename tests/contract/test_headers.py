@@ -65,6 +65,7 @@ LONG: dict[str, Any] = {
     "answers": [("~answer/1", "r", b"")],
     "version": 1,
     "who": "me",
+    "gates": {"job": "breaker/job:5:3:30000:60000:1"},
     "changes": {"timeouts.most": "4"},
     "kind": "breaker",
     "open_ms": 1000,
@@ -75,7 +76,7 @@ SHORT: dict[str, Any] = {
     **dict.fromkeys(("dedup_keys", "answers"), ()),
     "lessons": Lessons(1, 10, 1000, ()),
 }
-SHORT["fields"] = SHORT["changes"] = {}
+SHORT["fields"] = SHORT["changes"] = SHORT["gates"] = {}
 
 
 def function(script: str) -> Callable[..., Call]:

@@ -63,6 +63,18 @@ def test_every_change_is_an_event_with_who_and_what(engine: Engine) -> None:
     ]
 
 
+@reaches("tell", "ok", "session_lost")
+def test_a_live_worker_tells_of_its_gates_anew(engine: Engine) -> None:
+    engine.open("w", **{"gates job": "breaker/job:5:3:30000:60000:1"})
+    changed = {"job": "breaker/job:1:3:30000:60000:1 rate/job:1:1000"}
+    assert engine.call(calls.tell(engine.scope, "w", changed)) == ["ok"]
+    assert engine.raw.hget(engine.key("GATES"), "job") == changed["job"].encode()
+    assert engine.raw.hget(engine.key("META"), "limits") == b"1"
+    engine.advance(11)
+    assert engine.call(calls.tell(engine.scope, "w", {"job": ""})) == ["session_lost"]
+    assert engine.raw.hget(engine.key("GATES"), "job") == changed["job"].encode()
+
+
 def test_each_beat_tells_the_version(engine: Engine) -> None:
     engine.open("s")
     assert engine.call(calls.beat(engine.scope, "s", 1000))[5] == "0"

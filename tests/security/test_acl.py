@@ -30,7 +30,7 @@ INBOX = {"blpop", "lpop", "rpush", "expire"}
 LOOK = {"explain", "survey", "line", "events", "dead", "gates", "timeouts", "config"}
 SCRIPTS = {
     "producer": SESSION | {"submit", "watch", "explain", "cancel", "reprioritise", "recall", "forget", "warm"},
-    "worker": SESSION | {"claim", "settle", "note_progress", "explain"},
+    "worker": SESSION | {"tell", "claim", "settle", "note_progress", "explain"},
     "locker": SESSION | {"request", "release", "extend", "cancel", "reprioritise", "watch", "explain"},
     "observer": LOOK,
     "operator": LOOK

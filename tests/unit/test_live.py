@@ -26,7 +26,7 @@ def test_what_a_process_is_built_from_cannot_be_changed() -> None:
     fixed = {"url", "namespace", "session_ttl", "sweep_interval", "durability", "max_connections", *SECRETS}
     assert not any(knobs()[name].live for name in fixed)
     assert not knobs()["timeouts.handlers"].live
-    assert knobs()["timeouts.lock"].live
+    assert all(knobs()[name].live for name in ("timeouts.lock", "breaker.open_for", "rate.burst", "retries.share"))
 
 
 def test_values_lie_over_those_that_a_process_began_with() -> None:

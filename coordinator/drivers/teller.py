@@ -1,0 +1,51 @@
+"""Tells the server anew what a worker told it of its handlers when it opened its session, once that has changed.
+
+It is told with the next heartbeat, and again with each one after it until it was answered. A session that is opened
+later begins with it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+
+from coordinator.drivers.store import Store
+from coordinator.errors import CoordinatorError
+from coordinator.wire import calls, replies
+from coordinator.wire.calls import Scope
+
+log = logging.getLogger(__name__)
+
+GATES = "gates "
+
+
+class Teller:
+    """`fields` are those that the keeper opens a session with. Safe for many threads; `tell` is called by one."""
+
+    def __init__(self, store: Store, scope: Callable[[], Scope], fields: dict[str, str]) -> None:
+        self._store, self._scope, self._fields = store, scope, fields
+        self._lock = threading.Lock()
+        self._untold: dict[str, str] = {}
+
+    def change(self, gates: Mapping[str, str]) -> None:
+        """What is to be told: the gates of handlers."""
+        with self._lock:
+            new = {name: one for name, one in gates.items() if self._fields.get(GATES + name) != one}
+            self._fields.update({GATES + name: one for name, one in new.items()})
+            self._untold.update(new)
+
+    def tell(self, session: str) -> None:
+        """Tell what is untold, if anything is."""
+        with self._lock:
+            gates = dict(self._untold)
+        if not gates:
+            return
+        try:
+            replies.expect(self._store.call(calls.tell(self._scope(), session, gates), 0.0), "ok", "session_lost")
+        except CoordinatorError as error:
+            log.warning("changed gates could not be told yet: %s", error)
+            return
+        with self._lock:
+            # What has changed again in between is told with the next beat.
+            self._untold = {name: one for name, one in self._untold.items() if gates.get(name) != one}
