@@ -11,6 +11,7 @@ from coordinator.model.answers import Answer, CoalescingStats
 from coordinator.model.names import Priority
 from coordinator.model.need import Need
 from coordinator.model.states import State
+from coordinator.ops.likeness import Resemblance, Similar
 from coordinator.ops.submission import Dedup, Submission
 from coordinator.policy.adaptive import Adaptive
 from coordinator.policy.breaker import BreakerPolicy
@@ -41,8 +42,10 @@ __all__ = [
     "Need",
     "Priority",
     "RateLimit",
+    "Resemblance",
     "RetryPolicy",
     "Settings",
+    "Similar",
     "Snooze",
     "State",
     "Submission",

@@ -18,8 +18,9 @@ from coordinator.model.names import Priority
 from coordinator.model.names import milliseconds as checked_ms
 from coordinator.model.need import Need, needs_of
 from coordinator.model.states import State
-from coordinator.ops import asking, inspect, locks, requests, timing, work
+from coordinator.ops import asking, inspect, locks, requests, similar, timing, work
 from coordinator.ops.asking import LockOptions, Needs, Urgency, lock_options
+from coordinator.ops.likeness import Resemblance
 from coordinator.ops.submission import Submission, to_ask
 from coordinator.ops.work import Submitted
 from coordinator.policy.timeout import ADAPTIVE, Wait
@@ -167,11 +168,13 @@ class AsyncLockTicket(AsyncTicket):
 
 
 class AsyncJobTicket(AsyncTicket):
-    """The handle on a job. `duplicate`: it was there already; `replaced`: it now has the payload handed in."""
+    """The handle on a job. `duplicate`: it was there already; `replaced`: it now has the payload handed in; `similar`:
+    an earlier one with nearly the same text, if that was asked for."""
 
     def __init__(self, driver: AsyncDriver, submitted: Submitted) -> None:
         super().__init__(driver, submitted.ident)
         self.duplicate, self.replaced = submitted.duplicate, submitted.replaced
+        self.similar: Resemblance | None = submitted.similar
 
     async def result(self, timeout: float | None = None) -> Any:
         """Wait for what the handler returns. Raises JobFailed, WaitTimeout (the job goes on), NotFound;
@@ -278,21 +281,24 @@ class AsyncCoordinator(AsyncCoalescer, AsyncOverseer):
         """Hand in a job for the workers.
 
         Options: `resources` it must hold while it runs, `priority`, `queue`, `dedup`, `delay`, `wait_timeout` (until
-        it starts, or "adaptive"), `run_timeout` (each run), `total_timeout`, `retry`, `owner`, `reason`, `metadata`; in
-        seconds.
+        it starts, or "adaptive"), `run_timeout` (each run), `total_timeout`, `retry`, `owner`, `reason`, `metadata`,
+        `similar`; in seconds.
         Raises QueueFull, LineFull, OverCapacity, PayloadTooLarge, Duplicate, InvalidInput, StoreUnavailable.
         """
         limit = self.settings.max_payload
         [one] = await self._timed([Submission(name, payload, **options)])
         job = to_ask(self._driver.new_id(), one, limit, self._driver.signer, self._driver.rules)
-        return AsyncJobTicket(self._driver, await self._driver.run(work.submit(self._driver.scope, limit, job)))
+        like = similar.likeness(one, job)
+        done = await self._driver.run(similar.submit(self._driver.scope, limit, job, like, self._driver.meter))
+        return AsyncJobTicket(self._driver, done)
 
     async def submit_many(self, submissions: Iterable[Submission]) -> list[AsyncJobTicket]:
         """Hand in many jobs, up to 150 per call. Raises BatchRefused if some are refused; the others are in."""
         limit = self.settings.max_payload
         given = await self._timed(list(submissions))
         jobs = [to_ask(self._driver.new_id(), one, limit, self._driver.signer, self._driver.rules) for one in given]
-        done = await self._driver.run(work.submit_many(self._driver.scope, limit, jobs))
+        likes = [similar.likeness(one, job, batch=True) for one, job in zip(given, jobs, strict=True)]
+        done = await self._driver.run(similar.submit_many(self._driver.scope, limit, jobs, likes, self._driver.meter))
         return [AsyncJobTicket(self._driver, one) for one in done]
 
     # --- any request

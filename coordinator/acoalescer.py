@@ -10,6 +10,7 @@ from coordinator.model import codec
 from coordinator.model.answers import Answer, CoalescingStats, answer_key
 from coordinator.ops import answers, asking, work
 from coordinator.ops.answers import Kept
+from coordinator.ops.submission import to_ask
 
 
 class AsyncCoalescer:
@@ -37,7 +38,8 @@ class AsyncCoalescer:
             driver.near.count("near_hits")
             return answers.value(copy)
         mark = driver.near.mark()
-        asked = answers.to_asked(driver.new_id(), key, ttl, job, driver.settings.max_payload, driver.signer)
+        made = to_ask(driver.new_id(), job, driver.settings.max_payload, driver.signer, driver.rules)
+        asked = answers.to_asked(made, key, ttl, driver.settings.max_payload)
         begun = await driver.run(answers.begin(driver.scope, asked, driver.signer))
         driver.near.count(begun.how)
         if begun.kept is not None:

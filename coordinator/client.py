@@ -16,8 +16,9 @@ from coordinator.model.names import Priority
 from coordinator.model.names import milliseconds as checked_ms
 from coordinator.model.need import Need, needs_of
 from coordinator.model.states import State
-from coordinator.ops import asking, inspect, locks, requests, timing, work
+from coordinator.ops import asking, inspect, locks, requests, similar, timing, work
 from coordinator.ops.asking import LockOptions, Needs, Urgency, lock_options
+from coordinator.ops.likeness import Resemblance
 from coordinator.ops.submission import Submission, to_ask
 from coordinator.ops.work import Submitted
 from coordinator.overseer import Overseer
@@ -171,11 +172,13 @@ class LockTicket(Ticket):
 
 
 class JobTicket(Ticket):
-    """The handle on a job. `duplicate`: it was there already; `replaced`: it now has the payload handed in."""
+    """The handle on a job. `duplicate`: it was there already; `replaced`: it now has the payload handed in; `similar`:
+    an earlier one with nearly the same text, if that was asked for."""
 
     def __init__(self, driver: SyncDriver, submitted: Submitted) -> None:
         super().__init__(driver, submitted.ident)
         self.duplicate, self.replaced = submitted.duplicate, submitted.replaced
+        self.similar: Resemblance | None = submitted.similar
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for what the handler returns. Raises JobFailed, WaitTimeout (the job goes on), NotFound;
@@ -282,21 +285,24 @@ class Coordinator(Coalescer, Overseer):
         """Hand in a job for the workers.
 
         Options: `resources` it must hold while it runs, `priority`, `queue`, `dedup`, `delay`, `wait_timeout` (until
-        it starts, or "adaptive"), `run_timeout` (each run), `total_timeout`, `retry`, `owner`, `reason`, `metadata`; in
-        seconds.
+        it starts, or "adaptive"), `run_timeout` (each run), `total_timeout`, `retry`, `owner`, `reason`, `metadata`,
+        `similar`; in seconds.
         Raises QueueFull, LineFull, OverCapacity, PayloadTooLarge, Duplicate, InvalidInput, StoreUnavailable.
         """
         limit = self.settings.max_payload
         [one] = self._timed([Submission(name, payload, **options)])
         job = to_ask(self._driver.new_id(), one, limit, self._driver.signer, self._driver.rules)
-        return JobTicket(self._driver, self._driver.run(work.submit(self._driver.scope, limit, job)))
+        like = similar.likeness(one, job)
+        done = self._driver.run(similar.submit(self._driver.scope, limit, job, like, self._driver.meter))
+        return JobTicket(self._driver, done)
 
     def submit_many(self, submissions: Iterable[Submission]) -> list[JobTicket]:
         """Hand in many jobs, up to 150 per call. Raises BatchRefused if some are refused; the others are in."""
         limit = self.settings.max_payload
         given = self._timed(list(submissions))
         jobs = [to_ask(self._driver.new_id(), one, limit, self._driver.signer, self._driver.rules) for one in given]
-        done = self._driver.run(work.submit_many(self._driver.scope, limit, jobs))
+        likes = [similar.likeness(one, job, batch=True) for one, job in zip(given, jobs, strict=True)]
+        done = self._driver.run(similar.submit_many(self._driver.scope, limit, jobs, likes, self._driver.meter))
         return [JobTicket(self._driver, one) for one in done]
 
     # --- any request

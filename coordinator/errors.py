@@ -91,6 +91,14 @@ class Duplicate(Refused):
         self.existing, self.state = existing, state
 
 
+class TooSimilar(Refused):
+    """A submission whose text is nearly that of an earlier job, with `on_similar="reject"`."""
+
+    def __init__(self, existing: str, state: str, similarity: float) -> None:
+        super().__init__(f"a job with nearly the same text is there already: {existing} ({state}, {similarity:.2f})")
+        self.existing, self.state, self.similarity = existing, state, similarity
+
+
 class IdConflict(Refused):
     """A request id that is taken by a different request."""
 

@@ -140,6 +140,8 @@ FAMILIES: tuple[Family, ...] = (
         "ZRANGE {} 0 -1 WITHSCORES",
     ),
     Family("DEDUP", "dedup:", "string", "owned", "request id that holds a dedup key", "GET"),
+    Family("GIST", "gist:", "string", "ttl", "normalised text of a job that later ones are compared with", "GET"),
+    Family("BAND", "band:", "string", "ttl", "jobs whose texts may be alike, the newest last", "GET"),
     Family("NEAR", "near", "zset", "permanent", "processes that keep copies of answers", "ZRANGE {} 0 -1"),
     Family("CALL", "call:", "string", "ttl", "how a submission that was a duplicate was answered", "GET"),
     Family("HANDLER", "handler:", "hash", "ttl", "what the fleet has seen of a handler: its retry budget", "HGETALL"),

@@ -21,6 +21,7 @@ from coordinator.client import Coordinator, JobTicket
 from coordinator.errors import InvalidInput, NotFound, Refused
 from coordinator.model.names import Priority
 from coordinator.ops import history
+from coordinator.ops.likeness import Similar
 from coordinator.ops.submission import Dedup
 
 Ident = Annotated[str, typer.Argument(metavar="ID", help="The id of the request.")]
@@ -46,6 +47,10 @@ class SubmitOptions:
     dedup: Annotated[str | None, typer.Option(metavar="KEY", help="One job at a time with this key.")] = None
     on_conflict: Annotated[
         str | None, typer.Option(help="If there is one with the key: reject, join (the default), replace or rerun.")
+    ] = None
+    on_similar: Annotated[
+        str | None,
+        typer.Option(help="Compare its text with that of earlier jobs, and if one is alike: report, reject or join."),
     ] = None
     owner: Annotated[str, typer.Option(help="Who wants it, for people who look.")] = ""
     reason: Annotated[str, typer.Option(help="What for, for people who look.")] = ""
@@ -83,6 +88,7 @@ def add_to(app: typer.Typer) -> None:
         "coordinator submit report.build",
         "coordinator submit deploy.apply --payload '{\"pull\": 1498}' -r vpc --wait",
         "coordinator submit mail.send --payload @mail.json -q bulk -p low",
+        'coordinator submit triage --payload \'{"title": "Login fails"}\' --on-similar reject',
         "coordinator submit cache.warm --dedup front-page --on-conflict rerun",
     )
     command(app, "submit", examples=submits)(submit)
@@ -101,7 +107,9 @@ def submit(options: SubmitOptions, common: Common) -> None:
         raise InvalidInput("--on-conflict", options.on_conflict, "goes only with --dedup KEY")
     with connect(common, patience=None) as coordinator:
         ticket = coordinator.submit(options.name, payload, **submission(options))
-        said = {"id": ticket.ident, "duplicate": ticket.duplicate, "replaced": ticket.replaced}
+        said: dict[str, Any] = {"id": ticket.ident, "duplicate": ticket.duplicate, "replaced": ticket.replaced}
+        if options.on_similar is not None:
+            said["similar"] = None if ticket.similar is None else ticket.similar._asdict()
         if not options.wait:
             screen.show(said, word(ticket.ident))
             return
@@ -117,6 +125,7 @@ def submission(options: SubmitOptions) -> dict[str, Any]:
         "priority": options.priority,
         "queue": options.queue,
         "dedup": dedup,
+        "similar": None if options.on_similar is None else Similar(on_similar=options.on_similar),  # type: ignore[arg-type]
         "delay": options.delay,
         "wait_timeout": options.wait_timeout,
         "run_timeout": options.run_timeout,

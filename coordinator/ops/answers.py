@@ -18,7 +18,7 @@ from coordinator.model.names import label, milliseconds
 from coordinator.model.signing import Signer
 from coordinator.ops import work
 from coordinator.ops.locks import with_session
-from coordinator.ops.submission import Submission, to_ask
+from coordinator.ops.submission import Submission
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import JobAsk, Scope, Word
 from coordinator.wire.replies import Raw
@@ -77,8 +77,8 @@ def submission(name: str, payload: Any, options: Mapping[str, Any]) -> Submissio
     return Submission(name, payload, **options)
 
 
-def to_asked(ident: str, key: str, ttl: float, job: Submission, max_payload: int, signer: Signer) -> Asked:
-    """The wire form of a call; its answer is good for `ttl` seconds. Raises InvalidInput, PayloadTooLarge."""
+def to_asked(job: JobAsk, key: str, ttl: float, max_payload: int) -> Asked:
+    """A call of that job, whose answer is good for `ttl` seconds. Raises InvalidInput."""
     ttl_ms = milliseconds(ttl, "ttl")
     words: dict[str, Word] = {
         "dedup": key,
@@ -87,8 +87,7 @@ def to_asked(ident: str, key: str, ttl: float, job: Submission, max_payload: int
     }
     if ttl_ms:
         words["ttl_ms"] = ttl_ms
-    made = to_ask(ident, job, max_payload, signer)
-    return Asked(key, made._replace(options={**made.options, **words}), max_payload)
+    return Asked(key, job._replace(options={**job.options, **words}), max_payload)
 
 
 def begin(scope: Scope, asked: Asked, signer: Signer) -> Operation[Begun]:

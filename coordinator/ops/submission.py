@@ -14,6 +14,7 @@ from coordinator.model.names import label, milliseconds, one_of, resource_name, 
 from coordinator.model.need import Need, needs_of
 from coordinator.model.signing import UNSIGNED, JobMark, Signer
 from coordinator.ops.asking import Urgency, chosen
+from coordinator.ops.likeness import Similar
 from coordinator.policy.retry import RetryPolicy
 from coordinator.policy.rules import NO_RULES, Attributes, RuleSet
 from coordinator.policy.timeout import Learnt, Wait
@@ -71,6 +72,7 @@ class JobOptions:
     owner: str = ""
     reason: str = ""
     metadata: Mapping[str, Any] | None = None
+    similar: Similar | None = None
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -104,6 +106,8 @@ def to_ask(
     if not isinstance(job, Submission):
         raise InvalidInput("submissions", job, "must be Submission objects")
     options = job.options
+    if options.similar is not None and not isinstance(options.similar, Similar):
+        raise InvalidInput("similar", options.similar, "must be a Similar")
     needs = () if options is _NONE else needs_of(options.resources, empty=True)
     words = _NO_WORDS if options is _NONE else _words(options, needs)
     priority, rule = chosen(options.priority, rules, lambda: _attributes(job, needs))

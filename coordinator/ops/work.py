@@ -11,6 +11,7 @@ from coordinator.model import codec
 from coordinator.model.names import request_id
 from coordinator.model.signing import UNSIGNED, Signer
 from coordinator.model.states import State
+from coordinator.ops.likeness import Resemblance
 from coordinator.ops.locks import with_session
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import JobAsk, Scope
@@ -29,11 +30,13 @@ LOOK_AGAIN = 6 * 3600.0
 
 
 class Submitted(NamedTuple):
-    """What became of a submission. `duplicate`: the id is of a job that was there; `replaced`: it has our payload."""
+    """What became of a submission. `duplicate`: the id is of a job that was there; `replaced`: it has our payload.
+    `similar`: an earlier job with nearly the same text."""
 
     ident: str
     duplicate: bool = False
     replaced: bool = False
+    similar: Resemblance | None = None
 
 
 @dataclass(frozen=True, slots=True)

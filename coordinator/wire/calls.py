@@ -195,6 +195,14 @@ def warm(scope: Scope, after: str, name: str, ttl_ms: int, answers: Iterable[tup
     return scope.call("warm", after, name, ttl_ms, *(word for one in answers for word in one))
 
 
+def similar(scope: Scope, most: int, buckets: Iterable[str]) -> Call:
+    return scope.call("similar", most, *buckets)
+
+
+def index_text(scope: Scope, ident: str, ttl_ms: int, text: str, buckets: Iterable[str]) -> Call:
+    return scope.call("index_text", ident, ttl_ms, text, *buckets)
+
+
 def note_progress(scope: Scope, ident: str, fence: str, progress: str) -> Call:
     return scope.call("note_progress", ident, fence, progress)
 

@@ -58,7 +58,7 @@ ROLES: tuple[Role, ...] = (
     Role(
         "producer",
         "hands in jobs, waits for their results or shares them, cancels and reprioritises",
-        (*_SESSION, *_TICKET, "submit", "cancel", "reprioritise", "recall", "forget", "warm"),
+        (*_SESSION, *_TICKET, "submit", "cancel", "reprioritise", "recall", "forget", "warm", "similar", "index_text"),
         _INBOX,
     ),
     Role(

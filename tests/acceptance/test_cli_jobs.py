@@ -28,6 +28,18 @@ def cli(redis_url: str, namespace: str) -> Iterator[Cli]:
         yield made
 
 
+def test_a_text_that_is_nearly_the_same_is_reported_or_refused(cli: Cli, co: Coordinator) -> None:
+    asked = ("submit", "triage", "--payload", '{"title": "The login page shows an error"}')
+    first = cli.json(*asked, "--on-similar", "report")
+    assert first["similar"] is None
+    again = cli.json(*asked, "--on-similar", "report")
+    assert again["similar"] == {"ident": first["id"], "similarity": 1.0}
+    refused = cli.call(*asked, "--on-similar", "reject")
+    assert refused.returncode == os.EX_CANTCREAT
+    assert "nearly the same text" in refused.stderr
+    assert "similar" not in cli.json(*asked)
+
+
 # --- changing what is there
 
 

@@ -69,11 +69,13 @@ LONG: dict[str, Any] = {
     "changes": {"timeouts.most": "4"},
     "kind": "breaker",
     "open_ms": 1000,
+    "buckets": ["b1", "b2"],
+    "text": "some text",
 }
 SHORT: dict[str, Any] = {
     **LONG,
     **dict.fromkeys(("fields", "started", "jobs", "reports", "keys", "places", "strays", "believed", "names"), ()),
-    **dict.fromkeys(("dedup_keys", "answers"), ()),
+    **dict.fromkeys(("dedup_keys", "answers", "buckets"), ()),
     "lessons": Lessons(1, 10, 1000, ()),
 }
 SHORT["fields"] = SHORT["changes"] = SHORT["gates"] = {}

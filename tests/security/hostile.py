@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 
-from coordinator import Coordinator, Dedup, RetryPolicy
+from coordinator import Coordinator, Dedup, RetryPolicy, Similar
 from coordinator.keys import FAMILIES, Family, encode, key
 from coordinator.ops import timing
 from coordinator.wire import calls
@@ -62,6 +62,7 @@ class Populated:
         duplicate = co.submit("ready", 2, queue="hostile", dedup=Dedup("k", "join"))
         assert duplicate.duplicate
         scene.call(calls.watch(scene.scope, self.idents[-2], self.session))
+        co.submit("alike", "some text", queue="hostile", similar=Similar())
         co.warm("answered", [(1, "x")])
         assert co.coalesce("answered", 1) == "x"
         scene.call(learn(scene, self.session, 1))
@@ -168,6 +169,7 @@ def attempts(scene: Scene, made: Populated) -> dict[str, Callable[[], Any]]:
         found[f"reprioritise {at}"] = lambda ident=ident: co.reprioritise(ident, "high")
     found["learn"] = lambda: scene.call(learn(scene, made.session, 2))
     found["timeouts"] = lambda: co.run(timing.look(scene.scope, ["operation/done"]))
+    found["similar"] = lambda: co.submit("alike", "some text", queue="hostile", similar=Similar())
     found["coalesce"] = lambda: co.coalesce("answered", 2, timeout=0.01, queue="hostile")
     found["recall"] = lambda: co.cached_many("answered", [1, 2])
     found["warm"] = lambda: co.warm("answered", [(3, "x")])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 
-from coordinator import AsyncCoordinator, Coordinator, Dedup, RetryPolicy, Settings, State, Submission
+from coordinator import AsyncCoordinator, Coordinator, Dedup, RetryPolicy, Settings, Similar, State, Submission
 from coordinator.doctor import examine
 from coordinator.drivers.store import server_version
 from coordinator.errors import AccessDenied, ConfigError, LeaseLost, ScriptsMissing, WaitTimeout
@@ -29,7 +29,9 @@ CONNECT = {"client|setname", "info", "ping", "wait", "cluster|slots", "command"}
 INBOX = {"blpop", "lpop", "rpush", "expire"}
 LOOK = {"explain", "survey", "line", "events", "dead", "gates", "timeouts", "config"}
 SCRIPTS = {
-    "producer": SESSION | {"submit", "watch", "explain", "cancel", "reprioritise", "recall", "forget", "warm"},
+    "producer": SESSION
+    | {"submit", "watch", "explain", "cancel", "reprioritise", "recall", "forget", "warm"}
+    | {"similar", "index_text"},
     "worker": SESSION | {"tell", "claim", "settle", "note_progress", "explain"},
     "locker": SESSION | {"request", "release", "extend", "cancel", "reprioritise", "watch", "explain"},
     "observer": LOOK,
@@ -60,7 +62,8 @@ COMMANDS = {
 }
 # What scripts do to the keys of their namespace. Nothing here reads or changes anything else of the server.
 READS = {
-    *("exists", "get", "hexists", "hget", "hgetall", "hkeys", "hlen", "hmget", "hrandfield", "hvals", "llen", "pttl"),
+    *("exists", "get", "hexists", "hget", "hgetall", "hkeys", "hlen", "hmget", "hrandfield", "hvals", "llen"),
+    *("mget", "pttl"),
     *("scard", "sismember", "smembers", "srandmember", "time", "type", "xrange", "xrevrange", "zcard", "zcount"),
     *("zrange", "zrangebylex", "zrangebyscore", "zrank", "zrevrange", "zscore"),
 }
@@ -113,6 +116,8 @@ def test_a_producer_can_do_its_work(server: Guarded) -> None:
         co.warm("answered", [(1, 2)])
         assert co.coalesce("answered", 1) == 2
         co.forget("answered", [1])
+        alike = [co.submit("alike", "some text", queue="alike", similar=Similar()) for _ in range(2)]
+        assert alike[1].similar.ident == alike[0].ident
         ticket = co.submit("job", {"n": 1}, resources=["a"], metadata={"a": 1}, dedup=Dedup("k", "replace"))
         assert co.submit("job", 2, dedup=Dedup("k", "replace")).replaced
         assert ticket.state() is State.READY

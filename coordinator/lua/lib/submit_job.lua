@@ -1,12 +1,12 @@
 -- One job's way in. `job` has the words the caller gave: needs, delay_ms, wait_ms, end_ms, run_ms, retry, dedup,
--- on_conflict, scope, ttl_ms, owner, reason, metadata, learnt, rule.
+-- on_conflict, scope, ttl_ms, owner, reason, metadata, learnt, rule, similar.
 --@include lib/ask
 --@include lib/duplicate
 --@include lib/enqueue
 --@include lib/room
 --@include lib/payload
 -- What of the caller's words goes into the record as it is.
-local JOB_WORDS = { 'name', 'queue', 'run_ms', 'retry', 'dedup', 'scope', 'learnt', 'rule' }
+local JOB_WORDS = { 'name', 'queue', 'run_ms', 'retry', 'dedup', 'scope', 'learnt', 'rule', 'similar' }
 
 local function repeated_submit(ctx, job)
   -- Of one that stands in the call twice the second is looked up.
