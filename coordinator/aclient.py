@@ -21,6 +21,7 @@ from coordinator.model.states import State
 from coordinator.ops import asking, inspect, locks, requests, similar, timing, work
 from coordinator.ops.asking import LockOptions, Needs, Urgency, lock_options
 from coordinator.ops.likeness import Resemblance
+from coordinator.ops.locks import Asked
 from coordinator.ops.submission import Submission, to_ask
 from coordinator.ops.work import Submitted
 from coordinator.policy.timeout import ADAPTIVE, Wait
@@ -151,16 +152,23 @@ class AsyncTicket:
 class AsyncLockTicket(AsyncTicket):
     """The handle on a lock request that may still wait."""
 
-    def __init__(self, driver: AsyncDriver, asked: LockAsk, needs: tuple[Need, ...], grant: Grant | None) -> None:
+    def __init__(self, driver: AsyncDriver, asked: LockAsk, needs: tuple[Need, ...], standing: Asked) -> None:
         super().__init__(driver, asked.ident)
-        self._asked, self._needs = asked, needs
-        self._lease = None if grant is None else _lease(driver, grant, needs)
+        self._asked, self._needs, self._sent = asked, needs, standing.sent
+        self._lease = None if standing.grant is None else _lease(driver, standing.grant, needs)
+
+    @property
+    def may_wait(self) -> float | None:
+        """How many seconds the request may stand in line, from when it was asked; None: without end."""
+        return None if self._asked.wait_ms is None else self._asked.wait_ms / 1000
 
     async def wait(self, timeout: float | None = None) -> AsyncLease:
         """Wait for the lock. After a WaitTimeout the request still stands in line. Raises WaitCancelled."""
         if self._lease is None:
             seconds = asking.timeout(timeout)
-            grant = await self._driver.run(locks.await_grant(self._driver.scope, self._asked, seconds))
+            driver, asked = self._driver, self._asked
+            waits = timing.await_grant(driver.scope, driver.learner, asked, self._needs, self._sent, seconds)
+            grant = await driver.run(waits)
             if grant is None:
                 raise WaitTimeout(self.ident, seconds or 0.0, "lock request")
             self._lease = _lease(self._driver, grant, self._needs)
@@ -262,10 +270,10 @@ class AsyncCoordinator(AsyncCoalescer, AsyncOverseer):
         """Ask for a lock and return at once; the request stands in line for at most `wait` seconds. As `acquire`."""
         wanted = needs_of(needs)
         asked = self._ask(wanted, await self._settled(wanted, lock_options(priority, wait, options)))
-        outcome = await self._driver.run(locks.ask(self._driver.scope, asked))
+        outcome = await self._driver.run(timing.request(self._driver.scope, self._driver.learner, asked, wanted))
         if outcome is None:
             raise WaitTimeout(asked.ident, 0, "lock request")
-        return AsyncLockTicket(self._driver, asked, wanted, outcome.grant)
+        return AsyncLockTicket(self._driver, asked, wanted, outcome)
 
     async def release(self, lease: AsyncLease) -> None:
         """As `lease.release()`."""

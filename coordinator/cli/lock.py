@@ -23,6 +23,7 @@ from coordinator.client import Coordinator, Lease
 from coordinator.errors import CoordinatorError, InvalidInput, LeaseLost, WaitTimeout
 from coordinator.model.names import milliseconds
 from coordinator.model.need import Mode, Need, needs_of
+from coordinator.policy.timeout import ADAPTIVE, Wait
 
 EXAMPLES = (
     "coordinator lock infra/prod/vpc -- terraform apply",
@@ -56,7 +57,12 @@ class LockOptions:
         typer.Option("--priority", "-p", help=PRIORITIES, show_default="by the rules of priority, else normal"),
     ] = None
     wait: Annotated[
-        float | None, typer.Option("--wait", "-w", help="Seconds to wait in line; without end by default.")
+        str | None,
+        typer.Option(
+            *("--wait", "-w"),
+            metavar="SECONDS",
+            help='How long to wait in line, or "adaptive": as the fleet has learnt. Without end by default.',
+        ),
     ] = None
     now: Annotated[bool, typer.Option("--try", help="Do not wait: exit with 75 if it is not free.")] = False
     owner: Annotated[str | None, typer.Option(help="Who holds it, for people who look; user@host by default.")] = None
@@ -111,10 +117,20 @@ def obtain(coordinator: Coordinator, options: LockOptions, signals: Signals, scr
             raise busy(coordinator, needs)
         return lease
     try:
-        ticket = coordinator.request(needs, wait=options.wait, **asked)
+        ticket = coordinator.request(needs, wait=patience(options.wait), **asked)
     except WaitTimeout:
-        raise ran_out(names, options.wait) from None
-    return stand(ticket, View(lambda: coordinator.explain(ticket.ident), names, screen), options.wait, signals)
+        raise ran_out(names, 0) from None
+    return stand(ticket, View(lambda: coordinator.explain(ticket.ident), names, screen), ticket.may_wait, signals)
+
+
+def patience(text: str | None) -> Wait:
+    """How long to wait, from `--wait`. Raises InvalidInput."""
+    if text is None or text == ADAPTIVE:
+        return None if text is None else "adaptive"
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidInput("--wait", text, 'must be a number of seconds or "adaptive"') from None
 
 
 def busy(coordinator: Coordinator, needs: tuple[Need, ...]) -> Failure:

@@ -15,6 +15,7 @@ from coordinator.model.names import whole
 from coordinator.model.need import Need
 from coordinator.ops import locks
 from coordinator.ops.asking import LockOptions
+from coordinator.ops.locks import Asked
 from coordinator.ops.submission import OPTION_NAMES, Submission
 from coordinator.policy.adaptive import LOCK, OTHER, QUEUE, Seen
 from coordinator.policy.timeout import ADAPTIVE, Learnt
@@ -147,14 +148,48 @@ def acquire(scope: Scope, book: Book, asked: LockAsk, needs: Sequence[Need]) -> 
     try:
         grant = yield from locks.acquire(scope, asked, seconds)
     except WaitTimeout:
-        for name in lock_keys(needs):
-            book.ran_out(name, seconds or 0.0)
+        _ran_out(book, needs, seconds or 0.0)
         raise
     if grant is not None:
-        seconds = book.now() - begun
-        for name in lock_keys(needs):
-            book.took(name, seconds)
+        _took(book, needs, book.now() - begun)
     return grant
+
+
+def request(scope: Scope, book: Book, asked: LockAsk, needs: Sequence[Need]) -> Operation[Asked | None]:
+    """As `locks.ask`; a lock that is granted at once is learnt from."""
+    begun = book.now()
+    standing = yield from locks.ask(scope, asked)
+    if standing is not None and standing.grant is not None:
+        _took(book, needs, book.now() - begun)
+    return standing
+
+
+def await_grant(
+    scope: Scope, book: Book, asked: LockAsk, needs: Sequence[Need], sent: float, seconds: float | None
+) -> Operation[Grant | None]:
+    """As `locks.await_grant`. How long it took since it was asked for at `sent` is learnt from if it comes in the
+    meantime: of a lock that was there before anybody waited for it, nobody knows since when."""
+    try:
+        grant = yield from locks.await_grant(scope, asked, 0.0)
+        if grant is not None or seconds == 0:
+            return grant
+        grant = yield from locks.await_grant(scope, asked, seconds)
+    except WaitTimeout:
+        _ran_out(book, needs, (asked.wait_ms or 0) / 1000)
+        raise
+    if grant is not None:
+        _took(book, needs, book.now() - sent)
+    return grant
+
+
+def _took(book: Book, needs: Sequence[Need], seconds: float) -> None:
+    for name in lock_keys(needs):
+        book.took(name, seconds)
+
+
+def _ran_out(book: Book, needs: Sequence[Need], limit: float) -> None:
+    for name in lock_keys(needs):
+        book.ran_out(name, limit)
 
 
 def lock_keys(needs: Sequence[Need]) -> list[str]:

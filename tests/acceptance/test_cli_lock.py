@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -127,6 +128,17 @@ def test_a_wait_that_runs_out_is_a_temporary_failure(cli: Cli, co: Coordinator) 
         assert (done.returncode, done.stdout) == (os.EX_TEMPFAIL, "")
         assert "not granted within 0.2 s" in done.stderr
         assert co.line(HELD).line_length == 0
+
+
+def test_the_fleet_may_say_how_long_to_wait(cli: Cli, co: Coordinator) -> None:
+    with co.lock(HELD):
+        done = cli.run("lock", HELD, "--wait", "adaptive", "--", "echo", "never", COORDINATOR_TIMEOUTS__LOCK="0.2")
+        assert (done.returncode, done.stdout) == (os.EX_TEMPFAIL, "")
+        # Three times its base, if it knows already that others begin from 30 s.
+        assert re.search(r"not granted within 0\.[26]\d* s", done.stderr), done.stderr
+    done = cli.run("lock", HELD, "--wait", "soon", "--", "echo", "never")
+    assert done.returncode == os.EX_USAGE
+    assert 'must be a number of seconds or "adaptive"' in done.stderr
 
 
 def test_try_does_not_wait_and_names_the_holder(cli: Cli, co: Coordinator) -> None:

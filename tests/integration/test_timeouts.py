@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -97,6 +98,27 @@ def test_a_lock_is_waited_for_as_long_as_the_fleet_has_learnt(
         view = until(reported)
         assert view is not None
         assert view.seen.latencies.quantile(0.99) == pytest.approx(0.2, rel=0.05)
+
+
+def test_locks_that_were_asked_for_first_and_waited_for_later_are_learnt_from(
+    connect: Callable[..., Any], settings: Settings, redis_url: str
+) -> None:
+    co, other = connect(), connect()
+    assert co.request("a").may_wait is None
+    held, ticket = other.acquire("b"), co.request("b", wait=30)
+    assert ticket.may_wait == 30
+    threading.Timer(0.3, held.release).start()
+    ticket.wait(5)
+    with pytest.raises(WaitTimeout):
+        other.request("b", wait=0.2).wait(5)
+    co.close()
+    other.close()
+    with Coordinator.connect(redis_url, settings=settings) as looker:
+        found = {name: known(looker, settings, f"lock/{name}") for name in "ab"}
+        ended = {name: (one.seen.successes, one.seen.timeouts) for name, one in found.items() if one is not None}
+        assert ended == {"a": (1, 0), "b": (2, 1)}
+        assert found["b"] is not None
+        assert (found["b"].seen.latencies.quantile(1.0) or 0) >= 0.29
 
 
 def test_whoever_says_how_long_to_wait_is_heard(co: Any, other: Any) -> None:
