@@ -15,11 +15,12 @@ from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from coordinator.policy import adaptive
+from coordinator.policy import adaptive, retry
 from coordinator.policy.adaptive import BASES, Adaptive, Strategy
 from coordinator.policy.breaker import MAX_COUNTED, MAX_PROBES, BreakerPolicy
 from coordinator.policy.budget import FLOOR, SHARE, WINDOW, Budget
 from coordinator.policy.rate import LEAST, LOOKS, MAX_RATE, AdaptiveLimit, RateLimit
+from coordinator.policy.retry import MAX_FACTOR, SHORTEST, RetryPolicy
 
 
 class Section(BaseModel):
@@ -40,6 +41,29 @@ class Retries(Section):
     def allowed(self) -> Budget:
         """The budget, in the units of Redis."""
         return Budget(round(self.share * 1000), round(self.floor * 1000), round(self.window * 1000))
+
+
+class Retry(Section):
+    """When jobs that fail are tried again whose submission and handler say nothing of it."""
+
+    strategy: retry.Strategy = Field("jittered", description=", ".join(f"`{one}`" for one in retry.STRATEGIES))
+    max_attempts: int = Field(3, ge=1, le=1000, description="attempts in all")
+    base: float = Field(1.0, ge=0, le=10**8, description="the first pause; 0: at once")
+    cap: float = Field(30.0, ge=0, le=10**8, description="longest pause")
+    factor: float = Field(2.0, ge=1, le=MAX_FACTOR, description="what pauses grow by")
+    jitter: float = Field(0.1, ge=0, le=1, description="the share by which pauses are shifted")
+
+    @model_validator(mode="after")
+    def _hold_together(self) -> Self:
+        if self.base > self.cap:
+            raise ValueError(f"base ({self.base:g}) must be at most cap ({self.cap:g})")
+        if 0 < self.base < SHORTEST:
+            raise ValueError(f"base ({self.base:g}) must be 0 or at least {SHORTEST:g}")
+        return self
+
+    def policy(self) -> RetryPolicy:
+        """The policy of a job that has none."""
+        return RetryPolicy(self.max_attempts, self.base, self.cap, self.factor, self.jitter, self.strategy)
 
 
 class Timeouts(Section):

@@ -22,7 +22,7 @@ from coordinator.model.signing import LEAST_SECRET, MAX_KEY_ID, Signer
 from coordinator.model.terms import NO_AGING_US, Terms
 from coordinator.policy import rules
 from coordinator.policy.rules import NO_RULES, RuleSet
-from coordinator.sections import AdaptiveRates, Breakers, Coalescing, Rates, Retries, Timeouts
+from coordinator.sections import AdaptiveRates, Breakers, Coalescing, Rates, Retries, Retry, Timeouts
 from coordinator.wire.gates import GateDefaults
 
 Durability = Literal["fast", "durable", "replicated"]
@@ -81,6 +81,7 @@ class Settings(BaseSettings):
         None, description="a TOML file of rules that choose the priority of requests that are given none"
     )
     require_signatures: bool = Field(True, description="with keys: refuse what is not signed")
+    retry: Retry = Field(Retry(), description="when jobs that say nothing of it are tried again")
     retries: Retries = Field(Retries(), description="how many retries the fleet may make (namespace)")
     timeouts: Timeouts = Field(Timeouts(), description="timeouts that follow what the fleet sees")
     coalescing: Coalescing = Field(

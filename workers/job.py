@@ -14,6 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from coordinator.ops.fleet import Claimed
+from coordinator.policy.retry import RetryPolicy
 from coordinator.policy.trust import trusted_until
 
 if TYPE_CHECKING:
@@ -119,6 +120,11 @@ class Job:
         """The next run of a job that is retried at once: a new fence, one more attempt, the resources it had."""
         claimed = self.claimed._replace(fence=fence, attempts=self.claimed.attempts + 1)
         return Job(claimed, self.handler, self._driver, self.trusted_until if lease_end is None else lease_end)
+
+    @property
+    def default_retry(self) -> RetryPolicy:
+        """The retry policy of a job and a handler that have none, by the settings in force."""
+        return self._driver.settings.retry.policy()
 
 
 def lease_end(claimed: Claimed, sent: float, session_ttl: float, max_hold: float) -> float:

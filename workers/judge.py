@@ -138,8 +138,8 @@ _WORDS: dict[type, Callable[..., Report]] = {
 
 
 def _policy(job: Job) -> RetryPolicy:
-    """The job's own retry policy, else the handler's, else the default."""
-    default = job.handler.retry or RetryPolicy.default()
+    """The job's own retry policy, else the handler's, else that of the settings."""
+    default = job.handler.retry or job.default_retry
     if not job.claimed.retry:
         return default
     try:

@@ -8,6 +8,7 @@ import pytest
 from coordinator.errors import ConfigError
 from coordinator.model.terms import NO_AGING_US, Terms
 from coordinator.policy.adaptive import Adaptive
+from coordinator.policy.retry import RetryPolicy
 from coordinator.sections import Section
 from coordinator.settings import Settings
 
@@ -126,6 +127,15 @@ def test_complaints_about_sections_come_with_the_others_and_say_what_may_be_mean
         "timeouts.most: Input should be greater than or equal to 1 (got 0.5)",
         "timeuots: no such setting; did you mean timeouts?",
     }
+
+
+def test_a_policy_of_retries_comes_from_its_section() -> None:
+    assert Settings.of().retry.policy() == RetryPolicy.default()
+    given = {"strategy": "linear", "max_attempts": 5, "base": 2, "cap": 9, "factor": 3, "jitter": 0.5}
+    assert Settings.of(retry=given).retry.policy() == RetryPolicy(5, 2, 9, 3, 0.5, "linear")
+    for bad in ({"base": 31}, {"base": 0.0001}, {"cap": 0.5}):
+        with pytest.raises(ConfigError, match=r"retry: base"):
+            Settings.of(retry=bad)
 
 
 def test_everything_in_a_section_is_described() -> None:

@@ -47,6 +47,14 @@ def test_the_handlers_policy_decides_else_the_default(
     assert judge.failure(job_of(policy, attempts=attempts), ValueError("no"), 0.5) == outcome
 
 
+def test_the_default_is_that_of_the_settings_in_force() -> None:
+    driver = FakeDriver(retry={"max_attempts": 2, "base": 7, "jitter": 0})
+    job = Job(claimed(), Handler("job", print, "thread"), driver)  # type: ignore[arg-type]
+    assert judge.failure(job, ValueError("no"), 0.5) == Retry(7.0, "ValueError: no")
+    driver.settings = driver.settings.revised({"retry.max_attempts": 1})
+    assert judge.failure(job, ValueError("no"), 0.5) == Failed("ValueError: no")
+
+
 def test_the_jobs_own_policy_wins_and_an_unreadable_one_is_ignored() -> None:
     own = Job(claimed(retry="3 500 500 1 0"), Handler("job", print, "thread", STEADY), FakeDriver())  # type: ignore[arg-type]
     assert judge.failure(own, ValueError("no"), 0.5) == Retry(0.5, "ValueError: no")
