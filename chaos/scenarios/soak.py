@@ -21,7 +21,7 @@ from chaos.processes import Child
 from chaos.roles import STEP
 from chaos.scenario import Figure, Run, Scenario, Verdict
 from coordinator import Coordinator, Settings
-from coordinator.keys import prefix
+from coordinator.keys import key, prefix
 from coordinator.wire import calls
 from coordinator.wire.calls import Scope
 
@@ -119,7 +119,8 @@ def play(run: Run) -> Verdict:
             load.recorder.note(what, lease.fence, resource="first", request=lease.ident)
         for what in ("submit", "cancel"):
             load.recorder.note(what, job=job.ident)
-        first = _lasting(node, run.namespace)
+        # What workers tell of their handlers' gates stays, and is as much as there are handlers.
+        first = _lasting(node, run.namespace) | {key(run.namespace, "GATES")}
         load.producer(rate=run.size["rate"])
         load.producer(rate=run.size["rate"] / 4, resources=5)
         load.producer(rate=run.size["rate"] / 10, resources=20, delay=1.0)
