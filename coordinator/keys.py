@@ -144,7 +144,14 @@ FAMILIES: tuple[Family, ...] = (
     Family("BAND", "band:", "string", "ttl", "jobs whose texts may be alike, the newest last", "GET"),
     Family("NEAR", "near", "zset", "permanent", "processes that keep copies of answers", "ZRANGE {} 0 -1"),
     Family("CALL", "call:", "string", "ttl", "how a submission that was a duplicate was answered", "GET"),
-    Family("HANDLER", "handler:", "hash", "ttl", "what the fleet has seen of a handler: its retry budget", "HGETALL"),
+    Family(
+        "HANDLER",
+        "handler:",
+        "hash",
+        "ttl",
+        "what the fleet has seen of a handler: retry budget, timeouts, retries by delay",
+        "HGETALL",
+    ),
     Family("DIRTY", "dirty", "set", "permanent", "resources whose lines the next sweep looks at", "SMEMBERS"),
     Family(
         "TIMEOUTS",

@@ -29,6 +29,7 @@ from workers.control import Control, HandlerFailed
 from workers.desk import Desk, Entry
 from workers.job import Job, Stop
 from workers.lane import Lane
+from workers.lessons import Lessons
 from workers.processes import Processes
 from workers.progress import Progress
 from workers.registry import Handler, Registry
@@ -59,6 +60,7 @@ class Executor(Service):
         self._threads = Threads()
         self._lane = Lane(self._run, self._waits)
         self.times = RunTimes(registry, driver.learner, driver.settings.timeouts.handlers)
+        self.lessons = Lessons(registry, driver)
         self._unfinished: dict[Job, None] = {}
         self._farewells: set[asyncio.Task[None]] = set()
         self._all_done = asyncio.Event()
@@ -174,6 +176,7 @@ class Executor(Service):
 
     def _launch(self, job: Job) -> None:
         self.times.choose(job)
+        self.lessons.choose(job)
         if not self._unfinished:
             self._all_done.clear()
         self._unfinished[job] = None
@@ -197,6 +200,7 @@ class Executor(Service):
             outcome = self._failed(job, context, error)
         job.interrupt = None
         self.times.ended(job, outcome, time.monotonic())
+        self.lessons.note(job)
         if job.timer is not None:
             job.timer.cancel()
         if job.progress is None:
@@ -224,7 +228,7 @@ class Executor(Service):
         return Succeeded(result)
 
     def _failed(self, job: Job, context: Context, error: BaseException) -> Outcome:
-        outcome = judge.failure(job, error, random.random())
+        outcome = judge.failure(job, error, random.random(), self.lessons.of(job))
         word = type(outcome).__name__.lower()
         if job.stopped is Stop.TIMEOUT:
             context.log.warning(f"handler {job.why}", outcome=word)

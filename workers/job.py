@@ -14,6 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from coordinator.ops.fleet import Claimed
+from coordinator.policy.escalation import Escalation
 from coordinator.policy.retry import RetryPolicy
 from coordinator.policy.trust import trusted_until
 
@@ -48,6 +49,7 @@ class Job:
         "ident",
         "interrupt",
         "learnt",
+        "level",
         "payload",
         "progress",
         "stopped",
@@ -76,6 +78,8 @@ class Job:
         # began: when the handler did, on the monotonic clock. learnt: the run timeout that the fleet has learnt.
         self.began: float | None = None
         self.learnt: float | None = None
+        # level: how far its handler was escalated when it began.
+        self.level = 0
         self._driver = driver
 
     @property
@@ -85,10 +89,22 @@ class Job:
 
     @property
     def seconds(self) -> float | None:
-        """How long one run may take: the job's word, else the handler's, else what the fleet has learnt."""
+        """How long one run may take: the job's word, else the handler's, else what the fleet has learnt. The handler's
+        time is longer while it is escalated."""
         if self.claimed.run_ms:
             return self.claimed.run_ms / 1000
+        seconds = self.unescalated
+        return seconds if seconds is None or not self.level else seconds * Escalation(self.level).factor
+
+    @property
+    def unescalated(self) -> float | None:
+        """How long one run of its handler may take when nothing is escalated."""
         return self.learnt if self.handler.timeout is None else self.handler.timeout
+
+    @property
+    def escalates(self) -> bool:
+        """Whether its time is the handler's to lengthen."""
+        return self.handler.escalate and not self.claimed.run_ms
 
     @property
     def lost(self) -> bool:

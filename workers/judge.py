@@ -8,7 +8,9 @@ from dataclasses import replace
 
 from coordinator.errors import CoordinatorError
 from coordinator.model import codec
+from coordinator.ops.lessons import NOTHING_LEARNT, Learnt
 from coordinator.policy import on_error
+from coordinator.policy.backoff import Record
 from coordinator.policy.outcome import (
     Cancelled,
     Failed,
@@ -32,10 +34,10 @@ class Packed(bytes):
     """A result that is packed already, in the process that made it."""
 
 
-def failure(job: Job, error: BaseException, chance: float) -> Outcome:
-    """The outcome of a handler that raised. `chance` is in [0, 1)."""
+def failure(job: Job, error: BaseException, chance: float, known: Learnt = NOTHING_LEARNT) -> Outcome:
+    """The outcome of a handler that raised. `chance` is in [0, 1), `known` what the fleet has learnt of the handler."""
     if job.stopped is not None:
-        return stopped(job, chance)
+        return stopped(job, chance, known)
     if isinstance(error, SnoozeFor):
         return Snooze(error.seconds)
     if isinstance(error, RateLimited):
@@ -43,39 +45,57 @@ def failure(job: Job, error: BaseException, chance: float) -> Outcome:
     if isinstance(error, GiveUp):
         return Failed(words.reason(error.reason) or "given up", blameless=True)
     if isinstance(error, RetryLater):
-        chosen = after_failure(_policy(job), job.attempt, words.reason(error.reason) or "to be retried", chance, True)
-        return replace(chosen, delay=error.delay) if isinstance(chosen, Retry) else chosen
+        return _later(job, error)
     if isinstance(error, HandlerFailed):
-        found = _ruled(job, error.ruled, error.said, chance)
+        found = _ruled(job, error.ruled, error.said, (chance, known.record))
         blameless = error.blameless
     else:
-        found = _ruled(job, on_error.find(job.handler.on_error, error), words.of_error(error), chance)
+        ruled = on_error.find(job.handler.on_error, error)
+        found = _ruled(job, ruled, words.of_error(error), (chance, known.record))
         blameless = isinstance(error, job.handler.breaker_ignores)
     return replace(found, blameless=True) if blameless and isinstance(found, Failed | Retry) else found
 
 
-def _ruled(job: Job, ruled: on_error.Ruled | None, said: str, chance: float) -> Outcome:
-    """The outcome of a failure, by the handler's rule for it if there is one."""
+def _later(job: Job, error: RetryLater) -> Outcome:
+    """The handler's own delay, as often as the policy allows."""
+    said = words.reason(error.reason) or "to be retried"
+    chosen = after_failure(_policy(job), job.attempt, said, 0.0)
+    return Retry(error.delay, said, True) if isinstance(chosen, Retry) else Failed(said, True)
+
+
+def _ruled(job: Job, ruled: on_error.Ruled | None, said: str, odds: tuple[float, Record]) -> Outcome:
+    """The outcome of a failure, by the handler's rule for it if there is one. `odds`: chance, and how retries fared."""
     if ruled is not None and isinstance(ruled.action, Snooze):
         return replace(ruled.action, reason=said)
     if ruled is not None and ruled.action == on_error.GIVE_UP:
         return Failed(words.shortened(f"no retry after {words.escaped(ruled.of)}: {said}", words.MAX_REASON))
-    return after_failure(_policy(job), job.attempt, said, chance)
+    policy, (chance, record) = _policy(job), odds
+    passed = policy.passed_over(job.attempt, record)
+    if passed is not None:
+        said = words.shortened(f"{said} (adaptive: {passed})", words.MAX_REASON)
+    return after_failure(policy, job.attempt, said, chance, record)
 
 
-def stopped(job: Job, chance: float) -> Outcome:
+def stopped(job: Job, chance: float, known: Learnt = NOTHING_LEARNT) -> Outcome:
     """The outcome of a handler that was told to stop, and did."""
     if job.stopped is Stop.CANCEL:
         return Cancelled(words.reason(job.why))
     if job.stopped is Stop.TIMEOUT:
         ruled = on_error.find(job.handler.on_error, TimeoutError(job.why))
-        return _ruled(job, ruled, words.reason(job.why), chance)
+        outcome = _ruled(job, ruled, words.reason(job.why), (chance, known.record))
+        if not isinstance(outcome, Retry) or job.unescalated is None:
+            return outcome
+        return replace(outcome, delay=max(outcome.delay, known.escalation.pause(job.unescalated)))
     return Released()
 
 
 def report(job: Job, outcome: Outcome, max_result: int) -> Report:
-    """The words of an outcome. A result that cannot be kept makes it a failure."""
-    return _WORDS[type(outcome)](job, outcome, max_result)
+    """The words of an outcome. A result that cannot be kept makes it a failure. Of a run that was out of time by its
+    handler's word it is said how far that was escalated, for the fleet counts those."""
+    made = _WORDS[type(outcome)](job, outcome, max_result)
+    if job.stopped is Stop.TIMEOUT and job.escalates and isinstance(outcome, Retry | Failed):
+        return made._replace(outcome=f"{made.outcome}@{job.level}")
+    return made
 
 
 def _succeeded(job: Job, outcome: Succeeded, max_result: int) -> Report:

@@ -43,6 +43,7 @@ class Handler:
     on_error: on_error.Rules = field(default_factory=dict)
     gates: Gates = field(default_factory=Gates)
     breaker_ignores: tuple[type[BaseException], ...] = ()
+    escalate: bool = True
 
 
 class HandlerOptions(TypedDict, total=False):
@@ -53,6 +54,7 @@ class HandlerOptions(TypedDict, total=False):
     breaker_policy: BreakerPolicy | None
     breaker_ignores: tuple[type[BaseException], ...]
     rate: RateLimit | AdaptiveLimit | Literal["default", "adaptive"] | None
+    escalate: bool
 
 
 class Registry:
@@ -87,7 +89,8 @@ class Registry:
         `queue` names the queue its jobs come by, so that a worker started without queues serves it.
 
         `on_error` maps exceptions to `"retry"`, `"give up"` or `Snooze(seconds)`: the most specific class wins, and
-        exceptions in a group are looked into. All others are retried as the retry policy has it.
+        exceptions in a group are looked into. All others are retried as the retry policy has it. `escalate=False`: its
+        timeout does not grow when runs keep running out of time.
 
         While handlers of the name keep failing, in whichever worker, its breaker holds its jobs back, in their order;
         `breaker="github"` (or several names) adds those of what it depends on, `breaker=False` switches them off.
@@ -105,7 +108,7 @@ class Registry:
             label(queue, "queue")
         for option in more:
             one_of(option, "option", tuple(HandlerOptions.__annotations__))
-        rules = on_error.checked(more.get("on_error"))
+        rules, escalates = on_error.checked(more.get("on_error")), _flag(more.get("escalate", True), "escalate")
         gates, ignores = gates_of(name, more), ignored(more.get("breaker_ignores", ()))
 
         def register(function: F) -> F:
@@ -113,7 +116,9 @@ class Registry:
             if taken is not None:
                 raise InvalidInput("name", name, f"is taken by {_place(taken.function)}")
             how = _executor(function, executor)
-            self._handlers[name] = Handler(name, function, how, retry, seconds, queue, adaptive, rules, gates, ignores)
+            self._handlers[name] = Handler(
+                name, function, how, retry, seconds, queue, adaptive, rules, gates, ignores, escalates
+            )
             return function
 
         return register
@@ -168,6 +173,12 @@ def _executor(function: Function, asked: Executor | None) -> Executor:
         fitting = "'async'" if is_async else "'thread' or 'process'"
         raise InvalidInput("executor", asked, f"must be {fitting} for {kind}")
     return asked
+
+
+def _flag(given: object, name: str) -> bool:
+    if not isinstance(given, bool):
+        raise InvalidInput(name, given, "must be True or False")
+    return given
 
 
 def _adaptive(timeout: object) -> Adaptive | Literal["adaptive"] | None:

@@ -133,7 +133,7 @@ class Worker:
         if failpoints.on:
             failpoints.reach("worker.before_start")
         # The executor before those that give it work, the exchange last: from then on jobs come.
-        for service in (self._executor, self._listener, self._exchange):
+        for service in (self._executor.lessons, self._executor, self._listener, self._exchange):
             await service.start()
         if failpoints.on:
             failpoints.reach("worker.after_start")
@@ -164,6 +164,7 @@ class Worker:
             await self._executor.release_all()
             # Processes are killed and threads given up before the session ends: no handler outlives its lease.
             await self._executor.stop()
+            await self._executor.lessons.stop()
             await self._listener.stop()
             # Now every job has an outcome; each is recorded, or void because the lease ended first.
             await self._exchange.stop()

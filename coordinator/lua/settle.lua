@@ -7,7 +7,7 @@
 -- ARGV[5] longest hold of a resource in ms
 -- ARGV[6] how many queues follow, then the queues
 -- ARGV[7...] per outcome: id, fence, outcome, delay in ms, result or reason; `failed-` and `retry-` are failures that no
--- breaker counts, `limited` closes the limits of the job for its delay
+-- breaker counts, `limited` closes the limits of the job for its delay, and `@` with a level ends what ran out of time
 -- reply: ok [[<status> <detail>]...] [[<job>]...]
 -- reply: session_lost
 -- status: ok <new fence if the job is to run again at once, else empty>

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from coordinator.policy.backoff import NOTHING_KNOWN, Record
 from coordinator.policy.retry import RetryPolicy
 
 
@@ -70,7 +71,9 @@ class Poisoned:
 Outcome = Succeeded | Failed | Retry | Snooze | Limited | Released | Cancelled | Poisoned
 
 
-def after_failure(policy: RetryPolicy, attempts: int, reason: str, chance: float, blameless: bool = False) -> Outcome:
-    """Retry or give up, after `attempts` attempts including this one."""
-    delay = policy.delay(attempts, chance)
-    return Failed(reason, blameless) if delay is None else Retry(delay, reason, blameless)
+def after_failure(
+    policy: RetryPolicy, attempts: int, reason: str, chance: float, record: Record = NOTHING_KNOWN
+) -> Outcome:
+    """Retry or give up, after `attempts` attempts including this one. `record`: how retries after each delay fared."""
+    delay = policy.delay(attempts, chance, record)
+    return Failed(reason) if delay is None else Retry(delay, reason)

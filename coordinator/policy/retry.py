@@ -6,6 +6,7 @@ With n the number of attempts made, before jitter:
     linear        min(cap, base * n)
     exponential   min(cap, base * factor^(n-1))
     jittered      the same, shifted by up to +-jitter of itself
+    adaptive      a step of the same ladder, chosen by what the fleet has seen (`backoff`), then shifted like that
 
 The schedules are tenacity's wait objects, asked about an attempt by its number; the chance comes in as an argument, for
 tenacity's own jitter draws it from the process. The default (3 attempts, 1 s doubling to 30 s, 10 %) rides out a
@@ -23,11 +24,15 @@ from tenacity.wait import wait_base
 
 from coordinator.errors import Corrupt, InvalidInput
 from coordinator.model.names import milliseconds, one_of, whole
+from coordinator.policy.backoff import NOTHING_KNOWN, Record, octave, step
 
-Strategy = Literal["fixed", "linear", "exponential", "jittered"]
+Strategy = Literal["fixed", "linear", "exponential", "jittered", "adaptive"]
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
+SHAKEN = ("jittered", "adaptive")
 MAX_FACTOR = 1000.0
 SHORTEST = 0.001
+# Steps that adaptive backoff chooses from; it stops climbing there, or at the cap.
+MAX_STEPS = 64
 
 _WIRE = re.compile(r"(\d{1,4}) (\d{1,12}) (\d{1,12}) (\d{1,4}(?:\.\d{1,3})?) (\d(?:\.\d{1,3})?)(?: ([a-z]+))?")
 _RETRYING = Retrying()
@@ -35,8 +40,8 @@ _RETRYING = Retrying()
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how soon. Durations in seconds; `jitter` a share from 0 to 1, which only `jittered` uses,
-    `factor` what it and `exponential` grow by. Raises InvalidInput.
+    """How often and how soon. Durations in seconds; `jitter` a share from 0 to 1, which only `jittered` and `adaptive`
+    use, `factor` what `exponential` and these grow by. Raises InvalidInput.
 
     All are kept to the thousandth, as they travel with the job. `base=0` retries at once, and then the job keeps the
     resources it holds.
@@ -73,20 +78,44 @@ class RetryPolicy:
         return cls()
 
     @classmethod
+    def aggressive(cls) -> RetryPolicy:
+        """5 attempts, from 0.5 s by 1.5 up to 60 s as the fleet has learnt, 20 % jitter."""
+        return cls(5, 0.5, 60.0, 1.5, 0.2, "adaptive")
+
+    @classmethod
     def none(cls) -> RetryPolicy:
         """One attempt."""
         return cls(max_attempts=1)
 
-    def delay(self, attempts: int, chance: float) -> float | None:
-        """Seconds until the next attempt after `attempts` were made, or None to give up. `chance` is in [0, 1)."""
+    def delay(self, attempts: int, chance: float, record: Record = NOTHING_KNOWN) -> float | None:
+        """Seconds until the next attempt after `attempts` were made, or None to give up. `chance` is in [0, 1),
+        `record` what is known of retries after each delay."""
         if attempts >= self.max_attempts:
             return None
         if self.base == 0:
             return 0.0
-        state = RetryCallState(_RETRYING, None, (), {})
-        state.attempt_number = attempts
-        shift = self.jitter * (2 * chance - 1) if self.strategy == "jittered" else 0.0
-        return float(self._wait()(state)) * (1 + shift)
+        wait = self._wait()
+        plain = _asked(wait, self._place(wait, attempts, record))
+        shift = self.jitter * (2 * chance - 1) if self.strategy in SHAKEN else 0.0
+        return plain * (1 + shift)
+
+    def passed_over(self, attempts: int, record: Record) -> str | None:
+        """Why the next attempt waits for longer than plain backoff would have it; None if it does not."""
+        if attempts >= self.max_attempts or self.base == 0:
+            return None
+        wait = self._wait()
+        place = self._place(wait, attempts, record)
+        if place == attempts:
+            return None
+        plain, chosen = _asked(wait, attempts), _asked(wait, place)
+        seen = record[octave(round(plain * 1000))]
+        return f"of {seen.tries:.3g} retries after about {plain:g} s {seen.successes:.3g} succeeded, so {chosen:g} s"
+
+    def _place(self, wait: wait_base, attempts: int, record: Record) -> int:
+        """The attempt whose delay is taken; that of adaptive backoff may be of a later one."""
+        if self.strategy != "adaptive" or not record:
+            return attempts
+        return 1 + step(attempts - 1, self._ladder(wait), record)
 
     def _wait(self) -> wait_base:
         if self.strategy == "fixed":
@@ -94,6 +123,12 @@ class RetryPolicy:
         if self.strategy == "linear":
             return wait_incrementing(start=self.base, increment=self.base, max=self.cap)
         return wait_exponential(multiplier=self.base, max=self.cap, exp_base=self.factor)
+
+    def _ladder(self, wait: wait_base) -> list[float]:
+        delays = [_asked(wait, 1)]
+        while len(delays) < MAX_STEPS and delays[-1] < self.cap:
+            delays.append(_asked(wait, len(delays) + 1))
+        return delays
 
     def to_wire(self) -> str:
         """`3 1000 30000 2 0.1`: attempts, base and cap in ms, factor, jitter; then the strategy, unless `jittered`.
@@ -118,6 +153,12 @@ class RetryPolicy:
             return cls(int(attempts), int(base) / 1000, int(cap) / 1000, float(factor), float(jitter), strategy)  # type: ignore[arg-type]
         except (ValueError, OverflowError):
             raise Corrupt(f"not a retry policy that anybody could have given: {wire[:80]!r}") from None
+
+
+def _asked(wait: wait_base, attempt: int) -> float:
+    state = RetryCallState(_RETRYING, None, (), {})
+    state.attempt_number = attempt
+    return float(wait(state))
 
 
 def _plain(value: float) -> str:

@@ -285,5 +285,9 @@ def audit_resource(scope: Scope, resource: Word, fix: bool, grace_ms: int) -> Ca
     return scope.call("audit_resource", resource, "fix" if fix else "look", grace_ms)
 
 
+def handlers(scope: Scope, names: Iterable[str]) -> Call:
+    return scope.call("handlers", *names)
+
+
 def _pairs(fields: Mapping[str, Word]) -> list[Word]:
     return [word for pair in fields.items() for word in pair]

@@ -24,7 +24,7 @@ _SESSION = ("open_session", "close_session", "beat", "reconcile", "learn", "time
 _INBOX = ("blpop", "lpop", "rpush", "expire")
 _TICKET = ("explain", "watch")
 # `watch` is not among them: it may write, and on 6.2 it always does.
-_LOOK = ("explain", "survey", "line", "events", "dead", "gates", "timeouts", "config")
+_LOOK = ("explain", "survey", "line", "events", "dead", "gates", "timeouts", "handlers", "config")
 _REQUESTS = ("watch", "cancel", "reprioritise", "replay")
 _AUDIT = ("audit_keys", "audit_request", "audit_resource")
 # What every connection says first, and with `durability` replicated after every call. Redis allows AUTH and HELLO to
@@ -64,7 +64,7 @@ ROLES: tuple[Role, ...] = (
     Role(
         "worker",
         "takes jobs from queues, runs them and reports their outcomes",
-        (*_SESSION, "tell", "claim", "settle", "note_progress", "explain"),
+        (*_SESSION, "tell", "claim", "settle", "note_progress", "explain", "handlers"),
         _INBOX,
     ),
     Role(

@@ -206,7 +206,7 @@ def test_what_drains_a_full_queue_works_when_memory_is_full(script: str) -> None
 
 
 @pytest.mark.parametrize(
-    "script", ["dead", "events", "explain", "gates", "line", "survey", "timeouts", "config", "audit_keys"]
+    "script", ["dead", "events", "explain", "gates", "handlers", "line", "survey", "timeouts", "config", "audit_keys"]
 )
 def test_looking_works_when_memory_is_full(script: str) -> None:
     assert loader.program(script, True).text.startswith("#!lua flags=no-writes\n")

@@ -20,7 +20,7 @@ url, namespace, log, budget = sys.argv[1:]
 jobs = Registry()
 out = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
-@jobs.handler("broken")
+@jobs.handler("broken", breaker=False)
 async def broken(ctx, payload):
     os.write(out, f"{time.time()} {ctx.attempt}\\n".encode())
     raise ConnectionError("it is down")

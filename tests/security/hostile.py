@@ -9,7 +9,7 @@ import redis
 
 from coordinator import Coordinator, Dedup, RetryPolicy, Similar
 from coordinator.keys import FAMILIES, Family, encode, key
-from coordinator.ops import timing
+from coordinator.ops import lessons, timing
 from coordinator.wire import calls
 from coordinator.wire.calls import Lesson, Lessons
 from coordinator.wire.step import Call
@@ -170,6 +170,7 @@ def attempts(scene: Scene, made: Populated) -> dict[str, Callable[[], Any]]:
     found["learn"] = lambda: scene.call(learn(scene, made.session, 2))
     found["timeouts"] = lambda: co.run(timing.look(scene.scope, ["operation/done"]))
     found["similar"] = lambda: co.submit("alike", "some text", queue="hostile", similar=Similar())
+    found["handlers"] = lambda: co.run(lessons.learnt(scene.scope, ["done"]))
     found["coalesce"] = lambda: co.coalesce("answered", 2, timeout=0.01, queue="hostile")
     found["recall"] = lambda: co.cached_many("answered", [1, 2])
     found["warm"] = lambda: co.warm("answered", [(3, "x")])

@@ -27,12 +27,12 @@ ALWAYS = {"auth", "hello", "quit", "reset"}
 SESSION = {"open_session", "close_session", "beat", "reconcile", "learn", "timeouts", "config"}
 CONNECT = {"client|setname", "info", "ping", "wait", "cluster|slots", "command"}
 INBOX = {"blpop", "lpop", "rpush", "expire"}
-LOOK = {"explain", "survey", "line", "events", "dead", "gates", "timeouts", "config"}
+LOOK = {"explain", "survey", "line", "events", "dead", "gates", "timeouts", "handlers", "config"}
 SCRIPTS = {
     "producer": SESSION
     | {"submit", "watch", "explain", "cancel", "reprioritise", "recall", "forget", "warm"}
     | {"similar", "index_text"},
-    "worker": SESSION | {"tell", "claim", "settle", "note_progress", "explain"},
+    "worker": SESSION | {"tell", "claim", "settle", "note_progress", "explain", "handlers"},
     "locker": SESSION | {"request", "release", "extend", "cancel", "reprioritise", "watch", "explain"},
     "observer": LOOK,
     "operator": LOOK

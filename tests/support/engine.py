@@ -41,7 +41,9 @@ TERMS = Terms(
     max_events=1000,
 )
 
-READ_ONLY = frozenset({"config", "dead", "events", "explain", "gates", "line", "similar", "survey", "timeouts"})
+READ_ONLY = frozenset(
+    {"config", "dead", "events", "explain", "gates", "handlers", "line", "similar", "survey", "timeouts"}
+)
 # What may be answered without a write, and must be: these words say that nothing has changed.
 REFUSALS = frozenset(
     {

@@ -65,6 +65,8 @@ def test_the_formula_by_hand() -> None:
     assert [RetryPolicy(9, 2, 5, 3, 0.5, "linear").delay(n, 0.0) for n in (1, 2, 3)] == [2, 4, 5]
     assert [RetryPolicy(9, 1, 5, 2, 0.5, "exponential").delay(n, 0.0) for n in (1, 2, 4)] == [1, 2, 5]
     assert RetryPolicy(jitter=0.5).delay(1, 0.0) == 0.5
+    assert RetryPolicy.aggressive() == RetryPolicy(5, 0.5, 60, 1.5, 0.2, "adaptive")
+    assert RetryPolicy.aggressive().to_wire() == "5 500 60000 1.5 0.2 adaptive"
     assert RetryPolicy.default().to_wire() == "3 1000 30000 2 0.1"
     assert RetryPolicy.none().delay(1, 0.0) is None
     assert RetryPolicy.default() == RetryPolicy() == RetryPolicy.from_wire("")

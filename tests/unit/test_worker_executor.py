@@ -131,7 +131,7 @@ async def test_a_coroutine_that_takes_too_long_is_cancelled(bench: Bench) -> Non
             ended.append(ctx.cancel_reason)
 
     bench.begin(name="slow")
-    assert await bench.outcome() == ("failed", "timed out after 0.05 s")
+    assert await bench.outcome() == ("failed@0", "timed out after 0.05 s")
     assert ended == ["timed out after 0.05 s"]
 
 
@@ -157,7 +157,7 @@ async def test_a_thread_that_takes_too_long_keeps_its_slot_and_its_result_is_thr
         return "late"
 
     bench.begin(name="slow")
-    assert await bench.outcome() == ("failed", "timed out after 0.05 s")
+    assert await bench.outcome() == ("failed@0", "timed out after 0.05 s")
     assert bench.desk.taken == 1
     go_on.set()
     await until_async(lambda: bench.desk.taken == 0)

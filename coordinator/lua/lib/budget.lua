@@ -16,26 +16,10 @@ local function look_at_account(ctx, budget, key)
   return math.min(tokens, reserve + earned), earned, math.max(ctx.now, at)
 end
 
--- The next success after this is the first one: `note_successes` looks closer at it.
+-- The next success after this is the first one: `lib/health` looks closer at it.
 local function save_account(key, tokens, earned, at)
   redis.call('HSET', key, 'ok', '0', 'tokens', text(tokens), 'earned', text(earned), 'at', text(at))
   redis.call('PEXPIRE', key, HANDLER_MS)
-end
-
--- Successes are counted with one command for a handler and call; nothing is worked out until somebody retries.
-local function note_successes(ctx)
-  for name, count in pairs(ctx.succeeded or {}) do
-    local key = ctx.p .. K_HANDLER .. name
-    if redis.call('HINCRBY', key, 'ok', count) == count then
-      redis.call('PEXPIRE', key, HANDLER_MS)
-    end
-  end
-  ctx.succeeded = nil
-end
-
-local function note_success(ctx, name)
-  ctx.succeeded = ctx.succeeded or {}
-  ctx.succeeded[name] = (ctx.succeeded[name] or 0) + 1
 end
 
 -- Takes a token for a retry. Returns how many ms it must wait for its turn, and behind how many.
@@ -44,7 +28,6 @@ local function spend_token(ctx, name)
   if not budget then
     return 0, 0
   end
-  note_successes(ctx)
   local key = ctx.p .. K_HANDLER .. name
   local tokens, earned, at = look_at_account(ctx, budget, key)
   tokens = tokens - TOKEN

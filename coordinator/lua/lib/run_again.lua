@@ -14,7 +14,7 @@ local function run_again(ctx, r, attempts, why)
     take(ctx, r, r.session, fence, expires)
   end
   move(ctx, r, 'again', 'settled', r.fence, 'fence', fence, 'again', fence, 'attempts', attempts, 'why', why,
-    'since', text(ctx.now))
+    'since', text(ctx.now), 'waited', '0')
   redis.call('HDEL', ctx.p .. K_REQ .. r.id, 'started')
   pass_gates(ctx, r, fence)
   return fence

@@ -1,12 +1,10 @@
 -- Applies one outcome, if its fence is the job's newest one. A repeated report answers as the first did; a report
 -- under an older fence, or for a job that was taken back, is `stale` and changes nothing.
 --@include lib/finish
---@include lib/enqueue
---@include lib/rerun
---@include lib/budget
---@include lib/run_again
+--@include lib/again
 --@include lib/run_ended
---@include lib/admit
+-- The byte of `@`.
+local AT = 64
 local EVENTS = { succeeded = 'succeed', failed = 'fail', cancelled = 'cancel', dead = 'bury' }
 
 local function end_job(ctx, r, outcome, attempts, value)
@@ -19,30 +17,6 @@ local function end_job(ctx, r, outcome, attempts, value)
     finish(ctx, r, event, 'settled', r.fence, 'attempts', attempts)
   else
     finish(ctx, r, event, 'settled', r.fence, 'attempts', attempts, 'why', value)
-  end
-end
-
--- Attempts of a job that is over: all that were begun, whatever its handler says of the last.
-local function attempts_begun(r, event)
-  local attempts = tonumber(r.attempts or 0)
-  return (event == 'give_back' or r.started) and attempts or attempts + 1
-end
-
--- Gives up the lease without ending the job, unless somebody wants it to end.
-local function put_back(ctx, r, event, attempts, delay_ms, ...)
-  local over = r.cancel or (superseded(ctx, r) and 'superseded by a newer one')
-  if over then
-    finish(ctx, r, 'cancel', 'settled', r.fence, 'attempts', attempts_begun(r, event), 'why', over)
-    return
-  end
-  leave_place(ctx, r)
-  move(ctx, r, event, 'settled', r.fence, 'attempts', attempts, ...)
-  redis.call('HDEL', ctx.p .. K_REQ .. r.id, 'session', 'since', 'started', 'expires', 'progress')
-  if event == 'give_back' then
-    enqueue(ctx, r)
-  else
-    redis.call('ZADD', ctx.p .. K_SCHEDULED, text(ctx.now + delay_ms), r.id)
-    watch_clock(ctx, r)
   end
 end
 
@@ -63,22 +37,18 @@ local function repeated(ctx, r, fence)
   return { 'ok', r.state == 'running' and r.again == r.fence and r.again or '' }
 end
 
--- A retry follows its policy, unless the budget of its handler has none left: then it waits for its turn.
-local function retry(ctx, r, attempts, delay_ms, why)
-  local wait, behind = 0, 0
-  if not r.cancel then
-    wait, behind = spend_token(ctx, r.name)
+-- What the end of a run says of its handler and its gates. An outcome that ends in `@<level>` ran out of time, and began
+-- under that level of escalation. Returns the outcome as the job has it.
+local function learn_from(ctx, r, said, delay_ms)
+  if string.byte(said, -2) == AT then
+    note_timeout(ctx, r.name, tonumber(string.sub(said, -1)))
+    said = string.sub(said, 1, -3)
   end
-  if wait > delay_ms then
-    local figures = string.format('%d %d %d %d', wait, behind, ctx.budget.share, ctx.budget.floor)
-    ctx.stats.postponed = (ctx.stats.postponed or 0) + 1
-    put_back(ctx, r, 'retry', attempts, wait, 'why', why, 'postponed', figures)
-    return ''
-  elseif delay_ms == 0 and not r.cancel and not closed_gate(ctx, r) then
-    return run_again(ctx, r, attempts, why)
+  local outcome = run_ended(ctx, r, said, delay_ms)
+  if r.waited and (outcome == 'succeeded' or outcome == 'failed' or outcome == 'retry') then
+    note_retry(ctx, r, outcome == 'succeeded')
   end
-  put_back(ctx, r, 'retry', attempts, delay_ms, 'why', why)
-  return ''
+  return outcome
 end
 
 -- `value` is a result or a reason, `delay_ms` counts for retry and snooze.
@@ -89,7 +59,7 @@ local function settle_job(ctx, session, id, fence, outcome, delay_ms, value)
   elseif r.state ~= 'running' or r.fence ~= fence or r.session ~= session then
     return repeated(ctx, r, fence) or { 'stale', r.state }
   end
-  outcome = run_ended(ctx, r, outcome, delay_ms)
+  outcome = learn_from(ctx, r, outcome, delay_ms)
   local attempts = attempts_after(r, outcome)
   if r.postponed then
     redis.call('HDEL', ctx.p .. K_REQ .. id, 'postponed')
@@ -99,7 +69,7 @@ local function settle_job(ctx, session, id, fence, outcome, delay_ms, value)
   elseif outcome == 'retry' then
     return { 'ok', retry(ctx, r, attempts, delay_ms, value) }
   elseif outcome == 'snooze' then
-    put_back(ctx, r, 'snooze', attempts - 1, delay_ms, unpack(value ~= '' and { 'why', value } or {}))
+    put_back(ctx, r, 'snooze', attempts - 1, delay_ms, 'waited', '0', unpack(value ~= '' and { 'why', value } or {}))
   else
     put_back(ctx, r, 'give_back', attempts, 0)
   end

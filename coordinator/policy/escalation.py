@@ -1,0 +1,56 @@
+"""Longer timeouts for a handler whose runs keep running out of time.
+
+After 3 timeouts in a row its runs get 1.5 times the time, after 3 more of runs with that much 1.5 times as much again,
+up to level 5 (7.6 times). While it is raised a retry after a timeout waits for at least a quarter of the time it had at
+first, as much longer as the runs are. The first success takes it back to level 0. It multiplies whatever timeout the
+handler has, be it fixed or adaptive, but not the one that a job brings itself: that is a promise to whoever handed it
+in.
+
+- 3, so that one slow moment changes nothing. A level needs as many as the one before: what was given more time has to
+  show that it is not enough. Runs that began under a lower level do not count, or one bad minute of a busy fleet, where
+  dozens run at a time, would go straight to the top.
+- 1.5 and level 5: adaptive timeouts follow what succeeds, and nothing that succeeds takes longer than they allow. This
+  is the way out of that, and it must end: something that hangs is not to hang for ever.
+- A quarter: a run that ran out of time has kept somebody busy for that long.
+
+`lib/health.lua` does this for the fleet; here it is as values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+AFTER = 3
+GROWTH = 1.5
+HIGHEST = 5
+PAUSE = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """How far a handler is escalated, and how many timeouts in a row there were at this level."""
+
+    level: int = 0
+    late: int = 0
+
+    @property
+    def factor(self) -> float:
+        """What the time of a run is multiplied by."""
+        return float(GROWTH**self.level)
+
+    def timed_out(self, begun: int) -> Escalation:
+        """After a timeout of a run that began under the level `begun`."""
+        if begun < self.level:
+            return self
+        late = self.late + 1
+        if late >= AFTER and self.level < HIGHEST:
+            return Escalation(self.level + 1)
+        return Escalation(self.level, min(late, AFTER))
+
+    def succeeded(self) -> Escalation:
+        """After a success."""
+        return Escalation()
+
+    def pause(self, base: float) -> float:
+        """The shortest wait before a retry after a timeout; `base` is what a run has without escalation. Seconds."""
+        return base * PAUSE * self.factor if self.level else 0.0
