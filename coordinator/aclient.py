@@ -13,16 +13,17 @@ from coordinator.acoalescer import AsyncCoalescer
 from coordinator.aoverseer import AsyncOverseer
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.errors import CoordinatorError, LeaseLost, WaitTimeout
+from coordinator.metrics import clients
 from coordinator.model.lease import Grant, Position
 from coordinator.model.names import Priority
 from coordinator.model.names import milliseconds as checked_ms
 from coordinator.model.need import Need, needs_of
 from coordinator.model.states import State
-from coordinator.ops import asking, inspect, locks, requests, similar, timing, work
+from coordinator.ops import asking, inspect, locks, requests, timing, work
 from coordinator.ops.asking import LockOptions, Needs, Urgency, lock_options
 from coordinator.ops.likeness import Resemblance
 from coordinator.ops.locks import Asked
-from coordinator.ops.submission import Submission, to_ask
+from coordinator.ops.submission import Submission
 from coordinator.ops.work import Submitted
 from coordinator.policy.timeout import ADAPTIVE, Wait
 from coordinator.settings import Settings
@@ -201,6 +202,7 @@ class AsyncCoordinator(AsyncCoalescer, AsyncOverseer):
 
     def __init__(self, driver: AsyncDriver) -> None:
         self._driver = driver
+        clients.attach(driver)
 
     @classmethod
     def connect(cls, url: str | None = None, namespace: str | None = None, settings: Settings | None = None) -> Self:
@@ -293,20 +295,13 @@ class AsyncCoordinator(AsyncCoalescer, AsyncOverseer):
         `similar`; in seconds.
         Raises QueueFull, LineFull, OverCapacity, PayloadTooLarge, Duplicate, InvalidInput, StoreUnavailable.
         """
-        limit = self.settings.max_payload
         [one] = await self._timed([Submission(name, payload, **options)])
-        job = to_ask(self._driver.new_id(), one, limit, self._driver.signer, self._driver.rules)
-        like = similar.likeness(one, job)
-        done = await self._driver.run(similar.submit(self._driver.scope, limit, job, like, self._driver.meter))
-        return AsyncJobTicket(self._driver, done)
+        return AsyncJobTicket(self._driver, await self._driver.run(clients.submit(self._driver, one)))
 
     async def submit_many(self, submissions: Iterable[Submission]) -> list[AsyncJobTicket]:
         """Hand in many jobs, up to 150 per call. Raises BatchRefused if some are refused; the others are in."""
-        limit = self.settings.max_payload
         given = await self._timed(list(submissions))
-        jobs = [to_ask(self._driver.new_id(), one, limit, self._driver.signer, self._driver.rules) for one in given]
-        likes = [similar.likeness(one, job, batch=True) for one, job in zip(given, jobs, strict=True)]
-        done = await self._driver.run(similar.submit_many(self._driver.scope, limit, jobs, likes, self._driver.meter))
+        done = await self._driver.run(clients.submit_many(self._driver, given))
         return [AsyncJobTicket(self._driver, one) for one in done]
 
     # --- any request
@@ -347,7 +342,7 @@ class AsyncCoordinator(AsyncCoalescer, AsyncOverseer):
     async def _acquire(self, needs: Needs, options: LockOptions) -> AsyncLease:
         wanted = needs_of(needs)
         asked = self._ask(wanted, await self._settled(wanted, options))
-        grant = await self._driver.run(timing.acquire(self._driver.scope, self._driver.learner, asked, wanted))
+        grant = await self._driver.run(clients.acquire(self._driver, asked, wanted))
         if grant is None:
             raise WaitTimeout(asked.ident, 0, "lock request")
         return _lease(self._driver, grant, wanted)

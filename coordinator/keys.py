@@ -179,7 +179,19 @@ FAMILIES: tuple[Family, ...] = (
         "settings changed for the fleet, as JSON, and their version",
         "HGETALL",
     ),
-    Family("STATS", "stats", "hash", "permanent", "how often each event has happened", "HGETALL"),
+    Family("STATS", "stats", "hash", "permanent", "how often each event has happened, and ms waited", "HGETALL"),
+    Family(
+        "METRICS",
+        "metrics",
+        "stream",
+        "permanent",
+        "what every process measures, capped in length and bytes",
+        "XREVRANGE {} + - COUNT 3",
+    ),
+    Family(
+        "PULSE", "pulse", "hash", "permanent", "when the next sample of the fleet is due, and who judges", "HGETALL"
+    ),
+    Family("ALERTS", "alerts", "hash", "permanent", "how each alert stands that is not at rest", "HGETALL"),
     Family("EVENTS", "events", "stream", "permanent", "what happened, capped in length", "XREVRANGE {} + - COUNT 10"),
 )
 

@@ -13,10 +13,13 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from coordinator.model.measures import is_figure
+from coordinator.model.names import label
 from coordinator.policy import adaptive, retry
 from coordinator.policy.adaptive import BASES, Adaptive, Strategy
+from coordinator.policy.alerts import Rule, rules
 from coordinator.policy.breaker import MAX_COUNTED, MAX_PROBES, BreakerPolicy
 from coordinator.policy.budget import FLOOR, SHARE, WINDOW, Budget
 from coordinator.policy.rate import LEAST, LOOKS, MAX_RATE, AdaptiveLimit, RateLimit
@@ -143,3 +146,44 @@ class AdaptiveRates(Section):
     def limit(self) -> AdaptiveLimit:
         """The limit."""
         return AdaptiveLimit(self.initial, self.least, self.most, self.increase, self.decrease)
+
+
+class AlertRule(Section):
+    """`[metrics.alerts.NAME]`: the limits of a figure. Takes the place of the default rule of that name; without a
+    limit there is no such alert."""
+
+    figure: str = Field(description="what it is about: see `coordinator alerts rules` and docs/metrics.md")
+    warning: float | None = Field(None, allow_inf_nan=False, description="the first limit")
+    critical: float | None = Field(None, allow_inf_nan=False, description="the second limit")
+    below: bool = Field(False, description="it is small values that are bad")
+    hold: float = Field(10.0, ge=0, le=86400, description="how long a figure must be beyond a limit, or back")
+
+    @field_validator("figure")
+    @classmethod
+    def _known(cls, figure: str) -> str:
+        if not is_figure(figure):
+            raise ValueError("must be the name of a figure, such as fleet.depth, queue.run.p99 or timeout_share")
+        return figure
+
+
+class Metrics(Section):
+    """What every process measures, the stream that it is published on, and the alerts about it."""
+
+    fixed = frozenset({"enabled"})
+    enabled: bool = Field(True, description="measure and publish")
+    interval: float = Field(1.0, ge=0.05, le=60, description="how often a process publishes")
+    max_length: int = Field(10_000, ge=100, le=10**7, description="length of the metrics stream")
+    max_bytes: int = Field(8 * 1_048_576, ge=65_536, le=2**33, description="bytes of the metrics stream")
+    alerts_every: float = Field(5.0, ge=0, le=3600, description="how often alerts are looked at; 0: never")
+    alerts: dict[str, AlertRule] = Field({}, description="rules of alerts by name, beside the default ones")
+
+    @field_validator("alerts")
+    @classmethod
+    def _named(cls, alerts: dict[str, AlertRule]) -> dict[str, AlertRule]:
+        for name in alerts:
+            label(name, "the name of an alert")
+        return alerts
+
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules of alerts that are in force."""
+        return rules({name: Rule(name, **one.model_dump()) for name, one in self.alerts.items()})

@@ -22,7 +22,7 @@ from coordinator.model.signing import LEAST_SECRET, MAX_KEY_ID, Signer
 from coordinator.model.terms import NO_AGING_US, Terms
 from coordinator.policy import rules
 from coordinator.policy.rules import NO_RULES, RuleSet
-from coordinator.sections import AdaptiveRates, Breakers, Coalescing, Rates, Retries, Retry, Timeouts
+from coordinator.sections import AdaptiveRates, Breakers, Coalescing, Metrics, Rates, Retries, Retry, Timeouts
 from coordinator.wire.gates import GateDefaults
 
 Durability = Literal["fast", "durable", "replicated"]
@@ -90,6 +90,7 @@ class Settings(BaseSettings):
     breaker: Breakers = Field(Breakers(), description="when breakers open and close")
     rate: Rates = Field(Rates(), description="limits of rate")
     adaptive_rate: AdaptiveRates = Field(AdaptiveRates(), description="limits that find their own rate")
+    metrics: Metrics = Field(Metrics(), description="what is measured and published (namespace)")
 
     @model_validator(mode="after")
     def _hold_together(self) -> Self:

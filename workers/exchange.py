@@ -34,6 +34,7 @@ from coordinator.ops.fleet import Claimed, Verdict
 from coordinator.policy.resend import pause
 from coordinator.wire import calls
 from coordinator.wire.calls import Claim
+from workers import measure
 from workers.desk import Desk, Entry
 from workers.executor import Executor
 from workers.job import lease_end
@@ -304,6 +305,7 @@ class Exchange(Service):
     def _take(self, found: fleet.Exchange) -> None:
         if failpoints.on:
             failpoints.reach("worker.after_exchange")
+        measure.claimed(self._driver.meter, len(found.raw_jobs))
         taken = []
         self._keyed = False
         for claimed in found.jobs():

@@ -23,7 +23,7 @@ from coordinator.model.signing import MARK, JobMark
 from coordinator.ops.fleet import Claimed
 from coordinator.policy.outcome import Outcome, Poisoned, Released, Retry, Succeeded
 from coordinator.wire.calls import Report
-from workers import judge, words
+from workers import judge, measure, words
 from workers.context import Context
 from workers.control import Control, HandlerFailed
 from workers.desk import Desk, Entry
@@ -199,7 +199,9 @@ class Executor(Service):
             # A handler that calls sys.exit() ends itself, not the worker.
             outcome = self._failed(job, context, error)
         job.interrupt = None
-        self.times.ended(job, outcome, time.monotonic())
+        now = time.monotonic()
+        self.times.ended(job, outcome, now)
+        measure.ended(self._driver.meter, job, outcome, now)
         self.lessons.note(job)
         if job.timer is not None:
             job.timer.cancel()
@@ -313,6 +315,7 @@ class Executor(Service):
     async def _in_process(self, job: Job, context: Context) -> Any:
         async with self._processes.slots:
             job.begun, job.began = True, time.monotonic()
+            measure.begun(self._driver.meter, job)
             try:
                 return await self._processes.run(context.portable(), job.payload, job.seconds)
             except TimeoutError:
@@ -321,6 +324,7 @@ class Executor(Service):
 
     def _begin_run(self, job: Job) -> None:
         job.begun, job.began = True, time.monotonic()
+        measure.begun(self._driver.meter, job)
         seconds = job.seconds
         if seconds is not None:
             job.due = asyncio.get_running_loop().time() + seconds

@@ -1,7 +1,8 @@
 """One worker: the place where its parts are put together, and the order in which they end.
 
 Read it to know the process: the *exchange* claims jobs for free slots and reports outcomes, the *executor* runs them,
-the *listener* hears bells and cancellations, the driver's *keeper* renews the session in threads of its own.
+the *listener* hears bells and cancellations, the *pulse* publishes what is measured, the driver's *keeper* renews the
+session in threads of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from coordinator.drivers import failpoints
 from coordinator.drivers.aio import AsyncDriver, Extras
 from coordinator.drivers.teller import GATES
 from coordinator.errors import AccessDenied, ConfigError, CoordinatorError, Corrupt
+from coordinator.metrics.publisher import Options, Publisher
+from coordinator.metrics.recorder import Recorder
+from coordinator.metrics.sample import Origin
 from coordinator.model.names import label, milliseconds, one_of, whole
 from coordinator.ops import configuring, timing
 from coordinator.settings import Settings
@@ -25,6 +29,7 @@ from workers.desk import Desk
 from workers.exchange import PARKED, Exchange
 from workers.executor import Executor
 from workers.listener import Listener
+from workers.pulse import Pulse
 from workers.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -92,6 +97,7 @@ class Worker:
         self._executor = Executor(registry, self._driver, self._desk, chosen.process_slots)
         self._exchange = Exchange(self._driver, self._desk, self._executor, queues)
         self._listener = Listener(self._driver, self._desk, self._executor, chosen.poll)
+        self._pulse = self._measuring()
         self._asked, self._hurry = asyncio.Event(), asyncio.Event()
         self._stopping: asyncio.Task[None] | None = None
 
@@ -133,7 +139,8 @@ class Worker:
         if failpoints.on:
             failpoints.reach("worker.before_start")
         # The executor before those that give it work, the exchange last: from then on jobs come.
-        for service in (self._executor.lessons, self._executor, self._listener, self._exchange):
+        services = (self._executor.lessons, self._executor, self._listener, self._pulse, self._exchange)
+        for service in filter(None, services):
             await service.start()
         if failpoints.on:
             failpoints.reach("worker.after_start")
@@ -168,6 +175,8 @@ class Worker:
             await self._listener.stop()
             # Now every job has an outcome; each is recorded, or void because the lease ended first.
             await self._exchange.stop()
+            if self._pulse is not None:
+                await self._pulse.stop()
             if failpoints.on:
                 failpoints.reach("worker.before_session_end")
         finally:
@@ -191,6 +200,19 @@ class Worker:
             await driver.run(timing.ask(driver.scope, driver.learner, self._executor.times.adaptive))
         except CoordinatorError as error:
             log.warning("the fleet's timeouts are not known yet: %s", error)
+
+    def _measuring(self) -> Pulse | None:
+        driver = self._driver
+        if not driver.settings.metrics.enabled:
+            return None
+
+        def options() -> Options:
+            return Options.of(driver.settings.metrics)
+
+        driver.meter = recorder = Recorder()
+        origin = Origin(driver.new_id(), **driver.described)
+        publisher = Publisher(driver.scope, recorder, options, origin, driver.now())
+        return Pulse(driver, self._desk, publisher)
 
     def _begun(self) -> Iterable[tuple[str, str]]:
         return self._executor.begun()

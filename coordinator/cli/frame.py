@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
@@ -10,12 +10,15 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from coordinator.cli import tables
-from coordinator.cli.words import clean, moment
+from coordinator.cli import measured, tables
+from coordinator.cli.measured import Measured
+from coordinator.cli.words import clean, duration, moment
 from coordinator.ops.inspect import ResourceView, Survey
 
 MOST_QUEUES = 12
 MOST_RESOURCES = 15
+MOST_ALERTS = 4
+LATENCIES = ("queue.run", "lock.wait", "queue.batch_size", "retry.delay", "call.time")
 # The counters that tell how fast work moves, under the words of the screen.
 RATES = (
     ("claim", "started"),
@@ -32,10 +35,11 @@ RATES = (
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a frame shows: the survey, and resources from as many of its pages as were read."""
+    """What a frame shows: the survey, resources from as many of its pages as were read, and what was measured."""
 
     survey: Survey
     resources: tuple[ResourceView, ...]
+    measured: Measured | None = None
 
 
 def rates(now: Moment, before: Moment | None) -> dict[str, float]:
@@ -58,22 +62,38 @@ def frame(namespace: str, now: Moment, before: Moment | None, *, keys: bool = Fa
     queues = tables.queues(sorted(survey.queues, key=lambda one: -(one.ready + one.waiting))[:MOST_QUEUES])
     resources = tables.resources(busiest(now.resources, MOST_RESOURCES), survey)
     hidden = len(now.resources) - MOST_RESOURCES
+    more = f"{hidden} more" if hidden > 0 else None
     parts: list[RenderableType] = [
         _head(namespace, survey, keys),
-        Panel(
-            _throughput(survey, moving), title="throughput", title_align="left", border_style=tables.DIM, expand=keys
-        ),
-        Panel(queues, title="queues", title_align="left", border_style=tables.DIM, expand=keys),
-        Panel(
-            resources,
-            title="resources, longest line first",
-            title_align="left",
-            subtitle=f"{hidden} more" if hidden > 0 else None,
-            border_style=tables.DIM,
-            expand=keys,
-        ),
+        *_alerts(now.measured),
+        _panel("throughput", _throughput(survey, moving), keys),
+        *_measured(now.measured, keys),
+        _panel("queues", queues, keys),
+        _panel("resources, longest line first", resources, keys, more),
     ]
     return Group(*parts)
+
+
+def _panel(title: str, inside: RenderableType, wide: bool, more: str | None = None) -> Panel:
+    return Panel(inside, title=title, title_align="left", subtitle=more, border_style=tables.DIM, expand=wide)
+
+
+def _alerts(found: Measured | None) -> Iterator[RenderableType]:
+    raised = measured.raised(found.alerts) if found else []
+    if raised:
+        yield Text("  ").join([Text(" alerts", style=tables.DIM), *map(measured.line, raised[:MOST_ALERTS])])
+
+
+def _measured(found: Measured | None, wide: bool) -> Iterator[RenderableType]:
+    """How long things take, and breakers, if anybody has told of any."""
+    if found is None:
+        return
+    times = measured.latencies(found.window, *LATENCIES)
+    if times.row_count:
+        yield _panel(f"latency, last {duration(found.window.seconds)}", times, wide)
+    breakers = measured.breakers(found.window)
+    if breakers.row_count:
+        yield _panel("breakers", breakers, wide)
 
 
 def _head(namespace: str, survey: Survey, keys: bool) -> Text:

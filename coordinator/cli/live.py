@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.live import Live
 
-from coordinator.cli import shapes, tables
+from coordinator.cli import measured, shapes, tables
 from coordinator.cli.frame import Moment, frame
 from coordinator.cli.listing import surveys
 from coordinator.cli.options import Common, command, connect, scope_of
@@ -29,6 +29,8 @@ from coordinator.ops.history import MOST_EVENTS, Happening
 POLL_SECONDS = 0.5
 # Resources beyond so many pages are not looked at every second.
 MOST_PAGES = 10
+# What was measured is shown of the last so many seconds.
+MEASURED_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +107,10 @@ def print_all(found: list[Happening], screen: Screen) -> None:
 
 
 def top(options: TopOptions, common: Common) -> None:
-    """Watch queues, lines, holders and throughput; q or Ctrl-C ends it. Without a terminal: one frame."""
+    """Watch throughput, latency, queues, lines, breakers and alerts; q or Ctrl-C ends it.
+
+    Without a terminal: one frame.
+    """
     screen = Screen(common.json)
     with connect(common) as coordinator:
         namespace = coordinator.settings.namespace
@@ -113,6 +118,7 @@ def top(options: TopOptions, common: Common) -> None:
         if options.once or common.json or not screen.out.is_terminal:
             document = shapes.stats(namespace, now.survey)
             document["resources"] = shapes.resources(namespace, now.survey.at, now.resources)["resources"]
+            document["measured"] = measured.document(now.measured.window) if now.measured else None
             screen.show(document, frame(namespace, now, None))
             return
         with keys() as quits, Live(console=screen.out, screen=True, auto_refresh=False) as live:
@@ -127,7 +133,8 @@ def top(options: TopOptions, common: Common) -> None:
 def look(coordinator: Coordinator) -> Moment:
     """The namespace now, as far as a screen can show it."""
     pages = list(surveys(coordinator, "", lambda _seen, _whole: None, MOST_PAGES))
-    return Moment(pages[-1], tuple(one for page in pages for one in page.resources))
+    resources = tuple(one for page in pages for one in page.resources)
+    return Moment(pages[-1], resources, measured.measured(coordinator, MEASURED_SECONDS))
 
 
 @contextlib.contextmanager

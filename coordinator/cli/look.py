@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from coordinator.cli import details, rules, sentences, shapes, tables, timeouts
+from coordinator.cli import details, measured, rules, sentences, shapes, tables, timeouts
 from coordinator.cli.options import Common, command, connect, scope_of
 from coordinator.cli.screen import Screen
 from coordinator.client import Coordinator
@@ -38,13 +38,26 @@ class WhyOptions:
     ident: Annotated[str, typer.Argument(metavar="ID", help="The id of the request.")]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatsOptions:
+    """Of which time."""
+
+    last: Annotated[
+        float, typer.Option("--last", min=1, max=86400, help="Put together the samples of the last so many seconds.")
+    ] = 10.0
+
+
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this file."""
     shows = ("coordinator show k3f9x2a7qp0d-1c", "coordinator show infra/prod/vpc")
     command(app, "show", examples=shows)(show)
     whys = ("coordinator why k3f9x2a7qp0d-1c", "coordinator why k3f9x2a7qp0d-1c --json | jq '.blockers[].owner'")
     command(app, "why", examples=whys)(why)
-    command(app, "stats", examples=("coordinator stats", "coordinator stats --json | jq .counters"))(stats)
+    counts = (
+        "coordinator stats --last 60",
+        "coordinator stats --json | jq '.measured.distributions[\"queue.run\"].p99'",
+    )
+    command(app, "stats", examples=counts)(stats)
 
 
 def show(options: ShowOptions, common: Common) -> None:
@@ -84,13 +97,17 @@ def why(options: WhyOptions, common: Common) -> None:
     Screen(common.json).show(document, Text(said[0], style="bold"), *map(details.indented, said[1:]))
 
 
-def stats(common: Common) -> None:
-    """Print how often each event has happened, and what there is now."""
+def stats(options: StatsOptions, common: Common) -> None:
+    """Print how often each event has happened, what there is now, and what all processes measured in the last seconds.
+
+    Rates, figures and quantiles are of all processes together. What they mean stands in docs/metrics.md.
+    """
     screen = Screen(common.json)
     with connect(common) as coordinator:
-        survey = coordinator.survey(most=1)
-        views = (tables.stats(survey), "", tables.queues(survey.queues)) if survey.queues else (tables.stats(survey),)
-        screen.show(shapes.stats(coordinator.settings.namespace, survey), *views)
+        survey, found = coordinator.survey(most=1), measured.measured(coordinator, options.last)
+    document = {**shapes.stats(coordinator.settings.namespace, survey), "measured": measured.document(found.window)}
+    views = [tables.stats(survey), *(("", tables.queues(survey.queues)) if survey.queues else ())]
+    screen.show(document, *views, "", *measured.views(found.window))
 
 
 def request_of(coordinator: Coordinator, what: str) -> Explanation | None:

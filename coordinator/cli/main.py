@@ -16,6 +16,7 @@ from coordinator import __version__
 from coordinator.cli import (
     acl,
     admin,
+    alerts,
     coalescing,
     config,
     doctor,
@@ -60,7 +61,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for module in (lock, jobs, coalescing, look, listing, live, timeouts, config, rules, admin, gates, doctor, acl):
+for module in (lock, jobs, coalescing, look, listing, live, timeouts, alerts, config, rules, admin, gates, doctor, acl):
     module.add_to(app)
 
 

@@ -67,6 +67,8 @@ def connect(common: Common, patience: float | None = QUICK) -> Coordinator:
     settings = settings_of(common)
     if patience is not None and "retry_for" not in settings.model_fields_set:
         settings = settings.model_copy(update={"retry_for": patience})
+    # Who looks is not measured, and may not even have the right to publish.
+    settings = settings.model_copy(update={"metrics": settings.metrics.model_copy(update={"enabled": False})})
     # What goes wrong is told in one line at the end; a heartbeat that failed once is no news for the terminal.
     logging.getLogger("coordinator").setLevel(logging.ERROR)
     # But this is: it is said at each start.

@@ -29,7 +29,7 @@ from coordinator.drivers.messages import BURST_SECONDS, READ_SECONDS, RESYNC, SE
 from coordinator.drivers.near import NearCache
 from coordinator.drivers.store import FAILED, AsyncStore, Demands, Store
 from coordinator.drivers.teller import Teller
-from coordinator.errors import ClientClosed
+from coordinator.errors import ClientClosed, CoordinatorError
 from coordinator.keys import key
 from coordinator.model.measures import Meter, NoMeter
 from coordinator.ops import configuring
@@ -42,6 +42,14 @@ from coordinator.wire.step import Abandon, Call, Expect, Forget, Hear, Now, Oper
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+
+def _nobody(*_told: object) -> None:
+    return None
+
+
+def _nothing(_now: float) -> Operation[None]:
+    yield from ()
 
 
 class _Slot:
@@ -97,6 +105,12 @@ class AsyncDriver:
         self.signer = settings.signer()
         self.rules = settings.rules()
         self.meter: Meter = NoMeter()
+        # Told the time whenever an operation begins.
+        self.on_use: Callable[[float], None] = _nobody
+        # Told in a forked child, which has measured nothing yet.
+        self.on_fork: Callable[[], None] = _nobody
+        # Gives an operation to be carried out before the client is closed.
+        self.on_close: Callable[[float], Operation[None]] = _nothing
         self._extras = extras or Extras()
         self._closed = False
         self._begin()
@@ -132,6 +146,7 @@ class AsyncDriver:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: asyncio.Task[None] | None = None
         self._inbox: AsyncInbox | None = None
+        self._background: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
 
     def after_fork(self) -> None:
@@ -140,11 +155,22 @@ class AsyncDriver:
         if not self._closed:
             _parents.append((self.store, self._loop, self._listener))
             self._begin()
+            self.on_fork()
 
     @property
     def closed(self) -> bool:
         """Whether `close` was called."""
         return self._closed
+
+    @property
+    def described(self) -> dict[str, str]:
+        """Kind, host and pid of this process."""
+        return describe(self._extras.kind)
+
+    @property
+    def book(self) -> Learner:
+        """What is known of timeouts."""
+        return self.learner
 
     def new_id(self) -> str:
         """A new request id."""
@@ -163,12 +189,13 @@ class AsyncDriver:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
                 self._loop.call_soon_threadsafe(work, *args)
 
-    async def run(self, operation: Operation[T]) -> T:
+    async def run(self, operation: Operation[T], retry_for: float | None = None) -> T:
         """Carry out an operation. A cancellation is thrown into it, and what it still asks for is done, shielded.
-        Raises ClientClosed."""
+        `retry_for`: seconds for which its calls are repeated, if not as in the settings. Raises ClientClosed."""
         if self._closed:
             operation.close()
             raise ClientClosed
+        self.on_use(clock.now())
         reply: Any = None
         failure: BaseException | None = None
         step: Step | None = None
@@ -186,7 +213,7 @@ class AsyncDriver:
                     # Not awaited, so that a cancellation cannot come in between and have it undone.
                     reply = self._note(step)
                     continue
-                work = self._perform(step)
+                work = self._perform(step, retry_for)
                 reply = await (asyncio.shield(asyncio.ensure_future(work)) if interrupted else work)
             except asyncio.CancelledError as error:
                 failure, interrupted = error, True
@@ -195,6 +222,12 @@ class AsyncDriver:
             if task and task.cancelling() > cancels and not interrupted:
                 # Before Python 3.12 `asyncio.wait_for`, under which redis-py sends, may swallow a cancellation.
                 failure, interrupted = asyncio.CancelledError(), True
+
+    def in_passing(self, operation: Operation[None]) -> None:
+        """Carry out an operation that nobody waits for, with each call tried once. On the loop only."""
+        task = asyncio.get_running_loop().create_task(self.run(operation, 0.0))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     def park(self, call: Call, answered: Answered) -> bool:
         """Have the server carry out a call when the next message for this session comes, or soon (see `inbox`).
@@ -216,7 +249,9 @@ class AsyncDriver:
         """End the session in good order and close all connections. Safe to call twice."""
         if self._closed:
             return
+        await self.run(self.on_close(clock.now()), 0.0)
         self._closed = True
+        await asyncio.gather(*self._background, return_exceptions=True)
         await asyncio.to_thread(self.keeper.close)
         self.postman.tell_all(SESSION_LOST)
         if self._listener is not None:
@@ -224,17 +259,27 @@ class AsyncDriver:
         await self.store.close()
         self._keeper_store.close()
 
-    async def _perform(self, step: Call | Stream | Wait | Session) -> Any:
+    async def _perform(self, step: Call | Stream | Wait | Session, retry_for: float | None) -> Any:
         if failpoints.on:
             failpoints.reach("driver.before_step")
         if isinstance(step, Call):
-            return await self.store.call(step)
+            return await self._call(step, retry_for)
         if isinstance(step, Stream):
             return await self.store.stream(step.calls)
         if isinstance(step, Session):
             return await self.session(step.lost)
         slot = self.postman.slot(step.ident, step.reader)
         return await slot.get(step.seconds) if isinstance(slot, _Slot) else None
+
+    async def _call(self, call: Call, retry_for: float | None) -> Any:
+        began = clock.now()
+        try:
+            return await self.store.call(call, retry_for)
+        except CoordinatorError:
+            self.meter.count("call.failed")
+            raise
+        finally:
+            self.meter.observe("call.time", clock.now() - began)
 
     def _note(self, step: Step) -> str | float | None:
         match step:

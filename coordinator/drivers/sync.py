@@ -7,11 +7,13 @@ connection, no thread and no session with its parent.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
 import queue
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from coordinator.drivers import clock, failpoints
@@ -47,6 +49,14 @@ from coordinator.wire.step import Abandon, Call, Expect, Forget, Hear, Now, Oper
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+
+def _nobody(*_told: object) -> None:
+    return None
+
+
+def _nothing(_now: float) -> Operation[None]:
+    yield from ()
 
 
 class _Slot:
@@ -126,6 +136,12 @@ class SyncDriver:
         self.signer = settings.signer()
         self.rules = settings.rules()
         self.meter: Meter = NoMeter()
+        # Told the time whenever an operation begins.
+        self.on_use: Callable[[float], None] = _nobody
+        # Told in a forked child, which has measured nothing yet.
+        self.on_fork: Callable[[], None] = _nobody
+        # Gives an operation to be carried out before the client is closed.
+        self.on_close: Callable[[float], Operation[None]] = _nothing
         self._kind = kind
         self._begin()
         _live.add(self)
@@ -162,6 +178,7 @@ class SyncDriver:
         """In a forked child: leave everything of the parent alone and start afresh."""
         if not self._closed:
             self._begin()
+            self.on_fork()
 
     @property
     def closed(self) -> bool:
@@ -172,6 +189,16 @@ class SyncDriver:
     def pid(self) -> int:
         """The process this driver works for."""
         return self._pid
+
+    @property
+    def described(self) -> dict[str, str]:
+        """Kind, host and pid of this process."""
+        return describe(self._kind)
+
+    @property
+    def book(self) -> Learner:
+        """What is known of timeouts."""
+        return self.learner
 
     def new_id(self) -> str:
         """A new request id."""
@@ -185,12 +212,13 @@ class SyncDriver:
         """Watch over a holding."""
         self.keeper.hold(holding)
 
-    def run(self, operation: Operation[T]) -> T:
+    def run(self, operation: Operation[T], retry_for: float | None = None) -> T:
         """Carry out an operation. An interruption is thrown into it, and what it still asks for is done.
-        Raises ClientClosed."""
+        `retry_for`: seconds for which its calls are repeated, if not as in the settings. Raises ClientClosed."""
         if self._closed:
             operation.close()
             raise ClientClosed
+        self.on_use(clock.now())
         reply: Any = None
         failure: BaseException | None = None
         step: Step | None = None
@@ -201,14 +229,20 @@ class SyncDriver:
                 return done.value  # type: ignore[no-any-return]
             reply = failure = None
             try:
-                reply = self._perform(step)
+                reply = self._perform(step, retry_for)
             except BaseException as error:
                 failure = error
+
+    def in_passing(self, operation: Operation[None]) -> None:
+        """Carry out an operation that nobody waits for, with each call tried once."""
+        with contextlib.suppress(ClientClosed):
+            self.run(operation, 0.0)
 
     def close(self) -> None:
         """End the session in good order and close all connections. Safe to call twice."""
         if self._closed:
             return
+        self.in_passing(self.on_close(clock.now()))
         self._closed = True
         self.keeper.close()
         self.postman.tell_all(SESSION_LOST)
@@ -217,11 +251,11 @@ class SyncDriver:
         self.store.close()
         self._keeper_store.close()
 
-    def _perform(self, step: Step) -> Any:
+    def _perform(self, step: Step, retry_for: float | None) -> Any:
         if failpoints.on:
             failpoints.reach("driver.before_step")
         if isinstance(step, Call):
-            return self.store.call(step)
+            return self._call(step, retry_for)
         if isinstance(step, Stream):
             return self.store.stream(step.calls)
         if isinstance(step, Wait):
@@ -232,6 +266,16 @@ class SyncDriver:
         if isinstance(step, Session):
             return self.keeper.ensure(step.lost)
         return self._note(step)
+
+    def _call(self, call: Call, retry_for: float | None) -> Any:
+        began = clock.now()
+        try:
+            return self.store.call(call, retry_for)
+        except CoordinatorError:
+            self.meter.count("call.failed")
+            raise
+        finally:
+            self.meter.observe("call.time", clock.now() - began)
 
     def _note(self, step: Step) -> str | None:
         match step:

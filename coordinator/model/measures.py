@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from coordinator.model.states import Event
+
 PRIORITIES = ("low", "normal", "high", "critical", "emergency")
-TIMEOUTS = ("lock", "queue", "renewal", "connection", "operation", "run", "total")
+TIMEOUTS = ("lock", "queue", "renewal", "connection", "operation")
 STRATEGIES = ("fixed", "linear", "exponential", "jittered", "adaptive", "handler")
 OUTCOMES = ("succeeded", "failed", "retry", "snooze", "cancelled", "dead", "released")
+HAPPENED = (*(str(event) for event in Event), "join", "waited_ms", "lock_waited_ms")
 # What users name, such as a breaker: any text, and of one measure at most `MOST_LABELS` different ones in a sample.
 NAMED = ("NAME",)
 MOST_LABELS = 32
@@ -49,10 +52,28 @@ def _group(prefix: str, *lines: Measure) -> tuple[Measure, ...]:
 
 MEASURES: tuple[Measure, ...] = (
     *_group(
+        "fleet",
+        Measure(
+            "did",
+            Kind.COUNT,
+            "events of requests, as counted by the server; `waited_ms`: ms that the jobs claimed "
+            "had waited, `lock_waited_ms`: and the locks granted",
+            HAPPENED,
+        ),
+        Measure("depth", Kind.GAUGE, "jobs of a queue that have not started", NAMED, largest=True),
+        Measure("ready", Kind.GAUGE, "of these, those that only wait for a worker", NAMED, largest=True),
+        Measure("waiting", Kind.GAUGE, "of these, those that wait for resources", NAMED, largest=True),
+        Measure("head_age", Kind.GAUGE, "seconds for which the first job of a queue has been in line", largest=True),
+        Measure("scheduled", Kind.GAUGE, "jobs that are delayed", largest=True),
+        Measure("dead", Kind.GAUGE, "failed and dead jobs that can be replayed", largest=True),
+        Measure("sessions", Kind.GAUGE, "live processes", largest=True),
+        Measure("resources", Kind.GAUGE, "resources that are held or waited for", largest=True),
+    ),
+    *_group(
         "queue",
         Measure("enqueued", Kind.COUNT, "jobs that a client handed in and that were taken", PRIORITIES),
-        Measure("refused", Kind.COUNT, "jobs that were refused: a full queue or line, a payload too large"),
         Measure("processed", Kind.COUNT, "runs of jobs that ended here, by outcome", OUTCOMES),
+        Measure("started", Kind.COUNT, "runs of jobs that began here, by priority", PRIORITIES),
         Measure("errors", Kind.COUNT, "runs whose handler raised something that is not an answer"),
         Measure("batches", Kind.COUNT, "claims that brought jobs"),
         Measure("batch_size", Kind.SIZE, "jobs that such a claim brought"),
@@ -84,7 +105,7 @@ MEASURES: tuple[Measure, ...] = (
         Measure("postponed", Kind.COUNT, "retries that the budget of the fleet put off"),
         Measure("adjusted", Kind.COUNT, "changes of an adaptive pause"),
         Measure("delay", Kind.TIME, "the pauses before retries"),
-        Measure("most_attempts", Kind.GAUGE, "attempts of the job that needed most", largest=True),
+        Measure("most_attempts", Kind.GAUGE, "attempts of the newest run after a first attempt", largest=True),
     ),
     *_group(
         "breaker",
@@ -145,6 +166,16 @@ MEASURES: tuple[Measure, ...] = (
 )
 
 BY_NAME = {one.name: one for one in MEASURES}
+QUANTILES = (50, 90, 95, 99)
+# Figures that are made of several measures.
+SHARES = {
+    "mean_wait": "seconds that the jobs claimed had waited, on average",
+    "mean_lock_wait": "seconds that the locks granted had been waited for, on average",
+    "timeout_share": "of what ended or timed out, the share that timed out",
+    "retry_failure_share": "of the runs after a first attempt, the share that failed",
+    "error_share": "of all runs, the share that failed",
+    "coalesce_share": "of the calls that may be coalesced, the share that did not execute",
+}
 
 
 class Meter(Protocol):
@@ -185,3 +216,12 @@ def allowed(field: str, kinds: tuple[Kind, ...]) -> bool:
     if found is None or found.kind not in kinds:
         return False
     return not label or found.labels == NAMED or label in found.labels or (bool(found.labels) and label == OTHER)
+
+
+def is_figure(name: str) -> bool:
+    """Whether screens and alerts can know a figure of that name: a share, a rate or a gauge (also of one label), or the
+    mean or a quantile of a distribution, such as `queue.run.p99`."""
+    if name in SHARES or allowed(name, (Kind.COUNT, Kind.GAUGE)):
+        return True
+    base, _, part = name.rpartition(".")
+    return allowed(base, (Kind.TIME, Kind.SIZE)) and part in ("mean", *(f"p{share}" for share in QUANTILES))

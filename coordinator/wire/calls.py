@@ -269,6 +269,22 @@ def set_breaker(scope: Scope, name: str, event: str, open_ms: int, reason: str) 
     return scope.call("set_breaker", name, event, open_ms, reason)
 
 
+def publish(scope: Scope, mark: str, limits: tuple[int, int, int, int], words: Sequence[str]) -> Call:
+    return scope.call("publish", mark, *limits, *words)
+
+
+def samples(scope: Scope, window_ms: int, most: int) -> Call:
+    return scope.call("samples", window_ms, most)
+
+
+def judge(scope: Scope, mark: str, verdicts: Iterable[tuple[str, str, str, str, str, str]]) -> Call:
+    return scope.call("judge", mark, *(word for verdict in verdicts for word in verdict))
+
+
+def acknowledge(scope: Scope, rule: str, was: str, now: str, by: str) -> Call:
+    return scope.call("acknowledge", rule, was, now, by)
+
+
 def line(scope: Scope, resource: str, most: int) -> Call:
     return scope.call("line", resource, most)
 

@@ -20,11 +20,13 @@ FUNCTIONS_SINCE = (7, 0)
 # The client library says who it is where the server knows of that; these have no such subcommand, and no rule for it.
 WITHOUT_SETINFO = ((7, 0), (7, 2))
 
+# What everybody who works says of it, and with it looks at the alerts.
+_PULSE = ("publish", "samples", "judge")
 _SESSION = ("open_session", "close_session", "beat", "reconcile", "learn", "timeouts", "config")
 _INBOX = ("blpop", "lpop", "rpush", "expire")
 _TICKET = ("explain", "watch")
 # `watch` is not among them: it may write, and on 6.2 it always does.
-_LOOK = ("explain", "survey", "line", "events", "dead", "gates", "timeouts", "handlers", "config")
+_LOOK = ("explain", "survey", "line", "events", "dead", "gates", "samples", "timeouts", "handlers", "config")
 _REQUESTS = ("watch", "cancel", "reprioritise", "replay")
 _AUDIT = ("audit_keys", "audit_request", "audit_resource")
 # What every connection says first, and with `durability` replicated after every call. Redis allows AUTH and HELLO to
@@ -33,13 +35,13 @@ _CONNECT = ("client|setname", "info", "ping", "wait")
 # How a client of a Cluster finds the node of a key, and what the scripts there begin with.
 _TO_A_CLUSTER = ("cluster|slots", "command")
 _ON_A_CLUSTER = "exists"
-_CALL = re.compile(r"redis\.call\('([A-Z]+)'")
+_CALL = re.compile(r"redis\.call\('([A-Z]+)'(?:, '(USAGE)')?")
 # Commands that scripts look up in a table (lib/whereabouts) before they call them.
 _LOOKED_UP = {"audit_request": ("HDEL", "HEXISTS", "SISMEMBER", "SREM", "ZREM", "ZSCORE")}
 # Fragments bring functions along that the script does not use; one that only reads has no need of these.
 _WRITES = frozenset(
     {"del", "expire", "hdel", "hincrby", "hset", "hsetnx", "persist", "pexpire", "rpush", "sadd", "set", "spop", "srem"}
-    | {"xadd", "zadd", "zpopmin", "zrem"}
+    | {"xadd", "xtrim", "zadd", "zpopmin", "zrem"}
 )
 
 
@@ -58,26 +60,29 @@ ROLES: tuple[Role, ...] = (
     Role(
         "producer",
         "hands in jobs, waits for their results or shares them, cancels and reprioritises",
-        (*_SESSION, *_TICKET, "submit", "cancel", "reprioritise", "recall", "forget", "warm", "similar", "index_text"),
+        (
+            *(*_SESSION, *_PULSE, *_TICKET, "submit", "cancel", "reprioritise", "recall", "forget", "warm"),
+            *("similar", "index_text"),
+        ),
         _INBOX,
     ),
     Role(
         "worker",
         "takes jobs from queues, runs them and reports their outcomes",
-        (*_SESSION, "tell", "claim", "settle", "note_progress", "explain", "handlers"),
+        (*_SESSION, *_PULSE, "tell", "claim", "settle", "note_progress", "explain", "handlers"),
         _INBOX,
     ),
     Role(
         "locker",
         "takes locks, waits for them and gives them back",
-        (*_SESSION, *_TICKET, "request", "release", "extend", "cancel", "reprioritise"),
+        (*_SESSION, *_PULSE, *_TICKET, "request", "release", "extend", "cancel", "reprioritise"),
         _INBOX,
     ),
-    Role("observer", "looks: ls, show, why, stats, events, top", _LOOK, reads=True),
+    Role("observer", "looks: ls, show, why, stats, events, top, alerts", _LOOK, reads=True),
     Role(
         "operator",
         "looks and intervenes: cancel, reprioritise, replay, release --force, define, breaker, config, doctor --fix",
-        (*_LOOK, *_AUDIT, *_REQUESTS, "force", "define", "set_breaker", "configure", "sweep"),
+        (*_LOOK, *_AUDIT, *_REQUESTS, "force", "define", "set_breaker", "configure", "sweep", "acknowledge"),
         ("scan", "type", "get", "hget", "hscan", "sscan", "zscan", "unlink", "persist", "pexpire", "zadd"),
     ),
     Role("loader", "loads the scripts, so that nobody else needs to be able to", ()),
@@ -118,8 +123,8 @@ def allowed(found: Role, version: tuple[int, ...], database: int = 0) -> list[st
 @cache
 def used_by(script: str) -> frozenset[str]:
     """The commands that a script may send, in lower case."""
-    found = {*_CALL.findall(loader.resolve(script)), *_LOOKED_UP.get(script, ())}
-    return frozenset(one.lower() for one in found)
+    called = {f"{command}|{part}" if part else command for command, part in _CALL.findall(loader.resolve(script))}
+    return frozenset(one.lower() for one in {*called, *_LOOKED_UP.get(script, ())})
 
 
 def address(scripts: Iterable[str], version: tuple[int, ...]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.ops import configuring, locks, requests, work
+from coordinator.ops import configuring, locks, pulse, requests, work
 from coordinator.ops import gates as gate_ops
 from coordinator.ops import inspect as inspect_ops
 from coordinator.wire import calls, loader, replies
@@ -71,11 +71,20 @@ LONG: dict[str, Any] = {
     "open_ms": 1000,
     "buckets": ["b1", "b2"],
     "text": "some text",
+    "mark": "p 1",
+    "limits": (1000, 100, 10_000, 5000),
+    "words": ["process", "p"],
+    "window_ms": 1000,
+    "verdicts": [("rule", "", "now", "raised", "warning", "1")],
+    "rule": "rule",
+    "was": "was",
+    "now": "now",
+    "by": "me",
 }
 SHORT: dict[str, Any] = {
     **LONG,
     **dict.fromkeys(("fields", "started", "jobs", "reports", "keys", "places", "strays", "believed", "names"), ()),
-    **dict.fromkeys(("dedup_keys", "answers", "buckets"), ()),
+    **dict.fromkeys(("dedup_keys", "answers", "buckets", "words", "verdicts"), ()),
     "lessons": Lessons(1, 10, 1000, ()),
 }
 SHORT["fields"] = SHORT["changes"] = SHORT["gates"] = {}
@@ -161,7 +170,7 @@ def names_in(operations: Any) -> set[str]:
 @pytest.mark.parametrize("script", [one for one in SCRIPTS if one not in AUDITS])
 def test_every_reply_is_known_to_whoever_reads_it(script: str) -> None:
     known = set(replies.REFUSALS)
-    for module in (gate_ops, inspect_ops, locks, requests, work, configuring):
+    for module in (gate_ops, inspect_ops, locks, pulse, requests, work, configuring):
         known |= names_in(module)
     # These are read by the drivers and the worker: the keeper of the session, the worker's settler.
     known |= {"ok", "schema", "stale"}
@@ -206,12 +215,13 @@ def test_what_drains_a_full_queue_works_when_memory_is_full(script: str) -> None
 
 
 @pytest.mark.parametrize(
-    "script", ["dead", "events", "explain", "gates", "handlers", "line", "survey", "timeouts", "config", "audit_keys"]
+    "script",
+    ["dead", "events", "explain", "gates", "handlers", "line", "samples", "survey", "timeouts", "config", "audit_keys"],
 )
 def test_looking_works_when_memory_is_full(script: str) -> None:
     assert loader.program(script, True).text.startswith("#!lua flags=no-writes\n")
 
 
-@pytest.mark.parametrize("script", ["submit", "request", "replay", "define", "configure"])
+@pytest.mark.parametrize("script", ["submit", "request", "replay", "define", "configure", "publish"])
 def test_taking_on_more_work_is_refused_when_memory_is_full(script: str) -> None:
     assert loader.program(script, True).text.startswith("#!lua flags=\n")

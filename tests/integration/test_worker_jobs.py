@@ -262,8 +262,8 @@ async def test_a_cancellation_that_is_faster_than_the_reply_that_brings_the_job_
     cancel = listener.cancel
     worker._driver.postman.on_cancel = lambda ident, fence: (cancel(ident, fence), heard.set())
 
-    async def slow(step: Any) -> Any:
-        reply = await run(step)
+    async def slow(step: Any, *more: Any) -> Any:
+        reply = await run(step, *more)
         if isinstance(reply, Exchange) and reply.raw_jobs and not heard.is_set():
             await ticket.cancel("at once")
             await heard.wait()

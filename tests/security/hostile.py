@@ -8,7 +8,9 @@ from typing import Any
 import redis
 
 from coordinator import Coordinator, Dedup, RetryPolicy, Similar
+from coordinator.cli import measured
 from coordinator.keys import FAMILIES, Family, encode, key
+from coordinator.metrics import judging
 from coordinator.ops import lessons, timing
 from coordinator.wire import calls
 from coordinator.wire.calls import Lesson, Lessons
@@ -66,6 +68,8 @@ class Populated:
         co.warm("answered", [(1, "x")])
         assert co.coalesce("answered", 1) == "x"
         scene.call(learn(scene, self.session, 1))
+        scene.call(publish(scene, 1))
+        scene.call(calls.judge(scene.scope, "p 1", [ALERT]))
         # A worker that finds nothing is idle.
         scene.claim(1, "empty")
         scene.raw.rpush(scene.key("INBOX", self.session), "bell hostile")
@@ -76,6 +80,22 @@ def learn(scene: Scene, session: str, number: int) -> Call:
     """A report of what was seen of the timeout of one handler."""
     lesson = Lesson("operation/done", 60_000, "quantile", -1, 0, 0, 900, {"ok": 1, 40: 1})
     return calls.learn(scene.scope, session, Lessons(number, 256, 1800, (lesson,)))
+
+
+ALERT = ("queue_depth", "", "raised warning 120 1700000000000 0 -", "raised", "warning", "120")
+
+
+def publish(scene: Scene, number: int) -> Call:
+    """A sample of a process that is to look at the alerts if it is time."""
+    words = ("process", "p", "kind", "app", "number", str(number), "ms", "1000", "queue.batches", "1")
+    return calls.publish(scene.scope, f"p {number}", (1000, 1000, 100_000, 1), words)
+
+
+def look_at_alerts(scene: Scene) -> None:
+    """As a process does that was told to."""
+    rules = scene.co.settings.metrics.rules()
+    scene.co.run(judging.judge(scene.scope, "p 1", rules))
+    scene.co.run(judging.acknowledge(scene.scope, rules, "queue_depth", "me"))
 
 
 def present(scene: Scene, made: Populated) -> Iterator[tuple[Family, bytes]]:
@@ -168,6 +188,9 @@ def attempts(scene: Scene, made: Populated) -> dict[str, Callable[[], Any]]:
         found[f"state {at}"] = lambda ident=ident: co.get(ident).state()
         found[f"reprioritise {at}"] = lambda ident=ident: co.reprioritise(ident, "high")
     found["learn"] = lambda: scene.call(learn(scene, made.session, 2))
+    found["publish"] = lambda: scene.call(publish(scene, 2))
+    found["measured"] = lambda: measured.document(measured.measured(co, 60).window)
+    found["alerts"] = lambda: look_at_alerts(scene)
     found["timeouts"] = lambda: co.run(timing.look(scene.scope, ["operation/done"]))
     found["similar"] = lambda: co.submit("alike", "some text", queue="hostile", similar=Similar())
     found["handlers"] = lambda: co.run(lessons.learnt(scene.scope, ["done"]))

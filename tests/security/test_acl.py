@@ -25,30 +25,33 @@ from workers import Registry, Worker
 # Redis lets everybody send these.
 ALWAYS = {"auth", "hello", "quit", "reset"}
 SESSION = {"open_session", "close_session", "beat", "reconcile", "learn", "timeouts", "config"}
+PULSE = {"publish", "samples", "judge"}
 CONNECT = {"client|setname", "info", "ping", "wait", "cluster|slots", "command"}
 INBOX = {"blpop", "lpop", "rpush", "expire"}
-LOOK = {"explain", "survey", "line", "events", "dead", "gates", "timeouts", "handlers", "config"}
+LOOK = {"explain", "survey", "line", "events", "dead", "gates", "samples", "timeouts", "handlers", "config"}
 SCRIPTS = {
     "producer": SESSION
+    | PULSE
     | {"submit", "watch", "explain", "cancel", "reprioritise", "recall", "forget", "warm"}
     | {"similar", "index_text"},
-    "worker": SESSION | {"tell", "claim", "settle", "note_progress", "explain", "handlers"},
-    "locker": SESSION | {"request", "release", "extend", "cancel", "reprioritise", "watch", "explain"},
+    "worker": SESSION | PULSE | {"tell", "claim", "settle", "note_progress", "explain", "handlers"},
+    "locker": SESSION | PULSE | {"request", "release", "extend", "cancel", "reprioritise", "watch", "explain"},
     "observer": LOOK,
     "operator": LOOK
     | {
-        "watch",
-        "cancel",
-        "reprioritise",
-        "replay",
-        "force",
-        "define",
-        "configure",
-        "sweep",
-        "set_breaker",
-        "audit_keys",
-        "audit_request",
-        "audit_resource",
+        *(
+            "watch",
+            "cancel",
+            "reprioritise",
+            "replay",
+            "force",
+            "define",
+            "sweep",
+            "configure",
+            "acknowledge",
+            "set_breaker",
+        ),
+        *("audit_keys", "audit_request", "audit_resource"),
     },
     "loader": set[str](),
 }
@@ -65,11 +68,11 @@ READS = {
     *("exists", "get", "hexists", "hget", "hgetall", "hkeys", "hlen", "hmget", "hrandfield", "hvals", "llen"),
     *("mget", "pttl"),
     *("scard", "sismember", "smembers", "srandmember", "time", "type", "xrange", "xrevrange", "zcard", "zcount"),
-    *("zrange", "zrangebylex", "zrangebyscore", "zrank", "zrevrange", "zscore"),
+    *("zrange", "zrangebylex", "zrangebyscore", "zrank", "zrevrange", "zscore", "memory|usage", "xlen"),
 }
 WRITES = {
     *("del", "hdel", "hincrby", "hset", "hsetnx", "lpop", "persist", "pexpire", "rpush", "sadd", "set", "spop"),
-    *("srem", "xadd", "zadd", "zpopmin", "zrem", "zremrangebyscore"),
+    *("srem", "xadd", "xtrim", "zadd", "zpopmin", "zrem", "zremrangebyscore"),
 }
 
 
@@ -250,11 +253,12 @@ def test_a_role_reaches_no_key_outside_its_namespace(server: Guarded, role: str,
             words, first = commands.get(name, (0, 0))
             if not first:
                 continue
-            args = ["1"] * (words - 1)
-            args[first - 1] = foreign
-            assert _answer(bare, name, *args).startswith("NOPERM"), name
-            args[first - 1] = own
-            assert name == "blpop" or not _answer(bare, name, *args).startswith("NOPERM"), name
+            parts = name.split("|")
+            args = ["1"] * (words - len(parts))
+            args[first - len(parts)] = foreign
+            assert _answer(bare, *parts, *args).startswith("NOPERM"), name
+            args[first - len(parts)] = own
+            assert name == "blpop" or not _answer(bare, *parts, *args).startswith("NOPERM"), name
             tried += 1
         for script in roles.role(role).scripts:
             assert _answer(bare, *may_call(server, role, script), 1, foreign, "x").startswith("NOPERM"), script

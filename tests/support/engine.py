@@ -42,7 +42,7 @@ TERMS = Terms(
 )
 
 READ_ONLY = frozenset(
-    {"config", "dead", "events", "explain", "gates", "handlers", "line", "similar", "survey", "timeouts"}
+    {"config", "dead", "events", "explain", "gates", "handlers", "line", "samples", "similar", "survey", "timeouts"}
 )
 # What may be answered without a write, and must be: these words say that nothing has changed.
 REFUSALS = frozenset(

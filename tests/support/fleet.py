@@ -14,6 +14,7 @@ import pytest
 from coordinator import AsyncCoordinator, State
 from coordinator.drivers.learner import Habits, Learner
 from coordinator.errors import JobFailed
+from coordinator.metrics.recorder import Recorder
 from coordinator.model import codec
 from coordinator.model.measures import NoMeter
 from coordinator.ops.fleet import Claimed
@@ -92,6 +93,7 @@ class FakeDriver:
         self.settings = Settings.of(namespace="fake", **settings)
         self.scope = Scope.of("fake", self.settings.terms())
         self.keeper = FakeKeeper()
+        self.meter = Recorder()
         self.postman = SimpleNamespace(on_bell=None, on_cancel=None)
         self.calls: list[Call] = []
         self.answer: Callable[[Call], Any] = lambda call: ["ok", [], []] if call.script == "settle" else ["ok"]

@@ -11,7 +11,8 @@ from pydantic import BaseModel
 
 from coordinator.keys import FAMILIES, key
 from coordinator.model import states
-from coordinator.model.measures import MEASURES, NAMED
+from coordinator.model.measures import MEASURES, NAMED, SHARES
+from coordinator.policy.alerts import DEFAULTS
 from coordinator.sections import Section
 from coordinator.settings import Settings
 
@@ -85,12 +86,30 @@ def measures_block() -> str:
     return "\n".join(rows) + "\n"
 
 
+def shares_block() -> str:
+    return "| figure | what it is |\n|---|---|\n" + "".join(
+        f"| `{name}` | {about} |\n" for name, about in SHARES.items()
+    )
+
+
+def rules_block() -> str:
+    rows = ["| rule | figure | warning | critical | about |", "|---|---|---|---|---|"]
+    for rule in DEFAULTS:
+        limits = (
+            "" if one is None else f"{'<' if rule.below else '>='} {one:g}" for one in (rule.warning, rule.critical)
+        )
+        rows.append(f"| `{rule.name}` | `{rule.figure}` | {' | '.join(limits)} | {rule.about} |")
+    return "\n".join(rows) + "\n"
+
+
 BLOCKS = {
     "states": states_block,
     "keys": keys_block,
     "settings": settings_block,
     "measures": measures_block,
     "sections": sections_block,
+    "shares": shares_block,
+    "rules": rules_block,
 }
 
 

@@ -18,7 +18,7 @@ class Deaf(AsyncDriver):
         self.performing = asyncio.Event()
         self.steps: list[Step] = []
 
-    async def _perform(self, step: Step) -> Any:
+    async def _perform(self, step: Step, retry_for: float | None = None) -> Any:
         self.steps.append(step)
         if len(self.steps) == 1:
             self.performing.set()

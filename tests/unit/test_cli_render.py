@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from coordinator.cli import details, doctor, failures, frame, screen, sentences, shapes, tables, waiting
+from coordinator.cli import details, doctor, failures, frame, measured, screen, sentences, shapes, tables, waiting
+from coordinator.cli.measured import Measured
 from coordinator.cli.sentences import Fleet
+from coordinator.metrics.judging import Alert
+from coordinator.metrics.window import Window
 from coordinator.model.lease import Explanation, NeedView, Person
 from coordinator.model.names import Priority
 from coordinator.model.need import Need
@@ -19,6 +22,7 @@ from coordinator.model.states import State
 from coordinator.ops.doctor import Finding, Report
 from coordinator.ops.history import DeadJob, Happening
 from coordinator.ops.inspect import LineView, QueueView, ResourceView, SessionView, Survey
+from coordinator.policy.alerts import Rule, Standing
 
 NOW = 1_700_000_000.0
 # Colours, a title, a bell, a cursor to the top, a reversed direction, markup, an emoji code, a line break, a surrogate.
@@ -361,3 +365,20 @@ def test_a_bar_appears_with_the_first_news_and_goes_at_the_end(monkeypatch: pyte
     with shown.progress("reading") as tell:
         tell(1, 2)
         assert "1/2" in out.getvalue()
+
+
+def test_top_tells_of_alerts_latency_and_breakers_if_there_are_any() -> None:
+    rule = Rule("queue_depth", "fleet.depth", 100, 500)
+    seen = Window(10.0, gauges={"breaker.state:github": 2.0, "breaker.state:" + HOSTILE: 0.0})
+    alerts = (Alert(rule, Standing("raised", "critical", 612.0, NOW), NOW), Alert(rule, Standing(), NOW))
+    text = printed(frame.frame("prod", frame.Moment(a_survey(), (), Measured(seen, alerts)), None))
+    assert "critical queue_depth 612" in text
+    assert "open" in text
+    assert "latency" not in text
+    assert "\x1b[31m" not in text
+    assert "alerts" not in printed(frame.frame("prod", frame.Moment(a_survey(), (), Measured(Window(1.0), ())), None))
+
+
+def test_short_times_are_written_short() -> None:
+    shown = [measured.seconds(value) for value in (0.0, 0.00043, 0.0123, 0.4304, 1.234, 512.0)]
+    assert shown == ["0us", "430us", "12.3ms", "430ms", "1.23s", "512s"]

@@ -142,3 +142,27 @@ def test_everything_in_a_section_is_described() -> None:
     sections = [field.default for field in Settings.model_fields.values() if isinstance(field.default, Section)]
     assert sections
     assert all(field.description for one in sections for field in type(one).model_fields.values())
+
+
+def test_what_is_measured_is_a_section_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COORDINATOR_METRICS__INTERVAL", "2")
+    file = tmp_path / "co.toml"
+    file.write_text(
+        '[metrics]\nmax_length = 500\n[metrics.alerts.slow]\nfigure = "queue.run.p99"\nwarning = 5\n'
+        '[metrics.alerts.head_age]\nfigure = "fleet.head_age"\n'
+    )
+    assert Settings.of().metrics.interval == 2
+    found = Settings.from_toml(file).metrics
+    assert found.max_length == 500
+    rules = {rule.name: rule for rule in found.rules()}
+    assert (rules["slow"].figure, rules["slow"].warning, rules["slow"].critical) == ("queue.run.p99", 5, None)
+    assert "head_age" not in rules, "a rule without limits is off"
+    assert rules["queue_depth"].critical == 500
+
+
+def test_all_complaints_about_a_section_come_at_once() -> None:
+    alerts = {"a b": {"figure": "fleet.depth"}, "c": {"figure": "no.such"}}
+    with pytest.raises(ConfigError) as caught:
+        Settings.of(metrics={"interval": 0, "colour": 1, "alerts": alerts})
+    said = str(caught.value)
+    assert all(word in said for word in ("metrics.interval", "metrics.colour", "metrics.alerts.c.figure"))

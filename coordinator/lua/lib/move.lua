@@ -4,6 +4,8 @@
 --@include lib/emit
 -- The everyday steps of jobs that need no resource are counted, but not streamed: they would drown the rest.
 local ROUTINE = { ask = true, offer = true, gate = true, claim = true, succeed = true }
+-- Under these names the time between asking and having is added up: with the count of the event it is the mean wait.
+local WAITED = { claim = 'waited_ms', grant = 'lock_waited_ms' }
 
 local function step(ctx, r, event)
   local to = next_state(r.state, event)
@@ -11,6 +13,10 @@ local function step(ctx, r, event)
     error('illegal transition: ' .. r.state .. ' ' .. event)
   end
   ctx.stats[event] = (ctx.stats[event] or 0) + 1
+  local waited = WAITED[event]
+  if waited and r.stamp then
+    ctx.stats[waited] = (ctx.stats[waited] or 0) + math.max(0, math.floor((ctx.us - r.stamp) / 1000))
+  end
   r.state = to
 end
 

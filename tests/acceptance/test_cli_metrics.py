@@ -1,0 +1,97 @@
+"""What was measured, and the alerts about it, from the command line."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from coordinator import Coordinator, Settings, Submission
+from tests.support.cli import Cli
+from tests.support.until import until
+
+RULES = """
+[metrics.alerts.queue_depth]
+figure = "fleet.depth"
+warning = 5
+hold = 0
+"""
+
+
+@pytest.fixture
+def co(redis_url: str, namespace: str) -> Iterator[Coordinator]:
+    depth = {"figure": "fleet.depth", "warning": 5, "hold": 0}
+    metrics = {"interval": 0.05, "alerts_every": 0.05, "alerts": {"queue_depth": depth}}
+    with Coordinator.connect(redis_url, settings=Settings.of(namespace=namespace, metrics=metrics)) as client:
+        yield client
+
+
+@pytest.fixture
+def cli(redis_url: str, namespace: str) -> Iterator[Cli]:
+    with closing(Cli(redis_url, namespace)) as made:
+        yield made
+
+
+def test_stats_put_together_what_was_measured(cli: Cli, co: Coordinator) -> None:
+    assert cli.json("stats")["measured"]["processes"] == []
+    co.submit_many([Submission("work", priority="high") for _ in range(7)])
+    until(lambda: co.survey() and cli.json("stats")["measured"]["counts"].get("queue.enqueued:high") == 7)
+    found = cli.json("stats", "--last", "60")
+    assert found["counters"]["ask"] == 7
+    measured = found["measured"]
+    assert [one["kind"] for one in measured["processes"]] == ["app"]
+    assert measured["gauges"]["fleet.depth:default"] == 7
+    assert measured["distributions"]["call.time"]["p99"] >= measured["distributions"]["call.time"]["p50"] > 0
+    shown = cli.call("stats").stdout
+    assert "queue.enqueued:high" in shown
+    assert "call.time" in shown
+    assert "from 0 workers and 1 client" in shown
+
+
+def test_top_shows_latency_and_alerts(cli: Cli, co: Coordinator, tmp_path: Path) -> None:
+    file = tmp_path / "co.toml"
+    file.write_text(RULES)
+    co.submit_many([Submission("work") for _ in range(7)])
+    until(lambda: co.survey() and "warning queue_depth 7" in cli.call("top", "--once", "--config", str(file)).stdout)
+    assert "call.time" in cli.call("top", "--once").stdout
+    assert "call.time" in cli.json("top")["measured"]["distributions"]
+
+
+def test_alerts_are_listed_and_acknowledged(cli: Cli, co: Coordinator, tmp_path: Path) -> None:
+    file = tmp_path / "co.toml"
+    file.write_text(RULES)
+    given = ("--config", str(file))
+    assert cli.call("alerts", "ls").stdout == "no alerts\n"
+    co.submit_many([Submission("work") for _ in range(7)])
+    until(lambda: co.survey() and cli.json("alerts", "ls", *given)["alerts"])
+    [one] = cli.json("alerts", "ls", *given)["alerts"]
+    assert (one["rule"], one["state"], one["level"], one["value"]) == ("queue_depth", "raised", "warning", 7)
+    done = cli.call("alerts", "ack", "queue_depth", "--by", "anna", *given)
+    assert done.stdout == "queue_depth is acknowledged by anna\n"
+    [one] = cli.json("alerts", "ls", *given)["alerts"]
+    assert (one["state"], one["acknowledged_by"]) == ("acknowledged", "anna")
+    told = [one for one in cli.json("events")["events"] if one["event"] == "alert"]
+    assert [one["fields"]["state"] for one in told] == ["raised", "acknowledged"]
+    assert cli.call("alerts", "ack", "mean_wait", *given).returncode == 64
+    assert cli.call("alerts", "ack", "nonesuch", *given).returncode == 64
+
+
+def test_rules_are_those_in_force_with_their_figures(cli: Cli, tmp_path: Path) -> None:
+    rules = {one["rule"]: one for one in cli.json("alerts", "rules")["rules"]}
+    assert (rules["queue_depth"]["warning"], rules["queue_depth"]["critical"]) == (100, 500)
+    file = tmp_path / "co.toml"
+    file.write_text(RULES + '[metrics.alerts.slow]\nfigure = "queue.run.p99"\ncritical = 30\n')
+    own = {one["rule"]: one for one in cli.json("alerts", "rules", "--config", str(file))["rules"]}
+    assert (own["queue_depth"]["warning"], own["queue_depth"]["critical"]) == (5, None)
+    assert own["slow"]["now"] is None
+    shown = cli.call("alerts", "rules").stdout
+    assert ">= 5.0%" in shown
+    assert "< 20.0%" in shown
+
+
+def test_who_looks_is_not_measured(cli: Cli, co: Coordinator) -> None:
+    for _ in range(3):
+        cli.call("stats")
+    co.submit("work")
+    until(lambda: co.survey() and cli.json("stats")["measured"]["processes"])
+    assert len(cli.json("stats")["measured"]["processes"]) == 1
