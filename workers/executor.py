@@ -23,13 +23,14 @@ from coordinator.model.signing import MARK, JobMark
 from coordinator.ops.fleet import Claimed
 from coordinator.policy.outcome import Outcome, Poisoned, Released, Retry, Succeeded
 from coordinator.wire.calls import Report
-from workers import judge, measure, words
+from workers import judge, words
 from workers.context import Context
 from workers.control import Control, HandlerFailed
 from workers.desk import Desk, Entry
 from workers.job import Job, Stop
 from workers.lane import Lane
 from workers.lessons import Lessons
+from workers.measure import Runs
 from workers.processes import Processes
 from workers.progress import Progress
 from workers.registry import Handler, Registry
@@ -53,6 +54,7 @@ class Executor(Service):
         self.jobs: dict[str, Job] = {}
         self.on_begin: Callable[[Job], None] = lambda _job: None
         self.progress = Progress(driver)
+        self.runs = Runs()
         self._registry, self._driver, self._desk = registry, driver, desk
         self._max_result = driver.settings.max_result
         self._signer = driver.settings.signer()
@@ -201,7 +203,7 @@ class Executor(Service):
         job.interrupt = None
         now = time.monotonic()
         self.times.ended(job, outcome, now)
-        measure.ended(self._driver.meter, job, outcome, now)
+        self.runs.ended(self._driver.meter, job, outcome, now)
         self.lessons.note(job)
         if job.timer is not None:
             job.timer.cancel()
@@ -315,7 +317,7 @@ class Executor(Service):
     async def _in_process(self, job: Job, context: Context) -> Any:
         async with self._processes.slots:
             job.begun, job.began = True, time.monotonic()
-            measure.begun(self._driver.meter, job)
+            self.runs.begun(job)
             try:
                 return await self._processes.run(context.portable(), job.payload, job.seconds)
             except TimeoutError:
@@ -324,7 +326,7 @@ class Executor(Service):
 
     def _begin_run(self, job: Job) -> None:
         job.begun, job.began = True, time.monotonic()
-        measure.begun(self._driver.meter, job)
+        self.runs.begun(job)
         seconds = job.seconds
         if seconds is not None:
             job.due = asyncio.get_running_loop().time() + seconds

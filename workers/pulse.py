@@ -9,6 +9,7 @@ from coordinator.drivers.aio import AsyncDriver
 from coordinator.errors import CoordinatorError
 from coordinator.metrics.publisher import Publisher
 from workers.desk import Desk
+from workers.measure import Runs
 from workers.service import Service
 
 log = logging.getLogger(__name__)
@@ -19,16 +20,17 @@ LAST_WORD = 1.0
 class Pulse(Service):
     """Publishes what the worker has measured."""
 
-    def __init__(self, driver: AsyncDriver, desk: Desk, publisher: Publisher) -> None:
+    def __init__(self, driver: AsyncDriver, desk: Desk, runs: Runs, publisher: Publisher) -> None:
         super().__init__()
-        self._driver, self._desk, self._publisher = driver, desk, publisher
+        self._driver, self._desk, self._runs, self._publisher = driver, desk, runs, publisher
         self._task: asyncio.Task[None] | None = None
 
     async def run_once(self, now: float) -> None:
         """Publish one sample."""
-        meter, desk = self._driver.meter, self._desk
-        meter.gauge("queue.running", desk.taken)
-        meter.gauge("queue.slots", desk.slots)
+        recorder, desk = self._publisher.recorder, self._desk
+        self._runs.tell(recorder)
+        recorder.gauge("queue.running", desk.taken)
+        recorder.gauge("queue.slots", desk.slots)
         try:
             await self._driver.run(self._publisher.publish(now), 0.0)
         except CoordinatorError as error:

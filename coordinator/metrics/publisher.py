@@ -70,7 +70,7 @@ class Publisher:
     def __init__(
         self, scope: Scope, recorder: Recorder, options: Callable[[], Options], origin: Origin, now: float
     ) -> None:
-        self._scope, self._recorder, self._options = scope, recorder, options
+        self.recorder, self._scope, self._options = recorder, scope, options
         self._origin, self._number, self._since = origin, 0, now
         # Not to be asked before, on the clock of whoever asks; infinite once it is known to be in vain.
         self.due = now + self.interval
@@ -89,7 +89,7 @@ class Publisher:
         """Publish what was measured since the last time; without `idle` only if anything was."""
         options = self._options()
         self.due = now + options.interval
-        taken = self._recorder.take()
+        taken = self.recorder.take()
         if taken.empty and not idle:
             return
         self._number += 1
@@ -100,7 +100,7 @@ class Publisher:
         except CoordinatorError as error:
             self.due = float("inf") if isinstance(error, NEVER) else now + PAUSE * options.interval
             if isinstance(error, NOT_THERE):
-                self._recorder.give_back(taken)
+                self.recorder.give_back(taken)
             else:
                 self._since = now
             raise

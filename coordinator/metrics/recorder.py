@@ -80,6 +80,11 @@ class Recorder:
         counts, place = found.histogram.counts, bucket(value)
         counts[place] = counts.get(place, 0) + 1
 
+    def add(self, name: str, values: Observed) -> None:
+        """Values that were put down elsewhere."""
+        if values.histogram.counts:
+            self._observed.setdefault(name, Observed()).merge(values)
+
     def gauge(self, name: str, value: float, label: str = "") -> None:
         """Something stands at that figure, until it is said to stand at another."""
         self._gauges[f"{name}:{label}" if label else name] = value
