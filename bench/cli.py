@@ -49,7 +49,10 @@ def bench(  # noqa: PLR0913, PLR0917  (typer: every option is a parameter)
     as_markdown: Annotated[Path | None, typer.Option("--markdown", help="Write the report to this file.")] = None,
     charts: Annotated[Path | None, typer.Option(help="Draw PNG charts into this folder.")] = None,
 ) -> None:
-    """Measure Coordinator side by side with other libraries, each on a fresh private Redis server."""
+    """Measure Coordinator side by side with other libraries, each on a fresh private Redis server.
+
+    The exit code is 1 if a repetition of ours failed.
+    """
     # A signal that ends this process ends its children too, in order: they are in sessions of their own.
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, _end)
@@ -78,6 +81,9 @@ def bench(  # noqa: PLR0913, PLR0917  (typer: every option is a parameter)
     typer.echo(report)
     if charts:
         _draw(text, charts)
+    if failed := results.failed():
+        typer.echo(f"bench: a repetition of ours failed: {', '.join(failed)}", err=True)
+        raise typer.Exit(1)
 
 
 def _run(plan: Plan) -> list[Record]:

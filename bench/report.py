@@ -82,11 +82,9 @@ def _spread(spread: Spread | None) -> str:
 
 
 def _word(verdict: Verdict) -> str:
-    if verdict.target is None:
-        return "-"
-    if verdict.reached is None:
-        return f"{NOTHING}: {verdict.why}"
-    return "yes" if verdict.reached else "**no**"
+    if verdict.reached is not None:
+        return "yes" if verdict.reached else "**no**" + (f": {verdict.why}" if verdict.why else "")
+    return "-" if verdict.target is None else f"{NOTHING}: {verdict.why}"
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -15,7 +15,8 @@ from bench.workloads.base import Workload
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One line of the report. `reached` is None if it could not be judged; `why` then says so."""
+    """One line of the report. `reached` is None if it could not be judged, and False if a repetition of ours failed;
+    `why` then says so."""
 
     workload: Workload
     figure: Figure
@@ -55,6 +56,10 @@ class Results:
         """Why a library has no figures here, or lacks some repetitions; empty if it has them all."""
         return self._failures.get((workload, peer), "")
 
+    def failed(self) -> list[str]:
+        """The workloads of which a repetition of ours failed."""
+        return [one.name for one in self.workloads if self.failure(one.name, OURS)]
+
     def best_peer(self, workload: str, figure: Figure) -> str:
         """Who has the best median but us and the floor, which is no library; empty if nobody has one."""
         found = {}
@@ -85,11 +90,13 @@ class Results:
         rival = best if against in ("", BEST) else self._median(workload.name, against, figure.key)
         ratio = ours / rival if ours is not None and rival else None
         judged = ours if target and not target.against else ratio
-        why = ""
-        if judged is None:
-            who = "there is no peer" if against in ("", BEST) else f"{against} was not measured"
-            why = self.failure(workload.name, OURS) if ours is None else who
-        reached = target.reached(judged) if target and judged is not None else None
+        why = self.failure(workload.name, OURS)
+        # Whatever the other repetitions came to: the median of those that did not fail says nothing of those that did.
+        reached = False if target and why else None
+        if target and not why and judged is not None:
+            reached = target.reached(judged)
+        if not why and judged is None:
+            why = "there is no peer" if against in ("", BEST) else f"{against} was not measured"
         return Verdict(workload, figure, target, ours, best, best_peer, ratio, reached, why)
 
     def _median(self, workload: str, peer: str, figure: str) -> float | None:

@@ -32,10 +32,11 @@ $ scripts/chaos soak --minutes 60
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 LIST, ALL, JUDGE = "list", "all", "judge"
 PLAIN_WIDTH = 140
+UNAVAILABLE = 69
 
 
 @app.command(epilog=EXAMPLES)
-def chaos(
+def chaos(  # noqa: PLR0913, PLR0917  (typer: every option is a parameter)
     names: Annotated[
         list[str], typer.Argument(metavar="list | all | SCENARIO... | judge FOLDER", help="What to play, or `list`.")
     ],
@@ -50,11 +51,15 @@ def chaos(
     keep: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep histories here, of runs that pass, too.")
     ] = None,
+    allow_skips: Annotated[
+        bool, typer.Option("--allow-skips", help="Exit with 0 though some scenarios could not be played here.")
+    ] = False,
 ) -> None:
     """Break a running Coordinator on purpose, and judge what came of it.
 
     Every scenario starts its own Redis and its own processes, and ends them. A run that fails keeps its history and
-    says where; `judge` looks at such a folder again. The exit code is 1 if anything failed. In a pipe the verdicts are
+    says where; `judge` looks at such a folder again. The exit code is 1 if anything failed, and 69 if nothing failed
+    but something could not be played on this machine: it was skipped, which is no pass. In a pipe the verdicts are
     JSON.
     """
     if names == [LIST]:
@@ -75,7 +80,10 @@ def chaos(
         Console().print(report.as_table(results))
     else:
         typer.echo(data)
-    raise typer.Exit(0 if all(one.passed for one in results) else 1)
+    came_out = report.passed(results)
+    if came_out is None:
+        raise typer.Exit(0 if allow_skips else UNAVAILABLE)
+    raise typer.Exit(0 if came_out else 1)
 
 
 def _find(name: str) -> Scenario:

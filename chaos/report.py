@@ -34,13 +34,33 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """Whether it was played to the end, and every rule and target was kept; or could not be played here."""
-        return not self.error and self.verdict.passed
+        """Whether it was played to the end, and every rule and target was kept."""
+        return not self.skipped and not self.error and self.verdict.passed
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was played, and did not pass."""
+        return not self.skipped and not self.passed
+
+
+def summary(results: Sequence[Result]) -> str:
+    """How many passed, were skipped, and failed."""
+    failed = sum(one.failed for one in results)
+    counted = f"{sum(one.passed for one in results)} passed, {sum(bool(one.skipped) for one in results)} skipped"
+    return f"{counted}, {failed} failed" if failed else counted
+
+
+def passed(results: Sequence[Result]) -> bool | None:
+    """Whether all passed; None if some could not be played here, and the others passed."""
+    if any(one.failed for one in results):
+        return False
+    return None if any(one.skipped for one in results) else True
 
 
 def as_json(results: Sequence[Result]) -> dict[str, Any]:
     """Every result as plain data."""
-    return {"passed": all(one.passed for one in results), "scenarios": [_json(one) for one in results]}
+    told = [_json(one) for one in results]
+    return {"passed": passed(results), "summary": summary(results), "scenarios": told}
 
 
 def _json(one: Result) -> dict[str, Any]:
@@ -51,7 +71,7 @@ def _json(one: Result) -> dict[str, Any]:
         "form": "long" if one.long else "short",
         "size": dict(one.scenario.size(one.long)),
         "seed": one.seed,
-        "passed": one.passed,
+        "passed": passed([one]),
         "seconds": round(one.seconds, 2),
         "figures": [_figure(figure) for figure in one.verdict.figures],
         "problems": [str(problem) for problem in one.verdict.problems],
@@ -79,12 +99,12 @@ def as_table(results: Sequence[Result]) -> RenderableType:
         table.add_column(name, no_wrap=name != "figure", justify="right" if name == "measured" else "left")
     for result in results:
         _rows(table, result)
-    return Group(table, *[_wrong(one) for one in results if not one.passed])
+    return Group(table, *[_wrong(one) for one in results if one.failed], Text(summary(results)))
 
 
 def _rows(table: Table, result: Result) -> None:
     if result.skipped:
-        table.add_row(result.scenario.name, "[yellow]SKIPPED[/]", f"[yellow]{escape(result.skipped)}[/]")
+        table.add_row(result.scenario.name, "[yellow]skipped[/]", f"[yellow]{escape(result.skipped)}[/]")
         table.add_section()
         return
     verdict = "[green]passed[/]" if result.passed else "[red]FAILED[/]"

@@ -75,6 +75,11 @@ class Run:
         return self.folder / "history"
 
     @property
+    def has_begun(self) -> bool:
+        """Whether anybody has done anything yet that is in the history."""
+        return any(one.stat().st_size for one in self.history.glob("*.jsonl"))
+
+    @property
     def namespace(self) -> str:
         """A namespace of the run's own."""
         return f"chaos-{self.scenario}"

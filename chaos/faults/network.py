@@ -87,6 +87,8 @@ class Network:
             _run("ip", "-n", name, "addr", "add", f"{self.address[host]}/24", "dev", DEVICE)
             for device in ("lo", DEVICE):
                 _run("ip", "-n", name, "link", "set", device, "up")
+        # It may be installed, and the kernel have none of it: better known now than at the first cut.
+        _run("ip", "netns", "exec", a, "iptables", "-w", "-S")
 
     def _remove(self) -> None:
         for host, name in self._names.items():

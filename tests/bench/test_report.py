@@ -77,9 +77,19 @@ def test_a_smaller_figure_is_the_better_one_where_it_is():
     assert (tail.best_peer, tail.reached) == ("python-redis-lock", False)
 
 
-def test_our_own_failure_is_no_success():
-    verdict = only_verdict(results_of("drain", coordinator=["it fell over"], dramatiq=[100]))
-    assert (verdict.reached, verdict.why) == (None, "it fell over")
+@pytest.mark.parametrize("ours", [["it fell over"], [9_000, "it fell over"], ["it fell over", 9_000, 9_000]])
+def test_our_own_failure_is_no_success_whatever_the_other_repetitions_came_to(ours):
+    results = results_of("drain", coordinator=ours, dramatiq=[100])
+    verdict = only_verdict(results)
+    assert (verdict.reached, verdict.why) == (False, "it fell over")
+    assert "| **no**: it fell over |" in verdict_table([verdict])
+    assert results.failed() == ["drain"]
+
+
+def test_a_failure_of_another_library_is_its_own_affair():
+    results = results_of("drain", coordinator=[900], dramatiq=[100, "it fell over"])
+    assert only_verdict(results).reached
+    assert results.failed() == []
 
 
 def test_who_has_no_figures_stands_in_the_table_with_the_reason():

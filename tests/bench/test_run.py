@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from bench.catalogue import chosen_peers
+from bench.cli import app
 from bench.environments import KEPT
+from bench.model import NotMeasured
 from bench.peers import PEERS
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +43,23 @@ def test_a_quick_run_of_us_alone_measures_and_reports(tmp_path):
     assert 1 / 16 <= contend["jain"] <= 1
     assert contend["longest_over_mean"] >= 1
     assert "| drain no-op jobs, one worker process: jobs |" in report.read_text() == done.stdout
+
+
+@pytest.mark.no_redis
+def test_a_repetition_of_ours_that_failed_is_an_error(monkeypatch, tmp_path):
+    def measured(task, _plan):
+        if task.repetition:
+            raise NotMeasured("it fell over")
+        return {"per_second": 9_000.0}
+
+    monkeypatch.setattr("bench.session._measured", measured)
+    report = tmp_path / "run.md"
+    words = ["--peers", "none", "--only", "drain", "--markdown", str(report), "--repeat"]
+    assert CliRunner().invoke(app, [*words, "1"]).exit_code == 0
+    done = CliRunner().invoke(app, [*words, "3"])
+    assert done.exit_code == 1
+    assert "a repetition of ours failed: drain" in done.output
+    assert "| **no**: it fell over |" in report.read_text()
 
 
 @pytest.mark.no_redis
