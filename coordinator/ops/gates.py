@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from coordinator.keys import encode
 from coordinator.model.names import MAX_SECONDS, label, milliseconds
 from coordinator.model.names import text as free_text
+from coordinator.policy.rate import PARTS
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import Scope
 from coordinator.wire.gates import shown
@@ -137,7 +138,7 @@ def _tokens(at: float, fields: Mapping[str, str], rate: float | None, burst: flo
         return None
     if "tokens" not in fields:
         return burst
-    return min(burst, float(fields["tokens"]) + max(0.0, at - number(fields["at"]) / 1_000_000) * rate)
+    return min(burst, number(fields["tokens"]) / PARTS + max(0.0, at - number(fields["at"]) / 1_000_000) * rate)
 
 
 def _seconds(fields: Mapping[str, str], name: str) -> float | None:

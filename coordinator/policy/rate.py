@@ -11,7 +11,8 @@ that was given up already, and 50 of them at once would throw any rate to the bo
 holds one second's worth. The defaults begin at 10 a second and stay between 1, so that there is always somebody to find
 out whether things are well again, and 100.
 
-A token is there at 1 - SLACK of one: a sum of many small parts may miss the whole number by a rounding error.
+A bucket counts in whole PARTS of a run, so many that at a rate in whole thousandths a whole number comes in with every
+microsecond: it does not matter how often it is looked at, and nothing is ever rounded.
 
 `coordinator/lua/lib/bucket.lua` does the same on the server, for the fleet; a test compares the two.
 """
@@ -25,7 +26,7 @@ from typing import NamedTuple
 from coordinator.errors import InvalidInput
 from coordinator.model.names import label, whole
 
-SLACK = 1e-9
+PARTS = 1_000_000_000
 LEAST, MAX_RATE = 0.001, 100_000.0
 # How often a bucket that jobs wait for is looked at, at least, a second. It must hold what comes in between.
 LOOKS = 20
@@ -49,6 +50,11 @@ class RateLimit:
             raise InvalidInput(
                 "burst", self.burst, f"must be at least {math.ceil(self.per_second / LOOKS)} at that rate"
             )
+
+    @property
+    def speed(self) -> Speed:
+        """How fast its bucket fills."""
+        return Speed(self.burst * PARTS, _thousandths(self.per_second))
 
     def to_wire(self) -> str:
         """`10:1000`: burst, thousandths of a run a second."""
@@ -80,10 +86,17 @@ class AdaptiveLimit:
         return ":".join(str(_thousandths(one)) for one in parts)
 
 
-class Bucket(NamedTuple):
-    """What is in a bucket at the time `at`, in us."""
+class Speed(NamedTuple):
+    """How many parts a bucket holds, and how many come in with every us; which is thousandths of a run a second."""
 
-    tokens: float
+    full: int
+    rate: int
+
+
+class Bucket(NamedTuple):
+    """How many parts are in a bucket at the time `at`, in us."""
+
+    tokens: int
     at: int
 
 
@@ -93,44 +106,45 @@ class Pace(NamedTuple):
     rate: float
     cut: int = 0
 
+    @property
+    def speed(self) -> Speed:
+        """How fast a bucket fills at this rate; it holds one second's worth, and at least one run."""
+        rate = math.floor(self.rate * 1000 + 0.5)
+        return Speed(max(1000, rate) * (PARTS // 1000), rate)
 
-def filled(burst: float, per_second: float, bucket: Bucket | None, now: int) -> Bucket:
+
+def filled(speed: Speed, bucket: Bucket | None, now: int) -> Bucket:
     """The bucket at a later time; a new one is full."""
     if bucket is None:
-        return Bucket(burst, now)
-    return Bucket(min(burst, bucket.tokens + max(0, now - bucket.at) * per_second / 1e6), now)
+        return Bucket(speed.full, now)
+    return Bucket(min(speed.full, bucket.tokens + max(0, now - bucket.at) * speed.rate), now)
 
 
 def available(bucket: Bucket) -> int:
     """How many may pass."""
-    return math.floor(bucket.tokens + SLACK)
+    return bucket.tokens // PARTS
 
 
 def taken(bucket: Bucket) -> Bucket:
     """The bucket after one has passed."""
-    return Bucket(bucket.tokens - 1, bucket.at)
+    return Bucket(bucket.tokens - PARTS, bucket.at)
 
 
-def next_at(per_second: float, bucket: Bucket) -> int:
+def next_at(speed: Speed, bucket: Bucket) -> int:
     """When there is one more than now, in us."""
-    return bucket.at + math.ceil((available(bucket) + 1 - bucket.tokens) / per_second * 1e6)
-
-
-def burst_of(pace: Pace) -> float:
-    """The size of an adaptive limit's bucket."""
-    return max(1.0, pace.rate)
+    return bucket.at + math.ceil((PARTS - bucket.tokens % PARTS) / speed.rate)
 
 
 def faster(limit: AdaptiveLimit, pace: Pace) -> Pace:
     """After a success."""
-    return Pace(min(limit.most, pace.rate + limit.increase / pace.rate), pace.cut)
+    return Pace(min(_kept(limit.most), pace.rate + _kept(limit.increase) / pace.rate), pace.cut)
 
 
 def slower(limit: AdaptiveLimit, pace: Pace, began: int, now: int) -> Pace:
     """After a failure of a run that began at `began`."""
     if began <= pace.cut:
         return pace
-    return Pace(max(limit.least, pace.rate * limit.decrease), now)
+    return Pace(max(_kept(limit.least), pace.rate * _kept(limit.decrease)), now)
 
 
 def _rate(value: float, name: str) -> None:
@@ -140,3 +154,8 @@ def _rate(value: float, name: str) -> None:
 
 def _thousandths(value: float) -> int:
     return round(value * 1000)
+
+
+def _kept(value: float) -> float:
+    """What is left of a number after its journey."""
+    return _thousandths(value) / 1000

@@ -10,17 +10,23 @@ from coordinator.errors import InvalidInput
 from coordinator.policy import rate
 from coordinator.policy.rate import AdaptiveLimit, Bucket, Pace, RateLimit
 
+
+def thousandths(least: float, most: float) -> st.SearchStrategy[float]:
+    """Numbers that do not change on their way to the server."""
+    return st.integers(round(least * 1000), round(most * 1000)).map(lambda number: number / 1000)
+
+
 LIMITS = st.integers(1, 50).flatmap(
-    lambda burst: st.builds(RateLimit, burst=st.just(burst), per_second=st.floats(0.01, burst * 10.0))
+    lambda burst: st.builds(RateLimit, burst=st.just(burst), per_second=thousandths(0.01, burst * 10.0))
 )
-ADAPTIVE = st.tuples(st.floats(0.1, 10), st.floats(10, 20), st.floats(20, 200)).flatmap(
+ADAPTIVE = st.tuples(thousandths(0.1, 10), thousandths(10, 20), thousandths(20, 200)).flatmap(
     lambda numbers: st.builds(
         AdaptiveLimit,
         least=st.just(numbers[0]),
         initial=st.just(numbers[1]),
         most=st.just(numbers[2]),
-        increase=st.floats(0.01, 20),
-        decrease=st.floats(0.01, 0.99),
+        increase=thousandths(0.01, 20),
+        decrease=thousandths(0.01, 0.99),
     )
 )
 
@@ -31,11 +37,11 @@ def test_a_bucket_never_gives_more_than_burst_and_rate(limit: RateLimit, asks: l
     now, given_at = 0, []
     for pause, wanted in asks:
         now += pause
-        bucket = rate.filled(limit.burst, limit.per_second, bucket, now)
+        bucket = rate.filled(limit.speed, bucket, now)
         for _ in range(min(wanted, rate.available(bucket))):
             bucket = rate.taken(bucket)
             given_at.append(now)
-        assert -rate.SLACK * 100 <= bucket.tokens <= limit.burst
+        assert 0 <= bucket.tokens <= limit.burst * rate.PARTS
     for first, begin in enumerate(given_at):
         for count, end in enumerate(given_at[first:], 1):
             assert count <= limit.burst + limit.per_second * (end - begin) / 1e6 + 1e-6
@@ -43,18 +49,24 @@ def test_a_bucket_never_gives_more_than_burst_and_rate(limit: RateLimit, asks: l
 
 @given(LIMITS, st.integers(0, 49), st.integers(0, 10_000_000))
 def test_the_next_one_is_there_when_it_is_said_to_be_and_not_before(limit: RateLimit, used: int, later: int) -> None:
-    bucket = rate.filled(limit.burst, limit.per_second, None, 0)
+    bucket = rate.filled(limit.speed, None, 0)
     for _ in range(min(used, rate.available(bucket))):
         bucket = rate.taken(bucket)
-    bucket = rate.filled(limit.burst, limit.per_second, bucket, later)
-    at = rate.next_at(limit.per_second, bucket)
+    bucket = rate.filled(limit.speed, bucket, later)
+    at = rate.next_at(limit.speed, bucket)
     if rate.available(bucket) < limit.burst:
-        soon = rate.filled(limit.burst, limit.per_second, bucket, at)
+        soon = rate.filled(limit.speed, bucket, at)
         assert rate.available(soon) == rate.available(bucket) + 1
-        before = rate.filled(
-            limit.burst, limit.per_second, bucket, max(later, at - 2 - round(1e6 / limit.per_second * 1e-6))
-        )
-        assert rate.available(before) == rate.available(bucket) or at - later <= 3
+        before = rate.filled(limit.speed, bucket, at - 1)
+        assert rate.available(before) == rate.available(bucket)
+
+
+@given(LIMITS, st.lists(st.integers(0, 3_000_000), min_size=1, max_size=50))
+def test_it_does_not_matter_how_often_a_bucket_is_looked_at(limit: RateLimit, pauses: list[int]) -> None:
+    empty = seen = Bucket(0, 0)
+    for pause in pauses:
+        seen = rate.filled(limit.speed, seen, seen.at + pause)
+    assert seen == rate.filled(limit.speed, empty, sum(pauses))
 
 
 @given(ADAPTIVE, st.lists(st.tuples(st.integers(1, 5000), st.booleans()), max_size=100))
@@ -66,7 +78,7 @@ def test_an_adaptive_limit_stays_within_its_bounds(limit: AdaptiveLimit, runs: l
         pace = rate.faster(limit, pace) if good else rate.slower(limit, pace, began, now)
         assert limit.least <= pace.rate <= limit.most
         assert pace.rate >= before if good else pace.rate <= before
-        assert rate.burst_of(pace) >= 1
+        assert pace.speed.full >= rate.PARTS
 
 
 def test_used_to_the_full_it_grows_by_its_increase_a_second_and_one_storm_cuts_it_once() -> None:

@@ -2,29 +2,30 @@
 -- an adaptive one's initial, least, most, increase, decrease in thousandths. Both can be closed until a moment, by a
 -- handler that was told to come back later; one without terms only ever is that.
 --@include lib/gate
-local SLACK = 0.000000001
-local HOUR = 3600000
+local HOUR, RUN = 3600000, 1000000000
 
 local function pace_of(g)
   return tonumber(g.pace) or g.numbers[1] / 1000
 end
 
--- How much the bucket holds, and how much comes a second; nothing for a gate that is only closed on demand.
+-- How much the bucket holds, and how much comes in with every us; nothing for a gate that is only closed on demand.
+-- Both are whole numbers of billionths of a run, and so is what is in it: nothing is ever rounded.
 local function speed(g)
   if #g.numbers == 0 then
     return nil
   elseif g.kind == 'adaptive' then
-    return math.max(1, pace_of(g)), pace_of(g)
+    local rate = math.floor(pace_of(g) * 1000 + 0.5)
+    return math.max(1000, rate) * (RUN / 1000), rate
   end
-  return g.numbers[1], g.numbers[2] / 1000
+  return g.numbers[1] * RUN, g.numbers[2]
 end
 
 local function tokens_of(ctx, g)
-  local burst, rate = speed(g)
+  local full, rate = speed(g)
   if not g.tokens then
-    return burst
+    return full
   end
-  return math.min(burst, g.tokens + math.max(0, ctx.us - g.at) * rate / 1000000)
+  return math.min(full, g.tokens + math.max(0, ctx.us - g.at) * rate)
 end
 
 local function closed_until(ctx, g)
@@ -36,7 +37,7 @@ local function limit_room(ctx, g)
   if closed_until(ctx, g) then
     return 0
   end
-  return speed(g) and math.floor(tokens_of(ctx, g) + SLACK) or math.huge
+  return speed(g) and math.floor(tokens_of(ctx, g) / RUN) or math.huge
 end
 
 -- The ms at which one more may pass than now.
@@ -45,29 +46,28 @@ local function limit_next(ctx, g)
   if till or not rate then
     return till or ctx.now
   end
-  local tokens = tokens_of(ctx, g)
-  return math.ceil((ctx.us + math.ceil((math.floor(tokens + SLACK) + 1 - tokens) / rate * 1000000)) / 1000)
+  return math.ceil((ctx.us + math.ceil((RUN - tokens_of(ctx, g) % RUN) / rate)) / 1000)
 end
 
 -- Until it is full again nothing of it may be forgotten; what an adaptive limit has learnt is kept for an hour.
 local function keep_limit(ctx, g)
-  local burst, rate = speed(g)
-  local full = burst and (burst - tokens_of(ctx, g)) / rate * 1000 or 0
+  local full, rate = speed(g)
+  local filling = full and (full - tokens_of(ctx, g)) / rate / 1000 or 0
   local till = closed_until(ctx, g)
-  keep_gate(ctx, g, math.max(full, (till or ctx.now) - ctx.now, g.kind == 'adaptive' and HOUR or 0) + 60000)
+  keep_gate(ctx, g, math.max(filling, (till or ctx.now) - ctx.now, g.kind == 'adaptive' and HOUR or 0) + 60000)
 end
 
 local function take_token(ctx, g)
   if speed(g) then
-    g.tokens, g.at = tokens_of(ctx, g) - 1, text(ctx.us)
+    g.tokens, g.at = text(tokens_of(ctx, g) - RUN), text(ctx.us)
     keep_limit(ctx, g)
   end
 end
 
 local function set_pace(ctx, g, pace)
   local tokens = tokens_of(ctx, g)
-  g.pace = pace
-  g.tokens, g.at = math.min(tokens, (speed(g))), text(ctx.us)
+  g.pace = string.format('%.17g', pace)
+  g.tokens, g.at = text(math.min(tokens, (speed(g)))), text(ctx.us)
   keep_limit(ctx, g)
 end
 
@@ -80,7 +80,7 @@ end
 local function slower(ctx, g, began)
   if began > (tonumber(g.cut) or 0) then
     g.cut = text(ctx.now)
-    set_pace(ctx, g, math.max(g.numbers[2] / 1000, pace_of(g) * g.numbers[5] / 1000))
+    set_pace(ctx, g, math.max(g.numbers[2] / 1000, pace_of(g) * (g.numbers[5] / 1000)))
   end
 end
 
