@@ -255,10 +255,10 @@ def _gates(deep: Deep) -> Iterator[Phase]:
 
     def held_back() -> None:
         """A batch comes to a breaker that is open, and goes on when it is closed."""
-        call(calls.set_breaker(scope, GATED, "open", HOLD_MS, "by hand"))
+        call(calls.set_breaker(scope, GATED, "open", HOLD_MS, "by hand", new_id()))
         deep.submit(MAX_BATCH, GATED)
         deep.claim(GATED, MAX_BATCH)
-        call(calls.set_breaker(scope, GATED, "close", 0, ""))
+        call(calls.set_breaker(scope, GATED, "close", 0, "", new_id()))
         deep.claim(GATED, MAX_BATCH)
         deep.settle(GATED, "succeeded", 0)
 

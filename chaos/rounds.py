@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from chaos import roles
+from chaos.steering import PATIENCE, Steering
 from coordinator import Coordinator, Dedup, Priority, RetryPolicy, Submission
 from coordinator.doctor import examine
 from coordinator.drivers.ids import new_id
@@ -15,11 +16,10 @@ from coordinator.model.signing import UNSIGNED
 from coordinator.ops import answers, history, timing
 from coordinator.wire import calls
 
-PATIENCE = 30.0
 Step = Callable[[], Any]
 
 
-class Round:
+class Round(Steering):
     """Two clients of one namespace that has a worker. `between` is called after every step, `without` left out."""
 
     def __init__(
@@ -43,6 +43,11 @@ class Round:
             self.job_nobody_knows_dies_twice,
             self.resource_has_room_for_two,
             self.answer_is_kept_until_it_is_dropped,
+            self.similar_one_joins,
+            self.settings_change_and_go_back,
+            self.breaker_holds_a_job_until_it_is_closed,
+            self.gates_are_told,
+            self.alert_is_raised_and_acknowledged,
             self.everything_can_be_looked_at,
         )
         for step in steps:
@@ -181,10 +186,3 @@ class Round:
         self._one._driver.store.call(calls.reconcile(scope, self._one._driver.keeper.ensure(), ()))
         told = (bool(happened), dead.total, report.healthy, bool(self._two.survey().sessions))
         return told == (True, 1, True, True) or (*told, timed, report.problems)
-
-    def _until(self, condition: Callable[[], bool]) -> None:
-        ends = time.monotonic() + PATIENCE
-        while not condition():
-            if time.monotonic() > ends:
-                raise TimeoutError("never came about")
-            time.sleep(0.01)

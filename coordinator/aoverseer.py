@@ -28,11 +28,11 @@ class AsyncOverseer:
 
     async def open_breaker(self, name: str, seconds: float | None = None, reason: str = "") -> None:
         """Hold the jobs behind a breaker back, for so many seconds or until it is closed. Raises InvalidInput."""
-        await self._driver.run(gates.open_breaker(self._driver.scope, name, seconds, reason))
+        await self._driver.run(gates.open_breaker(self._driver.scope, name, seconds, reason, self._driver.new_id()))
 
     async def close_breaker(self, name: str, reason: str = "") -> None:
         """Let the jobs behind a breaker go on. Raises InvalidInput."""
-        await self._driver.run(gates.close_breaker(self._driver.scope, name, reason))
+        await self._driver.run(gates.close_breaker(self._driver.scope, name, reason, self._driver.new_id()))
 
     async def limits(self) -> list[LimitView]:
         """All limits of rate."""

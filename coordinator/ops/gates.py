@@ -64,20 +64,20 @@ def limits(scope: Scope) -> Operation[list[LimitView]]:
     return [one for one in views if one.per_second is not None or one.until is not None or one.waiting]
 
 
-def open_breaker(scope: Scope, name: str, seconds: float | None, reason: str) -> Operation[str]:
+def open_breaker(scope: Scope, name: str, seconds: float | None, reason: str, call_id: str) -> Operation[str]:
     """Open a breaker; for ever without `seconds`. Raises InvalidInput."""
     open_ms = milliseconds(MAX_SECONDS if seconds is None else seconds, "seconds", least=0.001)
-    return (yield from _set(scope, name, "open", open_ms, reason))
+    return (yield from _set(scope, name, ("open", open_ms), reason, call_id))
 
 
-def close_breaker(scope: Scope, name: str, reason: str) -> Operation[str]:
+def close_breaker(scope: Scope, name: str, reason: str, call_id: str) -> Operation[str]:
     """Close a breaker, or forget the failures that it has counted. Raises InvalidInput."""
-    return (yield from _set(scope, name, "close", 0, reason))
+    return (yield from _set(scope, name, ("close", 0), reason, call_id))
 
 
-def _set(scope: Scope, name: str, event: str, open_ms: int, reason: str) -> Operation[str]:
+def _set(scope: Scope, name: str, event: tuple[str, int], reason: str, call_id: str) -> Operation[str]:
     said = free_text(reason, "reason")
-    raw = yield calls.set_breaker(scope, encode(label(name, "name")), event, open_ms, said)
+    raw = yield calls.set_breaker(scope, encode(label(name, "name")), *event, said, call_id)
     replies.expect(raw, "ok")
     return text(raw[1])
 

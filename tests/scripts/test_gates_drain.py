@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from coordinator.drivers.ids import new_id
 from coordinator.model.states import State
 from coordinator.policy.breaker import BreakerPolicy
 from coordinator.policy.rate import AdaptiveLimit, RateLimit
@@ -71,7 +72,7 @@ class Life:
             self.engine.settle(session, Report(given.ident, given.fence, outcome, delay, "x"))
 
     def breaker(self, name: str, event: str, _: int) -> None:
-        self.engine.call(calls.set_breaker(self.engine.scope, name, event, 60_000, ""), writes=True)
+        self.engine.call(calls.set_breaker(self.engine.scope, name, event, 60_000, "", new_id()), writes=True)
 
     def change(self, what: str, _: str, which: int) -> None:
         ident = f"j{which % (self.count or 1) + 1}"

@@ -19,6 +19,7 @@ local function close(ctx, g, ...)
   g.state, g.failed, g.passed, g.probing, g.why = nil, nil, nil, nil, nil
   keep_gate(ctx, g, nil)
   told(ctx, g, 'breaker_close', 'open_ms', text(ctx.now - (tonumber(g.since) or ctx.now)), ...)
+  g['until'], g.since = nil, nil
   wake(ctx, g.name)
 end
 

@@ -2,7 +2,7 @@
 -- an adaptive one's initial, least, most, increase, decrease in thousandths. Both can be closed until a moment, by a
 -- handler that was told to come back later; one without terms only ever is that.
 --@include lib/gate
-local HOUR, RUN = 3600000, 1000000000
+local RUN = 1000000000
 
 local function pace_of(g)
   return tonumber(g.pace) or g.numbers[1] / 1000

@@ -6,7 +6,7 @@
 -- A script reads each gate once, changes it in memory, and writes it before it ends. In `meta` there is a mark while
 -- any gate of the namespace has something to say (`ctx.gates`); without it nobody looks.
 --@include lib/context
-local DAY = 86400000
+local DAY, HOUR = 86400000, 3600000
 
 -- What this script has read of gates so far.
 local function memory(ctx)
@@ -48,7 +48,7 @@ local function declared(ctx, handler)
 end
 
 -- What a gate remembers: `state`, `failed`, `until`, `probing`, `passed` of a breaker, `tokens`, `at`, `until` of a
--- limit, `pace` and `cut` of an adaptive one; and the terms it was used with last.
+-- limit, `pace` and `cut` of an adaptive one; `calls` of operators with their answers; the terms it was used with last.
 local function gate(ctx, name, terms)
   local g = memory(ctx).gates[name]
   if not g then
@@ -66,11 +66,14 @@ local function gate(ctx, name, terms)
   return g
 end
 
-local FIELDS = { 'state', 'failed', 'until', 'probing', 'passed', 'since', 'why', 'tokens', 'at', 'pace', 'cut', 'terms' }
+local FIELDS = { 'state', 'failed', 'until', 'probing', 'passed', 'since', 'why', 'tokens', 'at', 'pace', 'cut', 'terms',
+  'calls' }
 
--- Kept for so long from now, or not at all if it has nothing to say any more.
+-- Kept for so long from now, or not at all if it has nothing to say any more. What an operator said is known for a while,
+-- for a copy of it may come late.
 local function keep_gate(ctx, g, ms)
-  g.keep = ms and math.ceil(ms)
+  local least = g.calls and HOUR
+  g.keep = (ms or least) and math.ceil(math.max(ms or 0, least or 0))
   ctx.memory.changed[g.name] = g
 end
 
