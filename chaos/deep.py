@@ -21,7 +21,7 @@ from coordinator.drivers import learner
 from coordinator.drivers.ids import new_id
 from coordinator.keys import key
 from coordinator.model.need import needs_of
-from coordinator.ops import answers, gates, history, inspect, timing
+from coordinator.ops import answers, gates, history, inspect, lessons, timing
 from coordinator.ops.submission import to_ask
 from coordinator.ops.work import MAX_JOBS_PER_CALL, chunks
 from coordinator.policy.rate import RateLimit
@@ -308,6 +308,8 @@ def _looks(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
         version = int(call(calls.config(scope))[1])
         call(calls.configure(scope, new_id(), version, "depth", {"timeouts.names": f"{256 + pick(9)}"}))
 
+    # The most that one call asks about.
+    asked = ["job", *(f"job{n}" for n in range(1, lessons.MOST_ASKED))]
     places: Sequence[tuple[str, str]] = [(f"req:{ident}", "")] * KEYS_PER_CALL
     yield "a job", "explain", lambda: call(calls.explain(scope, ident, inspect.MOST_NAMED))
     yield "a resource", "line", lambda: call(calls.line(scope, resource(), inspect.MOST_NAMED))
@@ -315,6 +317,7 @@ def _looks(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
     yield "a page", "timeouts", lambda: call(calls.timeouts(scope, timing.MOST_LISTED))
     yield "all settings", "config", lambda: call(calls.config(scope))
     yield "a setting", "configure", configured
+    yield f"{lessons.MOST_ASKED} handlers", "handlers", lambda: call(calls.handlers(scope, asked))
     yield "a handler", "tell", lambda: call(calls.tell(scope, deep.session, {"job": ""}))
     keys = [f"answer/{n}" for n in range(answers.MAX_KEYS_PER_CALL)]
     known = [(one, new_id(), SUCCESS) for one in keys]

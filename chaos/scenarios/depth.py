@@ -6,7 +6,9 @@ import contextlib
 import statistics
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import chain
 
+from chaos import telling
 from chaos.deep import Deep, phases
 from chaos.faults.node import Node
 from chaos.quantiles import rank
@@ -32,7 +34,7 @@ def play(run: Run) -> Verdict:
             contextlib.closing(Deep(node, co, Scope.of(run.namespace, settings.terms()), run.count("held")))
         )
         _fill(run, deep)
-        for at, (what, script, work) in enumerate(phases(deep, run.random.randrange)):
+        for at, (what, script, work) in enumerate(chain(phases(deep, run.random.randrange), telling.phases(deep))):
             run.progress(f"{script}, {what}", at, 2 * len(NAMES))
             deep.watched, deep.times = script, []
             for _ in range(run.count("calls")):
