@@ -31,6 +31,13 @@ def record(url: str, settings: Settings, folder: Path) -> None:
     history.write(folder, SERVER, ops)
 
 
+def known(url: str, namespace: str) -> frozenset[str]:
+    """The ids of all requests of which there is a record."""
+    head = key(namespace, "REQ")
+    with raw_client(url) as client:
+        return frozenset(name.decode().removeprefix(head) for name in client.scan_iter(match=head + "*", count=PAGE))
+
+
 def _requests(co: Coordinator, client: Any, namespace: str) -> Iterator[Op]:
     head = key(namespace, "REQ")
     for page in batched(client.scan_iter(match=head + "*", count=PAGE), PAGE):

@@ -6,38 +6,70 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 from chaos.checker.facts import Problem
 from chaos.history import SERVER, Op
 from coordinator import errors
 
 TYPED = frozenset(name for name, found in vars(errors).items() if isinstance(found, type))
-
-
-FORGIVEN = frozenset({"submit", "told", "release"})
+FORGIVEN = ("submit", "told", "release")
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """The server was lost at `at`. What it had answered is read until `over`, when there was another, or later."""
+    """The server was lost at `at`. What it had answered is read until `over`, when there was another, or later.
+
+    `kept`: the jobs that the other one knew when it began; None if nobody looked.
+    """
 
     at: int
     over: int
+    kept: frozenset[str] | None = None
+
+    def took(self, one: Op) -> bool:
+        """Whether what was acknowledged before may have gone with it, as far as anybody looked. Ends and releases may
+        have gone though their job was there."""
+        if (one.completed or 0) > self.over:
+            return False
+        return one.op != "submit" or self.kept is None or one.arg("job") not in self.kept
+
+    def age(self, one: Op) -> int:
+        """How old an acknowledgement was, in nanoseconds."""
+        return max(0, self.at - (one.completed or 0))
 
 
 def forgiven(ops: Iterable[Op], losses: Sequence[Loss], allowance_ns: int) -> list[Op]:
-    """The history as the tier promises it: what was acknowledged less than the allowance before a loss is unknown.
+    """The history as the tier promises it: what was acknowledged less than the allowance before a loss is unknown. A
+    job that was there after the loss is not forgiven, however young it was.
 
     Not so a grant: its fence was given out, and must not be given out again.
     """
 
-    def young(one: Op) -> bool:
-        done = one.completed
-        if done is None or one.op not in FORGIVEN:
-            return False
-        return any(loss.at - allowance_ns < done <= loss.over for loss in losses)
+    def excused(one: Op) -> bool:
+        return any(loss.took(one) for loss in _excuses(one, losses, allowance_ns))
 
-    return [replace(one, outcome="unknown") if one.process != SERVER and young(one) else one for one in ops]
+    return [replace(one, outcome="unknown") if _acknowledged(one) and excused(one) else one for one in ops]
+
+
+def judged_share(ops: Iterable[Op], losses: Sequence[Loss], allowance_ns: int) -> float:
+    """Of each kind of acknowledgement the share for which no loss can be an excuse, because none came soon after; the
+    least of these shares."""
+    whole, judged = Counter(dict.fromkeys(FORGIVEN, 0)), Counter[str]()
+    for one in filter(_acknowledged, ops):
+        whole[one.op] += 1
+        judged[one.op] += not any(True for _ in _excuses(one, losses, allowance_ns))
+    return min(judged[name] / count if count else 0.0 for name, count in whole.items())
+
+
+def _acknowledged(one: Op) -> bool:
+    return one.process != SERVER and one.op in FORGIVEN and one.outcome == "ok" and one.completed is not None
+
+
+def _excuses(one: Op, losses: Sequence[Loss], allowance_ns: int) -> Iterator[Loss]:
+    """The losses before which an acknowledgement was younger than the allowance."""
+    done = one.completed or 0
+    return (loss for loss in losses if loss.at - allowance_ns < done <= loss.over)
 
 
 def check_fences(ops: Iterable[Op]) -> list[Problem]:
@@ -79,13 +111,14 @@ def longest_trouble(ops: Iterable[Op]) -> float:
 
 
 def lost_ages(ops: Sequence[Op], losses: Sequence[Loss]) -> list[float]:
-    """For each acknowledged job that the server does not know: how old the acknowledgement was at the loss, in
-    seconds."""
+    """For each acknowledged job that the server does not know: how old the acknowledgement was, in seconds, at the loss
+    that took it, which is the first after which it was not there. Infinite if it was there after all of them."""
     known = {one.arg("job") for one in ops if one.process == SERVER and one.op == "job"}
+    in_order = sorted(losses, key=lambda loss: loss.at)
     found = []
     for one in ops:
-        if one.op != "submit" or one.outcome != "ok" or one.completed is None or one.arg("job") in known:
+        if one.op != "submit" or not _acknowledged(one) or one.arg("job") in known:
             continue
-        after = [loss.at - one.completed for loss in losses if one.completed <= loss.over]
-        found.append(max(0, min(after, default=0)) / 1e9)
+        taken = next((loss for loss in in_order if loss.took(one)), None)
+        found.append(inf if taken is None else taken.age(one) / 1e9)
     return found
