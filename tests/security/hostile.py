@@ -12,8 +12,10 @@ from coordinator.cli import measured
 from coordinator.keys import FAMILIES, Family, encode, key
 from coordinator.metrics import judging
 from coordinator.ops import lessons, timing
+from coordinator.policy.breaker import BreakerPolicy
 from coordinator.wire import calls
 from coordinator.wire.calls import Lesson, Lessons
+from coordinator.wire.gates import Gates
 from coordinator.wire.step import Call
 from tests.support.scene import Scene
 
@@ -67,6 +69,8 @@ class Populated:
         co.submit("alike", "some text", queue="hostile", similar=Similar())
         co.warm("answered", [(1, "x")])
         assert co.coalesce("answered", 1) == "x"
+        self._gated(scene)
+        co.configure({"timeouts.queue": 200})
         scene.call(learn(scene, self.session, 1))
         scene.call(publish(scene, 1))
         scene.call(calls.judge(scene.scope, "p 1", [ALERT]))
@@ -74,6 +78,16 @@ class Populated:
         scene.claim(1, "empty")
         scene.raw.rpush(scene.key("INBOX", self.session), "bell hostile")
         scene.raw.sadd(scene.key("DIRTY"), "a")
+
+    def _gated(self, scene: Scene) -> None:
+        """A breaker that one failure has opened, and a job that waits there."""
+        policy = BreakerPolicy(failures=1, open_for=600)
+        self.gates = {"gated": Gates(breakers=("gated",), policy=policy).to_wire("gated")}
+        scene.call(calls.tell(scene.scope, self.session, self.gates))
+        for _ in range(2):
+            self.idents.append(scene.co.submit("gated", queue="gates", retry=RetryPolicy.none()).ident)
+        scene.settle(*scene.claim(1, "gates")[0], "failed")
+        assert scene.claim(1, "gates") == []
 
 
 def learn(scene: Scene, session: str, number: int) -> Call:
@@ -194,6 +208,14 @@ def attempts(scene: Scene, made: Populated) -> dict[str, Callable[[], Any]]:
     found["timeouts"] = lambda: co.run(timing.look(scene.scope, ["operation/done"]))
     found["similar"] = lambda: co.submit("alike", "some text", queue="hostile", similar=Similar())
     found["handlers"] = lambda: co.run(lessons.learnt(scene.scope, ["done"]))
+    found["configure"] = lambda: co.configure({"timeouts.lock": 20})
+    found["configuration"] = co.configuration
+    found["tell"] = lambda: scene.call(calls.tell(scene.scope, made.session, made.gates))
+    found["breakers"] = co.breakers
+    found["limits"] = co.limits
+    found["claim at a gate"] = lambda: scene.claim(2, "gates")
+    found["open a breaker"] = lambda: co.open_breaker("gated", 60, "test")
+    found["close a breaker"] = lambda: co.close_breaker("gated", "test")
     found["coalesce"] = lambda: co.coalesce("answered", 2, timeout=0.01, queue="hostile")
     found["recall"] = lambda: co.cached_many("answered", [1, 2])
     found["warm"] = lambda: co.warm("answered", [(3, "x")])
