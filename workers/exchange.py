@@ -13,8 +13,9 @@ next call is on its way, if there is one.
 
 A worker that found nothing parks its next claim behind the read of its inbox: the store carries it out when it rings,
 so that the jobs come together with the bell. While a claim is parked none other is made, and the slots it asks for stay
-free. Should its answer not come it is made in the usual way, under the same number. It is sent anew every `PARKED`
-part of a session's life, for what it brings is trusted from when it was sent.
+free. Should its answer not come it is made in the usual way, under the same number. It is sent anew with
+each read of the inbox, at most every `PARKED` part of a session's life, for what it brings is trusted from when it was
+sent.
 """
 
 from __future__ import annotations
@@ -72,6 +73,8 @@ class Exchange(Service):
         self._unread: tuple[list[Entry], fleet.Exchange] | None = None
         self._parked: Parked | None = None
         self._fault: Exception | None = None
+        # The number of a claim that was parked, and is made again.
+        self._repeats = 0
         self._session = ""
         self._parks = driver.settings.max_hold >= driver.settings.session_ttl
         # When the claim under way, and the one whose answer is not read yet, were first sent, on the clock of leases.
@@ -141,11 +144,11 @@ class Exchange(Service):
 
     def _park(self) -> None:
         """Leave the next claim with the store. Only one that found less than it asked for comes here, so the store
-        knows that this worker is idle, and rings."""
-        wanted = self._wanted()
-        if self._parked or not (wanted and self._claiming and self._parks and self._session):
+        knows that this worker is idle, and rings. It is for one job: should this process be frozen when the bell rings,
+        no more than that waits for the end of its session. If there are more, the next claim asks for them."""
+        if self._parked or not (self._desk.free and self._claiming and self._parks and self._session):
             return
-        ask = Claim(self._number + 1, wanted, self._hold_ms, self._queues)
+        ask = Claim(self._number + 1, 1, self._hold_ms, self._queues)
         parked = Parked(ask, self._session, self._driver.now())
         call = calls.claim(self._driver.scope, self._session, ask)
         if self._driver.park(call, partial(self._unparked, parked)):
@@ -153,8 +156,9 @@ class Exchange(Service):
             self._sent_at = min(self._sent_at, parked.sent)
 
     def _unpark(self) -> None:
-        """Count on the parked claim no longer: it is made in the usual way, under the same number."""
-        self._parked = None
+        """Count on the parked claim no longer: it is made in the usual way, under the same number. If it was carried
+        out and found nothing then, that is also the answer now; so another claim comes after it."""
+        self._parked, self._repeats = None, self._number + 1
         self._desk.ring()
 
     def _unparked(self, parked: Parked, reply: Any) -> None:
@@ -167,7 +171,7 @@ class Exchange(Service):
             found = fleet.parked(parked.session, parked.sent, reply)
         except CoordinatorError as error:
             log.debug("a parked claim was not answered: %s", error)
-            self._desk.ring()
+            self._unpark()
             return
         self._answered(parked.ask)
         # What rang meanwhile rang before the store looked.
@@ -204,7 +208,7 @@ class Exchange(Service):
         self._read()  # should this reply have come without the loop coming round
         self._answered(ask)
         self._session = found.session
-        if ask.wanted and len(found.raw_jobs) >= ask.wanted:
+        if ask.wanted and (len(found.raw_jobs) >= ask.wanted or ask.number == self._repeats):
             self._desk.hungry = True  # there may be more for the slots that are left
         self._unread = batch, found
         self._desk.coming = len(found.raw_jobs)

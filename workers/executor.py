@@ -207,7 +207,7 @@ class Executor(Service):
         self.lessons.note(job)
         if job.timer is not None:
             job.timer.cancel()
-        if job.progress is None:
+        if not self.progress.owed(job):
             self._post(job, outcome)
         else:
             # Not here: a run that has ended must not keep the lane waiting.

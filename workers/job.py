@@ -144,7 +144,11 @@ class Job:
 
 
 def lease_end(claimed: Claimed, sent: float, session_ttl: float, max_hold: float) -> float:
-    """Until when the lease of a claim sent at `sent` may be trusted, session aside; as the server reckons it."""
+    """Until when the lease of a claim sent at `sent` may be trusted, session aside; as the server reckons it.
+
+    Never before the run is out of time: the server adds a session's life to that, and only of this a margin is taken,
+    so that there is always time to report how the run ended.
+    """
     if claimed.run_ms:
-        return trusted_until(sent, claimed.run_ms / 1000 + session_ttl)
+        return trusted_until(sent + claimed.run_ms / 1000, session_ttl)
     return trusted_until(sent, max_hold) if claimed.needs else math.inf

@@ -24,17 +24,24 @@ class Progress(Service):
         super().__init__()
         self._driver = driver
         self._waiting: dict[Job, None] = {}
+        self._underway: dict[Job, asyncio.Event] = {}
         self._task: asyncio.Task[None] | None = None
 
     def note(self, job: Job) -> None:
         """A job has something to say. From any thread."""
         self._driver.in_loop(self._keep, job)
 
+    def owed(self, job: Job) -> bool:
+        """Whether a job has said something that has not arrived yet: its outcome must not overtake it."""
+        return job.progress is not None or job in self._underway
+
     async def flush(self, job: Job) -> None:
         """Send a job's last word now: after its outcome nobody would listen."""
         self._waiting.pop(job, None)
         try:
             async with asyncio.timeout(LAST_WORD_SECONDS):
+                if job in self._underway:
+                    await self._underway[job].wait()
                 await self._send(job)
         except TimeoutError:
             log.debug("the last progress of job %s was not sent in time", job.ident)
@@ -57,11 +64,15 @@ class Progress(Service):
         said, job.progress = job.progress, None
         if said is None or job.finished or job.lost:
             return
+        self._underway[job] = arrived = asyncio.Event()
         try:
             heard = await self._driver.run(fleet.note_progress(self._driver.scope, job.ident, job.fence, said))
         except CoordinatorError as error:
             log.debug("progress of job %s was not sent: %s", job.ident, error)
             return
+        finally:
+            del self._underway[job]
+            arrived.set()
         if not heard and not job.finished:
             job.lose("the server has given it up")
 

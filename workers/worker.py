@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from coordinator.drivers import failpoints
 from coordinator.drivers.aio import AsyncDriver, Extras
+from coordinator.drivers.messages import READ_SECONDS
 from coordinator.drivers.teller import GATES
 from coordinator.errors import AccessDenied, ConfigError, CoordinatorError, Corrupt
 from coordinator.metrics.publisher import Options, Publisher
@@ -89,7 +90,7 @@ class Worker:
         client = Settings.of_client(settings, namespace)
         gates = ((GATES + name, told) for name, told in _gates(registry, client).items())
         fields = (("queues", " ".join(queues)), ("concurrency", str(chosen.concurrency)), *gates)
-        reads = PARKED * client.session_ttl
+        reads = min(READ_SECONDS, chosen.poll, PARKED * client.session_ttl)
         extras = Extras(kind="worker", fields=fields, started=self._begun, claiming=self._claiming, reads=reads)
         self._driver = AsyncDriver(url, client, extras)
         self._driver.live.on_change(lambda changed: self._driver.teller.change(_gates(registry, changed)))

@@ -327,10 +327,12 @@ class AsyncDriver:
         self.keeper.lose(ident, fence, why)
 
     def _check_mail(self, sent: int, waiting: int) -> None:
-        if self.postman.tally.behind(sent, waiting):
-            self.postman.tell_all(RESYNC)
-        if self.postman.tally.stuck(waiting, clock.now()) and self.keeper.session:
+        behind, stuck = self.postman.tally.behind(sent, waiting), self.postman.tally.stuck(waiting, clock.now())
+        if (behind or stuck) and self.keeper.session:
+            # Nothing more is believed of a connection that has lost a message, and nothing parked on it.
             self._listen_to(self.keeper.session)
+        if behind:
+            self.postman.tell_all(RESYNC)
 
     def _new_inbox(self, session: str) -> None:
         self.postman.new_session()

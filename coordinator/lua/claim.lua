@@ -8,11 +8,11 @@
 -- ARGV[6...] queues
 -- reply: ok [<job>]...
 -- reply: session_lost
--- Keeps: a repeated claim (its reply was lost) hands out the same batch again, not another one.
+-- Keeps: a repeated claim (its reply was lost) hands out the same batch again, not another one. It renews no session: it
+-- may have lain here since long before its process was last heard of.
 --@flags allow-oom
 --@include lib/claim_jobs
 --@include lib/batch
---@include lib/owner
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
 local session = ARGV[2]
@@ -21,7 +21,6 @@ if not live(ctx, session) then
 end
 local jobs = recall(ctx, session, ARGV[3])
 if not jobs then
-  refresh(ctx, session)
   if pass_due(ctx) > 0 then
     settle_lines(ctx)
   end

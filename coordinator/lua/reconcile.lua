@@ -10,6 +10,7 @@
 --@flags allow-oom
 --@include lib/settle_lines
 --@include lib/give_up
+--@include lib/lapse
 --@include lib/owner
 --@include lib/commit
 local MAX_SHOWN = 250
@@ -22,7 +23,11 @@ refresh(ctx, session)
 local owns = ctx.p .. K_OWNS .. session
 for i = 4, 3 + count do
   local r = load(ctx, ARGV[i])
-  if r and r.session == session and (r.state == 'waiting' or r.state == 'held' or r.state == 'running') then
+  local ours = r and r.session == session
+  if ours and r.state == 'running' and r.started then
+    -- It was begun under this session, and given up: a job that always ends like that must not be begun for ever.
+    lapse(ctx, r, 'its process knows nothing of it')
+  elseif ours and (r.state == 'waiting' or r.state == 'held' or r.state == 'running') then
     give_up(ctx, r, 'its process knows nothing of it')
   end
   redis.call('SREM', owns, ARGV[i])

@@ -108,10 +108,43 @@ def test_a_beat_is_always_written_and_another_call_when_the_last_is_a_tenth_of_t
     began = engine.now
     until = lambda: engine.raw.zscore(engine.key("SESSIONS"), "w") - began  # noqa: E731
     engine.advance(0.9)
-    engine.claim("w", 1)
+    engine.ask("w", "x", "a")
     assert until() == 10_000
     engine.beat("w", [])
     assert until() == 10_900
     engine.advance(1.0)
-    engine.claim("w", 1)
+    engine.ask("w", "y", "a")
     assert until() == 11_900
+
+
+def test_a_claim_renews_no_session_for_it_may_be_older_than_the_last_sign_of_life(engine: Engine) -> None:
+    engine.worker("w")
+    until = engine.raw.zscore(engine.key("SESSIONS"), "w")
+    engine.submit(job("j"))
+    engine.advance(5)
+    assert engine.claim("w", 1)
+    assert engine.raw.zscore(engine.key("SESSIONS"), "w") == until
+
+
+def test_a_heartbeat_is_answered_whatever_stands_where_the_changed_settings_are(engine: Engine) -> None:
+    engine.worker("w")
+    assert engine.beat("w")[-1] == "0"
+    for value in ("zz", "1e400", "-1", "9" * 40, ""):
+        engine.raw.hset(engine.key("CONFIG"), ":version", value)
+        assert engine.beat("w")[-1] == "0", value
+    engine.raw.hset(engine.key("CONFIG"), ":version", "7")
+    assert engine.beat("w")[-1] == "7"
+    engine.raw.delete(engine.key("CONFIG"))
+    engine.raw.set(engine.key("CONFIG"), "x")
+    assert engine.beat("w")[-1] == "0"
+    engine.raw.delete(engine.key("CONFIG"))
+
+
+def test_a_stray_that_was_begun_counts_as_a_crash(engine: Engine) -> None:
+    engine.worker("w")
+    engine.submit(job("j"), job("k"))
+    begun, _ = engine.claim("w", 2)
+    engine.beat("w", [(begun.ident, begun.fence)])
+    engine.call(calls.reconcile(engine.scope, "w", ["j", "k"]))
+    assert [engine.state(one) for one in ("j", "k")] == ["ready", "ready"]
+    assert [engine.field(one, "crashes") for one in ("j", "k")] == ["1", None]

@@ -335,7 +335,6 @@ class Model(World):
         number, idents = self.batches.get(session, (0, []))
         if number == ask.number:
             return sorted(self._described(self.requests[i]) for i in idents if self._runs(i, session))
-        self.refresh(session)
         chosen: list[Request] = []
         for r in self.ready(ask.queues):
             fact = self.facts.get(r.ident)

@@ -24,6 +24,10 @@ def test_the_margin_is_a_tenth_and_at_least_50_ms() -> None:
     assert trusted_until(100, 0.1) == pytest.approx(100.05)
 
 
+def test_of_a_long_lease_the_margin_is_a_second_and_a_thousandth() -> None:
+    assert trusted_until(0, 86_400) == pytest.approx(86_400 - 1 - 86.4)
+
+
 def test_a_session_is_renewed_three_times_within_its_life() -> None:
     assert beat_interval(3, 60) == 1
     assert beat_interval(60, 1) == 1

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
 from coordinator import Priority
 from coordinator.errors import Corrupt, InvalidInput, LeaseLost
 from tests.support.fleet import FakeDriver, LoopDriver, claimed
 from workers import Context, JobCancelled
+from workers.exchange import PARKED
 from workers.job import Job, Stop, lease_end
 from workers.registry import Handler
 
@@ -135,10 +138,16 @@ async def test_the_log_is_bound_to_the_job(driver: LoopDriver) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "end"), [({}, math.inf), ({"needs": "x1:a"}, 100 + 90.0), ({"run_ms": 5000, "needs": "x1:a"}, 100 + 13.5)]
+    ("more", "end"), [({}, math.inf), ({"needs": "x1:a"}, 100 + 98.9), ({"run_ms": 5000, "needs": "x1:a"}, 100 + 14.0)]
 )
 def test_a_lease_ends_as_the_server_reckons_less_a_margin(more: dict[str, Any], end: float) -> None:
     assert lease_end(claimed(**more), 100.0, session_ttl=10.0, max_hold=100.0) == pytest.approx(end)
+
+
+@given(st.integers(1, 10**9), st.floats(1, 3600))
+def test_a_lease_never_ends_before_its_run_is_out_of_time(run_ms: int, session_ttl: float) -> None:
+    parked = PARKED * session_ttl  # as long ago as a claim can have been sent
+    assert lease_end(claimed(run_ms=run_ms), -parked, session_ttl, 86_400) > run_ms / 1000 + session_ttl / 2
 
 
 async def test_the_jobs_own_time_limit_wins_over_the_handlers(driver: LoopDriver) -> None:

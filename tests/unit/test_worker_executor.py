@@ -290,6 +290,25 @@ async def test_the_last_word_of_a_job_is_sent_before_its_outcome(bench: Bench) -
     assert said == ["99%", "100% done"]
 
 
+async def test_an_outcome_does_not_overtake_what_is_on_its_way(bench: Bench) -> None:
+    reported: list[int] = []
+
+    def answer(call: Any) -> Any:
+        reported.append(len(bench.desk.waiting))
+        return ["ok"]
+
+    bench.driver.answer, bench.driver.turns = answer, 20
+
+    @bench.jobs.handler("job")
+    async def handler(ctx: Any, payload: Any) -> None:
+        ctx.progress(0.5)
+        await until_async(lambda: bench.driver.calls)
+
+    bench.begin(name="job")
+    await bench.entry()
+    assert reported == [0]
+
+
 async def test_progress_that_nobody_counts_any_more_means_the_job_is_lost(bench: Bench) -> None:
     bench.driver.answer = lambda call: ["stale"]
 
