@@ -52,7 +52,8 @@ def test_a_lost_exchange_changes_nothing_for_the_caller(
     spoil()
     assert ticket.cancel()
     assert proxy.spoiled >= 4 * times
-    stats = {name: int(count) for name, count in raw.hgetall(f"co:{{{namespace}}}:stats").items()}
+    counted = {name: int(count) for name, count in raw.hgetall(f"co:{{{namespace}}}:stats").items()}
+    stats = {name: count for name, count in counted.items() if not name.endswith(b"_ms")}  # how long is chance
     assert stats == {b"ask": 3, b"grant": 2, b"release": 2, b"offer": 1, b"cancel": 1}
 
 

@@ -13,10 +13,10 @@ def test_a_lock_whose_release_was_forgotten_is_given_back(co: Any, other: Any, r
     lease = co.acquire("a")
     session = raw.hget(f"co:{{{namespace}}}:req:{lease.ident}", "session").decode()
     keys = [key for key in raw.scan_iter(match=f"co:{{{namespace}}}:*") if b":session" not in key]
-    before = {key: raw.dump(key) for key in keys}
+    before = {key: (max(0, raw.pttl(key)), raw.dump(key)) for key in keys}
     lease.release()
-    for key, value in before.items():
-        raw.restore(key, 0, value, replace=True)
+    for key, kept in before.items():
+        raw.restore(key, *kept, replace=True)
     assert raw.smembers(f"co:{{{namespace}}}:owns:{session}") == {lease.ident.encode()}
     again = other.acquire("a", wait=10)
     assert again.fence > lease.fence
@@ -24,13 +24,14 @@ def test_a_lock_whose_release_was_forgotten_is_given_back(co: Any, other: Any, r
 
 def test_a_lock_whose_grant_was_forgotten_is_lost(co: Any, raw: Any, namespace: str) -> None:
     co.acquire("other")
-    before = {key: raw.dump(key) for key in raw.scan_iter(match=f"co:{{{namespace}}}:*")}
+    keys = list(raw.scan_iter(match=f"co:{{{namespace}}}:*"))
+    before = {key: (max(0, raw.pttl(key)), raw.dump(key)) for key in keys}
     lease = co.acquire("a")
     for key in raw.scan_iter(match=f"co:{{{namespace}}}:*"):
         if key not in before:
             raw.delete(key)
         elif b":session" not in key:
-            raw.restore(key, 0, before[key], replace=True)
+            raw.restore(key, *before[key], replace=True)
     until(lambda: not lease.held, 10, "the holder is told")
     assert "knows nothing" in lease.why_lost
 

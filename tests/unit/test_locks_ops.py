@@ -17,6 +17,7 @@ from coordinator.errors import (
 )
 from coordinator.model.lease import Grant
 from coordinator.ops import locks
+from coordinator.policy.trust import trusted_until
 from coordinator.wire.calls import LockAsk, Scope
 from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Session, Wait
 from tests.support.engine import TERMS
@@ -50,7 +51,7 @@ def test_a_free_lock_is_one_call_and_trusted_from_when_it_was_sent() -> None:
     hand = Hand(locks.acquire(SCOPE, ASKED, 5))
     hand.expects(Expect("r"))
     asked(hand, GRANTED, 100.0)
-    assert hand.returns() == Grant("r", 77, 154.0)
+    assert hand.returns() == Grant("r", 77, trusted_until(100, 60))
 
 
 def test_a_try_that_fails_keeps_no_messages() -> None:
@@ -66,7 +67,7 @@ def test_the_message_of_a_grant_is_enough_and_its_lease_counted_from_the_request
     hand.expects(Wait("r", 5.0), ("granted", "r", "77", "60000"))
     hand.expects(Now(), 120.0)
     hand.expects(Session(), "s")
-    assert hand.returns() == Grant("r", 77, 154.0)
+    assert hand.returns() == Grant("r", 77, trusted_until(100, 60))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,7 @@ def test_a_message_that_cannot_be_trusted_is_confirmed(now: float | None, sessio
     if session is not None:
         hand.expects(Session(), session)
     asked(hand, [b"granted", b"r", b"77", b"50000"], 132.0)
-    assert hand.returns() == Grant("r", 77, 177.0)
+    assert hand.returns() == Grant("r", 77, trusted_until(132, 50))
 
 
 def test_after_lost_messages_the_truth_is_looked_at_and_the_rest_of_the_wait_goes_on() -> None:
