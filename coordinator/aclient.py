@@ -186,8 +186,8 @@ class AsyncJobTicket(AsyncTicket):
         self.similar: Resemblance | None = submitted.similar
 
     async def result(self, timeout: float | None = None) -> Any:
-        """Wait for what the handler returns. Raises JobFailed, WaitTimeout (the job goes on), NotFound;
-        BadSignature or Corrupt for a result that is not what a worker wrote."""
+        """Wait for what the handler returns. Raises JobFailed, WaitTimeout (the job goes on), NotFound; Overloaded if
+        it was shed; BadSignature or Corrupt for a result that is not what a worker wrote."""
         return await self._driver.run(
             work.result(self._driver.scope, self.ident, asking.timeout(timeout), self._driver.signer)
         )
@@ -293,7 +293,8 @@ class AsyncCoordinator(AsyncCoalescer, AsyncOverseer):
         Options: `resources` it must hold while it runs, `priority`, `queue`, `dedup`, `delay`, `wait_timeout` (until
         it starts, or "adaptive"), `run_timeout` (each run), `total_timeout`, `retry`, `owner`, `reason`, `metadata`,
         `similar`; in seconds.
-        Raises QueueFull, LineFull, OverCapacity, PayloadTooLarge, Duplicate, InvalidInput, StoreUnavailable.
+        Raises QueueFull, Overloaded, LineFull, OverCapacity, PayloadTooLarge, Duplicate, InvalidInput,
+        StoreUnavailable.
         """
         [one] = await self._timed([Submission(name, payload, **options)])
         return AsyncJobTicket(self._driver, await self._driver.run(clients.submit(self._driver, one)))

@@ -51,9 +51,23 @@ class Refused(CoordinatorError):
 class QueueFull(Refused):
     """The queue holds as many jobs as it may."""
 
-    def __init__(self, queue: str, limit: int) -> None:
-        super().__init__(f"queue {queue!r} is full ({limit} jobs); try later or raise max_queue")
+    def __init__(self, queue: str, limit: int, said: str = "") -> None:
+        super().__init__(said or f"queue {queue!r} is full ({limit} jobs); try later or raise max_queue")
         self.queue, self.limit = queue, limit
+
+
+class Overloaded(QueueFull):
+    """The queue is too full for a job that is no more urgent: it was refused, or displaced from a full queue.
+
+    `count` jobs are there, of at most `limit`; `place` of them stand before it, or would. `retry_after`: seconds until
+    such jobs may be let in again (`policy.shed` has the formula). `ident`: the job, if it was in and displaced.
+    """
+
+    def __init__(self, queue: str, limit: int, count: int, place: int, retry_after: float, ident: str = "") -> None:
+        what = f"job {ident} was displaced by a more urgent one" if ident else "it takes more urgent jobs only"
+        said = f"queue {queue!r} is overloaded ({count} of {limit} jobs): {what}; try again in {retry_after:.1f} s"
+        super().__init__(queue, limit, said)
+        self.count, self.place, self.retry_after, self.ident = count, place, retry_after, ident
 
 
 class LineFull(Refused):

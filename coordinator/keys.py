@@ -179,6 +179,14 @@ FAMILIES: tuple[Family, ...] = (
         "settings changed for the fleet, as JSON, and their version",
         "HGETALL",
     ),
+    Family(
+        "SHEDDING",
+        "shedding",
+        "hash",
+        "permanent",
+        "queues that refuse jobs under load: 1 LOW, 2 also NORMAL",
+        "HGETALL",
+    ),
     Family("STATS", "stats", "hash", "permanent", "how often each event has happened, and ms waited", "HGETALL"),
     Family(
         "METRICS",

@@ -24,6 +24,7 @@ from coordinator.policy.breaker import MAX_COUNTED, MAX_PROBES, BreakerPolicy
 from coordinator.policy.budget import FLOOR, SHARE, WINDOW, Budget
 from coordinator.policy.rate import LEAST, LOOKS, MAX_RATE, AdaptiveLimit, RateLimit
 from coordinator.policy.retry import MAX_FACTOR, SHORTEST, RetryPolicy
+from coordinator.policy.shed import BEGIN, END, LEAST_END, Shedding
 
 
 class Section(BaseModel):
@@ -146,6 +147,24 @@ class AdaptiveRates(Section):
     def limit(self) -> AdaptiveLimit:
         """The limit."""
         return AdaptiveLimit(self.initial, self.least, self.most, self.increase, self.decrease)
+
+
+class Shed(Section):
+    """How far a queue may fill up before it refuses less urgent jobs (namespace)."""
+
+    enabled: bool = Field(True, description="whether less urgent jobs are refused, or displaced from a full queue")
+    begin: float = Field(BEGIN, ge=LEAST_END, le=1, description="share of `max_queue` from which on LOW is refused")
+    end: float = Field(END, ge=LEAST_END, le=1, description="share of `max_queue` below which LOW is let in again")
+
+    @model_validator(mode="after")
+    def _hold_together(self) -> Self:
+        if self.end > self.begin:
+            raise ValueError(f"end ({self.end:g}) must be at most begin ({self.begin:g})")
+        return self
+
+    def policy(self) -> Shedding:
+        """The policy of a queue."""
+        return Shedding(self.begin, self.end)
 
 
 class AlertRule(Section):

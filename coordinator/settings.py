@@ -22,7 +22,7 @@ from coordinator.model.signing import LEAST_SECRET, MAX_KEY_ID, Signer
 from coordinator.model.terms import NO_AGING_US, Terms
 from coordinator.policy import rules
 from coordinator.policy.rules import NO_RULES, RuleSet
-from coordinator.sections import AdaptiveRates, Breakers, Coalescing, Metrics, Rates, Retries, Retry, Timeouts
+from coordinator.sections import AdaptiveRates, Breakers, Coalescing, Metrics, Rates, Retries, Retry, Shed, Timeouts
 from coordinator.wire.gates import GateDefaults
 
 Durability = Literal["fast", "durable", "replicated"]
@@ -47,8 +47,8 @@ class Settings(BaseSettings):
         60.0, gt=0, le=10**8, description="waiting that counts as one level of priority; null: none (namespace)"
     )
     max_hold: float = Field(86400.0, ge=0.1, le=10**8, description="longest hold of a resource without extending")
-    max_line: int = Field(10_000, ge=1, le=10**7, description="waiters per resource")
-    max_queue: int = Field(1_000_000, ge=1, le=10**8, description="jobs per queue that have not started")
+    max_line: int = Field(1000, ge=1, le=10**7, description="waiters per resource")
+    max_queue: int = Field(100_000, ge=1, le=10**8, description="jobs per queue that have not started")
     max_payload: int = Field(1_048_576, ge=64, le=64 * 1_048_576, description="bytes per payload")
     max_result: int = Field(1_048_576, ge=64, le=64 * 1_048_576, description="bytes per result")
     result_ttl: float = Field(
@@ -89,6 +89,7 @@ class Settings(BaseSettings):
     )
     breaker: Breakers = Field(Breakers(), description="when breakers open and close")
     rate: Rates = Field(Rates(), description="limits of rate")
+    shed: Shed = Field(Shed(), description="what a queue that fills up refuses (namespace)")
     adaptive_rate: AdaptiveRates = Field(AdaptiveRates(), description="limits that find their own rate")
     metrics: Metrics = Field(Metrics(), description="what is measured and published (namespace)")
 
@@ -185,6 +186,8 @@ class Settings(BaseSettings):
 
     def terms(self) -> Terms:
         """The rules that travel with every call."""
+        bands = self.shed.policy().bands(self.max_queue) if self.shed.enabled else ((0, 0), (0, 0))
+        (low_begin, low_end), (normal_begin, normal_end) = bands
         return Terms(
             aging_us=NO_AGING_US if self.aging_after is None else round(self.aging_after * 1_000_000),
             max_line=self.max_line,
@@ -197,6 +200,10 @@ class Settings(BaseSettings):
             retry_share=self.retries.allowed().share,
             retry_floor=self.retries.allowed().floor if self.retries.budget else 0,
             retry_window_ms=self.retries.allowed().window,
+            low_begin=low_begin,
+            low_end=low_end,
+            normal_begin=normal_begin,
+            normal_end=normal_end,
         )
 
 

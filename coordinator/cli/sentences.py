@@ -11,12 +11,15 @@ from coordinator.cli.words import clean, count, duration, moment, ordinal
 from coordinator.model.lease import Explanation, GateView, NeedView, Person
 from coordinator.model.states import State
 from coordinator.ops.inspect import Survey
+from coordinator.policy.shed import retry_after
 
 # A survey names at most so many sessions: from that many on, one that is not named may still live.
 MOST_SESSIONS = 200
 MOST_NAMED = 3
 # Words that a record has of a retry that was put off.
 POSTPONED = 4
+# Words that a record has of being shed.
+SHED_WORDS = 5
 # What is open for longer was opened until somebody closes it.
 FOR_EVER = 365 * 86400.0
 _GATES = {"breaker": "breaker", "rate": "the rate limit of", "adaptive": "the adaptive limit of"}
@@ -234,9 +237,27 @@ def _ended(found: Explanation, _around: Fleet) -> list[str]:
     ended, reason = seconds(found.fields, "ended"), found.fields.get("why", "")
     when = f" {duration(found.at - ended)} ago ({moment(ended)})" if ended else ""
     said = [f"It ended{when} as {found.state}{': ' + clean(reason) if reason else ''}."]
+    if found.state is State.SHED:
+        said += _shed(found)
     if found.state in (State.FAILED, State.DEAD):
         said.append(f"`coordinator replay {clean(found.ident)}` queues it again, its payload as it was.")
     return said
+
+
+def _shed(found: Explanation) -> list[str]:
+    """Why a job was shed; the record has jobs, limit, below how many such jobs are let in, ms that the middle
+    one had waited, and its place."""
+    words = found.fields.get("shed", "").split()
+    if len(words) != SHED_WORDS or not all(one.isdecimal() for one in words):
+        return []
+    jobs, limit, until, waited, place = (int(one) for one in words)
+    queue, by = clean(found.fields.get("queue", "")), clean(found.fields.get("by", ""))
+    pause = duration(retry_after(waited / 1000, jobs, until))
+    return [
+        f"Queue {queue} was full ({jobs} of {limit} jobs) when job {by} came, which is more urgent; of the less urgent "
+        f"ones this was the last, {ordinal(place)} in the queue.",
+        f"It could be handed in again {pause} after that: jobs like it are let in below {until} jobs.",
+    ]
 
 
 def _last_failure(found: Explanation) -> list[str]:

@@ -7,6 +7,7 @@
 -- status: duplicate <id of the one that is there> <joined | replaced>
 -- status: rejected <id of the one that is there> <state>
 -- status: queue_full <queue> <limit>
+-- status: overloaded <queue> <jobs> <limit> <below so many it is let in> <ms that the middle one has waited> <place it would have>
 -- status: line_full <resource> <limit>
 -- status: over_capacity <resource> <capacity>
 -- status: too_large <bytes> <limit>

@@ -15,7 +15,8 @@ class Terms:
 
     `aging_us`: how long a request waits for one level of priority. `max_events` 0 switches the events stream off.
     `retry_share` per mille of successes and `retry_floor` in 1000 s may be retried, over `retry_window_ms`; a floor of
-    0 switches the budget of retries off.
+    0 switches the budget of retries off. A queue of `low_begin` jobs refuses LOW until it has
+    fewer than `low_end`, and likewise NORMAL; a `low_begin` of 0 switches that off.
     """
 
     aging_us: int
@@ -29,6 +30,10 @@ class Terms:
     retry_share: int = 0
     retry_floor: int = 0
     retry_window_ms: int = 1
+    low_begin: int = 0
+    low_end: int = 0
+    normal_begin: int = 0
+    normal_end: int = 0
 
     @cached_property
     def text(self) -> str:
@@ -36,5 +41,6 @@ class Terms:
         return (
             f"{self.aging_us} {self.max_line} {self.max_queue} {self.result_ms} {self.dead_ms} "
             f"{self.max_crashes} {self.session_ms} {self.max_events} "
-            f"{self.retry_share} {self.retry_floor} {self.retry_window_ms}"
+            f"{self.retry_share} {self.retry_floor} {self.retry_window_ms} "
+            f"{self.low_begin} {self.low_end} {self.normal_begin} {self.normal_end}"
         )

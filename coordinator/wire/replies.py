@@ -15,12 +15,14 @@ from coordinator.errors import (
     LineFull,
     NotFound,
     OverCapacity,
+    Overloaded,
     PayloadTooLarge,
     ProtocolError,
     QueueFull,
     SessionLost,
 )
 from coordinator.keys import decode
+from coordinator.policy import shed
 from coordinator.wire.step import Operation, Step
 
 Raw = Sequence[Any]
@@ -99,8 +101,16 @@ def fields(raw: Raw) -> dict[str, str]:
     return dict(zip(words[::2], words[1::2], strict=True))
 
 
+def overloaded(queue: str, figures: Sequence[Any], ident: str = "") -> Overloaded:
+    """The error of a job that was refused or displaced under load: jobs, limit, below how many such jobs are let in, ms
+    that the middle one has waited, and its place."""
+    count, limit, until, waited, place = (number(one) for one in figures)
+    return Overloaded(queue, limit, count, place, shed.retry_after(waited / 1000, count, until), ident)
+
+
 REFUSALS: dict[str, Callable[[Raw, str], CoordinatorError]] = {
     "queue_full": lambda raw, _ident: QueueFull(text(raw[1]), number(raw[2])),
+    "overloaded": lambda raw, _ident: overloaded(text(raw[1]), raw[2:]),
     "line_full": lambda raw, _ident: LineFull(decode(text(raw[1])), number(raw[2])),
     "over_capacity": lambda raw, _ident: OverCapacity(decode(text(raw[1])), number(raw[2])),
     "too_large": lambda raw, _ident: PayloadTooLarge("payload", number(raw[1]), number(raw[2])),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from coordinator import Similar, State, Submission
-from coordinator.errors import BatchRefused, PayloadTooLarge, QueueFull, TooSimilar
+from coordinator.errors import BatchRefused, Overloaded, PayloadTooLarge, TooSimilar
 from tests.support.scene import Scene
 
 FIRST = "The login page shows an error after the password was changed"
@@ -111,7 +111,7 @@ def test_a_batch_is_compared_with_what_was_there_before(connect: Callable[..., A
                 Submission("triage", title(OTHER), similar=Similar()),
             ]
         )
-    assert {at: type(one) for at, one in caught.value.errors.items()} == {0: TooSimilar, 2: QueueFull}
+    assert {at: type(one) for at, one in caught.value.errors.items()} == {0: TooSimilar, 2: Overloaded}
     assert [one is not None for one in caught.value.tickets] == [False, True, False]
 
 

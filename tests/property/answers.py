@@ -18,7 +18,7 @@ def plainly(script: str, reply: list[Any]) -> Answer:
 
 
 def _submitted(one: list[str]) -> Answer:
-    return tuple(one[:2]) if one[0] in ("accepted", "conflict", "rejected") else tuple(one)
+    return tuple(one[:2]) if one[0] in ("accepted", "conflict", "overloaded", "rejected") else tuple(one)
 
 
 def _settled(one: list[str]) -> Answer:

@@ -32,12 +32,16 @@ GRAIN_US = 100_000
 TERMS = Terms(
     aging_us=60_020_000,
     max_line=12,
-    max_queue=10,
+    max_queue=6,
     result_ms=3_600_000,
     dead_ms=3_600_000,
     max_crashes=2,
     session_ms=10_000,
     max_events=20,
+    low_begin=4,
+    low_end=2,
+    normal_begin=5,
+    normal_end=3,
 )
 START_US = 1_800_000_000_000_000
 RESOURCES = ("a", "b", "c", "d", "e")

@@ -72,6 +72,13 @@ class JobMachine(EngineMachine):
         there = tuple(self.model.requests)
         self.step(calls.submit(self.scope, 1000, asks), lambda: self.model.submit(asks), there)
 
+    @rule(queue=st.sampled_from(QUEUES), levels=st.lists(st.integers(2, 4), min_size=3, max_size=4))
+    def rush(self, queue: str, levels: list[int]) -> None:
+        """More than a queue has room for, the less urgent first."""
+        asks = [JobAsk(ident := self.new("j"), "work", queue, n, payload_of(ident), {}) for n in (0, 0, 0, *levels)]
+        there = tuple(self.model.requests)
+        self.step(calls.submit(self.scope, 1000, asks), lambda: self.model.submit(asks), there)
+
     @rule(n=which, wanted=st.integers(1, 3))
     def claim(self, n: int, wanted: int) -> None:
         session = self.session(n)

@@ -78,6 +78,9 @@ class Populated:
         scene.claim(1, "empty")
         scene.raw.rpush(scene.key("INBOX", self.session), "bell hostile")
         scene.raw.sadd(scene.key("DIRTY"), "a")
+        # A queue that refuses LOW.
+        scene.raw.hset(scene.key("SHEDDING"), "hostile", 1)
+        scene.raw.hset(scene.key("META"), "shed", 1)
 
     def _gated(self, scene: Scene) -> None:
         """A breaker that one failure has opened, and a job that waits there."""

@@ -56,6 +56,7 @@ REFUSALS = frozenset(
         "line_full",
         "lost",
         "over_capacity",
+        "overloaded",
         "queue_full",
         "refused",
         "rejected",

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from coordinator.model.terms import Terms
 from coordinator.wire.calls import Claim, JobAsk, LockAsk, Report
-from tests.support.model import ACTIVE, QUEUED, REPLAYABLE, Ask, Request, World
-
-Answer = tuple[Any, ...]
+from tests.support.model import ACTIVE, QUEUED, REPLAYABLE, Ask, Request
+from tests.support.model_room import Answer, Room
 
 ENDS = {"succeeded": "succeeded", "failed": "failed", "cancelled": "cancelled", "dead": "dead"}
 
@@ -25,7 +23,7 @@ def parse_needs(wire: str) -> dict[str, Ask]:
     return {resource: Ask(ask[0], int(ask[1:])) for ask, resource in words}
 
 
-class Model(World):
+class Model(Room):
     """The engine, as it should be."""
 
     def __init__(self, terms: Terms, us: int) -> None:
@@ -224,7 +222,7 @@ class Model(World):
             return ("conflict", job.ident) if before.kind != "job" or other else ("accepted", job.ident)
         if key and job.ident in self.memo:
             return self.memo[job.ident]
-        answer = self._duplicate(job, key, words.get("on_conflict", "")) or self._full(job.queue, "delay_ms" in words)
+        answer = self._duplicate(job, key, words.get("on_conflict", "")) or self.no_room(job, "delay_ms" in words)
         if answer:
             return answer
         needs = parse_needs(words.get("needs", ""))
@@ -254,16 +252,13 @@ class Model(World):
         self.memo[job.ident] = ("duplicate", other.ident, "replaced" if replaces else "joined")
         return self.memo[job.ident]
 
-    def _full(self, queue: str, delayed: bool) -> Answer | None:
-        jobs = [r for r in self.requests.values() if r.kind == "job"]
-        count = sum(r.state == "scheduled" if delayed else r.queue == queue and r.state in QUEUED for r in jobs)
-        return ("queue_full", queue, str(self.terms.max_queue)) if count >= self.terms.max_queue else None
-
     def _accept(self, job: JobAsk, needs: dict[str, Ask], words: dict[str, str]) -> Answer:
         def later(word: str, after: int = 0) -> int | None:
             return self.now + after + int(words[word]) if word in words else None
 
         delay = int(words.get("delay_ms", 0))
+        if not delay:
+            self.make_room(job)
         r = Request(job.ident, "job", needs, job.priority, self.draw(), queue=job.queue, payload=job.payload)
         r.wait_by, r.end_by = later("wait_ms", delay), later("end_ms")
         r.run_ms = int(words["run_ms"]) if "run_ms" in words else None
@@ -365,7 +360,7 @@ class Model(World):
             return ("ok",)
         if r.state not in REPLAYABLE:
             return "refused", r.state
-        full = self._full(r.queue, False)
+        full = self.full(r.queue, False)
         if full:
             return full
         r.stamp, r.replayed, r.cancelled, r.started = self.draw(), call_id, False, False

@@ -109,7 +109,7 @@ def test_a_new_version_is_fetched_once_and_told_to_all() -> None:
     assert (one.asked, one.told, told, one.live.current.max_line) == (1, [9], [9], 9)
     one.answer = Configuration(6, {})
     one.live.heard(6)
-    assert one.told == [9, 10_000]
+    assert one.told == [9, 1000]
     assert one.live.current == one.live.base
 
 

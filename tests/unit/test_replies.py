@@ -13,6 +13,7 @@ from coordinator.errors import (
     LineFull,
     NotFound,
     OverCapacity,
+    Overloaded,
     PayloadTooLarge,
     ProtocolError,
     QueueFull,
@@ -22,6 +23,11 @@ from coordinator.wire import replies
 
 CASES: dict[str, tuple[list[object], type[CoordinatorError], dict[str, object]]] = {
     "queue_full": ([b"q", 7], QueueFull, {"queue": "q", "limit": 7}),
+    "overloaded": (
+        [b"q", 10, b"10", b"5", 8000, 8],
+        Overloaded,
+        {"queue": "q", "count": 10, "limit": 10, "place": 8, "retry_after": 8, "ident": ""},
+    ),
     "line_full": ([b"a%20b", 7], LineFull, {"resource": "a b", "limit": 7}),
     "over_capacity": ([b"a%2Ab", b"3"], OverCapacity, {"resource": "a*b", "capacity": 3}),
     "too_large": ([101, 100], PayloadTooLarge, {"size": 101, "limit": 100}),

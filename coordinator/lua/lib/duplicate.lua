@@ -22,7 +22,9 @@ local function rival(ctx, key)
   local other = dedup_owner(ctx, key)
   local late = other and not started(other) and out_of_time(ctx, other)
   if late then
+    local lane = other.state == 'scheduled' and K_SCHEDULED or K_READY .. other.queue
     finish(ctx, other, 'expire', 'why', late)
+    ctx.queued[lane] = ctx.queued[lane] and ctx.queued[lane] - 1
     ctx.wrote, other = true, dedup_owner(ctx, key)
   end
   return other

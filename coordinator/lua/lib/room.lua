@@ -13,13 +13,3 @@ end
 local function queue_full(ctx, job)
   return queued(ctx, job) >= ctx.max_queue and { 'queue_full', job.queue, ctx.max_queue }
 end
-
--- Makes the queue known, once in a script.
-local function count_in(ctx, job)
-  local count, lane = queued(ctx, job)
-  ctx.queued[lane] = count + 1
-  if not ctx.named[job.queue] then
-    ctx.named[job.queue] = true
-    redis.call('SADD', ctx.p .. K_QUEUES, job.queue)
-  end
-end

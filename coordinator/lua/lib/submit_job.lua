@@ -3,7 +3,7 @@
 --@include lib/ask
 --@include lib/duplicate
 --@include lib/enqueue
---@include lib/room
+--@include lib/shed
 --@include lib/payload
 -- What of the caller's words goes into the record as it is.
 local JOB_WORDS = { 'name', 'queue', 'run_ms', 'retry', 'dedup', 'scope', 'learnt', 'rule', 'similar' }
@@ -48,6 +48,9 @@ end
 
 local function accept(ctx, r, job, needs)
   ctx.wrote = true
+  if job.displaces then
+    displace(ctx, job)
+  end
   r.stamp = draw(ctx)
   local delay, wait, whole = tonumber(job.delay_ms or 0), tonumber(job.wait_ms), tonumber(job.end_ms)
   r.wait_by, r.end_by = wait and ctx.now + delay + wait, whole and ctx.now + whole
@@ -72,7 +75,7 @@ end
 -- Returns what became of it, or nil if it is in.
 local function submit_job(ctx, job)
   local answer, there = repeated_submit(ctx, job)
-  answer = answer or (not there and ((job.dedup and duplicate(ctx, job)) or queue_full(ctx, job)))
+  answer = answer or (not there and ((job.dedup and duplicate(ctx, job)) or no_room(ctx, job)))
   if answer or there then
     return answer or nil
   end
@@ -88,7 +91,7 @@ end
 local function submit_plain(ctx, job)
   local id, payload = job.id, job.payload
   ctx.fresh[id] = nil
-  local full = queue_full(ctx, job)
+  local full = no_room(ctx, job)
   if full then
     return full
   end

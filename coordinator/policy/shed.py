@@ -1,0 +1,84 @@
+"""Which jobs a queue that fills up no longer takes, and when they should be tried again.
+
+A queue has a limit. Beyond a share of it, `begin` (80 %), LOW is refused; half way from there to the limit NORMAL is
+too; what remains is for HIGH and above. With the limit reached, each of those displaces the last of the less urgent
+jobs that wait. So what matters least goes first, and early, while there is still room for what matters.
+
+Refusing ends at a lower share than it begins at, for either priority 10 % of the limit further down: else a queue at
+the edge would refuse and accept in turns, with every job that leaves it. What is refused is a level: 0 nothing, 1 LOW,
+2 also NORMAL. In counts of jobs, `begins` and `ends` being those of a level,
+
+    level(before, count) = the largest level with count >= begins, or with before >= level and count >= ends
+
+A job is refused if its priority, as a number, is below the level. So whoever is more urgent is never refused where a
+less urgent one is let in.
+
+When to try again: half of a queue of n jobs has come since the one in its middle, w seconds ago. A queue that stays
+full gives out what it takes in, n / 2 jobs in w seconds, so it falls from n to `until`, where such jobs are let in
+again, in 2 * w * (n - until) / n, if nothing else comes. (Of the first in the queue w says nothing: it may be urgent,
+and have just come.) At least 1 s, which keeps refused callers from asking all the time, and at most 60 s, because a
+queue that stands still has no rate.
+
+`lib/overload.lua` and `lib/shed.lua` do this for the fleet; here it is as values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+BEGIN = 0.8
+END = 0.7
+# A queue must be able to get below the end: at a share of 0 refusing would never be over.
+LEAST_END = 0.01
+SHORTEST = 1.0
+LONGEST = 60.0
+
+
+class Band(NamedTuple):
+    """Counts of jobs at which a level of shedding begins, and below which it ends."""
+
+    begins: int
+    ends: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shedding:
+    """Shares of the limit at which LOW begins to be refused, and below which it no longer is."""
+
+    begin: float = BEGIN
+    end: float = END
+
+    def bands(self, limit: int) -> tuple[Band, Band]:
+        """The levels of a queue with that limit: LOW, and NORMAL too."""
+        begin, end = round(self.begin * 1000), round(self.end * 1000)
+        half = (begin + 1000) // 2
+        return Band(_count(begin, limit), _count(end, limit)), Band(
+            _count(half, limit), _count(half - begin + end, limit)
+        )
+
+
+def level(before: int, count: int, bands: Sequence[Band]) -> int:
+    """What a queue of `count` jobs refuses that was at the level `before`."""
+    found = 0
+    for number, band in enumerate(bands, 1):
+        if count >= band.begins or (before >= number and count >= band.ends):
+            found = number
+    return found
+
+
+def refuses(at: int, priority: int) -> bool:
+    """Whether a queue at that level refuses a job of that priority."""
+    return priority < at
+
+
+def retry_after(waited: float, count: int, until: int) -> float:
+    """Seconds until a queue of `count` jobs, its middle one `waited` seconds old, has fallen to `until`."""
+    share = max(0, count - until) / max(1, count)
+    return min(max(2 * waited * share, SHORTEST), LONGEST)
+
+
+def _count(mille: int, limit: int) -> int:
+    """That share of a limit, rounded up."""
+    return -(-mille * limit // 1000)

@@ -1,0 +1,58 @@
+"""Who gets into a queue that fills up, in plain Python: the part of the model about the limits of queues."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coordinator.model.terms import Terms
+from coordinator.policy import shed
+from coordinator.wire.calls import JobAsk
+from tests.support.model import QUEUED, Request, World
+
+Answer = tuple[Any, ...]
+
+
+class Room(World):
+    """The limits of queues."""
+
+    def __init__(self, terms: Terms, us: int) -> None:
+        super().__init__(terms, us)
+        self.levels: dict[str, int] = {}
+        self.bands = (shed.Band(terms.low_begin, terms.low_end), shed.Band(terms.normal_begin, terms.normal_end))
+
+    def queued(self, queue: str) -> list[Request]:
+        """The jobs of a queue that have not started."""
+        return [r for r in self.requests.values() if r.kind == "job" and r.queue == queue and r.state in QUEUED]
+
+    def level(self, queue: str, count: int) -> int:
+        """What a queue of so many jobs refuses: 0 nothing, 1 LOW, 2 NORMAL too."""
+        return shed.level(self.levels.get(queue, 0), count, self.bands) if self.terms.low_begin else 0
+
+    def no_room(self, job: JobAsk, delayed: bool) -> Answer | None:
+        """Why a job does not get in, if it does not."""
+        full = self.full(job.queue, delayed)
+        if delayed:
+            return full
+        if shed.refuses(self.level(job.queue, len(self.queued(job.queue))), job.priority):
+            return "overloaded", job.queue
+        return full if full and self.last_below(job) is None else None
+
+    def make_room(self, job: JobAsk) -> None:
+        """A job gets in, if need be for another one."""
+        last = self.last_below(job)
+        if last and self.full(job.queue, False):
+            self.finish(last, "shed")
+        count = len(self.queued(job.queue))
+        self.levels[job.queue] = self.level(job.queue, count)
+        self.levels[job.queue] = self.level(job.queue, count + 1)
+
+    def last_below(self, job: JobAsk) -> Request | None:
+        """Whom a job displaces from a full queue: the last of those that are less urgent."""
+        lesser = [r for r in self.queued(job.queue) if r.priority < job.priority]
+        return max(lesser, key=self.rank, default=None) if self.terms.low_begin else None
+
+    def full(self, queue: str, delayed: bool) -> Answer | None:
+        """Whether a queue, or the schedule, holds all it may."""
+        jobs = [r for r in self.requests.values() if r.kind == "job"]
+        count = sum(r.state == "scheduled" if delayed else r.queue == queue and r.state in QUEUED for r in jobs)
+        return ("queue_full", queue, str(self.terms.max_queue)) if count >= self.terms.max_queue else None
