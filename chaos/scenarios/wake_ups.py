@@ -1,7 +1,8 @@
 """Every message of the server is lost on its way: bells to workers, grants to whoever waits for a lock.
 
-The server hands a message over and forgets it; the proxy swallows the answer and leaves the connection open, so nobody
-is told that anything went wrong. What is left is the heartbeat, whose answer counts the messages that were ever sent.
+The server hands a message over and forgets it; the proxy swallows the answer, and what would have come after it on that
+connection, a claim that lay behind the read as well, and leaves the connection open, so nobody is told that anything
+went wrong. What is left is the heartbeat, whose answer counts the messages that were ever sent.
 """
 
 from __future__ import annotations

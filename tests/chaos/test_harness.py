@@ -27,6 +27,7 @@ from coordinator.drivers import failpoints
 from coordinator.errors import ConfigError, UnknownOutcome
 from coordinator.keys import key
 from tests.support.server import plain_client
+from tests.support.until import until
 
 pytestmark = pytest.mark.no_redis  # those that need one start their own
 
@@ -204,6 +205,65 @@ def _read(near: socket.socket) -> bytes | None:
         return None
     except ConnectionError:
         return b""
+
+
+BEHIND = ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("fault", "answers", "applied"),
+    [
+        ("none", b":1\r\n:1\r\n:1\r\n", (1, 1, 1)),
+        ("late_reply", b":1\r\n:1\r\n:1\r\n", (1, 1, 1)),
+        ("duplicate", b":1\r\n:2\r\n:1\r\n", (1, 2, 1)),
+        ("drop_reply", b":1\r\n", (1, 1, 1)),
+        ("cut_reply", b":1\r\n:1", (1, 1, 1)),
+        ("swallow_reply", b":1\r\n", (1, 1, 1)),
+    ],
+)
+def test_what_is_sent_behind_a_read_that_blocks_lies_at_the_server_and_the_fault_hits_the_one_it_is_meant_for(
+    tmp_path: Path, fault: Fault, answers: bytes, applied: tuple[int, ...]
+) -> None:
+    with private_server() as server, plain_client(server.url) as direct:
+        proxy = Proxy(socket_of(server), tmp_path)
+        proxy.patience = 0.1
+        proxy.plan = lambda request: fault if request.words == (b"INCR", b"b") else "none"
+        near = socket.socket(socket.AF_UNIX)
+        near.connect(proxy.url.removeprefix("unix://"))
+        near.settimeout(1.0)
+        asked = [b"*2\r\n$4\r\nINCR\r\n$1\r\n%b\r\n" % name.encode() for name in BEHIND]
+        size = sum(map(len, asked)) + (fault == "duplicate") * len(asked[1])
+        near.sendall(b"*3\r\n$5\r\nBLPOP\r\n$1\r\nk\r\n$1\r\n0\r\n" + b"".join(asked))
+        until(lambda: size in {int(one["qbuf"]) for one in direct.client_list() if "b" in one["flags"]})
+        direct.rpush("k", "x")
+        expected = b"*2\r\n$1\r\nk\r\n$1\r\nx\r\n" + answers
+        assert _read_all(near, len(expected) + 1) == expected
+        assert tuple(int(direct.get(name) or 0) for name in BEHIND) == applied
+        near.close()
+        proxy.close()
+
+
+def test_a_request_that_is_lost_behind_a_read_that_blocks_breaks_the_connection_at_once(tmp_path: Path) -> None:
+    with private_server() as server, plain_client(server.url) as direct:
+        proxy = Proxy(socket_of(server), tmp_path)
+        proxy.plan = lambda request: "drop_request" if request.command == b"INCR" else "none"
+        near = socket.socket(socket.AF_UNIX)
+        near.connect(proxy.url.removeprefix("unix://"))
+        near.settimeout(5.0)
+        near.sendall(b"*3\r\n$5\r\nBLPOP\r\n$1\r\nk\r\n$1\r\n0\r\n*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n")
+        assert _read(near) == b""
+        until(lambda: not any("b" in one["flags"] for one in direct.client_list()))
+        assert direct.get("n") is None
+        near.close()
+        proxy.close()
+
+
+def _read_all(near: socket.socket, most: int) -> bytes:
+    """What comes until so much has come, or nothing more does."""
+    read = b""
+    while len(read) < most and (more := _read(near)):
+        read += more
+    return read
 
 
 # --- what locks guard
