@@ -1,9 +1,12 @@
-"""How long a job lies with the dead: a worker that is killed, and a process of a worker's pool that is.
+"""How long a job lies with the dead: a worker that is killed or stands still, a process of its pool that is killed.
 
 With the product's own settings, and free workers at hand. The first run of each job would last a minute, later ones are
 over at once. Of a dead worker only the silence is noticed, when its session of 10 s is over; a dead child is noticed by
-its parent, which has the job run again in the next
-process of its pool.
+its parent, which has the job run again in the next process of its pool.
+
+A worker that stands still (SIGSTOP) keeps its connections, as one does whose host has vanished. What it had sent before
+is still carried out: its next claim lies at the server behind the read of its inbox, and takes a job for it. That job
+and the one it was running must be elsewhere as soon as if it had been killed.
 """
 
 from __future__ import annotations
@@ -12,8 +15,11 @@ import os
 import signal
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+
+import redis
 
 from chaos import history, roles
 from chaos.clock import now_ns
@@ -23,20 +29,31 @@ from chaos.quantiles import rank
 from chaos.scenario import Figure, Run, Scenario, Verdict
 from chaos.stage import Stage, stage
 from coordinator import RetryPolicy, Submission
+from coordinator_demo.account import raw_client
 
 DEFAULTS: Mapping[str, Any] = {"session_ttl": 10.0, "sweep_interval": 1.0, "operation_timeout": 5.0}
 AT_ONCE, LIFE = 8, 2.0
-WORKER_SECONDS, CHILD_SECONDS = 11.5, 0.5
+WORKER_SECONDS, CHILD_SECONDS = DEFAULTS["session_ttl"] + DEFAULTS["sweep_interval"] + 0.5, 0.5
+# Of those that stand still: slots of each; how many jobs each gets, one before it does and one after; and how long
+# after that may be. By then its session, last renewed up to a third of its time before, must not be over.
+SLOTS, EACH, LATER = 8, 2, 4.0
 PAYLOAD = {"ms": 1, "first_ms": 60_000}
 KILLABLE, POOL = "killable", 2
 
 
 def play(run: Run) -> Verdict:
-    """Kill workers a few at a time, then children one at a time."""
+    """Stop and kill workers a few at a time, then kill children one at a time."""
     with stage(run, **DEFAULTS) as scene:
         killed: dict[str, int] = {}
-        while len(killed) < run.count("workers"):
-            _kill_workers(scene, min(AT_ONCE, run.count("workers") - len(killed)), killed)
+        stopped = _Stopped()
+        while len(killed) < run.count("workers") or len(stopped.running) < run.count("stopped"):
+            rescuers = [
+                _stop_workers(scene, min(AT_ONCE, run.count("stopped") - len(stopped.running)), stopped),
+                _kill_workers(scene, min(AT_ONCE, run.count("workers") - len(killed)), killed),
+            ]
+            scene.until(partial(_ended, scene, len(killed) + EACH * len(stopped.running)), 30, "their jobs have run")
+            for one in rescuers:
+                one.kill()
             run.progress(f"{run.scenario}: {len(killed)} workers killed", len(killed), run.size["workers"])
         children = _kill_children(scene, run.count("children"))
         scene.drain(30)
@@ -45,6 +62,7 @@ def play(run: Run) -> Verdict:
     return Verdict(
         problems,
         (
+            *_of_the_stopped(ops, stopped, run.count("stopped")),
             Figure("workers killed", len(again), least=run.size["workers"]),
             Figure("death of a worker to the next start p50", rank(again, 0.5), "s"),
             Figure("death of a worker to the next start, longest", max(again), "s", most=WORKER_SECONDS),
@@ -55,8 +73,57 @@ def play(run: Run) -> Verdict:
     )
 
 
-def _kill_workers(scene: Stage, count: int, killed: dict[str, int]) -> None:
-    """Each with one job that has begun, at moments of their own; then wait until all of these run elsewhere."""
+@dataclass
+class _Stopped:
+    """When the worker was stopped that a job was running at, or that a job was handed in for after that."""
+
+    running: dict[str, int] = field(default_factory=dict)
+    late: dict[str, int] = field(default_factory=dict)
+
+
+def _stop_workers(scene: Stage, count: int, stopped: _Stopped) -> Child:
+    """Workers with one job each and free slots, whose next claims lie at the server. Some time after one has been
+    stopped, another job is handed in that nobody but it could take: that claim must be no sign of life. Then comes a
+    worker for all of these, which is returned."""
+    queues = [f"stopped-{len(stopped.running) + number}" for number in range(count)]
+    doomed = [scene.worker(concurrency=SLOTS, queues=one) for one in queues]
+    ids = scene.submit([Submission(roles.STEP, PAYLOAD, queue=one) for one in queues])
+    _started(scene, ids)
+    with raw_client(scene.server.url) as client:
+        scene.until(lambda: _parked(client) >= count, 30, "their next claims lie at the server")
+    due: dict[int, tuple[str, str]] = {}
+    for child, job, queue in zip(doomed, ids, queues, strict=True):
+        time.sleep(scene.run.random.uniform(0, LIFE / count))
+        stopped.running[job] = now_ns()
+        child.stop()
+        due[stopped.running[job] + round(scene.run.random.uniform(0, LATER) * 1e9)] = (job, queue)
+    for moment, (job, queue) in sorted(due.items()):
+        time.sleep(max(0, moment - now_ns()) / 1e9)
+        (late,) = scene.submit([Submission(roles.STEP, {"ms": 1}, queue=queue)])
+        stopped.late[late] = stopped.running[job]
+    return scene.worker(concurrency=2 * AT_ONCE, queues=queues)
+
+
+def _parked(client: redis.Redis) -> int:
+    """On how many connections something waits to be carried out behind a read that blocks."""
+    return sum("b" in one["flags"] and int(one["qbuf"]) > 0 for one in client.client_list())
+
+
+def _of_the_stopped(ops: Sequence[Op], stopped: _Stopped, count: int) -> tuple[Figure, ...]:
+    running, late = _again(ops, stopped.running), _again(ops, stopped.late)
+    # Where none was, nothing has been shown of those that are taken by a claim that lies at the server.
+    taken = sum(one.op == "job" and one.arg("job") in stopped.late and int(one.args["deliveries"]) > 1 for one in ops)
+    return (
+        Figure("workers stopped", len(running), least=count),
+        Figure("stop of a worker to the next start p50", rank(running, 0.5), "s"),
+        Figure("stop of a worker to the next start, longest", max(running), "s", most=WORKER_SECONDS),
+        Figure("jobs taken for workers that were stopped already", taken, least=1),
+        Figure("stop of a worker to the start of a job handed in later, longest", max(late), "s", most=WORKER_SECONDS),
+    )
+
+
+def _kill_workers(scene: Stage, count: int, killed: dict[str, int]) -> Child:
+    """Each with one job that has begun, at moments of their own. The worker that they are to run at is returned."""
     doomed = [scene.worker(concurrency=1) for _ in range(count)]
     ids = scene.submit([Submission(roles.STEP, PAYLOAD) for _ in doomed])
     holders = {job: _worker_of(start, doomed) for job, start in _started(scene, ids).items()}
@@ -65,8 +132,7 @@ def _kill_workers(scene: Stage, count: int, killed: dict[str, int]) -> None:
         time.sleep(scene.run.random.uniform(0, LIFE / count))
         killed[job] = now_ns()
         child.kill()
-    scene.until(partial(_ended, scene, len(killed)), 30, "the jobs of the dead have run")
-    rescuer.kill()
+    return rescuer
 
 
 def _kill_children(scene: Stage, count: int) -> dict[str, int]:
@@ -131,9 +197,9 @@ def _again(ops: Sequence[Op], killed: Mapping[str, int]) -> list[float]:
 
 SCENARIO = Scenario(
     "deaths",
-    "A job whose worker dies runs elsewhere when the session is over; one whose process dies runs again at once.",
+    "A job whose worker dies or stands still runs elsewhere when the session is over; one whose process dies, at once.",
     "session of 10 s: longest <= 11.5 s; child dead with living parent <= 0.5 s",
-    short={"workers": 8, "children": 5},
-    long={"workers": 96, "children": 100},
+    short={"workers": 8, "stopped": 6, "children": 5},
+    long={"workers": 96, "stopped": 96, "children": 100},
     play=play,
 )
