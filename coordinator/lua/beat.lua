@@ -34,5 +34,5 @@ local mail = redis.call('HGET', ctx.p .. K_SESSION .. session, 'mail') or '0'
 local holdings = redis.call('SCARD', ctx.p .. K_OWNS .. session)
 -- Whatever somebody else has written there must not stop the heartbeats of all.
 local version = redis.pcall('HGET', ctx.p .. K_CONFIG, ':version')
-version = type(version) == 'string' and string.match(version, '^%d%d?%d?%d?%d?%d?%d?%d?%d?$') or '0'
+version = type(version) == 'string' and #version <= 16 and string.match(version, '^%d+$') or '0'
 return { 'ok', mail, redis.call('LLEN', ctx.p .. K_INBOX .. session), math.floor(again), holdings, version }

@@ -142,11 +142,20 @@ def program(name: str, shebang: bool, cluster: bool = False) -> Program:
 def _fragments(texts: Mapping[str, str], rest: str) -> list[str]:
     """The fragments in their order, each in a block that shows the others only what they use of it: a function of Lua
     has at most 200 local names, and all fragments together have more."""
-    used = {name: set(_WORD.findall(_NO_CODE.sub("", text))) for name, text in {**texts, "": rest}.items()}
+    used = {name: _words(text) - _own(text) for name, text in texts.items()} | {"": _words(rest)}
     return [
         _block(text, set().union(*(words for other, words in used.items() if other != name)))
         for name, text in texts.items()
     ]
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(_NO_CODE.sub("", text)))
+
+
+def _own(text: str) -> set[str]:
+    """The names that a fragment defines: what it says of them is not about another's."""
+    return {one for _, names in _DEFINES.findall(text) for one in names.split(", ")}
 
 
 def _block(text: str, used: set[str]) -> str:

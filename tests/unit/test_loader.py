@@ -30,6 +30,16 @@ def test_a_fragment_shows_what_others_use_and_hides_the_rest() -> None:
     assert "\nlocal function hidden()\n" in found
 
 
+def test_a_fragment_that_has_a_name_of_its_own_is_shown_no_other_of_that_name() -> None:
+    found = resolve(
+        a="--@include lib/b\n--@include lib/c\nreturn x() + y()",
+        b="local MOST = 1\nlocal function x()\n  return MOST\nend",
+        c="local MOST = 2\nlocal function y()\n  return MOST\nend",
+    )
+    assert found.splitlines()[0] == "local x"
+    assert found.count("local MOST = ") == 2
+
+
 def test_no_program_has_more_names_than_lua_takes() -> None:
     for text in (loader.library().text, *(loader.program(name, False).text for name in loader.names())):
         names = [one for found in re.findall(r"^local (.+)\ndo$", text, re.MULTILINE) for one in found.split(", ")]
