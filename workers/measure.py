@@ -1,7 +1,6 @@
 """What is measured of each run: when it begins, and when its outcome is known.
 
-Done for every job, so it is put down in plain lists and handed to the meter with the next sample: measured, 0.4 instead
-of 1 us a job.
+Done for every job, so it is put down in plain lists and handed to the meter with the next sample.
 """
 
 from __future__ import annotations

@@ -29,8 +29,7 @@ from coordinator.policy.alerts import (
 from coordinator.wire.calls import Scope
 from coordinator.wire.step import Operation
 
-# What a look at the alerts is based on: the last minute, or as much of it as fits into so many samples. Reading 300
-# takes a process about ten milliseconds.
+# What a look at the alerts is based on: the last minute, or as much of it as fits into so many samples.
 WINDOW = 60.0
 MOST_JUDGED = 300
 _STATES = ("-", RAISED, ACKNOWLEDGED, RESOLVED)
