@@ -23,12 +23,10 @@ from importlib.resources import files
 from coordinator import keys
 from coordinator.errors import ProtocolError
 from coordinator.model import states
+from coordinator.wire.nesting import flat, nested
 
 _INCLUDE = re.compile(r"^--@include (\S+)$", re.MULTILINE)
 _FLAGS = re.compile(r"^--@flags (\S+)$", re.MULTILINE)
-_DEFINES = re.compile(r"^local (function )?(\w+(?:, \w+)*)", re.MULTILINE)
-_WORD = re.compile(r"[A-Za-z_]\w*")
-_NO_CODE = re.compile(r"--.*|'[^']*'")
 _KEY_NAME = re.compile(r"\bK_([A-Z_]+)\b")
 _FIRST_WRITE = "redis.call('HDEL', KEYS[1], '')"
 _WHOLE_SLOT = "redis.call('EXISTS', KEYS[1], KEYS[1] .. ':never')"
@@ -94,7 +92,7 @@ def resolve(name: str, replace: Mapping[str, str] | None = None) -> str:
     body = _collect(name, replace or {}, done, ())
     # Key names go in as literals. As locals they would be upvalues of nearly every function, and a script builds its
     # functions anew in every call: measured for `submit`, 16 instead of 18 us of fixed cost.
-    return _KEY_NAME.sub(_literal, "\n".join([*_fragments(done, body), body]))
+    return _KEY_NAME.sub(_literal, "\n".join([*flat(done, body), body]))
 
 
 @cache
@@ -102,14 +100,14 @@ def library(cluster: bool = False) -> Library:
     """All scripts as one library: every fragment once, then one function for each script."""
     done: dict[str, str] = {}
     bodies = {name: _guarded(_collect(name, {}, done, ()), cluster) for name in names()}
-    fragments = _fragments(done, "\n".join(bodies.values()))
     digest = hashlib.sha256("\n".join([*done.values(), *bodies.values()]).encode()).hexdigest()[:8]
     made = Library(f"coordinator_{digest}", "")
-    parts = [f"#!lua name={made.name}", *fragments]
+    nesting = nested(done, bodies)
+    parts = [f"#!lua name={made.name}", *nesting.outermost()]
     for name, body in bodies.items():
         flags = f"flags={{'{_flags(name)}'}}, " if _flags(name) else ""
-        parts.append(f"redis.register_function{{function_name='{made.function(name)}', {flags}callback=")
-        parts.append(f"function(KEYS, ARGV)\n{body}\nend}}")
+        head = f"redis.register_function{{function_name='{made.function(name)}', {flags}callback="
+        parts.append(nesting.around(name, f"{head}\nfunction(KEYS, ARGV)\n{body}\nend}}"))
     return Library(made.name, _KEY_NAME.sub(_literal, "\n".join(parts)))
 
 
@@ -137,41 +135,6 @@ def program(name: str, shebang: bool, cluster: bool = False) -> Program:
     # Not a matter of security: SHA-1 is how Redis addresses scripts.
     sha = hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest()
     return Program(name, body, sha, header(name))
-
-
-def _fragments(texts: Mapping[str, str], rest: str) -> list[str]:
-    """The fragments in their order, each in a block that shows the others only what they use of it: a function of Lua
-    has at most 200 local names, and all fragments together have more."""
-    used = {name: _words(text) - _own(text) for name, text in texts.items()} | {"": _words(rest)}
-    return [
-        _block(text, set().union(*(words for other, words in used.items() if other != name)))
-        for name, text in texts.items()
-    ]
-
-
-def _words(text: str) -> set[str]:
-    return set(_WORD.findall(_NO_CODE.sub("", text)))
-
-
-def _own(text: str) -> set[str]:
-    """The names that a fragment defines: what it says of them is not about another's."""
-    return {one for _, names in _DEFINES.findall(text) for one in names.split(", ")}
-
-
-def _block(text: str, used: set[str]) -> str:
-    """A fragment whose names outside of `used` are its own."""
-    shown: list[str] = []
-
-    def define(found: re.Match[str]) -> str:
-        names = found.group(2).split(", ")
-        if used.isdisjoint(names):
-            return found.group(0)
-        shown.extend(names)
-        return found.group(0).removeprefix("local ")
-
-    body = _DEFINES.sub(define, text)
-    head = f"local {', '.join(shown)}\n" if shown else ""
-    return f"{head}do\n{body}\nend"
 
 
 def _guarded(body: str, cluster: bool) -> str:
