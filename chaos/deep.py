@@ -26,7 +26,7 @@ from coordinator.ops.submission import to_ask
 from coordinator.ops.work import MAX_JOBS_PER_CALL, chunks
 from coordinator.policy.rate import RateLimit
 from coordinator.wire import calls
-from coordinator.wire.calls import Claim, Lesson, Lessons, LockAsk, Report, Scope
+from coordinator.wire.calls import Claim, Deed, Lesson, Lessons, LockAsk, Report, Scope
 from coordinator.wire.gates import Gates
 from coordinator.wire.needs import to_wire
 from coordinator.wire.step import Call
@@ -166,7 +166,11 @@ class Deep:
         ident = new_id()
         ask = LockAsk(ident, 1, wanted, False, None, HOLD_MS)
         raw = self.call(calls.request(self.scope, session or self.session, ask))
-        return ident, int(raw[1]) if raw[0] == b"held" else 0
+        return ident, int(raw[2]) if raw[0] == b"granted" else 0
+
+    def done(self, call: Call) -> None:
+        """Make a call that must succeed."""
+        self.refused += self.call(call)[0] != b"ok"
 
     def lessons(self, pick: Callable[[int], int]) -> Call:
         """What a process reports that has seen as many things as go into one report."""
@@ -196,6 +200,7 @@ def phases(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
     """A name, the script that is measured, and a call of it with what it needs; the order matters to some."""
     yield from _batches(deep)
     yield from _locks(deep, pick)
+    yield from _operator(deep, pick)
     yield from _jobs(deep)
     yield from _gates(deep)
     yield from _sessions(deep)
@@ -214,15 +219,16 @@ def _batches(deep: Deep) -> Iterator[Phase]:
 
 
 def _locks(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
-    scope, call = deep.scope, deep.call
+    scope, call, done = deep.scope, deep.call, deep.done
 
     def take() -> None:
-        deep.locks.append(deep.lock(f"free/{pick(10**6)}"))
+        # Each its own: one that is held already would have to wait.
+        deep.locks.append(deep.lock(f"free/{next(deep.numbers)}"))
 
     yield "free", "request", take
-    yield "a minute more", "extend", lambda: call(calls.extend(scope, *deep.locks[0], 60_000))
-    yield "nobody waits", "release", lambda: call(calls.release(scope, *deep.locks.pop()))
-    yield "8 at once", "request", lambda: call(calls.release(scope, *deep.lock(f"many/{pick(10**6)}", needs=8)))
+    yield "a minute more", "extend", lambda: done(calls.extend(scope, *deep.locks[0], 60_000))
+    yield "nobody waits", "release", lambda: done(calls.release(scope, *deep.locks.pop()))
+    yield "8 at once", "request", lambda: done(calls.release(scope, *deep.lock(f"many/{next(deep.numbers)}", needs=8)))
     yield (
         "leaves its line",
         "cancel",
@@ -233,12 +239,36 @@ def _locks(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
         "reprioritise",
         lambda: call(calls.reprioritise(scope, deep.lock(f"held/{pick(deep.held)}")[0], pick(5))),
     )
-    yield (
-        "a lock",
-        "force",
-        lambda: call(calls.force(scope, deep.lock(f"free/{pick(10**6)}")[0], "", "by hand", new_id())),
-    )
     yield "a resource", "define", lambda: call(calls.define(scope, f"held/{pick(deep.held)}", 1 + pick(3)))
+
+
+def _operator(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
+    scope = deep.scope
+
+    def deed() -> Deed:
+        return Deed("depth", "by hand", new_id())
+
+    def waiter() -> str:
+        return deep.lock(f"held/{pick(deep.held)}")[0]
+
+    def pair() -> tuple[str, int, str]:
+        """One that holds a lock, its fence, and one that waits for it."""
+        resource = f"pair/{next(deep.numbers)}"
+        return (*deep.lock(resource), deep.lock(resource)[0])
+
+    def handed_over() -> None:
+        ident, fence, heir = pair()
+        deep.done(calls.hand_over(scope, ident, fence, heir, deed()))
+
+    def transferred() -> None:
+        ident, fence, heir = pair()
+        deep.done(calls.transfer(scope, ident, str(fence), heir, deed()))
+
+    yield "a lock", "force", lambda: deep.done(calls.force(scope, pair()[0], "", deed()))
+    yield "a lock", "transfer", transferred
+    yield "a lock", "hand_over", handed_over
+    yield "to the front", "reorder", lambda: deep.done(calls.reorder(scope, waiter(), "front", "", deed()))
+    yield "a page", "audit", lambda: deep.call(calls.audit(scope, "", history.MOST_EVENTS))
 
 
 def _jobs(deep: Deep) -> Iterator[Phase]:

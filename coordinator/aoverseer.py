@@ -7,10 +7,12 @@ from typing import Any
 
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.model.lease import Explanation
-from coordinator.ops import configuring, gates, inspect, requests
+from coordinator.ops import configuring, gates, inspect, operator, requests
 from coordinator.ops.configuring import Change, Configuration
 from coordinator.ops.gates import BreakerView, LimitView
+from coordinator.ops.history import MOST_EVENTS, Happening
 from coordinator.ops.inspect import LineView, Survey
+from coordinator.wire.calls import Deed
 
 
 class AsyncOverseer:
@@ -21,6 +23,39 @@ class AsyncOverseer:
     async def define(self, resource: str, *, capacity: int) -> None:
         """Set how many permits a resource has (1 unless defined). Raises InvalidInput."""
         await self._driver.run(requests.define(self._driver.scope, resource, capacity))
+
+    async def force_release(self, ident: str, reason: str, *, by: str = "") -> str:
+        """Take a held lock or a running job away from its holder. Returns its state then.
+
+        `by` is who does it, for the audit: this process unless it is given. Raises IllegalTransition, NotFound.
+        """
+        return await self._driver.run(operator.force(self._driver.scope, ident, self._deed(by, reason)))
+
+    async def transfer(self, ident: str, to: str, reason: str, *, by: str = "") -> str:
+        """Take a held lock or a running job away for another request that waits for it. Returns the state of that one.
+
+        It becomes the first in all its lines. Raises IllegalTransition, InvalidInput, NotFound.
+        """
+        return await self._driver.run(operator.transfer(self._driver.scope, ident, to, self._deed(by, reason)))
+
+    async def reorder(
+        self, ident: str, place: str = "front", *, before: str = "", reason: str = "", by: str = ""
+    ) -> str:
+        """Give a request that waits another place in all its lines, or in its queue: `front`, `back`, or directly
+        before another request. Returns its state then.
+
+        The place stays until the request gets another priority. Raises IllegalTransition, InvalidInput, NotFound.
+        """
+        where = "before" if before else place
+        doing = operator.reorder(self._driver.scope, ident, where, before, self._deed(by, reason))
+        return await self._driver.run(doing)
+
+    async def audit(self, after: str = "", most: int = MOST_EVENTS) -> tuple[Happening, ...]:
+        """What operators did: the newest, or those after the one with the id `after`; the oldest first."""
+        return await self._driver.run(operator.audit(self._driver.scope, after, most))
+
+    def _deed(self, by: str, reason: str) -> Deed:
+        return operator.deed(by or self._driver.keeper.who, reason, self._driver.new_id())
 
     async def breakers(self) -> list[BreakerView]:
         """All breakers, by name."""

@@ -17,7 +17,7 @@ from coordinator.model.names import Priority
 from coordinator.model.names import milliseconds as checked_ms
 from coordinator.model.need import Need, needs_of
 from coordinator.model.states import State
-from coordinator.ops import asking, inspect, locks, requests, timing, work
+from coordinator.ops import asking, inspect, locks, operator, requests, timing, work
 from coordinator.ops.asking import LockOptions, Needs, Urgency, lock_options
 from coordinator.ops.likeness import Resemblance
 from coordinator.ops.locks import Asked
@@ -74,6 +74,17 @@ class Lease:
         if not self._over and not self._driver.closed and self._pid == self._driver.pid:
             self._driver.run(locks.release(self._driver.scope, self.ident, self.fence))
             self._over = True
+
+    def hand_over(self, to: str, reason: str = "") -> str:
+        """Give the lock to a request that waits for it, before all others. Returns the state of that one then.
+
+        `to` is its id. Raises LeaseLost, InvalidInput, NotFound.
+        """
+        driver = self._driver
+        deed = operator.deed(driver.keeper.who, reason, driver.new_id())
+        state = driver.run(operator.hand_over(driver.scope, self.ident, self.fence, to, deed))
+        self._over = True
+        return state
 
     def extend(self, seconds: float) -> None:
         """Let the lease end `seconds` from now, sooner or later than before, also beyond `max_hold`.
@@ -327,10 +338,6 @@ class Coordinator(Coalescer, Overseer):
     def replay(self, ident: str) -> None:
         """Queue a failed or dead job again, payload intact. Raises IllegalTransition, QueueFull, NotFound."""
         self._driver.run(requests.replay(self._driver.scope, ident, self._driver.new_id()))
-
-    def force_release(self, ident: str, reason: str) -> str:
-        """Take a held lock or a running job away from its holder. Returns the state after. Raises IllegalTransition."""
-        return self._driver.run(requests.force(self._driver.scope, ident, reason, self._driver.new_id()))
 
     def close(self) -> None:
         """Release what is held, leave all lines, close all connections. Safe to call twice."""

@@ -200,6 +200,7 @@ FAMILIES: tuple[Family, ...] = (
         "PULSE", "pulse", "hash", "permanent", "when the next sample of the fleet is due, and who judges", "HGETALL"
     ),
     Family("ALERTS", "alerts", "hash", "permanent", "how each alert stands that is not at rest", "HGETALL"),
+    Family("AUDIT", "audit", "stream", "permanent", "what persons did, capped in length", "XREVRANGE {} + - COUNT 10"),
     Family("EVENTS", "events", "stream", "permanent", "what happened, capped in length", "XREVRANGE {} + - COUNT 10"),
 )
 

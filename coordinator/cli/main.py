@@ -15,7 +15,6 @@ from typer.main import get_command, get_group
 from coordinator import __version__
 from coordinator.cli import (
     acl,
-    admin,
     alerts,
     coalescing,
     config,
@@ -26,6 +25,7 @@ from coordinator.cli import (
     live,
     lock,
     look,
+    operator,
     rules,
     timeouts,
 )
@@ -61,7 +61,22 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for module in (lock, jobs, coalescing, look, listing, live, timeouts, alerts, config, rules, admin, gates, doctor, acl):
+for module in (
+    lock,
+    jobs,
+    coalescing,
+    look,
+    listing,
+    live,
+    timeouts,
+    alerts,
+    config,
+    rules,
+    operator,
+    gates,
+    doctor,
+    acl,
+):
     module.add_to(app)
 
 

@@ -7,14 +7,6 @@
 -- Keeps: nothing is written. The stream is capped: whoever reads too slowly misses the oldest.
 --@flags no-writes
 --@include lib/context
+--@include lib/page
 local ctx = open(KEYS[1], ARGV[1])
-local key, after, events = ctx.p .. K_EVENTS, ARGV[2], {}
-if after == '' then
-  local newest = redis.call('XREVRANGE', key, '+', '-', 'COUNT', ARGV[3])
-  for i = #newest, 1, -1 do
-    events[#events + 1] = newest[i]
-  end
-else
-  events = redis.call('XRANGE', key, '(' .. after, '+', 'COUNT', ARGV[3])
-end
-return { 'ok', text(ctx.now), events }
+return { 'ok', text(ctx.now), page(ctx, K_EVENTS, ARGV[2], ARGV[3]) }

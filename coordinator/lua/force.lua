@@ -5,6 +5,7 @@
 -- ARGV[3] fence that the operator saw, or empty for the newest
 -- ARGV[4] reason
 -- ARGV[5] id of this call
+-- ARGV[6] who does it
 -- reply: ok <state>
 -- reply: refused <state>
 -- reply: gone
@@ -12,6 +13,7 @@
 -- from whoever has it next.
 --@flags allow-oom
 --@include lib/settle_lines
+--@include lib/audited
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
 local r = load(ctx, ARGV[2])
@@ -25,6 +27,9 @@ end
 redis.call('HSET', ctx.p .. K_REQ .. r.id, 'forced', ARGV[5])
 -- What an operator does is no crash of the job's.
 r.crashes = r.crashes - 1
+-- Whoever has it next gets a larger one than this.
+local before, after = r.fence, text(draw(ctx))
+audited(ctx, 'force', r.id, ARGV[6], ARGV[4], 'fence_before', before, 'fence', after)
 lapse(ctx, r, 'forced: ' .. ARGV[4])
 settle_lines(ctx)
 commit(ctx)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from coordinator.errors import InvalidInput
@@ -11,7 +11,7 @@ from coordinator.model.names import whole
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import Scope
 from coordinator.wire.replies import Raw, number, text
-from coordinator.wire.step import Operation
+from coordinator.wire.step import Call, Operation
 
 MOST_EVENTS = 250
 MOST_DEAD = 200
@@ -55,9 +55,16 @@ class DeadJobs:
 
 def events(scope: Scope, after: str = "", most: int = MOST_EVENTS) -> Operation[tuple[Happening, ...]]:
     """The newest events, or those after the one with the id `after`; always the oldest first. Raises InvalidInput."""
+    return (yield from page(calls.events, scope, after, most))
+
+
+def page(
+    call: Callable[[Scope, str, int], Call], scope: Scope, after: str, most: int
+) -> Operation[tuple[Happening, ...]]:
+    """The entries of a stream that `call` reads. Raises InvalidInput."""
     if after and not _EVENT_ID.fullmatch(after):
         raise InvalidInput("after", after, "must be the id of an event, such as 1700000000000-0")
-    raw = yield calls.events(scope, after, whole(most, "most", 1, MOST_EVENTS))
+    raw = yield call(scope, after, whole(most, "most", 1, MOST_EVENTS))
     replies.expect(raw, "ok")
     return tuple(_happening(one) for one in raw[2])
 

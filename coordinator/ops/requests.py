@@ -1,4 +1,4 @@
-"""What can be done to any request by its id: cancel, reprioritise, replay, force; and to a resource: define."""
+"""What can be done to any request by its id: cancel, reprioritise, replay; and to a resource: define."""
 
 from __future__ import annotations
 
@@ -35,14 +35,6 @@ def replay(scope: Scope, ident: str, call_id: str) -> Operation[None]:
     raw = yield calls.replay(scope, request_id(ident), call_id)
     if replies.expect(raw, "ok", "refused", ident=ident) == "refused":
         raise IllegalTransition(replies.text(raw[1]), "replay")
-
-
-def force(scope: Scope, ident: str, reason: str, call_id: str) -> Operation[str]:
-    """Take a held lock or a running job away from its holder. Returns its state then. Raises IllegalTransition."""
-    raw = yield calls.force(scope, request_id(ident), "", text(reason, "reason") or "no reason given", call_id)
-    if replies.expect(raw, "ok", "refused", ident=ident) == "refused":
-        raise IllegalTransition(replies.text(raw[1]), "release")
-    return replies.text(raw[1])
 
 
 def define(scope: Scope, resource: str, capacity: int) -> Operation[None]:

@@ -94,6 +94,14 @@ class Lessons:
     things: tuple[Lesson, ...]
 
 
+class Deed(NamedTuple):
+    """What a person does to the requests of others: who, why, and the id under which it counts once."""
+
+    by: str
+    reason: str
+    call_id: str
+
+
 class Report(NamedTuple):
     """One outcome of a job, in wire units and in the order of the wire."""
 
@@ -227,8 +235,24 @@ def tell(scope: Scope, session: str, gates: Mapping[str, str]) -> Call:
     return scope.call("tell", session, *_pairs(gates))
 
 
-def force(scope: Scope, ident: str, fence: str, reason: str, call_id: str) -> Call:
-    return scope.call("force", ident, fence, reason, call_id)
+def force(scope: Scope, ident: str, fence: str, deed: Deed) -> Call:
+    return scope.call("force", ident, fence, deed.reason, deed.call_id, deed.by)
+
+
+def transfer(scope: Scope, ident: str, fence: str, heir: str, deed: Deed) -> Call:
+    return scope.call("transfer", ident, fence, heir, *deed)
+
+
+def hand_over(scope: Scope, ident: str, fence: int, heir: str, deed: Deed) -> Call:
+    return scope.call("hand_over", ident, fence, heir, *deed)
+
+
+def reorder(scope: Scope, ident: str, place: str, other: str, deed: Deed) -> Call:
+    return scope.call("reorder", ident, place, other, *deed)
+
+
+def audit(scope: Scope, after: str, most: int) -> Call:
+    return scope.call("audit", after, most)
 
 
 def explain(scope: Scope, ident: str, most: int) -> Call:

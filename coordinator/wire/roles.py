@@ -26,7 +26,7 @@ _SESSION = ("open_session", "close_session", "beat", "reconcile", "learn", "time
 _INBOX = ("blpop", "lpop", "rpush", "expire")
 _TICKET = ("explain", "watch")
 # `watch` is not among them: it may write, and on 6.2 it always does.
-_LOOK = ("explain", "survey", "line", "events", "dead", "gates", "samples", "timeouts", "handlers", "config")
+_LOOK = ("explain", "survey", "line", "events", "audit", "dead", "gates", "samples", "timeouts", "handlers", "config")
 _REQUESTS = ("watch", "cancel", "reprioritise", "replay")
 _AUDIT = ("audit_keys", "audit_request", "audit_resource")
 # What every connection says first, and with `durability` replicated after every call. Redis allows AUTH and HELLO to
@@ -75,14 +75,27 @@ ROLES: tuple[Role, ...] = (
     Role(
         "locker",
         "takes locks, waits for them and gives them back",
-        (*_SESSION, *_PULSE, *_TICKET, "request", "release", "extend", "cancel", "reprioritise"),
+        (*_SESSION, *_PULSE, *_TICKET, "request", "release", "hand_over", "extend", "cancel", "reprioritise"),
         _INBOX,
     ),
     Role("observer", "looks: ls, show, why, stats, events, top, alerts", _LOOK, reads=True),
     Role(
         "operator",
-        "looks and intervenes: cancel, reprioritise, replay, release --force, define, breaker, config, doctor --fix",
-        (*_LOOK, *_AUDIT, *_REQUESTS, "force", "define", "set_breaker", "configure", "sweep", "acknowledge"),
+        "looks and intervenes: cancel, reprioritise, move, replay, release --force, transfer, define, breaker, config, "
+        "doctor --fix",
+        (
+            *_LOOK,
+            *_AUDIT,
+            *_REQUESTS,
+            "force",
+            "transfer",
+            "reorder",
+            "define",
+            "set_breaker",
+            "configure",
+            "sweep",
+            "acknowledge",
+        ),
         ("scan", "type", "get", "hget", "hscan", "sscan", "zscan", "unlink", "persist", "pexpire", "zadd"),
     ),
     Role("loader", "loads the scripts, so that nobody else needs to be able to", ()),

@@ -97,6 +97,19 @@ def test_release_asks_at_a_terminal_and_names_the_namespace(cli: Cli, co: Coordi
     assert co.explain(lease.ident).state is State.LOST
 
 
+def test_a_lock_is_handed_on_a_request_moved_and_both_are_on_record(cli: Cli, co: Coordinator) -> None:
+    lease = co.acquire(HELD, owner="pr-1")
+    first, second = co.request(HELD), co.request(HELD)
+    assert cli.call("move", second.ident).returncode == os.EX_USAGE
+    assert cli.json("move", second.ident, "--front", "--by", "ann") == {"id": second.ident, "state": "waiting"}
+    assert co.line(HELD).waiters[0].ident == second.ident
+    done = cli.json("transfer", lease.ident, "--to", first.ident, "--reason", "hotfix", "--by", "bob", "--yes")
+    assert done == {"id": lease.ident, "to": first.ident, "state": "held"}
+    entries = cli.json("audit")["audit"]
+    assert [(one["event"], one["fields"]["by"]) for one in entries] == [("reorder", "ann"), ("transfer", "bob")]
+    assert int(entries[1]["fields"]["fence"]) > int(entries[1]["fields"]["fence_before"]) == lease.fence
+
+
 def test_define_sets_the_permits(cli: Cli, co: Coordinator) -> None:
     assert cli.json("define", "gpu", "--capacity", "8") == {"resource": "gpu", "capacity": 8}
     assert co.line("gpu").capacity == 8

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from coordinator.ops import configuring, locks, pulse, requests, work
+from coordinator.ops import configuring, locks, operator, pulse, requests, work
 from coordinator.ops import gates as gate_ops
 from coordinator.ops import inspect as inspect_ops
 from coordinator.wire import calls, loader, replies
-from coordinator.wire.calls import Claim, JobAsk, Lesson, Lessons, LockAsk, Report, Scope
+from coordinator.wire.calls import Claim, Deed, JobAsk, Lesson, Lessons, LockAsk, Report, Scope
 from coordinator.wire.step import Call
 from tests.contract.lua import code, statuses_answered
 from tests.support.engine import TERMS
@@ -43,6 +43,10 @@ LONG: dict[str, Any] = {
     "jobs": [JobAsk("j", "n", "q", 1, b"", {"needs": "x1:a"})],
     "progress": "0.5",
     "call_id": "c",
+    "deed": Deed("ann", "because", "c"),
+    "heir": "r2",
+    "other": "r2",
+    "place": "before",
     "resource": "a",
     "capacity": 1,
     "most": 10,
@@ -170,7 +174,7 @@ def names_in(operations: Any) -> set[str]:
 @pytest.mark.parametrize("script", [one for one in SCRIPTS if one not in AUDITS])
 def test_every_reply_is_known_to_whoever_reads_it(script: str) -> None:
     known = set(replies.REFUSALS)
-    for module in (gate_ops, inspect_ops, locks, pulse, requests, work, configuring):
+    for module in (gate_ops, inspect_ops, locks, operator, pulse, requests, work, configuring):
         known |= names_in(module)
     # These are read by the drivers and the worker: the keeper of the session, the worker's settler.
     known |= {"ok", "schema", "stale"}
@@ -216,7 +220,20 @@ def test_what_drains_a_full_queue_works_when_memory_is_full(script: str) -> None
 
 @pytest.mark.parametrize(
     "script",
-    ["dead", "events", "explain", "gates", "handlers", "line", "samples", "survey", "timeouts", "config", "audit_keys"],
+    [
+        "audit",
+        "dead",
+        "events",
+        "explain",
+        "gates",
+        "handlers",
+        "line",
+        "samples",
+        "survey",
+        "timeouts",
+        "config",
+        "audit_keys",
+    ],
 )
 def test_looking_works_when_memory_is_full(script: str) -> None:
     assert loader.program(script, True).text.startswith("#!lua flags=no-writes\n")

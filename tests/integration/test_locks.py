@@ -184,6 +184,44 @@ def test_a_forced_release_reaches_the_holder(co: Any, other: Any) -> None:
         lease.release()
 
 
+def test_a_lock_is_handed_on_by_an_operator_and_by_its_holder(co: Any, other: Any) -> None:
+    lease = co.acquire("a")
+    first, second = (other.request("a", owner=name) for name in ("first", "second"))
+    assert co.transfer(lease.ident, second.ident, "hotfix") == State.HELD
+    until(lease.lost.is_set, what="the holder is told")
+    with pytest.raises(LeaseLost):
+        lease.hand_over(first.ident)
+    heir = second.wait(5)
+    assert heir.fence > lease.fence
+    assert heir.hand_over(first.ident) == State.HELD
+    assert not heir.held
+    heir.release()  # it was given already
+    assert first.wait(5).fence > heir.fence
+    with pytest.raises(InvalidInput, match="it is gone"):
+        co.transfer(first.ident, "nobody-1", "why")
+    with pytest.raises(IllegalTransition):
+        co.transfer(lease.ident, second.ident, "why")
+
+
+def test_a_request_is_moved_in_its_line(co: Any, other: Any) -> None:
+    lease = co.acquire("a")
+    tickets = [other.request("a") for _ in range(3)]
+    assert co.reorder(tickets[2].ident) == State.WAITING
+    co.reorder(tickets[1].ident, before=tickets[0].ident, by="ann", reason="agreed")
+    assert [one.ident for one in co.line("a").waiters] == [tickets[at].ident for at in (2, 1, 0)]
+    entry = co.audit()[-1]
+    assert (entry.event, entry.subject, entry.fields["by"], entry.fields["why"]) == (
+        "reorder",
+        tickets[1].ident,
+        "ann",
+        "agreed",
+    )
+    with pytest.raises(IllegalTransition):
+        co.reorder(lease.ident)
+    with pytest.raises(NotFound):
+        co.reorder(tickets[0].ident, before="nobody-1")
+
+
 def test_leaving_a_lock_that_was_lost_is_an_error(co: Any, other: Any) -> None:
     with pytest.raises(LeaseLost), co.lock("a") as lease:
         other.force_release(lease.ident, "stuck")

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from coordinator.model.terms import Terms
 from coordinator.wire import calls
-from coordinator.wire.calls import Claim, LockAsk, Scope
+from coordinator.wire.calls import Claim, Deed, LockAsk, Scope
 from coordinator.wire.step import Call
 from tests.property.answers import plainly
 from tests.property.bells import Bells
@@ -257,7 +257,7 @@ class EngineMachine(RuleBasedStateMachine):
         if r:
             fence = str(r.fence) if exact else ""
             call_id = self.new("c")
-            call = calls.force(self.scope, r.ident, fence, "so it must be", call_id)
+            call = calls.force(self.scope, r.ident, fence, Deed("op", "so it must be", call_id))
             self.step(call, lambda: self.model.force(r.ident, fence, call_id), [r.ident])
 
     @rule(n=which, watcher=which)

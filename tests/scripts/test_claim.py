@@ -3,6 +3,7 @@
 import pytest
 
 from coordinator.wire import calls
+from coordinator.wire.calls import Deed
 from tests.scripts.reach import reaches
 from tests.support.engine import Engine, Job, job
 
@@ -50,7 +51,7 @@ def test_a_repeated_claim_leaves_out_what_was_settled_or_taken_back(engine: Engi
     engine.submit(job("j1"), job("j2"), job("j3"))
     batch = engine.claim("w", 3, number=7)
     engine.report("w", batch[0], "succeeded")
-    engine.call(calls.force(engine.scope, "j2", "", "test", "c1"))
+    engine.call(calls.force(engine.scope, "j2", "", Deed("op", "test", "c1")))
     assert idents(engine.claim("w", 3, number=7)) == ["j3"]
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from coordinator.wire import calls
+from coordinator.wire.calls import Deed
 from tests.scripts.reach import reaches
 from tests.support.engine import Engine
 
@@ -28,7 +29,7 @@ def test_only_the_holder_of_the_newest_fence_releases_and_may_repeat_it(engine: 
 def test_a_lock_that_was_lost_is_not_released(engine: Engine) -> None:
     engine.open("s")
     fence = engine.hold("s", "r", "a")
-    engine.call(calls.force(engine.scope, "r", "", "test", "c1"))
+    engine.call(calls.force(engine.scope, "r", "", Deed("op", "test", "c1")))
     assert engine.release("r", fence) == ["lost", "lost"]
 
 
@@ -160,7 +161,7 @@ def test_a_waiter_that_becomes_urgent_enough_displaces_a_candidate(engine: Engin
 
 
 def force(engine: Engine, ident: str, fence: object = "", call_id: str = "c1") -> list[object]:
-    return engine.call(calls.force(engine.scope, ident, str(fence), "stuck", call_id))
+    return engine.call(calls.force(engine.scope, ident, str(fence), Deed("op", "stuck", call_id)))
 
 
 @reaches("force", "ok", "refused", "gone")

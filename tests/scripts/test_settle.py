@@ -3,7 +3,7 @@
 import pytest
 
 from coordinator.wire import calls
-from coordinator.wire.calls import Claim, Report
+from coordinator.wire.calls import Claim, Deed, Report
 from tests.scripts.reach import reaches
 from tests.support.engine import Engine, Job, job
 
@@ -38,7 +38,7 @@ def test_a_repeated_report_answers_as_the_first_did(engine: Engine) -> None:
 @reaches("settle", "stale", "gone")
 def test_a_report_under_an_older_fence_is_stale(engine: Engine) -> None:
     given = running(engine)
-    engine.call(calls.force(engine.scope, "j", "", "test", "c1"))
+    engine.call(calls.force(engine.scope, "j", "", Deed("op", "test", "c1")))
     assert engine.report("w", given, "succeeded") == ["stale", "ready"]
     [newer] = engine.claim("w")
     assert engine.report("w", given, "succeeded") == ["stale", "running"]

@@ -69,6 +69,7 @@ class Populated:
         co.submit("alike", "some text", queue="hostile", similar=Similar())
         co.warm("answered", [(1, "x")])
         assert co.coalesce("answered", 1) == "x"
+        co.reorder(self.idents[-3], "front")
         self._gated(scene)
         co.configure({"timeouts.queue": 200})
         scene.call(learn(scene, self.session, 1))
@@ -225,6 +226,9 @@ def attempts(scene: Scene, made: Populated) -> dict[str, Callable[[], Any]]:
     found["forget"] = lambda: co.forget("answered", [1])
     found["result"] = lambda: co.get(made.idents[2]).result(0.01)
     found["force"] = lambda: co.force_release(made.running[0], "test")
+    found["reorder"] = lambda: co.reorder(made.idents[4], before=made.idents[5])
+    found["transfer"] = lambda: co.transfer(made.running[0], made.idents[-1], "test")
+    found["audit"] = co.audit
     found["replay"] = lambda: co.replay(made.idents[3])
     found["cancel"] = lambda: co.cancel(made.idents[-1])
     found["release"] = made.lease.release

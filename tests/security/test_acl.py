@@ -28,31 +28,21 @@ SESSION = {"open_session", "close_session", "beat", "reconcile", "learn", "timeo
 PULSE = {"publish", "samples", "judge"}
 CONNECT = {"client|setname", "info", "ping", "wait", "cluster|slots", "command"}
 INBOX = {"blpop", "lpop", "rpush", "expire"}
-LOOK = {"explain", "survey", "line", "events", "dead", "gates", "samples", "timeouts", "handlers", "config"}
+LOOK = {"explain", "survey", "line", "events", "audit", "dead", "gates", "samples", "timeouts", "handlers", "config"}
 SCRIPTS = {
     "producer": SESSION
     | PULSE
     | {"submit", "watch", "explain", "cancel", "reprioritise", "recall", "forget", "warm"}
     | {"similar", "index_text"},
     "worker": SESSION | PULSE | {"tell", "claim", "settle", "note_progress", "explain", "handlers"},
-    "locker": SESSION | PULSE | {"request", "release", "extend", "cancel", "reprioritise", "watch", "explain"},
+    "locker": SESSION
+    | PULSE
+    | {"request", "release", "hand_over", "extend", "cancel", "reprioritise", "watch", "explain"},
     "observer": LOOK,
     "operator": LOOK
-    | {
-        *(
-            "watch",
-            "cancel",
-            "reprioritise",
-            "replay",
-            "force",
-            "define",
-            "sweep",
-            "configure",
-            "acknowledge",
-            "set_breaker",
-        ),
-        *("audit_keys", "audit_request", "audit_resource"),
-    },
+    | {"watch", "cancel", "reprioritise", "replay", "sweep"}
+    | {"force", "transfer", "reorder", "define", "configure", "acknowledge", "set_breaker"}
+    | {"audit_keys", "audit_request", "audit_resource"},
     "loader": set[str](),
 }
 COMMANDS = {
@@ -68,7 +58,17 @@ READS = {
     *("exists", "get", "hexists", "hget", "hgetall", "hkeys", "hlen", "hmget", "hrandfield", "hvals", "llen"),
     *("mget", "pttl"),
     *("scard", "sismember", "smembers", "srandmember", "time", "type", "xrange", "xrevrange", "zcard", "zcount"),
-    *("zrange", "zrangebylex", "zrangebyscore", "zrank", "zrevrange", "zscore", "memory|usage", "xlen"),
+    *(
+        "zrange",
+        "zrangebylex",
+        "zrangebyscore",
+        "zrank",
+        "zrevrange",
+        "zrevrangebyscore",
+        "zscore",
+        "memory|usage",
+        "xlen",
+    ),
 }
 WRITES = {
     *("del", "hdel", "hincrby", "hset", "hsetnx", "lpop", "persist", "pexpire", "rpush", "sadd", "set", "spop"),
@@ -204,6 +204,7 @@ def test_an_operator_can_intervene(server: Guarded) -> None:
         job = producer.submit("job", resources=["a"])
         boss.reprioritise(job.ident, "critical")
         boss.define("gpu", capacity=4)
+        boss.reorder(job.ident, "front")
         assert boss.force_release(lease.ident, "runner is gone") == State.LOST
         with pytest.raises(LeaseLost):
             lease.release()
@@ -313,6 +314,7 @@ def test_an_observer_cannot_write_a_single_key(server: Guarded) -> None:
         ("producer", lambda co: co.survey()),
         ("locker", lambda co: co.submit("job")),
         ("locker", lambda co: co.force_release("x", "y")),
+        ("locker", lambda co: co.transfer("x", "y", "z")),
         ("worker", lambda co: co.submit("job")),
         ("worker", lambda co: co.acquire("a")),
         ("operator", lambda co: co.submit("job")),

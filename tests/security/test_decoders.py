@@ -21,11 +21,11 @@ from coordinator.model.names import Priority, label, milliseconds, request_id, r
 from coordinator.model.need import needs_of
 from coordinator.model.signing import JobMark, Signer
 from coordinator.model.states import State
-from coordinator.ops import doctor, fleet, history, inspect, locks, requests, work
+from coordinator.ops import doctor, fleet, history, inspect, locks, operator, requests, work
 from coordinator.policy.faults import family_at, fault
 from coordinator.policy.resend import remedy
 from coordinator.wire import needs, replies
-from coordinator.wire.calls import Claim, LockAsk, Report, Scope
+from coordinator.wire.calls import Claim, Deed, LockAsk, Report, Scope
 from coordinator.wire.step import Call, Stream
 
 pytestmark = pytest.mark.no_redis
@@ -211,6 +211,7 @@ answers = st.recursive(leaves, lambda inner: st.lists(inner, max_size=14), max_l
 shaped = answers | st.tuples(words, st.lists(answers, max_size=14)).map(lambda one: [one[0], *one[1]])
 
 ASK = LockAsk("j", 1, "x1:a", False, 1000, 1000)
+DEED = Deed("op", "why", "c")
 CLAIM, REPORT = Claim(1, 5, 1000, ("q",)), Report("j", "1", "succeeded", 0, b"\x01")
 OPERATIONS: dict[str, Callable[[], Any]] = {
     "explain": lambda: inspect.explain(SCOPE, "j"),
@@ -224,7 +225,11 @@ OPERATIONS: dict[str, Callable[[], Any]] = {
     "cancel": lambda: requests.cancel(SCOPE, "j"),
     "reprioritise": lambda: requests.reprioritise(SCOPE, "j", Priority.HIGH),
     "replay": lambda: requests.replay(SCOPE, "j", "c"),
-    "force": lambda: requests.force(SCOPE, "j", "why", "c"),
+    "force": lambda: operator.force(SCOPE, "j", DEED),
+    "transfer": lambda: operator.transfer(SCOPE, "j", "k", DEED),
+    "hand_over": lambda: operator.hand_over(SCOPE, "j", 1, "k", DEED),
+    "reorder": lambda: operator.reorder(SCOPE, "j", "before", "k", DEED),
+    "audit": lambda: operator.audit(SCOPE),
     "define": lambda: requests.define(SCOPE, "a", 2),
     "acquire": lambda: locks.acquire(SCOPE, ASK, 0.0),
     "release": lambda: locks.release(SCOPE, "j", 1),

@@ -42,7 +42,20 @@ TERMS = Terms(
 )
 
 READ_ONLY = frozenset(
-    {"config", "dead", "events", "explain", "gates", "handlers", "line", "samples", "similar", "survey", "timeouts"}
+    {
+        "audit",
+        "config",
+        "dead",
+        "events",
+        "explain",
+        "gates",
+        "handlers",
+        "line",
+        "samples",
+        "similar",
+        "survey",
+        "timeouts",
+    }
 )
 # What may be answered without a write, and must be: these words say that nothing has changed.
 REFUSALS = frozenset(

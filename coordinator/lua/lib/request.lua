@@ -79,7 +79,7 @@ end
 
 -- Smaller is nearer the head: time of arrival, plus one aging period for each level below the most urgent. A request
 -- is therefore overtaken only by more urgent ones that come within (difference in levels) x aging_after of it, and
--- nothing ever has to be re-scored as it ages.
+-- nothing ever has to be re-scored as it ages. A place that was given by hand (lib/reorder) goes before that.
 local function rank_of(ctx, r)
-  return text(r.stamp + (4 - r.priority) * ctx.aging_us)
+  return r.rank or text(r.stamp + (4 - r.priority) * ctx.aging_us)
 end

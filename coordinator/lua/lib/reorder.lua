@@ -1,0 +1,76 @@
+-- Other places in line for a request that waits. A place given by hand is a rank of the request's own, which stands in
+-- its record until it gets another priority or arrives anew.
+--@include lib/enqueue
+-- How far before the first or behind the last, in the unit of ranks.
+local STEP = 1000000
+
+-- Gives it the place of its rank, everywhere it waits. `falls`: it may be behind some whom it was before.
+local function take_place(ctx, r, falls)
+  if r.state == 'ready' and r.needs and falls then
+    -- It may fall behind several who cannot go yet, where `promote` does not look for offers; it is offered anew.
+    withdraw(ctx, r)
+  end
+  local rank = rank_of(ctx, r)
+  if r.state == 'ready' then
+    redis.call('ZADD', ctx.p .. K_READY .. r.queue, rank, r.id)
+  elseif r.state == 'waiting' and r.kind == 'job' then
+    redis.call('ZADD', ctx.p .. K_WAITING .. r.queue, rank, r.id)
+  end
+  if r.gate then
+    redis.call('ZADD', ctx.p .. K_GATED .. r.gate .. ':' .. r.queue, rank, r.id)
+  elseif r.state ~= 'scheduled' and r.needs then
+    join_lines(ctx, r)
+  end
+end
+
+local function put_at(ctx, r, rank)
+  local falls = rank > tonumber(rank_of(ctx, r))
+  r.rank = text(rank)
+  redis.call('HSET', ctx.p .. K_REQ .. r.id, 'rank', r.rank)
+  take_place(ctx, r, falls)
+end
+
+-- The sorted sets whose order is at stake: the lines of its resources, or its queue.
+local function orders_of(ctx, r)
+  local keys = {}
+  for i, need in ipairs(needs_of(ctx, r)) do
+    keys[i] = K_LINE .. need.resource
+  end
+  if not keys[1] then
+    keys[1] = (r.state == 'ready' and K_READY or K_WAITING) .. r.queue
+  end
+  return keys
+end
+
+-- The rank of the first of `found` (ids and ranks in turn) that is not the request's own.
+local function other_rank(r, found)
+  return tonumber(found[1] == r.id and found[4] or found[1] ~= r.id and found[2] or nil)
+end
+
+-- A rank before everybody on all its lines, or behind everybody.
+local function rank_at_end(ctx, r, front)
+  local best
+  for _, key in ipairs(orders_of(ctx, r)) do
+    local found = front and redis.call('ZRANGE', ctx.p .. key, 0, 1, 'WITHSCORES')
+      or redis.call('ZREVRANGE', ctx.p .. key, 0, 1, 'WITHSCORES')
+    local rank = other_rank(r, found)
+    if rank and (not best or (front and rank < best) or (not front and rank > best)) then
+      best = rank
+    end
+  end
+  return best and best + (front and -STEP or STEP) or tonumber(rank_of(ctx, r))
+end
+
+-- A rank directly before another request; none if nobody fits in between.
+local function rank_before(ctx, r, other)
+  local after, before = tonumber(rank_of(ctx, other)), nil
+  for _, key in ipairs(orders_of(ctx, r)) do
+    local rank = other_rank(r, redis.call('ZREVRANGEBYSCORE', ctx.p .. key, '(' .. text(after), '-inf',
+      'WITHSCORES', 'LIMIT', 0, 2))
+    before = rank and math.max(before or rank, rank) or before
+  end
+  if not before then
+    return after - STEP
+  end
+  return after - before >= 2 and math.floor((before + after) / 2) or nil
+end

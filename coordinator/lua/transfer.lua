@@ -1,0 +1,45 @@
+-- Takes a held lock or a running job away from its holder for somebody who waits, who is the first in all its lines then.
+-- KEYS[1] meta
+-- ARGV[1] terms
+-- ARGV[2] id of the request that holds
+-- ARGV[3] fence that the operator saw, or empty for the newest
+-- ARGV[4] id of the request that is to follow
+-- ARGV[5] who does it
+-- ARGV[6] reason
+-- ARGV[7] id of this call
+-- reply: ok <state of the one that follows>
+-- reply: refused <state of the holder>
+-- reply: unfit <state of the one that is to follow, or empty>
+-- reply: gone
+-- Keeps: nobody else gets it in between; the old holder's fence is refused from now on; a repeated call takes nothing
+-- from whoever has it next.
+--@flags allow-oom
+--@include lib/settle_lines
+--@include lib/reorder
+--@include lib/heir
+--@include lib/audited
+--@include lib/commit
+local ctx = open(KEYS[1], ARGV[1])
+local r, heir = load(ctx, ARGV[2]), load(ctx, ARGV[4])
+if not r then
+  return { 'gone' }
+elseif redis.call('HGET', ctx.p .. K_REQ .. r.id, 'forced') == ARGV[7] then
+  return { 'ok', heir and heir.state or '' }
+elseif (r.state ~= 'held' and r.state ~= 'running') or (ARGV[3] ~= '' and ARGV[3] ~= r.fence) then
+  return { 'refused', r.state }
+elseif not can_follow(ctx, r, heir) then
+  return { 'unfit', heir and heir.state or '' }
+end
+local before = r.fence
+redis.call('HSET', ctx.p .. K_REQ .. r.id, 'forced', ARGV[7])
+-- Before the job, too, that goes back to its place.
+put_at(ctx, heir, math.min(rank_at_end(ctx, heir, true), tonumber(rank_of(ctx, r)) - 1))
+-- What an operator does is no crash of the job's.
+r.crashes = r.crashes - 1
+lapse(ctx, r, 'transferred: ' .. ARGV[6])
+settle_lines(ctx)
+heir = load(ctx, heir.id)
+audited(ctx, 'transfer', r.id, ARGV[5], ARGV[6], 'to', heir.id, 'fence_before', before,
+  'fence', heir.fence or text(draw(ctx)))
+commit(ctx)
+return { 'ok', heir.state }

@@ -1,0 +1,84 @@
+"""What an operator does to the requests of others: take away, hand over, move in line; and the record of it all."""
+
+from __future__ import annotations
+
+from coordinator.errors import IllegalTransition, InvalidInput, LeaseLost
+from coordinator.model.names import one_of, request_id, text
+from coordinator.ops.history import MOST_EVENTS, Happening, page
+from coordinator.wire import calls, replies
+from coordinator.wire.calls import Deed, Scope
+from coordinator.wire.step import Forget, Operation
+
+PLACES = ("front", "back", "before")
+MAX_BY = 128
+
+
+def deed(by: str, reason: str, call_id: str) -> Deed:
+    """Who does it and why. Raises InvalidInput."""
+    return Deed(text(by, "by", MAX_BY), text(reason, "reason") or "no reason given", call_id)
+
+
+def force(scope: Scope, ident: str, deed: Deed) -> Operation[str]:
+    """Take a held lock or a running job away from its holder. Returns its state then. Raises IllegalTransition."""
+    raw = yield calls.force(scope, request_id(ident), "", deed)
+    if replies.expect(raw, "ok", "refused", ident=ident) == "refused":
+        raise IllegalTransition(replies.text(raw[1]), "release")
+    return replies.text(raw[1])
+
+
+def transfer(scope: Scope, ident: str, to: str, deed: Deed) -> Operation[str]:
+    """Take a held lock or a running job away for another request that waits. Returns the state of that one then.
+
+    Raises IllegalTransition if the one holds nothing or the other does not wait, InvalidInput if they need nothing in
+    common, NotFound.
+    """
+    raw = yield calls.transfer(scope, request_id(ident), "", request_id(to), deed)
+    word = replies.expect(raw, "ok", "refused", "unfit", ident=ident)
+    if word == "refused":
+        raise IllegalTransition(replies.text(raw[1]), "transfer")
+    return _heir(raw, word, to)
+
+
+def hand_over(scope: Scope, ident: str, fence: int, to: str, deed: Deed) -> Operation[str]:
+    """Give a held lock to another request that waits. Returns the state of that one then.
+
+    Raises LeaseLost, InvalidInput, NotFound.
+    """
+    raw = yield calls.hand_over(scope, ident, fence, request_id(to), deed)
+    word = replies.expect(raw, "ok", "lost", "unfit", ident=ident)
+    if word != "unfit":
+        yield Forget(ident)
+    if word == "lost":
+        raise LeaseLost(ident, replies.text(raw[1]))
+    return _heir(raw, word, to)
+
+
+def reorder(scope: Scope, ident: str, place: str, before: str, deed: Deed) -> Operation[str]:
+    """Give a request that waits another place in its lines or its queue. Returns its state then.
+
+    Raises IllegalTransition if it does not wait, InvalidInput if there is no room, NotFound if either is not there.
+    """
+    other = request_id(before) if one_of(place, "place", PLACES) == "before" else ""
+    raw = yield calls.reorder(scope, request_id(ident), place, other, deed)
+    word = replies.expect(raw, "ok", "refused", "crowded", ident=replies.text(raw[1]) if len(raw) > 1 else ident)
+    if word == "refused":
+        raise IllegalTransition(replies.text(raw[1]), "reorder")
+    if word == "crowded":
+        raise InvalidInput(
+            "before", before, "has somebody directly before it; move it behind that one, or to the front"
+        )
+    return replies.text(raw[1])
+
+
+def audit(scope: Scope, after: str = "", most: int = MOST_EVENTS) -> Operation[tuple[Happening, ...]]:
+    """What persons did: the newest, or those after the one with the id `after`; the oldest first. Raises
+    InvalidInput."""
+    return (yield from page(calls.audit, scope, after, most))
+
+
+def _heir(raw: replies.Raw, word: str, to: str) -> str:
+    state = replies.text(raw[1])
+    if word == "ok":
+        return state
+    how = "it waits for nothing of that" if state in ("waiting", "ready") else f"it is {state or 'gone'}"
+    raise InvalidInput("to", to, f"must be a request that waits for what is handed on: {how}")

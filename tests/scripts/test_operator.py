@@ -1,0 +1,190 @@
+"""What an operator does to the requests of others: another place, another holder; and the record of it."""
+
+import pytest
+
+from coordinator.wire import calls
+from coordinator.wire.calls import Deed
+from tests.scripts.reach import reaches
+from tests.support.engine import Engine
+
+LOW, NORMAL, HIGH = range(3)
+
+
+def deed(call_id: str = "c1") -> Deed:
+    return Deed("ann", "because", call_id)
+
+
+def reorder(engine: Engine, ident: str, place: str = "front", other: str = "", call_id: str = "c1") -> list[object]:
+    return engine.call(calls.reorder(engine.scope, ident, place, other, deed(call_id)))
+
+
+def queued(engine: Engine) -> list[str]:
+    """Three that wait behind a holder, each less urgent than the one before."""
+    engine.open("s")
+    engine.hold("s", "r", "a")
+    for ident, priority in (("h", HIGH), ("n", NORMAL), ("l", LOW)):
+        engine.ask("s", ident, "a", priority=priority)
+    return engine.line("a")
+
+
+@reaches("reorder", "ok", "refused", "gone")
+def test_a_request_stands_where_the_operator_puts_it(engine: Engine) -> None:
+    assert queued(engine) == ["h", "n", "l"]
+    assert reorder(engine, "l") == ["ok", "waiting"]
+    assert engine.line("a") == ["l", "h", "n"]
+    assert reorder(engine, "l", "back", call_id="c2") == ["ok", "waiting"]
+    assert engine.line("a") == ["h", "n", "l"]
+    assert reorder(engine, "l", "before", "n", call_id="c3") == ["ok", "waiting"]
+    assert engine.line("a") == ["h", "l", "n"]
+    engine.ask("s", "late", "a", priority=LOW)
+    assert reorder(engine, "late", "before", "n", call_id="c4") == ["ok", "waiting"]
+    assert engine.line("a") == ["h", "l", "late", "n"]
+    assert reorder(engine, "r") == ["refused", "held"]
+    assert reorder(engine, "nobody") == ["gone", "nobody"]
+    assert reorder(engine, "l", "before", "r") == ["gone", "r"]
+    assert reorder(engine, "l", "before", "l") == ["gone", "l"]
+
+
+@reaches("reorder", "crowded")
+def test_between_two_of_following_ranks_there_is_no_place(engine: Engine) -> None:
+    queued(engine)
+    for at in range(64):
+        answer = reorder(engine, "l", "before", "n", call_id=f"c{at}a")
+        if answer == ["crowded", "n"]:
+            return
+        assert reorder(engine, "h", "before", "n", call_id=f"c{at}b")[0] in ("ok", "crowded")
+    raise AssertionError("there is always a place")
+
+
+def test_a_repeated_call_moves_once(engine: Engine) -> None:
+    queued(engine)
+    reorder(engine, "l")
+    reorder(engine, "n", call_id="c2")
+    with engine.unchanged():
+        assert reorder(engine, "l") == ["ok", "waiting"]
+    assert engine.line("a") == ["n", "l", "h"]
+
+
+def test_who_is_put_in_front_is_granted_first_and_another_priority_ends_it(engine: Engine) -> None:
+    queued(engine)
+    reorder(engine, "l")
+    engine.call(calls.reprioritise(engine.scope, "l", LOW))
+    assert engine.line("a") == ["h", "n", "l"]
+    reorder(engine, "l", call_id="c2")
+    engine.release("r", engine.field("r", "fence") or "")
+    assert engine.holders("a") == ["l"]
+
+
+def test_jobs_change_places_in_their_queue_and_on_lines_that_others_were_offered(engine: Engine) -> None:
+    engine.worker("w")
+    for ident in ("j1", "j2", "j3"):
+        engine.put(ident)
+    reorder(engine, "j3")
+    reorder(engine, "j1", "back", call_id="c2")
+    assert [one.ident for one in engine.claim("w", 3)] == ["j3", "j2", "j1"]
+    for ident in ("k1", "k2"):
+        engine.put(ident, "b")
+    assert (engine.state("k1"), engine.state("k2")) == ("ready", "waiting")
+    reorder(engine, "k1", "back", call_id="c3")
+    assert (engine.state("k1"), engine.state("k2")) == ("waiting", "ready")
+
+
+def test_a_place_given_by_hand_ends_with_a_delayed_retry(engine: Engine) -> None:
+    engine.worker("w")
+    engine.put("j1")
+    engine.put("j2")
+    reorder(engine, "j2")
+    [given] = engine.claim("w")
+    engine.report("w", given, "retry", 500)
+    engine.put("j3")
+    engine.advance(1)
+    engine.sweep_all()
+    assert [one.ident for one in engine.claim("w", 3)] == ["j1", "j3", "j2"]
+
+
+def transfer(engine: Engine, ident: str, heir: str, fence: object = "", call_id: str = "c1") -> list[object]:
+    return engine.call(calls.transfer(engine.scope, ident, str(fence), heir, deed(call_id)))
+
+
+@reaches("transfer", "ok", "refused", "unfit", "gone")
+def test_what_one_holds_is_taken_away_for_another(engine: Engine) -> None:
+    queued(engine)
+    engine.inbox("s")
+    fence = int(engine.field("r", "fence") or 0)
+    assert transfer(engine, "r", "l", fence - 1) == ["refused", "held"]
+    assert transfer(engine, "h", "l") == ["refused", "waiting"]
+    assert transfer(engine, "nobody", "l") == ["gone"]
+    assert transfer(engine, "r", "nobody") == ["unfit", ""]
+    engine.ask("s", "elsewhere", "b")
+    assert transfer(engine, "r", "elsewhere") == ["unfit", "held"]
+    assert transfer(engine, "r", "l", fence) == ["ok", "held"]
+    assert (engine.state("r"), engine.holders("a")) == ("lost", ["l"])
+    assert engine.inbox("s")[0] == f"lost r {fence}"
+    assert int(engine.field("l", "fence") or 0) > fence
+    with engine.unchanged():
+        assert transfer(engine, "r", "l") == ["ok", "held"]
+    assert engine.line("a") == ["h", "n"]
+
+
+def test_a_job_whose_resource_is_handed_on_runs_again_behind_the_heir(engine: Engine) -> None:
+    engine.worker("w")
+    engine.put("j", "a")
+    [given] = engine.claim("w")
+    engine.ask("w", "lock", "a", priority=LOW)
+    assert transfer(engine, "j", "lock", given.fence) == ["ok", "held"]
+    assert engine.state("j") == "waiting"
+    assert engine.report("w", given, "succeeded") == ["stale", "waiting"]
+    assert int(engine.field("j", "crashes") or 0) == 0
+    engine.release("lock", engine.field("lock", "fence") or "")
+    assert engine.claim("w")[0].attempts == 0
+
+
+@reaches("hand_over", "ok", "lost", "unfit", "gone")
+def test_a_holder_gives_its_lock_to_whom_it_chooses(engine: Engine) -> None:
+    queued(engine)
+    fence = int(engine.field("r", "fence") or 0)
+
+    def give(to: str, given: int = fence, ident: str = "r", call_id: str = "c1") -> list[object]:
+        return engine.call(calls.hand_over(engine.scope, ident, given, to, deed(call_id)))
+
+    assert give("l", ident="nobody") == ["gone"]
+    assert give("l", fence - 1) == ["lost", "held"]
+    assert give("nobody") == ["unfit", ""]
+    assert give("l") == ["ok", "held"]
+    assert (engine.state("r"), engine.holders("a")) == ("released", ["l"])
+    with engine.unchanged():
+        assert give("l") == ["ok", "held"]
+    assert give("n", call_id="c2") == ["lost", "released"]
+
+
+@reaches("audit", "ok")
+def test_everything_an_operator_does_is_on_record(engine: Engine) -> None:
+    queued(engine)
+    fence = engine.field("r", "fence") or ""
+    reorder(engine, "l", "before", "n")
+    engine.call(calls.force(engine.scope, "r", "", deed("c2")))
+    held = engine.field("h", "fence") or ""
+    transfer(engine, "h", "l", call_id="c3")
+    entries = [dict(zip(one[1][::2], one[1][1::2], strict=True)) for one in audit(engine)]
+    assert [(one["event"], one["id"], one["by"], one["why"]) for one in entries] == [
+        ("reorder", "l", "ann", "because"),
+        ("force", "r", "ann", "because"),
+        ("transfer", "h", "ann", "because"),
+    ]
+    assert entries[1]["fence_before"] == fence < entries[1]["fence"] < held
+    assert (entries[2]["fence_before"], entries[2]["to"]) == (held, "l")
+    assert entries[2]["fence"] == engine.field("l", "fence")
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_the_record_is_read_page_by_page(engine: Engine, at: int) -> None:
+    queued(engine)
+    reorder(engine, "l")
+    reorder(engine, "n", call_id="c2")
+    ids = [one[0] for one in audit(engine)]
+    assert [one[0] for one in audit(engine, ids[at])] == ids[at + 1 :]
+
+
+def audit(engine: Engine, after: str = "") -> list[list[list[str]]]:
+    found: list[list[list[str]]] = engine.call(calls.audit(engine.scope, after, 10))[2]
+    return found
