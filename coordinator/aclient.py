@@ -93,6 +93,11 @@ class AsyncLease:
         self.trusted_until = await self._driver.run(locks.extend(self._driver.scope, self.ident, self.fence, lease_ms))
         self._driver.hold(self)
 
+    def trust(self, until: float) -> None:
+        """Believe in the lease until then, on the clock of `held`: for what holds something else along with it."""
+        self.trusted_until = until
+        self._driver.hold(self)
+
     def lose(self, why: str) -> None:
         """Called by the keeper of the session."""
         self.why_lost = why
@@ -228,6 +233,11 @@ class AsyncCoordinator(AsyncCoalescer, AsyncOverseer):
     def settings(self) -> Settings:
         """The settings in force."""
         return self._driver.settings
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._driver.closed
 
     async def run(self, operation: Operation[T]) -> T:
         """Carry out an operation of `coordinator.ops`; for tools built on them."""

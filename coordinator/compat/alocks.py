@@ -1,0 +1,176 @@
+"""The asyncio lock; see `coordinator.compat.redis`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from functools import partial
+from typing import Any, Literal
+
+from redis.asyncio import lock as redis_lock
+from redis.exceptions import LockNotOwnedError, RedisError
+
+from coordinator.aclient import AsyncCoordinator, AsyncLease
+from coordinator.compat import plain
+from coordinator.compat.clients import async_coordinator_of
+from coordinator.compat.errors import as_redis
+from coordinator.compat.held import LEAST, Held, Terms
+from coordinator.compat.plain import Patience, Place
+from coordinator.compat.renewer import renew
+from coordinator.drivers import clock
+from coordinator.errors import CoordinatorError, LeaseLost, WaitTimeout
+
+
+class AsyncLock(Held[AsyncLease], redis_lock.Lock):
+    """redis-py's asyncio `Lock` with a waiting line: arguments, methods and errors are the same.
+
+    `timeout` None: held until it is released, and no longer than `session_ttl` after the process has died. `sleep` is
+    the longest pause after which the head of the line, and it alone, tries again while an old user holds the lock.
+    Beside that `lease` and `fence`, as of our own locks.
+    """
+
+    def __init__(self, redis: Any, name: Any, *args: Any, **options: Any) -> None:
+        super().__init__(redis, name, *args, **options)
+        self._begin()
+        self._take, self._renew = redis.register_script(plain.TAKE), redis.register_script(plain.RENEW)
+        self._renewing: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def coordinator(self) -> AsyncCoordinator:
+        """Who keeps the line. Raises ConfigError if it cannot be made from the client."""
+        return async_coordinator_of(self.redis)
+
+    async def acquire(
+        self, blocking: bool | None = None, blocking_timeout: float | None = None, token: Any = None
+    ) -> bool:
+        """Wait in line for the lock. False if it could not be had within `blocking_timeout` seconds, or at once if not
+        `blocking`. Raises LineUnavailable, LineRefused."""
+        patience = Patience.of(
+            clock.now(),
+            self.sleep,
+            self.blocking if blocking is None else blocking,
+            self.blocking_timeout if blocking_timeout is None else blocking_timeout,
+        )
+        return await self._acquire(patience, token)
+
+    async def do_acquire(self, token: Any) -> bool:
+        """One try, without waiting."""
+        return await self._acquire(Patience(clock.now(), self.sleep), token)
+
+    async def do_release(self, expected_token: Any) -> None:
+        """Give back the lock that has this token, be it one that another process has taken. Raises NotOwned."""
+        lease = self._leases.get(expected_token)
+        with as_redis(self.name):
+            try:
+                await super().do_release(expected_token)
+            except LockNotOwnedError:
+                await self._forget(lease, expected_token)
+                raise
+            await self._forget(lease, expected_token, strict=True)
+
+    async def do_extend(self, additional_time: float, replace_ttl: bool) -> Literal[True]:
+        """Move the end of the lock. Raises NotOwned."""
+        with as_redis(self.name):
+            await super().do_extend(additional_time, replace_ttl)
+            return await self._extend_lease(await self.redis.pttl(self.name) / 1000)
+
+    async def do_reacquire(self) -> Literal[True]:
+        """Let the lock end `timeout` from now. Raises NotOwned."""
+        with as_redis(self.name):
+            await super().do_reacquire()
+            return await self._extend_lease(float(self.timeout or 0.0))
+
+    async def _acquire(self, patience: Patience, token: Any) -> bool:
+        terms = Terms.of(self.timeout, self.coordinator.settings)
+        with as_redis(self.name):
+            while True:
+                lease = await self._stand_in_line(patience, terms)
+                if lease is None:
+                    return False
+                word = self._word(token, self.coordinator.settings.namespace, lease)
+                try:
+                    sent = await self._at_head(word, lease, terms, patience)
+                except LeaseLost:
+                    continue  # while it waited for an old user; it has to queue again
+                break
+        if sent is None:
+            return False
+        if terms.renewed:
+            again = partial(self._renews, word, terms.ttl_ms)
+            self._renewing[lease.ident] = asyncio.create_task(renew(lease, terms.ttl, sent, again))
+        self._leases[word], self.local.token = lease, word
+        return True
+
+    async def _stand_in_line(self, patience: Patience, terms: Terms) -> AsyncLease | None:
+        resource, left = plain.resource_of(self.name), patience.left(clock.now())
+        try:
+            if left == 0:
+                return await self.coordinator.try_acquire(resource, ttl=terms.line)
+            return await self.coordinator.acquire(resource, wait=left, ttl=terms.line)
+        except WaitTimeout:
+            return None
+
+    async def _at_head(self, word: bytes, lease: AsyncLease, terms: Terms, patience: Patience) -> float | None:
+        """As `_wait_for_plain`; unless the key is ours, the line is left."""
+        try:
+            sent = await self._wait_for_plain(word, lease, terms, patience)
+        except BaseException:
+            # It may have been set by a call that was cancelled; nobody would renew it or give it back.
+            await asyncio.shield(asyncio.ensure_future(self._undo(word, lease)))
+            raise
+        if sent is None:
+            await lease.release()
+        return sent
+
+    async def _undo(self, word: bytes, lease: AsyncLease) -> None:
+        with contextlib.suppress(RedisError, OSError):
+            await super().do_release(word)
+        with contextlib.suppress(CoordinatorError):
+            await lease.release()
+
+    async def _wait_for_plain(self, word: bytes, lease: AsyncLease, terms: Terms, patience: Patience) -> float | None:
+        """When the call was sent that made the plain key ours; None if there is no time left."""
+        tries = 0
+        while True:
+            sent = clock.now()
+            taken, ttl_ms = await self._take(keys=[self.name], args=[word, terms.ttl_ms], client=self.redis)
+            if taken:
+                if tries and terms.line is not None:
+                    await lease.extend(terms.line)
+                return sent
+            pause = patience.pause(clock.now(), int(ttl_ms), tries)
+            if pause is None:
+                return None
+            if not tries and terms.line is not None:
+                # The time that it was granted for begins when the old user has gone.
+                await lease.extend(terms.longest)
+            tries += 1
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await lease.lost.wait()
+            lease.check()
+
+    async def _renews(self, word: bytes, ttl_ms: int) -> bool:
+        return bool(await self._renew(keys=[self.name], args=[word, ttl_ms], client=self.redis))
+
+    async def _extend_lease(self, seconds: float) -> Literal[True]:
+        lease = self.lease
+        if lease is not None:
+            await lease.extend(max(LEAST, seconds))
+        return True
+
+    async def _forget(self, lease: AsyncLease | None, token: bytes, *, strict: bool = False) -> None:
+        """Leave the line after the plain key. `strict`: raises if the place in it was lost."""
+        if lease is not None:
+            self._leases.pop(token, None)
+            task = self._renewing.pop(lease.ident, None)
+            if task is not None:
+                task.cancel()
+            with contextlib.suppress(*(() if strict else (CoordinatorError,))):
+                await lease.release()
+            return
+        place = Place.read(token)
+        if place is not None and place.namespace == self.coordinator.settings.namespace:
+            # Taken by another process, which is told so; if this user may not do that, its lease ends by itself.
+            with contextlib.suppress(CoordinatorError):
+                await self.coordinator.force_release(place.ident, "released by its token")

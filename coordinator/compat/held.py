@@ -1,0 +1,95 @@
+"""What the sync and the asyncio lock have in common: tokens, durations, and what is held under which token."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Generic, Protocol, TypeVar
+
+from coordinator.compat.errors import NotOwned
+from coordinator.compat.plain import Place
+from coordinator.settings import Settings
+
+# What the engine grants at least; the plain key may end sooner, and `trust` with it.
+LEAST = 0.05
+GONE = "it is not held here"
+
+
+class Fenced(Protocol):
+    """A lease of either kind."""
+
+    ident: str
+    fence: int
+
+
+L = TypeVar("L", bound=Fenced)
+
+
+class ThreadToken(threading.local):
+    """The token of each thread; None where none was taken."""
+
+    token: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How long a lock lasts: the plain key's TTL, and `line`, the lease in seconds, or None for as long as the session.
+
+    `renewed`: it was given no timeout, so its key is renewed with the session.
+    """
+
+    ttl: float
+    line: float | None
+    longest: float
+
+    @classmethod
+    def of(cls, timeout: float | None, settings: Settings) -> Terms:
+        """From the lock's `timeout`."""
+        if not timeout:
+            return cls(settings.session_ttl, None, settings.max_hold)
+        return cls(timeout, min(max(LEAST, timeout), settings.max_hold), settings.max_hold)
+
+    @property
+    def ttl_ms(self) -> int:
+        """The TTL as redis-py rounds it."""
+        return int(self.ttl * 1000)
+
+    @property
+    def renewed(self) -> bool:
+        """Whether somebody has to keep the key alive."""
+        return self.line is None
+
+
+class Held(Generic[L]):
+    """The leases of one lock object by their tokens."""
+
+    name: Any
+    redis: Any
+    local: Any
+    thread_local: bool
+
+    def _begin(self) -> None:
+        self.local = ThreadToken() if self.thread_local else SimpleNamespace(token=None)
+        self._leases: dict[bytes, L] = {}
+
+    @property
+    def lease(self) -> L | None:
+        """Our lease while the lock is held; its `lost` is set before anybody else of ours can have the lock."""
+        return self._leases.get(self.local.token or b"")
+
+    @property
+    def fence(self) -> int:
+        """The fence of the lock that is held: hand it to whatever the lock guards. Raises NotOwned."""
+        lease = self.lease
+        if lease is None:
+            raise NotOwned(str(self.name), GONE, self.name)
+        return lease.fence
+
+    def _word(self, token: Any, namespace: str, lease: L) -> bytes:
+        """The token in bytes: the one that was given, else one that tells of our place."""
+        if token is None:
+            token = Place(namespace, lease.ident, lease.fence).token()
+        pool = getattr(self.redis, "connection_pool", None)
+        encoder = self.redis.get_encoder() if pool is None else pool.get_encoder()
+        return bytes(encoder.encode(token))

@@ -1,0 +1,170 @@
+"""The sync lock; see `coordinator.compat.redis`."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import partial
+from typing import Any, Literal
+
+from redis import lock as redis_lock
+from redis.exceptions import RedisError
+
+from coordinator.client import Coordinator, Lease
+from coordinator.compat import plain
+from coordinator.compat.clients import coordinator_of
+from coordinator.compat.errors import as_redis
+from coordinator.compat.held import LEAST, Held, Terms
+from coordinator.compat.plain import Patience, Place
+from coordinator.compat.renewer import Renewer
+from coordinator.drivers import clock
+from coordinator.errors import CoordinatorError, LeaseLost, WaitTimeout
+
+
+class Lock(Held[Lease], redis_lock.Lock):
+    """redis-py's `Lock` with a waiting line: arguments, methods and errors are the same.
+
+    `timeout` None: held until it is released, and no longer than `session_ttl` after the process has died. `sleep` is
+    the longest pause after which the head of the line, and it alone, tries again while an old user holds the lock.
+    Beside that `lease` and `fence`, as of our own locks.
+    """
+
+    def __init__(self, redis: Any, name: Any, *args: Any, **options: Any) -> None:
+        super().__init__(redis, name, *args, **options)
+        self._begin()
+        self._take, self._renew = redis.register_script(plain.TAKE), redis.register_script(plain.RENEW)
+
+    @property
+    def coordinator(self) -> Coordinator:
+        """Who keeps the line. Raises ConfigError if it cannot be made from the client."""
+        return coordinator_of(self.redis)
+
+    def acquire(
+        self,
+        sleep: float | None = None,
+        blocking: bool | None = None,
+        blocking_timeout: float | None = None,
+        token: Any = None,
+    ) -> bool:
+        """Wait in line for the lock. False if it could not be had within `blocking_timeout` seconds, or at once if not
+        `blocking`. Raises LineUnavailable, LineRefused."""
+        patience = Patience.of(
+            clock.now(),
+            self.sleep if sleep is None else sleep,
+            self.blocking if blocking is None else blocking,
+            self.blocking_timeout if blocking_timeout is None else blocking_timeout,
+        )
+        return self._acquire(patience, token)
+
+    def do_acquire(self, token: Any) -> bool:
+        """One try, without waiting."""
+        return self._acquire(Patience(clock.now(), self.sleep), token)
+
+    def do_release(self, expected_token: Any) -> None:
+        """Give back the lock that has this token, be it one that another process has taken. Raises NotOwned."""
+        lease = self._leases.pop(expected_token, None)
+        if lease is not None:
+            Renewer.of(self.coordinator).drop(lease)
+        with as_redis(self.name):
+            try:
+                super().do_release(expected_token)
+            except BaseException:
+                # Whatever became of the plain key, the next in line waits for it by itself.
+                with contextlib.suppress(CoordinatorError):
+                    self._leave(lease, expected_token)
+                raise
+            self._leave(lease, expected_token)
+
+    def do_extend(self, additional_time: float, replace_ttl: bool) -> Literal[True]:
+        """Move the end of the lock. Raises NotOwned."""
+        with as_redis(self.name):
+            super().do_extend(additional_time, replace_ttl)
+            return self._extend_lease(self.redis.pttl(self.name) / 1000)
+
+    def do_reacquire(self) -> Literal[True]:
+        """Let the lock end `timeout` from now. Raises NotOwned."""
+        with as_redis(self.name):
+            super().do_reacquire()
+            return self._extend_lease(float(self.timeout or 0.0))
+
+    def _acquire(self, patience: Patience, token: Any) -> bool:
+        terms = Terms.of(self.timeout, self.coordinator.settings)
+        with as_redis(self.name):
+            while True:
+                lease = self._stand_in_line(patience, terms)
+                if lease is None:
+                    return False
+                word = self._word(token, self.coordinator.settings.namespace, lease)
+                try:
+                    sent = self._at_head(word, lease, terms, patience)
+                except LeaseLost:
+                    continue  # while it waited for an old user; it has to queue again
+                break
+        if sent is None:
+            return False
+        if terms.renewed:
+            Renewer.of(self.coordinator).add(lease, terms.ttl, sent, partial(self._renews, word, terms.ttl_ms))
+        self._leases[word], self.local.token = lease, word
+        return True
+
+    def _stand_in_line(self, patience: Patience, terms: Terms) -> Lease | None:
+        resource, left = plain.resource_of(self.name), patience.left(clock.now())
+        try:
+            if left == 0:
+                return self.coordinator.try_acquire(resource, ttl=terms.line)
+            return self.coordinator.acquire(resource, wait=left, ttl=terms.line)
+        except WaitTimeout:
+            return None
+
+    def _at_head(self, word: bytes, lease: Lease, terms: Terms, patience: Patience) -> float | None:
+        """As `_wait_for_plain`; unless the key is ours, the line is left."""
+        try:
+            sent = self._wait_for_plain(word, lease, terms, patience)
+        except BaseException:
+            # It may have been set by a call that was interrupted; nobody would renew it or give it back.
+            with contextlib.suppress(RedisError, OSError):
+                redis_lock.Lock.do_release(self, word)  # type: ignore[arg-type]
+            with contextlib.suppress(CoordinatorError):
+                lease.release()
+            raise
+        if sent is None:
+            lease.release()
+        return sent
+
+    def _wait_for_plain(self, word: bytes, lease: Lease, terms: Terms, patience: Patience) -> float | None:
+        """When the call was sent that made the plain key ours; None if there is no time left."""
+        tries = 0
+        while True:
+            sent = clock.now()
+            taken, ttl_ms = self._take(keys=[self.name], args=[word, terms.ttl_ms], client=self.redis)
+            if taken:
+                if tries and terms.line is not None:
+                    lease.extend(terms.line)
+                return sent
+            pause = patience.pause(clock.now(), int(ttl_ms), tries)
+            if pause is None:
+                return None
+            if not tries and terms.line is not None:
+                # The time that it was granted for begins when the old user has gone.
+                lease.extend(terms.longest)
+            tries += 1
+            lease.lost.wait(pause)
+            lease.check()
+
+    def _renews(self, word: bytes, ttl_ms: int) -> bool:
+        return bool(self._renew(keys=[self.name], args=[word, ttl_ms], client=self.redis))
+
+    def _extend_lease(self, seconds: float) -> Literal[True]:
+        lease = self.lease
+        if lease is not None:
+            lease.extend(max(LEAST, seconds))
+        return True
+
+    def _leave(self, lease: Lease | None, token: bytes) -> None:
+        if lease is not None:
+            lease.release()
+            return
+        place = Place.read(token)
+        if place is not None and place.namespace == self.coordinator.settings.namespace:
+            # Taken by another process, which is told so; if this user may not do that, its lease ends by itself.
+            with contextlib.suppress(CoordinatorError):
+                self.coordinator.force_release(place.ident, "released by its token")

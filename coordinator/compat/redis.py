@@ -1,0 +1,49 @@
+"""A drop-in for redis-py's `Lock`: fair, pushed instead of polled, with a fence, and exclusive with redis-py's own.
+
+    from coordinator.compat.redis import Lock     # instead of redis.lock.Lock; AsyncLock for redis.asyncio.lock.Lock
+    patch(client)                                 # or: client.lock(...) gives ours from now on
+
+`coordinator.compat.plain` has how the two kinds exclude each other.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, TypeVar
+
+import redis.asyncio
+
+from coordinator.aclient import AsyncCoordinator
+from coordinator.client import Coordinator
+from coordinator.compat.alocks import AsyncLock
+from coordinator.compat.clients import async_coordinator_of, attach, coordinator_of
+from coordinator.compat.errors import LineRefused, LineUnavailable, NotOwned
+from coordinator.compat.locks import Lock
+
+__all__ = [
+    "AsyncLock",
+    "LineRefused",
+    "LineUnavailable",
+    "Lock",
+    "NotOwned",
+    "async_coordinator_of",
+    "attach",
+    "coordinator_of",
+    "patch",
+]
+
+_ASYNC = (redis.asyncio.Redis, redis.asyncio.RedisCluster)
+C = TypeVar("C")
+
+
+def patch(client: C, coordinator: Coordinator | AsyncCoordinator | None = None) -> C:
+    """Have `client.lock(...)` give our locks from now on; returns the client. `del client.lock` undoes it.
+
+    Without a coordinator one is made for the client's server when it is first needed, with settings from the
+    environment; for a client of a Cluster or of Sentinels it has to be given.
+    """
+    given: Any = client
+    if coordinator is not None:
+        attach(given, coordinator)
+    given.lock = partial(type(given).lock, given, lock_class=AsyncLock if isinstance(given, _ASYNC) else Lock)
+    return client

@@ -1,0 +1,66 @@
+"""The pure part of the compatible lock: names, tokens, patience."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from redis import exceptions as redis_errors
+
+from coordinator.compat.errors import LineRefused, LineUnavailable, NotOwned, as_redis
+from coordinator.compat.plain import Patience, Place, resource_of
+from coordinator.errors import CoordinatorError, LeaseLost, LineFull, StoreUnavailable
+from coordinator.model.names import resource_name
+
+NAMES = st.binary(min_size=1, max_size=600)
+
+
+@given(NAMES)
+def test_every_name_of_redis_has_a_resource(name: bytes) -> None:
+    assert resource_name(resource_of(name)) == resource_of(memoryview(name))
+
+
+@given(NAMES, NAMES)
+def test_different_names_have_different_resources(one: bytes, other: bytes) -> None:
+    assert (resource_of(one) == resource_of(other)) == (one == other)
+
+
+def test_usual_names_can_be_read() -> None:
+    assert resource_of("report:2026-11") == "redis-lock/report:2026-11"
+    assert resource_of("{user}:1") == "redis-lock/%7Buser%7D:1"
+
+
+def test_a_token_tells_of_its_place() -> None:
+    place = Place("t-1", "01ABC", 1_800_000_000_000_001)
+    assert Place.read(place.token().encode()) == place
+
+
+@given(st.binary(max_size=80))
+def test_other_tokens_tell_of_none(token: bytes) -> None:
+    found = Place.read(token)
+    assert found is None or found.token().encode() == token
+
+
+def test_the_head_tries_when_the_ttl_ends_and_no_later_than_its_own_time() -> None:
+    patience = Patience.of(10.0, 0.1, True, 1.0)
+    assert [patience.pause(10.0, -1, tries) for tries in (0, 1, 5, 6, 5000)] == [0.002, 0.004, 0.064, 0.1, 0.1]
+    assert patience.pause(10.0, 30, 9) == pytest.approx(0.031)
+    assert patience.pause(10.95, -1, 9) == pytest.approx(0.05)
+    assert patience.pause(11.0, -1, 9) is None
+    assert Patience.of(10.0, 0.1, False, 5.0).left(10.0) == 0
+    assert Patience.of(10.0, 0.0, True, None).pause(1e9, -1, 9) == 0.002
+
+
+@pytest.mark.parametrize(
+    ("problem", "becomes", "theirs"),
+    [
+        (LeaseLost("x", "gone"), NotOwned, redis_errors.LockNotOwnedError),
+        (redis_errors.LockNotOwnedError("gone"), NotOwned, redis_errors.LockNotOwnedError),
+        (StoreUnavailable("away"), LineUnavailable, redis_errors.ConnectionError),
+        (LineFull("x", 3), LineRefused, redis_errors.LockError),
+    ],
+)
+def test_errors_are_of_both_families(problem: Exception, becomes: type, theirs: type) -> None:
+    with pytest.raises(becomes) as caught, as_redis("job"):
+        raise problem
+    assert isinstance(caught.value, CoordinatorError)
+    assert isinstance(caught.value, theirs)
+    assert str(caught.value)
