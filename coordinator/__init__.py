@@ -19,6 +19,14 @@ from coordinator.policy.outcome import Snooze
 from coordinator.policy.rate import AdaptiveLimit, RateLimit
 from coordinator.policy.retry import RetryPolicy
 from coordinator.policy.timeout import TimeoutPolicy
+from coordinator.recipes import (
+    AsyncElection,
+    AsyncRWLock,
+    AsyncSemaphore,
+    Election,
+    RWLock,
+    Semaphore,
+)
 from coordinator.settings import Settings
 
 __version__ = "0.1.0"
@@ -28,22 +36,28 @@ __all__ = [
     "AdaptiveLimit",
     "Answer",
     "AsyncCoordinator",
+    "AsyncElection",
     "AsyncJobTicket",
     "AsyncLease",
     "AsyncLockTicket",
+    "AsyncRWLock",
+    "AsyncSemaphore",
     "BreakerPolicy",
     "CoalescingStats",
     "Coordinator",
     "CoordinatorError",
     "Dedup",
+    "Election",
     "JobTicket",
     "Lease",
     "LockTicket",
     "Need",
     "Priority",
+    "RWLock",
     "RateLimit",
     "Resemblance",
     "RetryPolicy",
+    "Semaphore",
     "Settings",
     "Similar",
     "Snooze",

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from coordinator.acoalescer import AsyncCoalescer
+from coordinator.aguarding import AsyncGuarding
 from coordinator.aoverseer import AsyncOverseer
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.errors import CoordinatorError, LeaseLost, WaitTimeout
@@ -213,7 +214,7 @@ class AsyncJobTicket(AsyncTicket):
         return (await self._driver.run(work.standing(self._driver.scope, self.ident))).progress
 
 
-class AsyncCoordinator(AsyncCoalescer, AsyncOverseer):
+class AsyncCoordinator(AsyncCoalescer, AsyncGuarding, AsyncOverseer):
     """A namespace on a Redis: locks and jobs. Made by `connect`; close it, or use it as a context manager."""
 
     def __init__(self, driver: AsyncDriver) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 from coordinator.coalescer import Coalescer
 from coordinator.drivers.sync import SyncDriver
 from coordinator.errors import CoordinatorError, LeaseLost, WaitTimeout
+from coordinator.guarding import Guarding
 from coordinator.metrics import clients
 from coordinator.model.lease import Grant, Position
 from coordinator.model.names import Priority
@@ -217,7 +218,7 @@ class JobTicket(Ticket):
         return self._driver.run(work.standing(self._driver.scope, self.ident)).progress
 
 
-class Coordinator(Coalescer, Overseer):
+class Coordinator(Coalescer, Guarding, Overseer):
     """A namespace on a Redis: locks and jobs. Made by `connect`; close it, or use it as a context manager."""
 
     def __init__(self, driver: SyncDriver) -> None:

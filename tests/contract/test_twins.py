@@ -8,16 +8,19 @@ from typing import Any
 
 import pytest
 
-from coordinator import aclient, client
+from coordinator import aclient, client, recipes
 
 pytestmark = pytest.mark.no_redis
 
 TWINS = ("Coordinator", "Lease", "LockContext", "Ticket", "LockTicket", "JobTicket")
+RECIPES = ("Election", "Leadership", "RWLock", "Semaphore")
 # What the language calls differently when it is awaited.
 DUNDERS = {"__aenter__": "__enter__", "__aexit__": "__exit__"}
 
 
 def pair(name: str) -> tuple[type, type]:
+    if name in RECIPES:
+        return getattr(recipes, name), getattr(recipes, f"Async{name}")
     return getattr(client, name), getattr(aclient, f"Async{name}")
 
 
@@ -47,13 +50,13 @@ def signature(member: Any) -> str:
     return plain(str(inspect.signature(bare(member)))) if callable(bare(member)) else ""
 
 
-@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("name", TWINS + RECIPES)
 def test_the_names_are_the_same(name: str) -> None:
     sync, asynchronous = pair(name)
     assert set(public(sync)) == set(public(asynchronous))
 
 
-@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("name", TWINS + RECIPES)
 def test_the_arguments_and_descriptions_are_the_same(name: str) -> None:
     sync, asynchronous = pair(name)
     other = public(asynchronous)
@@ -63,11 +66,15 @@ def test_the_arguments_and_descriptions_are_the_same(name: str) -> None:
         assert plain(inspect.getdoc(bare(one))) == plain(inspect.getdoc(bare(other[member]))), member
 
 
-@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("name", TWINS + RECIPES)
 def test_the_classes_are_made_and_described_alike(name: str) -> None:
     sync, asynchronous = pair(name)
     assert plain(sync.__doc__) == plain(asynchronous.__doc__)
     assert [one.__name__ for one in sync.__mro__] == [plain(one.__name__) for one in asynchronous.__mro__]
+
+
+def test_every_recipe_is_for_both() -> None:
+    assert {name.removeprefix("Async") for name in recipes.__all__} == set(RECIPES)
 
 
 def test_every_public_class_has_its_twin() -> None:

@@ -60,7 +60,8 @@ class Face:
     def _wrap(self, result: Any) -> Any:
         if isinstance(result, list):
             return [self._wrap(one) for one in result]
-        return Face(self._loop, result) if type(result).__module__ == OURS else result
+        ours = type(result).__module__ == OURS or hasattr(result, "__aenter__")
+        return Face(self._loop, result) if ours else result
 
 
 @contextmanager

@@ -1,0 +1,79 @@
+"""Names of resources made from the arguments of a function: `"report/{customer_id}"`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from string import Formatter
+from typing import Any
+
+from coordinator.errors import InvalidInput
+from coordinator.keys import encode
+from coordinator.model.names import resource_name
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A template for one function. `parts` are literals and the fields after them (empty: none)."""
+
+    text: str
+    parts: tuple[tuple[str, str], ...]
+    signature: inspect.Signature
+
+    @classmethod
+    def of(cls, text: str, function: Callable[..., Any], supplied: str = "") -> Template:
+        """Checks a template against the function it is for. `supplied` is an argument that the caller does not give.
+
+        Raises InvalidInput that names an argument the function does not have.
+        """
+        parts = _parts(text)
+        known = dict(inspect.signature(function).parameters)
+        if supplied and known.pop(supplied, None) is None:
+            raise InvalidInput("pass_as", supplied, f"{_name(function)}() has no such argument")
+        for _, field in parts:
+            if field and field.partition(".")[0] not in known:
+                raise InvalidInput("template", text, f"{_name(function)}() has no argument {field.partition('.')[0]!r}")
+        made = cls(text, parts, inspect.signature(function).replace(parameters=list(known.values())))
+        resource_name(made._joined(dict.fromkeys((field for _, field in parts), "x")), "template")
+        return made
+
+    def fill(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+        """The resource of a call. Each value is escaped, a `/` in it too, so it stays one segment. Raises TypeError for
+        arguments that do not fit the function, InvalidInput for a name that is too long."""
+        bound = self.signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return resource_name(self._joined({field: _value(bound.arguments, field) for _, field in self.parts if field}))
+
+    def _joined(self, values: Mapping[str, str]) -> str:
+        return "".join(literal + (values[field] if field else "") for literal, field in self.parts)
+
+
+def _parts(text: str) -> tuple[tuple[str, str], ...]:
+    if not isinstance(text, str):
+        raise InvalidInput("template", text, "must be a string")
+    try:
+        found = list(Formatter().parse(text))
+    except ValueError as error:
+        raise InvalidInput("template", text, str(error)) from None
+    for _, field, spec, conversion in found:
+        words = (field or "").split(".")
+        if spec or conversion or (field is not None and not all(_is_public(one) for one in words)):
+            raise InvalidInput("template", text, "takes names of arguments only, as {customer_id} or {customer.id}")
+    return tuple((literal, field or "") for literal, field, _, _ in found)
+
+
+def _is_public(word: str) -> bool:
+    return word.isidentifier() and not word.startswith("_")
+
+
+def _value(arguments: Mapping[str, Any], field: str) -> str:
+    name, *attributes = field.split(".")
+    value = arguments[name]
+    for one in attributes:
+        value = getattr(value, one)
+    return encode(str(value)).replace("/", "%2F")
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__qualname__", repr(function))

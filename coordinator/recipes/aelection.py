@@ -1,0 +1,101 @@
+"""Leader election: the leader is who holds a lock, the candidates stand in its line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from inspect import isawaitable
+from types import TracebackType
+from typing import Any, Self
+
+from coordinator.aclient import AsyncCoordinator, AsyncLease
+from coordinator.errors import CoordinatorError
+from coordinator.model.lease import Person
+from coordinator.model.need import Need
+
+OnLost = Callable[[str], object]
+
+
+class AsyncLeadership:
+    """What the leader has. `fence` grows with every leader: hand it to whatever the leader alone may write.
+
+    Use it as a context manager, or `resign`.
+    """
+
+    def __init__(self, lease: AsyncLease, on_lost: OnLost | None) -> None:
+        self.lease = lease
+        self._resigned = False
+        self._watching = None if on_lost is None else asyncio.create_task(self._watch(on_lost))
+
+    @property
+    def fence(self) -> int:
+        """The fence of this leader: above those of all before it."""
+        return self.lease.fence
+
+    @property
+    def leading(self) -> bool:
+        """Whether we can be sure to lead right now. Asks nobody."""
+        return self.lease.held
+
+    def check(self) -> None:
+        """Raises LeaseLost unless `leading`."""
+        self.lease.check()
+
+    async def resign(self) -> None:
+        """Stop leading; the next candidate leads when this returns. Raises LeaseLost if we no longer led; `on_lost` is
+        not called any more."""
+        self._resigned = True
+        try:
+            await self.lease.release()
+        finally:
+            self.lease.lost.set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self.resign()
+        except CoordinatorError:
+            # What went wrong inside matters more than that we did not lead any more.
+            if error is None:
+                raise
+
+    async def _watch(self, on_lost: OnLost) -> None:
+        await self.lease.lost.wait()
+        if not self._resigned:
+            told = on_lost(self.lease.why_lost)
+            if isawaitable(told):
+                await told
+
+
+class AsyncElection:
+    """Candidates of which one leads at a time.
+
+    `async with await AsyncElection(co, "scheduler", "node-3").campaign() as leader:`
+
+    `candidate` is the name that others see. `on_lost` is called, with the reason, as soon as a leader cannot be sure of
+    its leadership any more, which is before anybody else can lead. It runs beside the code of the
+    leader: in a thread or a task.
+    """
+
+    def __init__(
+        self, coordinator: AsyncCoordinator, name: str, candidate: str = "", on_lost: OnLost | None = None
+    ) -> None:
+        self._co, self._name, self._candidate, self._on_lost = coordinator, Need(name).resource, candidate, on_lost
+
+    async def campaign(self, wait: float | None = None, **options: Any) -> AsyncLeadership:
+        """Stand as a candidate until we lead, at most `wait` seconds. Options and errors as for `co.acquire`."""
+        lease = await self._co.acquire(self._name, wait=wait, owner=self._candidate, **options)
+        return AsyncLeadership(lease, self._on_lost)
+
+    async def leader(self) -> Person | None:
+        """Who leads now, as the server knows it, or None."""
+        holders = (await self._co.line(self._name)).holders
+        return holders[0] if holders else None
+
+    async def candidates(self) -> tuple[Person, ...]:
+        """Who stands in line to lead, the next first; the head of the line if it is long."""
+        return (await self._co.line(self._name)).waiters

@@ -1,0 +1,67 @@
+"""A semaphore and a readers/writer lock: needs of a resource, under the names that they go by elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from coordinator.aclient import AsyncCoordinator, AsyncLease, AsyncLockContext
+from coordinator.model.need import Need
+
+
+class AsyncSemaphore:
+    """Permits that all processes share: `async with AsyncSemaphore(co, "ci/runners", 8).hold(2) as lease:`.
+
+    `capacity` defines the resource when it is first used here, as `co.define`; without it that is for somebody else to
+    do. Holders are a set, so a process that dies gives its permits back, and none is counted twice. Waiters stand in
+    line: who wants many is not overtaken by those who want few.
+    """
+
+    def __init__(self, coordinator: AsyncCoordinator, name: str, capacity: int | None = None) -> None:
+        self._co, self._name, self._undefined = coordinator, Need(name).resource, capacity
+
+    @asynccontextmanager
+    async def hold(self, permits: int = 1, **options: Any) -> AsyncIterator[AsyncLease]:
+        """Hold so many permits inside. Options and errors as for `co.lock`."""
+        async with await self.acquire(permits, **options) as lease:
+            yield lease
+
+    async def acquire(self, permits: int = 1, **options: Any) -> AsyncLease:
+        """Acquire so many permits. Options and errors as for `co.acquire`."""
+        await self._define()
+        return await self._co.acquire(Need(self._name, permits=permits), **options)
+
+    async def try_acquire(self, permits: int = 1, **options: Any) -> AsyncLease | None:
+        """Acquire so many permits if they are free and nobody stands before us, else None."""
+        await self._define()
+        return await self._co.try_acquire(Need(self._name, permits=permits), **options)
+
+    async def resize(self, capacity: int) -> None:
+        """Change how many permits there are. More of them help those who wait already; fewer are taken from nobody."""
+        await self._co.define(self._name, capacity=capacity)
+        self._undefined = None
+
+    async def _define(self) -> None:
+        if self._undefined is not None:
+            await self.resize(self._undefined)
+
+
+class AsyncRWLock:
+    """Many read, or one writes: `async with AsyncRWLock(co, "config").read():`.
+
+    Readers and writers stand in one line. A writer waits for the readers before it only: those who come after it wait
+    behind it, so it does not starve, and neither do they. A reader that holds the lock and asks to write waits for
+    itself: give it back first.
+    """
+
+    def __init__(self, coordinator: AsyncCoordinator, name: str) -> None:
+        self._co, self._name = coordinator, Need(name).resource
+
+    def read(self, **options: Any) -> AsyncLockContext:
+        """Hold it together with other readers. Options and errors as for `co.lock`."""
+        return self._co.lock(Need(self._name, "shared"), **options)
+
+    def write(self, **options: Any) -> AsyncLockContext:
+        """Hold it alone. Options and errors as for `co.lock`."""
+        return self._co.lock(Need(self._name), **options)

@@ -1,0 +1,146 @@
+"""Locks with the interface of `threading`, for code that was written for one process.
+
+`acquire(blocking, timeout)` and `release()`, True and False, as there; but waiters are served in order, across
+processes. What a process that dies has held is given back, so hold nothing that must outlive it. To be told that a lock
+was lost, or for a fence, look at `lease`.
+"""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import Any
+
+from coordinator.client import Coordinator, Lease
+from coordinator.errors import WaitTimeout
+from coordinator.model.need import Need
+
+FOREVER = -1
+
+
+class _Shape:
+    """What the shapes have in common. `options` are those of `co.acquire`, but for `wait`."""
+
+    def __init__(self, coordinator: Coordinator, name: str, **options: Any) -> None:
+        self._co, self._name, self._options = coordinator, Need(name).resource, options
+
+    def acquire(self, blocking: bool = True, timeout: float = FOREVER) -> bool:
+        """Acquire it, waiting at most `timeout` seconds (-1: without end), or not at all unless `blocking`."""
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Give it back."""
+        raise NotImplementedError
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def _acquired(self, blocking: bool, timeout: float) -> Lease | None:
+        if not blocking and timeout != FOREVER:
+            raise ValueError("can't specify a timeout for a non-blocking call")
+        if timeout < 0 and timeout != FOREVER:
+            raise ValueError("timeout value must be a non-negative number")
+        if not blocking or timeout == 0:
+            return self._co.try_acquire(self._name, **self._options)
+        try:
+            return self._co.acquire(self._name, wait=None if timeout == FOREVER else timeout, **self._options)
+        except WaitTimeout:
+            return None
+
+
+class Lock(_Shape):
+    """As `threading.Lock`: any thread of this process may release it."""
+
+    lease: Lease | None = None
+
+    def acquire(self, blocking: bool = True, timeout: float = FOREVER) -> bool:
+        """Acquire it, waiting at most `timeout` seconds (-1: without end), or not at all unless `blocking`."""
+        lease = self._acquired(blocking, timeout)
+        if lease is not None:
+            self.lease = lease
+        return lease is not None
+
+    def release(self) -> None:
+        """Give it back. Raises RuntimeError if it is not held here, LeaseLost if it was lost."""
+        lease, self.lease = self.lease, None
+        if lease is None:
+            raise RuntimeError("release unlocked lock")
+        lease.release()
+
+    def locked(self) -> bool:
+        """Whether anybody holds it, as the server knows it."""
+        return bool(self._co.line(self._name).holders)
+
+
+class _Own(threading.local):
+    """What a thread has of a re-entrant lock."""
+
+    lease: Lease | None = None
+    times: int = 0
+
+
+class RLock(_Shape):
+    """As `threading.RLock`: the thread that holds it acquires it again at once, under the same fence, and gives it back
+    when it has released it as often."""
+
+    def __init__(self, coordinator: Coordinator, name: str, **options: Any) -> None:
+        super().__init__(coordinator, name, **options)
+        self._own = _Own()
+
+    @property
+    def lease(self) -> Lease | None:
+        """The lease of this thread."""
+        return self._own.lease
+
+    def acquire(self, blocking: bool = True, timeout: float = FOREVER) -> bool:
+        """Acquire it, waiting at most `timeout` seconds (-1: without end), or not at all unless `blocking`. Raises
+        LeaseLost if this thread has it no longer."""
+        if self._own.lease is None:
+            self._own.lease = self._acquired(blocking, timeout)
+        else:
+            self._own.lease.check()
+        self._own.times += self._own.lease is not None
+        return self._own.lease is not None
+
+    def release(self) -> None:
+        """Give it back once. Raises RuntimeError if this thread does not hold it, LeaseLost if it was lost."""
+        if self._own.lease is None:
+            raise RuntimeError("cannot release un-acquired lock")
+        self._own.times -= 1
+        if self._own.times == 0:
+            lease, self._own.lease = self._own.lease, None
+            lease.release()
+
+
+class Semaphore(_Shape):
+    """As `threading.BoundedSemaphore`, with `value` permits for all processes together (None: as they are defined)."""
+
+    def __init__(self, coordinator: Coordinator, name: str, value: int | None = None, **options: Any) -> None:
+        super().__init__(coordinator, name, **options)
+        self._value, self._leases, self._lock = value, list[Lease](), threading.Lock()
+
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+        """Acquire a permit, waiting at most `timeout` seconds (None: without end), or not at all unless `blocking`."""
+        if self._value is not None:
+            self._co.define(self._name, capacity=self._value)
+            self._value = None
+        lease = self._acquired(blocking, FOREVER if timeout is None else timeout)
+        if lease is not None:
+            with self._lock:
+                self._leases.append(lease)
+        return lease is not None
+
+    def release(self, n: int = 1) -> None:
+        """Give permits back, the oldest first. Raises ValueError for more than are held here, LeaseLost if one was
+        lost."""
+        with self._lock:
+            if not 0 < n <= len(self._leases):
+                raise ValueError("Semaphore released too many times")
+            leases, self._leases = self._leases[:n], self._leases[n:]
+        for lease in leases:
+            lease.release()

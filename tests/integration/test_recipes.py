@@ -1,0 +1,166 @@
+"""Recipes over the engine, sync and asyncio: permits, readers and a writer, elections, decorated functions."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from coordinator import AsyncElection, AsyncRWLock, AsyncSemaphore, Election, RWLock, Semaphore
+from coordinator.errors import InvalidInput, LeaseLost, OverCapacity, WaitTimeout
+from coordinator.recipes import threads
+from tests.support.faces import Face
+from tests.support.until import until
+
+PAIRS: dict[Any, Any] = {Semaphore: AsyncSemaphore, RWLock: AsyncRWLock, Election: AsyncElection}
+
+
+def recipe(kind: type, co: Any, *args: Any, **options: Any) -> Any:
+    """A recipe for the client of the test, whichever kind that is."""
+    if isinstance(co, Face):
+        return Face(co._loop, PAIRS[kind](co.target, *args, **options))
+    return kind(co, *args, **options)
+
+
+def test_a_semaphore_counts_permits(co: Any, other: Any) -> None:
+    here, there = recipe(Semaphore, co, "runners", 3), recipe(Semaphore, other, "runners")
+    first = here.acquire(2)
+    assert there.try_acquire(2) is None
+    second = there.acquire()
+    assert here.try_acquire() is None
+    with pytest.raises(OverCapacity):
+        there.acquire(4)
+    here.resize(5)
+    with there.hold(2, wait=5) as lease:
+        assert lease.held
+    first.release()
+    second.release()
+
+
+def test_a_writer_waits_for_the_readers_before_it_only(co: Any, other: Any) -> None:
+    lock, another = recipe(RWLock, co, "config"), recipe(RWLock, other, "config")
+    with lock.read(), another.read():
+        with pytest.raises(WaitTimeout):
+            another.write(wait=0.02).__enter__()
+        writer = threading.Thread(target=lambda: another.write().__enter__())
+        writer.start()
+        until(lambda: co.line("config").line_length == 1)
+        with pytest.raises(WaitTimeout):  # it came after the writer, so it is behind it
+            lock.read(wait=0.02).__enter__()
+    writer.join(5)
+    (holder,) = co.line("config").holders
+    assert holder.mode == "exclusive"
+
+
+def test_one_candidate_leads_and_the_next_follows(co: Any, other: Any) -> None:
+    here, there = recipe(Election, co, "scheduler", "a"), recipe(Election, other, "scheduler", "b")
+    assert here.leader() is None
+    first = here.campaign()
+    assert first.leading
+    assert there.leader().owner == "a"
+    with pytest.raises(WaitTimeout):
+        there.campaign(wait=0.02)
+    first.resign()
+    assert not first.leading
+    with there.campaign(5) as second:
+        assert second.fence > first.fence
+        assert here.leader().owner == "b"
+        assert here.candidates() == ()
+
+
+def test_a_leader_that_is_deposed_is_told_and_one_that_resigns_is_not(co: Any) -> None:
+    told: list[str] = []
+    election = recipe(Election, co, "scheduler", on_lost=told.append)
+    election.campaign().resign()
+    leader = election.campaign()
+    co.force_release(leader.lease.ident, "test")
+    until(lambda: told)
+    assert not leader.leading
+    with pytest.raises(LeaseLost):
+        leader.check()
+    with pytest.raises(LeaseLost):
+        leader.resign()
+    assert len(told) == 1
+
+
+def test_a_decorated_function_holds_its_lock(co: Any, other: Any) -> None:
+    client = getattr(co, "target", co)
+    seen: list[Any] = []
+
+    def body(customer_id: str, lease: Any) -> int:
+        seen.append((customer_id, lease.fence))
+        return 7
+
+    async def async_body(customer_id: str, lease: Any) -> int:
+        return body(customer_id, lease)
+
+    right, wrong = (async_body, body) if isinstance(co, Face) else (body, async_body)
+    locked: Callable[..., Any] = client.locked("report/{customer_id}", pass_as="lease", wait=0.02)(right)
+    if isinstance(co, Face):
+        run, locked_one = co._loop.run, locked
+        locked = lambda *args: run(locked_one(*args))  # noqa: E731
+    assert locked("a/b") == 7
+    with other.lock("report/a%2Fb"):
+        assert locked("other") == 7
+        with pytest.raises(WaitTimeout):
+            locked("a/b")
+    assert [one for one, _ in seen] == ["a/b", "other"]
+    with pytest.raises(InvalidInput):
+        client.locked("report/{customer_id}")(wrong)
+
+
+@pytest.fixture
+def sync_co(kind: str, connect: Callable[..., Any]) -> Any:
+    if kind == "async":
+        pytest.skip("threads have the sync client")
+    return connect()
+
+
+def elsewhere(work: Callable[[], Any]) -> Any:
+    """What another thread gets."""
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(work()))
+    thread.start()
+    thread.join(5)
+    return found[0]
+
+
+def test_a_lock_is_shaped_like_that_of_threading(sync_co: Any) -> None:
+    lock, same = threads.Lock(sync_co, "a"), threads.Lock(sync_co, "a")
+    with lock:
+        assert lock.locked()
+        assert lock.lease is not None
+        assert not same.acquire(blocking=False)
+        assert not same.acquire(timeout=0.02)
+    assert same.acquire(timeout=5)
+    elsewhere(same.release)
+    assert not lock.locked()
+    with pytest.raises(RuntimeError):
+        lock.release()
+    for wrong in ({"blocking": False, "timeout": 1}, {"timeout": -2}):
+        with pytest.raises(ValueError, match="timeout"):
+            lock.acquire(**wrong)
+
+
+def test_an_rlock_is_acquired_again_by_its_thread_under_the_same_fence(sync_co: Any) -> None:
+    lock = threads.RLock(sync_co, "a")
+    with lock:
+        fence = lock.lease.fence
+        with lock:
+            assert lock.lease.fence == fence
+        assert not elsewhere(lambda: lock.acquire(blocking=False))
+    assert lock.lease is None
+    assert elsewhere(lambda: (lock.acquire(blocking=False), lock.release()))[0]
+    with pytest.raises(RuntimeError):
+        lock.release()
+
+
+def test_a_semaphore_is_shaped_like_that_of_threading(sync_co: Any) -> None:
+    permits = threads.Semaphore(sync_co, "a", 2)
+    with permits:
+        assert permits.acquire()
+        assert not permits.acquire(blocking=False)
+        assert not permits.acquire(timeout=0.02)
+    permits.release()
+    with pytest.raises(ValueError, match="too many"):
+        permits.release()

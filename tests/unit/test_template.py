@@ -1,0 +1,80 @@
+"""Names of resources from the arguments of a function."""
+
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coordinator.errors import InvalidInput
+from coordinator.keys import decode
+from coordinator.model.names import resource_name
+from coordinator.ops.template import Template
+
+
+def report(customer_id: object, day: str = "today", *, lease: object = None) -> None: ...
+
+
+class Reports:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def build(self, customer: SimpleNamespace) -> None: ...
+
+
+def test_it_is_filled_from_arguments_however_they_are_given() -> None:
+    made = Template.of("report/{customer_id}/{day}", report)
+    assert made.fill((7,), {}) == "report/7/today"
+    assert made.fill((), {"day": "monday", "customer_id": 7}) == "report/7/monday"
+    assert Template.of("all", report).fill((7,), {}) == "all"
+
+
+def test_it_takes_attributes() -> None:
+    made = Template.of("{self.name}/{customer.ids.main}", Reports.build)
+    assert made.fill((Reports("eu"), SimpleNamespace(ids=SimpleNamespace(main=7))), {}) == "eu/7"
+
+
+@settings(max_examples=40)
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_values_are_escaped_so_that_different_ones_stay_apart(one: str, other: str) -> None:
+    made = Template.of("report/{customer_id}/x", report)
+    try:
+        first, second = made.fill((one,), {}), made.fill((other,), {})
+    except (InvalidInput, UnicodeEncodeError):
+        return
+    assert resource_name(first).count("/") == 2
+    assert decode(first.split("/")[1]) == one
+    assert (first == second) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("report/{customer}", "report() has no argument 'customer'"),
+        ("report/{customer_id.x}/{nobody.y}", "has no argument 'nobody'"),
+        ("report/{lease}", "has no argument 'lease'"),
+        ("report/{}", "names of arguments only"),
+        ("report/{0}", "names of arguments only"),
+        ("report/{customer_id!r}", "names of arguments only"),
+        ("report/{customer_id:>5}", "names of arguments only"),
+        ("report/{customer_id[0]}", "names of arguments only"),
+        ("report/{customer_id.__class__}", "names of arguments only"),
+        ("report/{customer_id", "expected '}'"),
+        ("report/*/{customer_id}", "must not contain '*'"),
+        ("", "must not be empty"),
+    ],
+)
+def test_a_bad_one_is_refused_when_the_function_is_decorated(text: str, said: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        Template.of(text, report, "lease")
+    assert said in str(caught.value)
+
+
+def test_the_argument_that_is_supplied_must_be_there() -> None:
+    with pytest.raises(InvalidInput, match="has no such argument"):
+        Template.of("a", Reports.build, "lease")
+
+
+def test_a_call_that_does_not_fit_is_the_callers_fault() -> None:
+    with pytest.raises(TypeError):
+        Template.of("report/{customer_id}", report).fill((), {})
