@@ -145,10 +145,11 @@ class Exchange(Service):
     def _park(self) -> None:
         """Leave the next claim with the store. Only one that found less than it asked for comes here, so the store
         knows that this worker is idle, and rings. It is for one job: should this process be frozen when the bell rings,
-        no more than that waits for the end of its session. If there are more, the next claim asks for them."""
+        no more than that waits for the end of its session. If there are more, the store says so, and the next claim
+        asks for them; else this worker is still idle there, and parks the next at once."""
         if self._parked or not (self._desk.free and self._claiming and self._parks and self._session):
             return
-        ask = Claim(self._number + 1, 1, self._hold_ms, self._queues)
+        ask = Claim(self._number + 1, 1, self._hold_ms, self._queues, spare=self._desk.free > 1)
         parked = Parked(ask, self._session, self._driver.now())
         call = calls.claim(self._driver.scope, self._session, ask)
         if self._driver.park(call, partial(self._unparked, parked)):
@@ -175,7 +176,7 @@ class Exchange(Service):
             return
         self._answered(parked.ask)
         # What rang meanwhile rang before the store looked.
-        self._desk.hungry = len(found.raw_jobs) >= parked.ask.wanted
+        self._desk.hungry = found.more or (bool(found.raw_jobs) and not parked.ask.spare)
         try:
             self._take(found)
         except Exception as error:  # it is this service's, not that of whoever read the reply

@@ -5,9 +5,13 @@
 -- ARGV[3] number of this claim, counted by the worker
 -- ARGV[4] how many jobs
 -- ARGV[5] longest hold of a resource in ms
--- ARGV[6...] queues
+-- ARGV[6] 1 if the worker has slots for more than it asks for, else 0
+-- ARGV[7...] queues
 -- reply: ok [<job>]...
+-- reply: more [<job>]...
 -- reply: session_lost
+-- `more`: it has slots for more than it asked for, and there may be other jobs, so it is not noted as idle, and is not
+-- rung until it has claimed again.
 -- Keeps: a repeated claim (its reply was lost) hands out the same batch again, not another one. It renews no session: it
 -- may have lain here since long before its process was last heard of.
 --@flags allow-oom
@@ -19,14 +23,18 @@ local session = ARGV[2]
 if not live(ctx, session) then
   return { 'session_lost' }
 end
-local jobs = recall(ctx, session, ARGV[3])
+local spare = ARGV[6] == '1'
+local jobs, more = recall(ctx, session, ARGV[3]), spare
 if not jobs then
   if pass_due(ctx) > 0 then
     settle_lines(ctx)
   end
-  jobs = claim_jobs(ctx, session, tonumber(ARGV[4]), tonumber(ARGV[5]), { unpack(ARGV, 6) })
+  jobs, more = claim_jobs(ctx, session, tonumber(ARGV[4]), tonumber(ARGV[5]), { unpack(ARGV, 7) }, spare)
   remember(ctx, session, ARGV[3], jobs)
   write_gates(ctx)
   commit(ctx)
+end
+if spare and more then
+  return { 'more', unpack(jobs) }
 end
 return { 'ok', unpack(jobs) }

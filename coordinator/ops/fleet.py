@@ -62,13 +62,15 @@ _RAW_COUNTS = [b"ok", b""]
 class Exchange:
     """One round trip: a verdict for each report, and the jobs claimed under `session` by a call sent at `sent`.
 
-    They are read when they are asked for: the next call can be on its way before.
+    They are read when they are asked for: the next call can be on its way before. `more`: there may be other jobs, and
+    the store does not ring for them.
     """
 
     session: str
     sent: float
     raw_verdicts: Sequence[Raw]
     raw_jobs: Sequence[Raw]
+    more: bool = False
 
     def verdicts(self) -> Iterator[Verdict]:
         """What became of the reports, in their order."""
@@ -104,8 +106,8 @@ def exchange(scope: Scope, ask: Claim, reports: Sequence[Report]) -> Operation[E
 def parked(session: str, sent: float, raw: Raw) -> Exchange:
     """What a claim brought that lay with the store since `sent`. Raises SessionLost, ProtocolError."""
     with replies.readable():
-        replies.expect(raw, "ok")
-        return Exchange(session, sent, (), raw[1:])
+        more = replies.expect(raw, "ok", "more") == "more"
+        return Exchange(session, sent, (), raw[1:], more)
 
 
 def note_progress(scope: Scope, ident: str, fence: int, progress: str) -> Operation[bool]:

@@ -61,12 +61,14 @@ class JobAsk(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """How many jobs a worker wants, from which queues. `number` counts the worker's claims; 0 claims nothing."""
+    """How many jobs a worker wants, from which queues. `number` counts the worker's claims; 0 claims nothing. `spare`:
+    it has slots for more."""
 
     number: int
     wanted: int
     hold_ms: int
     queues: tuple[str, ...]
+    spare: bool = False
 
 
 class Lesson(NamedTuple):
@@ -177,7 +179,7 @@ def submit(scope: Scope, max_payload: int, jobs: Sequence[JobAsk]) -> Call:
 
 
 def claim(scope: Scope, session: str, ask: Claim) -> Call:
-    return scope.call("claim", session, ask.number, ask.wanted, ask.hold_ms, *ask.queues)
+    return scope.call("claim", session, ask.number, ask.wanted, ask.hold_ms, int(ask.spare), *ask.queues)
 
 
 def settle(scope: Scope, session: str, ask: Claim, reports: Iterable[Report]) -> Call:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.ops import configuring, locks, operator, pulse, requests, work
+from coordinator.ops import configuring, fleet, locks, operator, pulse, requests, work
 from coordinator.ops import gates as gate_ops
 from coordinator.ops import inspect as inspect_ops
 from coordinator.wire import calls, loader, replies
@@ -174,7 +174,7 @@ def names_in(operations: Any) -> set[str]:
 @pytest.mark.parametrize("script", [one for one in SCRIPTS if one not in AUDITS])
 def test_every_reply_is_known_to_whoever_reads_it(script: str) -> None:
     known = set(replies.REFUSALS)
-    for module in (gate_ops, inspect_ops, locks, operator, pulse, requests, work, configuring):
+    for module in (fleet, gate_ops, inspect_ops, locks, operator, pulse, requests, work, configuring):
         known |= names_in(module)
     # These are read by the drivers and the worker: the keeper of the session, the worker's settler.
     known |= {"ok", "schema", "stale"}

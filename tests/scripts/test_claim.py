@@ -20,6 +20,32 @@ def test_a_batch_comes_by_priority_and_then_by_arrival(engine: Engine) -> None:
     assert idents(engine.claim("w", 3)) == ["l"]
 
 
+@reaches("claim", "more")
+def test_a_worker_with_slots_to_spare_is_idle_unless_there_are_others(engine: Engine) -> None:
+    engine.worker("w", "x", "y")
+
+    def claim(number: int, spare: bool = True) -> list[object]:
+        ask = calls.Claim(number, 1, 1000, ("x", "y"), spare)
+        reply = engine.call(calls.claim(engine.scope, "w", ask))
+        return [reply[0], *(one[0] for one in reply[1:]), *engine.raw.zrange(engine.key("IDLE", "x"), 0, -1)]
+
+    engine.submit(job("j1", queue="x"), job("j2", queue="y"), job("j3", queue="x"))
+    assert claim(1) == ["more", "j1"]
+    assert claim(2) == ["more", "j2"]
+    assert claim(3) == ["ok", "j3", b"w"]
+    with engine.unchanged():
+        assert claim(3)[:2] == ["more", "j3"], "whoever asks again looks again"
+    engine.put("j4", queue="x")
+    assert claim(4, spare=False) == ["ok", "j4"], "who has no slot to spare is not rung"
+
+
+def test_one_that_waits_for_a_resource_is_no_other(engine: Engine) -> None:
+    engine.worker("w")
+    engine.submit(job("j1", "a"), job("j2", "a"))
+    ask = calls.Claim(1, 1, 1000, ("default",), True)
+    assert engine.call(calls.claim(engine.scope, "w", ask))[0] == "ok"
+
+
 def test_several_queues_are_merged_by_rank(engine: Engine) -> None:
     engine.worker("w", "x", "y")
     engine.submit(*(job(f"j{n}", queue="xy"[n % 2], priority=(n == 3) + 1) for n in range(4)))

@@ -71,7 +71,7 @@ async def test_outcomes_and_the_next_claim_go_in_one_call(bench: Bench) -> None:
     await bench.exchange.start()
     await until_async(lambda: len(bench.settled) == 10)
     claim, second, *settles = bench.driver.calls
-    assert (claim.script, claim.args[1:]) == ("claim", ("s1", 1, 2, 86_400_000, "a", "b"))
+    assert (claim.script, claim.args[1:]) == ("claim", ("s1", 1, 2, 86_400_000, 0, "a", "b"))
     assert (second.script, second.args[2:4]) == ("claim", (2, 2))
     assert [(call.script, *call.args[2:4]) for call in settles] == [("settle", number, 2) for number in range(3, 8)]
     await until_async(lambda: not bench.executor.jobs)

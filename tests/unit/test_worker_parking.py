@@ -50,9 +50,10 @@ class Bench:
         await until_async(lambda: len(self.driver.parked or ()) == count)
         return self.driver.parked[-1][0]  # type: ignore[index]
 
-    def ring(self, at: int, *jobs: Any, reply: Any = None) -> None:
+    def ring(self, at: int, *jobs: Any, more: bool = False) -> None:
         """The server carries out a parked claim."""
-        self.driver.parked[at][1](reply or [b"ok", *(wire(one) for one in jobs)])  # type: ignore[index]
+        word = b"more" if more else b"ok"
+        self.driver.parked[at][1]([word, *(wire(one) for one in jobs)])  # type: ignore[index]
 
     def numbers(self) -> list[int]:
         """Numbers of all claims that were made in the usual way, alone or with outcomes."""
@@ -77,12 +78,25 @@ async def bench() -> AsyncIterator[Bench]:
 
 async def test_a_claim_that_found_nothing_is_followed_by_one_that_is_parked(bench: Bench) -> None:
     call = await bench.parked(1)
-    assert call.args[1:] == ("s1", 2, 1, 86_400_000, "a")
-    bench.ring(0, claimed("j-1", name="long"))
-    # It brought all that it asked for: there may be more, and when there is not the next one is parked.
+    assert call.args[1:] == ("s1", 2, 1, 86_400_000, 1, "a")
+    bench.ring(0, claimed("j-1", name="long"), more=True)
+    # There may be more, and when there is not the next one is parked.
     assert (await bench.parked(2)).args[2] == 4
     assert bench.ran == ["j-1"]
     assert bench.claims() == [(1, 2), (3, 2)]
+
+
+async def test_one_that_brought_all_there_was_is_followed_by_the_next_that_is_parked(bench: Bench) -> None:
+    for at in range(2):
+        await bench.parked(at + 1)
+        bench.ring(at, claimed(f"j-{at}", name="long"))
+    # With one slot that is free nobody can know: the store is not to ring for more than that.
+    assert (await bench.parked(3)).args[2:5] == (4, 1, 86_400_000)
+    bench.ring(2, claimed("j-2", name="long"))
+    last = await bench.parked(4)
+    assert last.args[5] == 0
+    assert bench.claims() == [(1, 2)]
+    assert bench.ran == ["j-0", "j-1", "j-2"]
 
 
 async def test_a_job_that_is_over_at_once_is_settled_with_a_claim_and_the_next_one_is_parked(bench: Bench) -> None:
@@ -113,7 +127,7 @@ async def test_outcomes_go_alone_while_a_claim_is_parked(bench: Bench) -> None:
     await bench.parked(2)
     bench.may_end.set()
     await until_async(lambda: not bench.executor.jobs)
-    assert bench.numbers() == [1, 3, 0]
+    assert bench.numbers() == [1, 0]
 
 
 @pytest.mark.parametrize("reply", [StoreUnavailable("gone"), [b"session_lost"], 7, []], ids=str)
@@ -161,7 +175,7 @@ async def test_no_claim_is_parked_where_a_hold_may_be_shorter_than_it_lies() -> 
 async def test_a_claim_with_no_free_slot_is_not_parked(bench: Bench) -> None:
     await bench.parked(1)
     bench.ready = [claimed("j-3", name="long"), claimed("j-4", name="long")]
-    bench.ring(0, claimed("j-1", name="long"), claimed("j-2", name="long"))
+    bench.ring(0, claimed("j-1", name="long"), claimed("j-2", name="long"), more=True)
     await until_async(lambda: len(bench.ran) == 4)
     for _ in range(5):
         await asyncio.sleep(0)

@@ -44,10 +44,12 @@ end
 
 -- One look at the heads of the queues. Returns how many of them could not be claimed; they have left the ready set.
 -- Behind such a head its queue may go on with jobs better than the next of another queue: the look ends before those.
-local function claim_some(ctx, jobs, session, wanted, hold_ms, queues)
+-- Whether there are others is only known if one more head is looked at than is `wanted`.
+local function claim_some(ctx, jobs, session, wanted, hold_ms, queues, spare)
   local dropped, known, gone, given = 0, math.huge, {}, {}
-  local heads = ctx.gates and math.max(LEAST_HEADS, wanted - #jobs) or wanted - #jobs
-  for _, found in ipairs(best(ctx, queues, heads)) do
+  local looked = wanted - #jobs + (spare and 1 or 0)
+  local heads = best(ctx, queues, ctx.gates and math.max(LEAST_HEADS, looked) or looked)
+  for _, found in ipairs(heads) do
     if #jobs == wanted or found.rank > known then
       break
     end
@@ -68,19 +70,23 @@ local function claim_some(ctx, jobs, session, wanted, hold_ms, queues)
   if #given > 0 then
     redis.call('SADD', ctx.p .. K_OWNS .. session, unpack(given))
   end
-  return dropped
+  return dropped, #heads > #given + dropped
 end
 
-local function claim_jobs(ctx, session, wanted, hold_ms, queues)
-  local jobs, dropped, looks = {}, 1, 0
+-- `spare`: the worker has slots for more than is wanted. Returns the jobs, and whether there may be more for it: if not,
+-- it is idle now.
+local function claim_jobs(ctx, session, wanted, hold_ms, queues, spare)
+  local jobs, dropped, looks, others = {}, 1, 0, false
   while #jobs < wanted and dropped > 0 and looks < MAX_LOOKS do
-    dropped, looks = claim_some(ctx, jobs, session, wanted, hold_ms, queues), looks + 1
+    dropped, others = claim_some(ctx, jobs, session, wanted, hold_ms, queues, spare)
+    looks = looks + 1
     settle_lines(ctx)
   end
-  note_idle(ctx, session, queues, #jobs < wanted)
+  local more = #jobs == wanted and (not spare or others or dropped > 0)
+  note_idle(ctx, session, queues, not more)
   -- Others may lie behind those that could not be claimed; whoever is idle, this worker too, is rung for them.
   for _, queue in ipairs(#jobs < wanted and dropped > 0 and queues or {}) do
     ctx.bells[queue] = math.max(ctx.bells[queue] or 0, redis.call('ZCARD', ctx.p .. K_READY .. queue))
   end
-  return jobs
+  return jobs, more
 end
