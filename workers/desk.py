@@ -30,6 +30,8 @@ class Desk:
         self.hungry = False
         # Whether word of them may have been lost.
         self.doubtful = False
+        # Whether a claim lies with the store, and is answered when it rings; and how often it has rung.
+        self.parked, self.bells = False, 0
         self.changed = asyncio.Event()
 
     @property
@@ -48,14 +50,17 @@ class Desk:
         self.changed.set()
 
     def ring(self) -> None:
-        """There may be jobs: look."""
+        """There may be jobs: look. Where a claim is parked its answer comes with the bell: who was woken by that would
+        be at work before the job has begun."""
         self.hungry = True
-        self.changed.set()
+        self.bells += 1
+        if not self.parked:
+            self.changed.set()
 
     def doubt(self) -> None:
         """Word of jobs may have been lost: look, and trust no claim that waits for a bell."""
-        self.doubtful = True
-        self.ring()
+        self.doubtful = self.hungry = True
+        self.changed.set()
 
     def put(self, entry: Entry) -> None:
         """Hand over an outcome to be reported."""

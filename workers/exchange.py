@@ -153,19 +153,24 @@ class Exchange(Service):
         parked = Parked(ask, self._session, self._driver.now())
         call = calls.claim(self._driver.scope, self._session, ask)
         if self._driver.park(call, partial(self._unparked, parked)):
-            self._parked = parked
+            self._parked, self._desk.parked = parked, True
             self._sent_at = min(self._sent_at, parked.sent)
+
+    def _park_again(self, bells: int) -> None:
+        """As `_park`, while the store knows that this worker is idle: until it has rung."""
+        if self._desk.bells == bells:
+            self._park()
 
     def _unpark(self) -> None:
         """Count on the parked claim no longer: it is made in the usual way, under the same number. If it was carried
         out and found nothing then, that is also the answer now; so another claim comes after it."""
-        self._parked, self._repeats = None, self._number + 1
+        self._parked, self._desk.parked, self._repeats = None, False, self._number + 1
         self._desk.ring()
 
     def _unparked(self, parked: Parked, reply: Any) -> None:
         if self._parked is not parked:
             return
-        self._parked = None
+        self._parked, self._desk.parked = None, False
         try:
             if isinstance(reply, CoordinatorError):
                 raise reply
@@ -181,6 +186,9 @@ class Exchange(Service):
             self._take(found)
         except Exception as error:  # it is this service's, not that of whoever read the reply
             self._fault = error
+        if not self._desk.hungry:
+            # After the jobs have begun, and before their outcomes are handed in, which else would look for more.
+            asyncio.get_running_loop().call_soon(self._park_again, self._desk.bells)
         self._unread_at = math.inf
         self._desk.changed.set()
 

@@ -99,11 +99,28 @@ async def test_one_that_brought_all_there_was_is_followed_by_the_next_that_is_pa
     assert bench.ran == ["j-0", "j-1", "j-2"]
 
 
-async def test_a_job_that_is_over_at_once_is_settled_with_a_claim_and_the_next_one_is_parked(bench: Bench) -> None:
+async def test_a_job_begins_before_the_next_claim_is_parked_and_its_outcome_goes_alone(bench: Bench) -> None:
+    await bench.parked(1)
+    # The bell is read first, directly before the answer: it is no reason to do anything before the job has begun.
+    bench.desk.ring()
+    bench.ring(0, claimed("j-1"))
+    parked = bench.driver.park
+    ran_before: list[list[str]] = []
+    bench.driver.park = lambda call, answered: (ran_before.append([*bench.ran]), parked(call, answered))[1]  # type: ignore[method-assign]
+    assert (await bench.parked(2)).args[2] == 3
+    await until_async(lambda: not bench.executor.jobs)
+    assert ran_before == [["j-1"]]
+    assert [(call.script, call.args[2]) for call in bench.driver.calls] == [("claim", 1), ("settle", 0)]
+
+
+async def test_a_bell_right_after_the_answer_is_followed_by_a_claim(bench: Bench) -> None:
     await bench.parked(1)
     bench.ring(0, claimed("j-1"))
+    # It has rung for a job that came after, and rings no more: a claim that was parked now would not be carried out.
+    bench.ready = [claimed("j-2")]
+    bench.desk.ring()
+    await until_async(lambda: 3 in bench.numbers())
     assert (await bench.parked(2)).args[2] == 4
-    assert bench.numbers() == [1, 3]
 
 
 async def test_a_parked_claim_that_brings_nothing_is_parked_anew(bench: Bench) -> None:
