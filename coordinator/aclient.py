@@ -361,10 +361,11 @@ class AsyncCoordinator(AsyncCoalescer, AsyncGuarding, AsyncOverseer):
     async def _acquire(self, needs: Needs, options: LockOptions) -> AsyncLease:
         wanted = needs_of(needs)
         asked = self._ask(wanted, await self._settled(wanted, options))
-        grant = await self._driver.run(clients.acquire(self._driver, asked, wanted))
+        driver = self._driver
+        grant = await driver.run(timing.acquire(driver.scope, driver.learner, asked, wanted, driver.meter))
         if grant is None:
             raise WaitTimeout(asked.ident, 0, "lock request")
-        return _lease(self._driver, grant, wanted)
+        return _lease(driver, grant, wanted)
 
     async def _settled(self, wanted: tuple[Need, ...], options: LockOptions) -> LockOptions:
         if options.wait != ADAPTIVE:

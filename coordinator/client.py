@@ -365,10 +365,11 @@ class Coordinator(Coalescer, Guarding, Overseer):
     def _acquire(self, needs: Needs, options: LockOptions) -> Lease:
         wanted = needs_of(needs)
         asked = self._ask(wanted, self._settled(wanted, options))
-        grant = self._driver.run(clients.acquire(self._driver, asked, wanted))
+        driver = self._driver
+        grant = driver.run(timing.acquire(driver.scope, driver.learner, asked, wanted, driver.meter))
         if grant is None:
             raise WaitTimeout(asked.ident, 0, "lock request")
-        return _lease(self._driver, grant, wanted)
+        return _lease(driver, grant, wanted)
 
     def _settled(self, wanted: tuple[Need, ...], options: LockOptions) -> LockOptions:
         if options.wait != ADAPTIVE:

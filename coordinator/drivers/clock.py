@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 
-_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
-def now() -> float:
-    """Seconds since some point in the past."""
-    return time.clock_gettime(_BOOT)
+# Seconds since some point in the past. No function of Python's: a lock that is taken and given back asks a dozen times.
+now: Callable[[], float] = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from coordinator.metrics.publisher import Occasional, Options
 from coordinator.metrics.sample import Origin
-from coordinator.model.lease import Grant
 from coordinator.model.measures import PRIORITIES, Meter
-from coordinator.model.need import Need
 from coordinator.model.signing import Signer
-from coordinator.ops import similar, timing
+from coordinator.ops import similar
 from coordinator.ops.submission import Submission, to_ask
 from coordinator.ops.timing import Book
 from coordinator.ops.work import Submitted
 from coordinator.policy.rules import RuleSet
 from coordinator.settings import Settings
-from coordinator.wire.calls import JobAsk, LockAsk, Scope
+from coordinator.wire.calls import JobAsk, Scope
 from coordinator.wire.step import Operation
 
 
@@ -72,7 +71,8 @@ def submit(driver: Driver, given: Submission) -> Operation[Submitted]:
     limit = driver.settings.max_payload
     job = to_ask(driver.new_id(), given, limit, driver.signer, driver.rules)
     done = yield from similar.submit(driver.scope, limit, job, similar.likeness(given, job), driver.meter)
-    _submitted(driver.meter, ((job, done),))
+    if not done.duplicate:
+        driver.meter.count("queue.enqueued", 1, PRIORITIES[job.priority])
     return done
 
 
@@ -86,19 +86,8 @@ def submit_many(driver: Driver, given: Sequence[Submission]) -> Operation[list[S
     return done
 
 
-def acquire(driver: Driver, asked: LockAsk, needs: Sequence[Need]) -> Operation[Grant | None]:
-    """Acquire a lock. Raises as `timing.acquire`."""
-    book = driver.book
-    begun = book.now()
-    grant = yield from timing.acquire(driver.scope, book, asked, needs)
-    if grant is not None:
-        driver.meter.count("lock.granted")
-        driver.meter.observe("lock.wait", book.now() - begun)
-    return grant
-
-
 def _submitted(meter: Meter, found: Iterable[tuple[JobAsk, Submitted]]) -> None:
     """Jobs that were there already are no new ones."""
-    for job, one in found:
-        if not one.duplicate:
-            meter.count("queue.enqueued", 1, PRIORITIES[job.priority])
+    new = Counter([job.priority for job, one in found if not one.duplicate])
+    for priority, count in new.items():
+        meter.count("queue.enqueued", count, PRIORITIES[priority])

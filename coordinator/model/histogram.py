@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from coordinator.errors import Corrupt
@@ -55,10 +56,7 @@ class Histogram:
     @classmethod
     def of(cls, values: Iterable[float]) -> Histogram:
         """The histogram of some values."""
-        made = cls()
-        for value in values:
-            made.add(value)
-        return made
+        return cls(Counter(map(bucket, values)))
 
     @classmethod
     def of_text(cls, text: str) -> Histogram:

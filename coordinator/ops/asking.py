@@ -17,6 +17,7 @@ from coordinator.wire.needs import to_wire
 
 # None: by the rules of priority, if there are any, else normal.
 Urgency = Priority | int | str | None
+NORMAL = int(Priority.NORMAL)
 Needs = str | Need | Iterable[str | Need]
 
 
@@ -68,8 +69,8 @@ def chosen(given: Urgency, rules: RuleSet, attributes: Callable[[], Attributes])
     """The priority of a request, and the rule that chose it if none was given. Raises InvalidInput."""
     if given is not None:
         return int(Priority.of(given)), ""
-    if not rules:
-        return int(Priority.NORMAL), ""
+    if rules is NO_RULES or not rules:
+        return NORMAL, ""
     found = rules.choose(attributes())
     return int(found.priority), found.rule
 

@@ -13,7 +13,7 @@ from coordinator.model import codec
 from coordinator.model.names import label, milliseconds, one_of, resource_name, text
 from coordinator.model.need import Need, needs_of
 from coordinator.model.signing import UNSIGNED, JobMark, Signer
-from coordinator.ops.asking import Urgency, chosen
+from coordinator.ops.asking import NORMAL, Urgency, chosen
 from coordinator.ops.likeness import Similar
 from coordinator.policy.retry import RetryPolicy
 from coordinator.policy.rules import NO_RULES, Attributes, RuleSet
@@ -108,19 +108,16 @@ def to_ask(
     options = job.options
     if options.similar is not None and not isinstance(options.similar, Similar):
         raise InvalidInput("similar", options.similar, "must be a Similar")
+    if options is _NONE and rules is NO_RULES:
+        packed = _payload(ident, job, max_payload, signer)
+        return JobAsk(ident, label(job.name, "name"), options.queue, NORMAL, packed, _NO_WORDS)
     needs = () if options is _NONE else needs_of(options.resources, empty=True)
     words = _NO_WORDS if options is _NONE else _words(options, needs)
     priority, rule = chosen(options.priority, rules, lambda: _attributes(job, needs))
     if rule:
         words = {**words, "rule": rule}
-    return JobAsk(
-        ident,
-        label(job.name, "name"),
-        label(options.queue, "queue"),
-        priority,
-        _payload(ident, job, max_payload, signer),
-        words,
-    )
+    name, queue = label(job.name, "name"), label(options.queue, "queue")
+    return JobAsk(ident, name, queue, priority, _payload(ident, job, max_payload, signer), words)
 
 
 def _attributes(job: Submission, needs: Iterable[Need]) -> Attributes:

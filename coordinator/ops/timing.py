@@ -11,6 +11,7 @@ from coordinator.errors import Corrupt, WaitTimeout
 from coordinator.keys import decode, encode
 from coordinator.model.histogram import LAST, Histogram
 from coordinator.model.lease import Grant
+from coordinator.model.measures import Meter
 from coordinator.model.names import whole
 from coordinator.model.need import Need
 from coordinator.ops import locks
@@ -140,8 +141,8 @@ def _decided(job: Submission, seconds: float) -> Submission:
     return Submission(job.name, job.payload, **{**options, "wait_timeout": Learnt(seconds)})
 
 
-def acquire(scope: Scope, book: Book, asked: LockAsk, needs: Sequence[Need]) -> Operation[Grant | None]:
-    """As `locks.acquire`, for as long as is asked; how long it took is learnt from."""
+def acquire(scope: Scope, book: Book, asked: LockAsk, needs: Sequence[Need], meter: Meter) -> Operation[Grant | None]:
+    """As `locks.acquire`, for as long as is asked; how long it took is measured and learnt from."""
     seconds = 0.0 if asked.trying else None if asked.wait_ms is None else asked.wait_ms / 1000
     # Not a step of its own: this is done for every lock.
     begun = book.now()
@@ -151,7 +152,10 @@ def acquire(scope: Scope, book: Book, asked: LockAsk, needs: Sequence[Need]) -> 
         _ran_out(book, needs, seconds or 0.0)
         raise
     if grant is not None:
-        _took(book, needs, book.now() - begun)
+        took = book.now() - begun
+        _took(book, needs, took)
+        meter.count("lock.granted")
+        meter.observe("lock.wait", took)
     return grant
 
 

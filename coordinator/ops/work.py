@@ -82,7 +82,7 @@ def chunks(jobs: Sequence[JobAsk]) -> Iterator[list[JobAsk]]:
     chunk: list[JobAsk] = []
     size = needs = 0
     for job in jobs:
-        wanted = len(str(job.options.get("needs", "")).split())
+        wanted = len(str(job.options["needs"]).split()) if "needs" in job.options else 0
         full = len(chunk) == MAX_JOBS_PER_CALL or size + len(job.payload) > MAX_BYTES_PER_CALL
         if chunk and (full or needs + wanted > MAX_NEEDS_PER_CALL):
             yield chunk
