@@ -264,10 +264,22 @@ def _operator(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
         ident, fence, heir = pair()
         deep.done(calls.transfer(scope, ident, str(fence), heir, deed()))
 
+    def thawed() -> None:
+        """The largest tree there is, of which nobody can be granted anything."""
+        deep.done(calls.freeze(scope, "held/**", HOLD_MS, deed()))
+        deep.done(calls.thaw(scope, "held/**", deed()))
+        while deep.call(calls.sweep(scope))[1]:
+            pass
+
     yield "a lock", "force", lambda: deep.done(calls.force(scope, pair()[0], "", deed()))
     yield "a lock", "transfer", transferred
     yield "a lock", "hand_over", handed_over
     yield "to the front", "reorder", lambda: deep.done(calls.reorder(scope, waiter(), "front", "", deed()))
+    frozen = [f"frozen/{n}/**" for n in range(16)]
+    yield "a tree", "freeze", lambda: deep.done(calls.freeze(scope, frozen[pick(16)], HOLD_MS, deed()))
+    yield "all of it", "freezes", lambda: deep.call(calls.freezes(scope))
+    yield "to the front", "let_pass", lambda: deep.done(calls.let_pass(scope, waiter(), deed()))
+    yield "a tree", "thaw", thawed
     yield "a page", "audit", lambda: deep.call(calls.audit(scope, "", history.MOST_EVENTS))
 
 

@@ -201,6 +201,9 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family("ALERTS", "alerts", "hash", "permanent", "how each alert stands that is not at rest", "HGETALL"),
     Family("AUDIT", "audit", "stream", "permanent", "what persons did, capped in length", "XREVRANGE {} + - COUNT 10"),
+    Family(
+        "FREEZES", "freezes", "hash", "permanent", "what is granted to nobody: until and since in ms, why", "HGETALL"
+    ),
     Family("EVENTS", "events", "stream", "permanent", "what happened, capped in length", "XREVRANGE {} + - COUNT 10"),
 )
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from coordinator.drivers.sync import SyncDriver
 from coordinator.model.lease import Explanation
-from coordinator.ops import configuring, gates, inspect, operator, requests
+from coordinator.ops import configuring, freezing, gates, inspect, operator, requests
 from coordinator.ops.configuring import Change, Configuration
+from coordinator.ops.freezing import Freeze
 from coordinator.ops.gates import BreakerView, LimitView
 from coordinator.ops.history import MOST_EVENTS, Happening
 from coordinator.ops.inspect import LineView, Survey
@@ -47,6 +48,28 @@ class Overseer:
         where = "before" if before else place
         doing = operator.reorder(self._driver.scope, ident, where, before, self._deed(by, reason))
         return self._driver.run(doing)
+
+    def freeze(self, pattern: str, seconds: float, reason: str, *, by: str = "") -> Freeze:
+        """Grant a resource to nobody for so many seconds: `infra/prod/vpc`, or with all below it `infra/prod/**`.
+
+        What is held stays held, and everybody keeps their place. Raises InvalidInput.
+        """
+        return self._driver.run(freezing.freeze(self._driver.scope, pattern, seconds, self._deed(by, reason)))
+
+    def thaw(self, pattern: str, reason: str = "", *, by: str = "") -> None:
+        """End a freeze: who stands in front has the resource at once. Raises NotFound, InvalidInput."""
+        self._driver.run(freezing.thaw(self._driver.scope, pattern, self._deed(by, reason)))
+
+    def freezes(self) -> list[Freeze]:
+        """What is frozen, by pattern."""
+        return self._driver.run(freezing.freezes(self._driver.scope))
+
+    def let_pass(self, ident: str, reason: str, *, by: str = "") -> str:
+        """Let a request that waits have what is frozen, as the first in all its lines. Returns its state then.
+
+        Raises IllegalTransition, NotFound.
+        """
+        return self._driver.run(freezing.let_pass(self._driver.scope, ident, self._deed(by, reason)))
 
     def audit(self, after: str = "", most: int = MOST_EVENTS) -> tuple[Happening, ...]:
         """What operators did: the newest, or those after the one with the id `after`; the oldest first."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from coordinator.cli.shapes import seconds, whole
 from coordinator.cli.words import clean, count, duration, moment, ordinal
-from coordinator.model.lease import Explanation, GateView, NeedView, Person
+from coordinator.model.lease import Explanation, FrozenView, GateView, NeedView, Person
 from coordinator.model.states import State
 from coordinator.ops.inspect import Survey
 from coordinator.policy.shed import retry_after
@@ -103,7 +103,15 @@ def need_sentence(view: NeedView, at: float) -> str:
         said.append(f"before it {persons(view.ahead, view.place, at)}")
     if not view.holders and not view.ahead:
         said.append("nobody holds it")
+    if view.frozen is not None:
+        said.append(frozen(view.frozen, at))
     return "; ".join(said) + "."
+
+
+def frozen(one: FrozenView, at: float) -> str:
+    """By whom, for how long and why a resource is granted to nobody."""
+    by = f" by {clean(one.by)}" if one.by else ""
+    return f'{clean(one.pattern)} is frozen{by} for another {duration(one.until - at)}: "{clean(one.reason)}"'
 
 
 def _kind(view: NeedView) -> str:
@@ -150,7 +158,7 @@ def _waiting(found: Explanation, around: Fleet) -> list[str]:
     said = [need_sentence(one, found.at) for one in found.needs if one.place is not None]
     said += [_unserved(queue, "A job before it can run, but n") for queue in around.unserved]
     blocked = blockers(found)
-    if not blocked and said:
+    if not blocked and said and not any(one.frozen for one in found.needs):
         said.append(
             "Nobody is in its way: the next sweep should move it. If it stays, `coordinator doctor` tells more."
         )

@@ -7,6 +7,7 @@ is null. Places count from 0 at the head.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from coordinator.model.lease import Explanation, GateView, NeedView, Person
@@ -78,6 +79,7 @@ def need(view: NeedView) -> Shape:
         "line_length": view.line_length,
         "holders": [person(one) for one in view.holders],
         "ahead": [person(one) for one in view.ahead],
+        "frozen": None if view.frozen is None else asdict(view.frozen),
     }
 
 

@@ -3,13 +3,14 @@
 -- ARGV[1] terms
 -- ARGV[2] request id
 -- ARGV[3] how many of those before it to name
--- reply: ok <now ms> [<field> <value>...] [<note field> <value>...] [<need>]... [<place in queue> <queue length> <idle workers>] <due ms, or empty> [<place at its gate> <how many wait there> <ms at which it is looked at next> <field of the gate> <value>...] ; need: [resource, mode, permits, capacity, place, line length, [holder...], [ahead...]]
+-- reply: ok <now ms> [<field> <value>...] [<note field> <value>...] [<need>]... [<place in queue> <queue length> <idle workers>] <due ms, or empty> [<place at its gate> <how many wait there> <ms at which it is looked at next> <field of the gate> <value>...] ; need: [resource, mode, permits, capacity, place, line length, [holder...], [ahead...], [<pattern> <until ms> <by> <reason>]]
 -- reply: gone
 -- Keeps: nothing is written.
 --@flags no-writes
 --@include lib/request
 --@include lib/usage
 --@include lib/person
+--@include lib/frozen
 -- The gate that a job waits at, if any.
 local function gate_of(ctx, r)
   if not r.gate or r.state ~= 'waiting' then
@@ -19,6 +20,10 @@ local function gate_of(ctx, r)
   return { redis.call('ZRANK', key, r.id) or '', redis.call('ZCARD', key),
     redis.call('ZSCORE', ctx.p .. K_CLOCKS, r.queue .. ' ' .. r.gate) or '',
     unpack(redis.call('HGETALL', ctx.p .. K_GATE .. r.gate)) }
+end
+
+local function frozen_words(freeze)
+  return freeze and { freeze.pattern, text(freeze.ends), freeze.by, freeze.why } or {}
 end
 
 local ctx = open(KEYS[1], ARGV[1])
@@ -46,7 +51,7 @@ for _, need in ipairs(needs_of(ctx, r)) do
   local ahead = place and place > 0 and redis.call('ZRANGE', line, 0, math.min(place, most) - 1) or {}
   needs[#needs + 1] = { need.resource, need.mode, need.permits, capacity(ctx, need.resource),
     place and tostring(place) or '', redis.call('ZCARD', line), holders_of(ctx, need.resource, most),
-    persons(ctx, ahead) }
+    persons(ctx, ahead), frozen_words(barred(ctx, r, need.resource)) }
 end
 local queue = {}
 if r.kind == 'job' and r.state == 'ready' then

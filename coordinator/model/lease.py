@@ -43,8 +43,19 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class FrozenView:
+    """What keeps a resource from being granted: the `pattern` that covers it, until when (epoch seconds), and why."""
+
+    pattern: str
+    until: float
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class NeedView:
-    """How one need of a request stands. `place` counts from 0 at the head of the line; None once it is held."""
+    """How one need of a request stands. `place` counts from 0 at the head of the line; None once it is held. `frozen`
+    is set if the resource is granted to nobody now, whoever holds it."""
 
     need: Need
     capacity: int
@@ -52,6 +63,7 @@ class NeedView:
     line_length: int
     holders: tuple[Person, ...]
     ahead: tuple[Person, ...]
+    frozen: FrozenView | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from coordinator.keys import decode, encode
 from coordinator.model.codec import metadata_of
-from coordinator.model.lease import Explanation, GateView, NeedView, Person, Position
+from coordinator.model.lease import Explanation, FrozenView, GateView, NeedView, Person, Position
 from coordinator.model.names import Priority, request_id, resource_name, whole
 from coordinator.model.names import text as free_text
 from coordinator.model.need import Need
 from coordinator.model.states import State
+from coordinator.ops import freezing
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import Scope
 from coordinator.wire.gates import shown
@@ -182,7 +183,7 @@ def _gate_view(request: Mapping[str, str], raw: Raw) -> GateView:
 
 
 def _need_view(raw: Raw) -> NeedView:
-    resource, mode, permits, capacity, place, length, holders, ahead = raw
+    resource, mode, permits, capacity, place, length, holders, ahead, frozen = raw
     return NeedView(
         need=Need(_shown(text(resource)), "shared" if text(mode) == "s" else "exclusive", number(permits)),
         capacity=number(capacity),
@@ -190,7 +191,13 @@ def _need_view(raw: Raw) -> NeedView:
         line_length=number(length),
         holders=_persons(holders),
         ahead=_persons(ahead),
+        frozen=_frozen_view(frozen) if frozen else None,
     )
+
+
+def _frozen_view(raw: Raw) -> FrozenView:
+    pattern, until, by, reason = (text(word) for word in raw)
+    return FrozenView(freezing.shown(pattern), int(until) / 1000, by, reason)
 
 
 def _shown(name: str) -> str:

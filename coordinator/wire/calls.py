@@ -253,6 +253,22 @@ def reorder(scope: Scope, ident: str, place: str, other: str, deed: Deed) -> Cal
     return scope.call("reorder", ident, place, other, *deed)
 
 
+def freeze(scope: Scope, pattern: str, ms: int, deed: Deed) -> Call:
+    return scope.call("freeze", pattern, ms, deed.by, deed.reason)
+
+
+def thaw(scope: Scope, pattern: str, deed: Deed) -> Call:
+    return scope.call("thaw", pattern, deed.by, deed.reason)
+
+
+def freezes(scope: Scope) -> Call:
+    return scope.call("freezes")
+
+
+def let_pass(scope: Scope, ident: str, deed: Deed) -> Call:
+    return scope.call("let_pass", ident, *deed)
+
+
 def audit(scope: Scope, after: str, most: int) -> Call:
     return scope.call("audit", after, most)
 

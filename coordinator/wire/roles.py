@@ -26,7 +26,20 @@ _SESSION = ("open_session", "close_session", "beat", "reconcile", "learn", "time
 _INBOX = ("blpop", "lpop", "rpush", "expire")
 _TICKET = ("explain", "watch")
 # `watch` is not among them: it may write, and on 6.2 it always does.
-_LOOK = ("explain", "survey", "line", "events", "audit", "dead", "gates", "samples", "timeouts", "handlers", "config")
+_LOOK = (
+    "explain",
+    "survey",
+    "line",
+    "events",
+    "audit",
+    "freezes",
+    "dead",
+    "gates",
+    "samples",
+    "timeouts",
+    "handlers",
+    "config",
+)
 _REQUESTS = ("watch", "cancel", "reprioritise", "replay")
 _AUDIT = ("audit_keys", "audit_request", "audit_resource")
 # What every connection says first, and with `durability` replicated after every call. Redis allows AUTH and HELLO to
@@ -90,6 +103,9 @@ ROLES: tuple[Role, ...] = (
             "force",
             "transfer",
             "reorder",
+            "freeze",
+            "thaw",
+            "let_pass",
             "define",
             "set_breaker",
             "configure",

@@ -110,6 +110,21 @@ def test_a_lock_is_handed_on_a_request_moved_and_both_are_on_record(cli: Cli, co
     assert int(entries[1]["fields"]["fence"]) > int(entries[1]["fields"]["fence_before"]) == lease.fence
 
 
+def test_a_tree_is_frozen_drained_and_thawed(cli: Cli, co: Coordinator) -> None:
+    lease = co.acquire("db/main")
+    drained = ("drain", "db/**", "--reason", "maintenance")
+    done = cli.call(*drained, "--wait", "0")
+    assert (done.returncode, "db/main" in done.stderr) == (os.EX_TEMPFAIL, True)
+    ticket = co.request("db/main")
+    lease.release()
+    assert cli.json(*drained)["held"] == []
+    assert [one["pattern"] for one in cli.json("freezes")["freezes"]] == ["db/**"]
+    assert '"maintenance"' in cli.call("why", ticket.ident).stdout
+    assert cli.call("freeze", "x", "--for", "60", "--reason", "test").returncode == 0
+    assert cli.json("thaw", "db/**") == {"pattern": "db/**"}
+    assert ticket.wait(5).held
+
+
 def test_define_sets_the_permits(cli: Cli, co: Coordinator) -> None:
     assert cli.json("define", "gpu", "--capacity", "8") == {"resource": "gpu", "capacity": 8}
     assert co.line("gpu").capacity == 8

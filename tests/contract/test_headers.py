@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.ops import configuring, fleet, locks, operator, pulse, requests, work
+from coordinator.ops import configuring, fleet, freezing, locks, operator, pulse, requests, work
 from coordinator.ops import gates as gate_ops
 from coordinator.ops import inspect as inspect_ops
 from coordinator.wire import calls, loader, replies
@@ -47,6 +47,8 @@ LONG: dict[str, Any] = {
     "heir": "r2",
     "other": "r2",
     "place": "before",
+    "pattern": "a/**",
+    "ms": 1000,
     "resource": "a",
     "capacity": 1,
     "most": 10,
@@ -174,7 +176,7 @@ def names_in(operations: Any) -> set[str]:
 @pytest.mark.parametrize("script", [one for one in SCRIPTS if one not in AUDITS])
 def test_every_reply_is_known_to_whoever_reads_it(script: str) -> None:
     known = set(replies.REFUSALS)
-    for module in (fleet, gate_ops, inspect_ops, locks, operator, pulse, requests, work, configuring):
+    for module in (fleet, freezing, gate_ops, inspect_ops, locks, operator, pulse, requests, work, configuring):
         known |= names_in(module)
     # These are read by the drivers and the worker: the keeper of the session, the worker's settler.
     known |= {"ok", "schema", "stale"}
@@ -222,6 +224,7 @@ def test_what_drains_a_full_queue_works_when_memory_is_full(script: str) -> None
     "script",
     [
         "audit",
+        "freezes",
         "dead",
         "events",
         "explain",

@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -220,6 +221,28 @@ def test_a_request_is_moved_in_its_line(co: Any, other: Any) -> None:
         co.reorder(lease.ident)
     with pytest.raises(NotFound):
         co.reorder(tickets[0].ident, before="nobody-1")
+
+
+def test_a_freeze_keeps_a_tree_from_everybody_but_who_may_pass(co: Any, other: Any) -> None:
+    made = co.freeze("p/ü/**", 60, "release day", by="ann")
+    assert co.freezes() == [replace(made, since=co.freezes()[0].since)]
+    tickets = [other.request("p/ü/a") for _ in range(2)]
+    assert other.try_acquire("p/ü") is None
+    assert other.try_acquire("p/üx") is not None
+    [need] = co.explain(tickets[0].ident).needs
+    assert (need.frozen.pattern, need.frozen.by, need.frozen.reason) == ("p/ü/**", "ann", "release day")
+    assert co.let_pass(tickets[1].ident, "outage") == State.HELD
+    tickets[1].wait(5).release()
+    co.thaw("p/ü/**")
+    tickets[0].wait(5).release()
+    assert co.freezes() == []
+    with pytest.raises(NotFound):
+        co.thaw("p/ü/**")
+    for wrong in ("", "/**", "a*", "a/**/b", 3):
+        with pytest.raises(InvalidInput):
+            co.freeze(wrong, 60, "why")
+    with pytest.raises(InvalidInput):
+        co.freeze("a", 0, "why")
 
 
 def test_leaving_a_lock_that_was_lost_is_an_error(co: Any, other: Any) -> None:

@@ -134,7 +134,14 @@ class Keyspace:
             yield from (f"{ident} in the line of {resource} is gone" for ident in idents if ident not in self.requests)
             head = self.requests.get(idents[0], {})
             free = not self.one("HOLDERS", resource) and len(self._resources(idents[0])) == 1
-            if free and head.get("state") == "waiting" and not self._lapsed(head) and not self.one("DIRTY"):
+            frozen = "frozen" in self.one("META")
+            if (
+                free
+                and not frozen
+                and head.get("state") == "waiting"
+                and not self._lapsed(head)
+                and not self.one("DIRTY")
+            ):
                 yield f"{resource} is free and {idents[0]} waits at its head"
 
     def _lapsed(self, request: Mapping[str, str]) -> bool:

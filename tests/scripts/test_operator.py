@@ -188,3 +188,98 @@ def test_the_record_is_read_page_by_page(engine: Engine, at: int) -> None:
 def audit(engine: Engine, after: str = "") -> list[list[list[str]]]:
     found: list[list[list[str]]] = engine.call(calls.audit(engine.scope, after, 10))[2]
     return found
+
+
+def freeze(engine: Engine, pattern: str, seconds: float = 60) -> list[object]:
+    return engine.call(calls.freeze(engine.scope, pattern, round(seconds * 1000), deed()))
+
+
+def thaw(engine: Engine, pattern: str) -> list[object]:
+    return engine.call(calls.thaw(engine.scope, pattern, deed()))
+
+
+@reaches("freeze", "ok", "too_many")
+@reaches("thaw", "ok", "not_frozen")
+@reaches("freezes", "ok")
+def test_what_is_frozen_is_granted_to_nobody_until_it_is_thawed(engine: Engine) -> None:
+    engine.open("s")
+    assert freeze(engine, "p/**") == ["ok", str(engine.now + 60_000)]
+    for ident, needs in (("under", "p/a"), ("itself", "p"), ("beside", "pa"), ("both", "q p/b")):
+        engine.ask("s", ident, needs)
+    assert engine.ask("s", "trial", "p/c", trying=True) == ["busy", "p/c"]
+    states = {one: engine.state(one) for one in ("under", "itself", "beside", "both")}
+    assert states == {"under": "waiting", "itself": "waiting", "beside": "held", "both": "waiting"}
+    listed = engine.call(calls.freezes(engine.scope))[2]
+    assert listed == [["p/**", str(engine.now + 60_000), str(engine.now), "ann", "because"]]
+    assert thaw(engine, "p") == ["not_frozen"]
+    assert thaw(engine, "p/**") == ["ok"]
+    assert [engine.state(one) for one in ("under", "itself", "both")] == ["held"] * 3
+    assert engine.call(calls.freezes(engine.scope))[2] == []
+    for n in range(64):
+        freeze(engine, f"r{n}")
+    assert freeze(engine, "one/more") == ["too_many", 64]
+    assert freeze(engine, "r0", 90) == ["ok", str(engine.now + 90_000)]
+
+
+@pytest.mark.parametrize("pattern", ["a", "a/**", "**"])
+def test_a_freeze_ends_by_itself_and_those_in_front_go_first(engine: Engine, pattern: str) -> None:
+    engine.worker("w")
+    fence = engine.hold("w", "r", "a")
+    freeze(engine, pattern, 1)
+    engine.ask("w", "n", "a")
+    engine.put("j", "a", priority=HIGH)
+    assert engine.release("r", fence) == ["ok"]
+    assert (engine.state("n"), engine.state("j"), engine.claim("w")) == ("waiting", "waiting", [])
+    engine.advance(1)
+    engine.sweep_all()
+    assert [one.ident for one in engine.claim("w")] == ["j"]
+    assert engine.state("n") == "waiting"
+
+
+def test_what_was_offered_before_the_freeze_is_not_claimed_and_what_is_held_stays(engine: Engine) -> None:
+    engine.worker("w")
+    fence = engine.hold("w", "r", "b")
+    engine.put("j", "a")
+    assert engine.state("j") == "ready"
+    freeze(engine, "**")
+    assert engine.claim("w") == []
+    assert engine.state("j") == "waiting"
+    assert engine.call(calls.extend(engine.scope, "r", fence, 3000)) == ["ok", "3000"]
+    thaw(engine, "**")
+    assert [one.ident for one in engine.claim("w")] == ["j"]
+
+
+def test_many_lines_thaw_in_pages(engine: Engine) -> None:
+    engine.open("s")
+    freeze(engine, "p/**")
+    idents = [f"r{n}" for n in range(300)]
+    for ident in idents:
+        engine.ask("s", ident, f"p/{ident}")
+    thaw(engine, "p/**")
+    engine.sweep_all()
+    assert {engine.state(one) for one in idents} == {"held"}
+    assert engine.call(calls.freezes(engine.scope))[2] == []
+    assert engine.raw.hget(engine.key("META"), "frozen") is None
+
+
+@reaches("let_pass", "ok", "refused", "gone")
+def test_one_that_may_pass_has_what_is_frozen_before_all_others(engine: Engine) -> None:
+    engine.open("s")
+    freeze(engine, "a")
+    for ident, priority in (("h", HIGH), ("l", LOW)):
+        engine.ask("s", ident, "a", priority=priority)
+
+    def let_pass(ident: str, call_id: str = "c1") -> list[object]:
+        return engine.call(calls.let_pass(engine.scope, ident, deed(call_id)))
+
+    assert let_pass("nobody") == ["gone"]
+    assert let_pass("l") == ["ok", "held"]
+    with engine.unchanged():
+        assert let_pass("l") == ["ok", "held"]
+    assert let_pass("l", "c2") == ["refused", "held"]
+    engine.release("l", engine.field("l", "fence") or "")
+    assert engine.state("h") == "waiting"
+    assert [dict(zip(one[1][::2], one[1][1::2], strict=True))["event"] for one in audit(engine)] == [
+        "freeze",
+        "let_pass",
+    ]

@@ -70,6 +70,7 @@ class Populated:
         co.warm("answered", [(1, "x")])
         assert co.coalesce("answered", 1) == "x"
         co.reorder(self.idents[-3], "front")
+        co.freeze("elsewhere/**", 600, "test")
         self._gated(scene)
         co.configure({"timeouts.queue": 200})
         scene.call(learn(scene, self.session, 1))
@@ -229,6 +230,10 @@ def attempts(scene: Scene, made: Populated) -> dict[str, Callable[[], Any]]:
     found["reorder"] = lambda: co.reorder(made.idents[4], before=made.idents[5])
     found["transfer"] = lambda: co.transfer(made.running[0], made.idents[-1], "test")
     found["audit"] = co.audit
+    found["freeze"] = lambda: co.freeze("b/**", 60, "test")
+    found["thaw"] = lambda: co.thaw("b/**")
+    found["freezes"] = co.freezes
+    found["let pass"] = lambda: co.let_pass(made.idents[4], "test")
     found["replay"] = lambda: co.replay(made.idents[3])
     found["cancel"] = lambda: co.cancel(made.idents[-1])
     found["release"] = made.lease.release

@@ -17,63 +17,11 @@ from coordinator.errors import AccessDenied, ConfigError, LeaseLost, ScriptsMiss
 from coordinator.keys import key
 from coordinator.wire import loader, roles
 from tests.security.guarded import NAMESPACE, Guarded, guarded, may_call
+from tests.security.rights import ALWAYS, COMMANDS, CONNECT, READS, SCRIPTS, WRITES
 from tests.support.cli import Cli
 from tests.support.fleet import until_async
 from tests.support.topology import cluster
 from workers import Registry, Worker
-
-# Redis lets everybody send these.
-ALWAYS = {"auth", "hello", "quit", "reset"}
-SESSION = {"open_session", "close_session", "beat", "reconcile", "learn", "timeouts", "config"}
-PULSE = {"publish", "samples", "judge"}
-CONNECT = {"client|setname", "info", "ping", "wait", "cluster|slots", "command"}
-INBOX = {"blpop", "lpop", "rpush", "expire"}
-LOOK = {"explain", "survey", "line", "events", "audit", "dead", "gates", "samples", "timeouts", "handlers", "config"}
-SCRIPTS = {
-    "producer": SESSION
-    | PULSE
-    | {"submit", "watch", "explain", "cancel", "reprioritise", "recall", "forget", "warm"}
-    | {"similar", "index_text"},
-    "worker": SESSION | PULSE | {"tell", "claim", "settle", "note_progress", "explain", "handlers"},
-    "locker": SESSION
-    | PULSE
-    | {"request", "release", "hand_over", "extend", "cancel", "reprioritise", "watch", "explain"},
-    "observer": LOOK,
-    "operator": LOOK
-    | {"watch", "cancel", "reprioritise", "replay", "sweep"}
-    | {"force", "transfer", "reorder", "define", "configure", "acknowledge", "set_breaker"}
-    | {"audit_keys", "audit_request", "audit_resource"},
-    "loader": set[str](),
-}
-COMMANDS = {
-    "producer": INBOX,
-    "worker": INBOX,
-    "locker": INBOX,
-    "observer": set[str](),
-    "operator": {"scan", "type", "get", "hget", "hscan", "sscan", "zscan", "unlink", "persist", "pexpire", "zadd"},
-    "loader": set[str](),
-}
-# What scripts do to the keys of their namespace. Nothing here reads or changes anything else of the server.
-READS = {
-    *("exists", "get", "hexists", "hget", "hgetall", "hkeys", "hlen", "hmget", "hrandfield", "hvals", "llen"),
-    *("mget", "pttl"),
-    *("scard", "sismember", "smembers", "srandmember", "time", "type", "xrange", "xrevrange", "zcard", "zcount"),
-    *(
-        "zrange",
-        "zrangebylex",
-        "zrangebyscore",
-        "zrank",
-        "zrevrange",
-        "zrevrangebyscore",
-        "zscore",
-        "memory|usage",
-        "xlen",
-    ),
-}
-WRITES = {
-    *("del", "hdel", "hincrby", "hset", "hsetnx", "lpop", "persist", "pexpire", "rpush", "sadd", "set", "spop"),
-    *("srem", "xadd", "xtrim", "zadd", "zpopmin", "zrem", "zremrangebyscore"),
-}
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +153,9 @@ def test_an_operator_can_intervene(server: Guarded) -> None:
         boss.reprioritise(job.ident, "critical")
         boss.define("gpu", capacity=4)
         boss.reorder(job.ident, "front")
+        boss.freeze("b/**", 60, "release day")
+        assert boss.let_pass(job.ident, "outage") is not None
+        boss.thaw("b/**")
         assert boss.force_release(lease.ident, "runner is gone") == State.LOST
         with pytest.raises(LeaseLost):
             lease.release()

@@ -21,7 +21,7 @@ from coordinator.model.names import Priority, label, milliseconds, request_id, r
 from coordinator.model.need import needs_of
 from coordinator.model.signing import JobMark, Signer
 from coordinator.model.states import State
-from coordinator.ops import doctor, fleet, history, inspect, locks, operator, requests, work
+from coordinator.ops import doctor, fleet, freezing, history, inspect, locks, operator, requests, work
 from coordinator.policy.faults import family_at, fault
 from coordinator.policy.resend import remedy
 from coordinator.wire import needs, replies
@@ -230,6 +230,10 @@ OPERATIONS: dict[str, Callable[[], Any]] = {
     "hand_over": lambda: operator.hand_over(SCOPE, "j", 1, "k", DEED),
     "reorder": lambda: operator.reorder(SCOPE, "j", "before", "k", DEED),
     "audit": lambda: operator.audit(SCOPE),
+    "freeze": lambda: freezing.freeze(SCOPE, "a/**", 1.0, DEED),
+    "thaw": lambda: freezing.thaw(SCOPE, "a/**", DEED),
+    "freezes": lambda: freezing.freezes(SCOPE),
+    "let_pass": lambda: freezing.let_pass(SCOPE, "j", DEED),
     "define": lambda: requests.define(SCOPE, "a", 2),
     "acquire": lambda: locks.acquire(SCOPE, ASK, 0.0),
     "release": lambda: locks.release(SCOPE, "j", 1),

@@ -48,6 +48,7 @@ READ_ONLY = frozenset(
         "dead",
         "events",
         "explain",
+        "freezes",
         "gates",
         "handlers",
         "line",
@@ -62,6 +63,10 @@ REFUSALS = frozenset(
     {
         "busy",
         "changed",
+        "not_frozen",
+        "too_many",
+        "crowded",
+        "unfit",
         "conflict",
         "ended",
         "gone",

@@ -2,6 +2,7 @@
 -- and all of them, the holders and the request itself fit together. Reading only.
 --@include lib/request
 --@include lib/usage
+--@include lib/frozen
 -- How many unclaimed candidates one line may have at once; the next come up as these are claimed.
 local WINDOW = 64
 
@@ -47,7 +48,7 @@ local function blocked(ctx, r)
   local all_clear = true
   for _, need in ipairs(r.needs_list) do
     local fit, clear = front(ctx, need, tonumber(rank_of(ctx, r)), r.id)
-    if not fit then
+    if not fit or barred(ctx, r, need.resource) then
       return need.resource, false
     end
     all_clear = all_clear and clear
@@ -59,7 +60,7 @@ end
 local function front_everywhere(ctx, r, except)
   for _, need in ipairs(needs_of(ctx, r)) do
     -- It is in line, so the walk ends at its own entry: its rank was computed when it joined, and is not again here.
-    if need.resource ~= except and not front(ctx, need, math.huge, r.id) then
+    if need.resource ~= except and (barred(ctx, r, need.resource) or not front(ctx, need, math.huge, r.id)) then
       return false
     end
   end

@@ -50,7 +50,7 @@ local function consider(ctx, r, resource, used, open)
     return false, open
   end
   local need = need_on(ctx, r, resource)
-  local fit = open and need and fits(ctx, resource, used, need)
+  local fit = open and need and fits(ctx, resource, used, need) and not barred(ctx, r, resource)
   if r.state == 'ready' then
     if not fit then
       withdraw(ctx, r)

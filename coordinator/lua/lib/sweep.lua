@@ -4,6 +4,7 @@
 --@include lib/requeue
 --@include lib/idle
 --@include lib/gated
+--@include lib/thaw
 local MAX_SESSIONS, MAX_OWNED, MAX_DUE, MAX_QUEUES = 1, 64, 64, 64
 
 local function forget_session(ctx, session)
@@ -90,7 +91,7 @@ local function sweep(ctx)
     requeue(ctx, id)
     found = found + 1
   end
-  found = found + take_up(ctx) + pass_due(ctx)
+  found = found + thaw_due(ctx) + take_up(ctx) + pass_due(ctx)
   settle_lines(ctx)
   write_gates(ctx)
   ring_stranded(ctx)
@@ -106,6 +107,9 @@ local function next_due(ctx, limit)
     if first[2] then
       wait = math.min(wait, math.max(0, tonumber(first[2]) - ctx.now))
     end
+  end
+  for _, one in ipairs(freezes(ctx)) do
+    wait = math.min(wait, math.max(0, one.ends - ctx.now))
   end
   return wait
 end

@@ -1,0 +1,156 @@
+"""Freezes: nobody is granted a resource for a time. And waiting until those who had it are done."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from coordinator.cli import tables
+from coordinator.cli.failures import Failure
+from coordinator.cli.listing import surveys
+from coordinator.cli.operator import By
+from coordinator.cli.options import Common, command, connect
+from coordinator.cli.screen import Screen
+from coordinator.cli.words import clean, count, moment, word
+from coordinator.client import Coordinator
+from coordinator.ops.freezing import BELOW, EVERYTHING, Freeze
+
+Pattern = Annotated[str, typer.Argument(metavar="PATTERN", help="A resource, `path/**` for all below it too, or `**`.")]
+Reason = Annotated[str, typer.Option(help="Why: whoever waits will read it.")]
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreezeOptions:
+    """What, for how long, and why."""
+
+    pattern: Pattern
+    seconds: Annotated[float, typer.Option("--for", metavar="SECONDS", help="For how long; `thaw` ends it sooner.")]
+    reason: Reason
+    by: By = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainOptions:
+    """What, for how long at most, and why."""
+
+    pattern: Pattern
+    reason: Reason
+    wait: Annotated[float, typer.Option(help="Wait at most so many seconds until nobody holds any of it.")] = 600.0
+    seconds: Annotated[
+        float, typer.Option("--for", metavar="SECONDS", help="For how long it stays frozen; `thaw` ends it sooner.")
+    ] = 3600.0
+    by: By = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThawOptions:
+    """Which freeze."""
+
+    pattern: Pattern
+    reason: Annotated[str | None, typer.Option(help="Why, for the audit.")] = None
+    by: By = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassOptions:
+    """Who may pass, and why."""
+
+    ident: Annotated[str, typer.Argument(metavar="ID", help="The id of a request that waits.")]
+    reason: Reason
+    by: By = None
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    freezes_prod = ("coordinator freeze 'infra/prod/**' --for 7200 --reason 'release day'",)
+    command(app, "freeze", examples=freezes_prod)(freeze)
+    command(app, "thaw", examples=("coordinator thaw 'infra/prod/**'",))(thaw)
+    command(app, "freezes", examples=("coordinator freezes",))(freezes)
+    command(app, "pass", examples=("coordinator pass k3f9x2a7qp0d-1c --reason 'fixes the outage'",))(let_pass)
+    command(app, "drain", examples=("coordinator drain 'db/**' --reason 'maintenance' --wait 300",))(drain)
+
+
+def freeze(options: FreezeOptions, common: Common) -> None:
+    """Grant a resource to nobody for a time.
+
+    What is held stays held, and everybody keeps their place in line. `coordinator pass ID` lets somebody through.
+    """
+    with connect(common) as coordinator:
+        made = coordinator.freeze(options.pattern, options.seconds, options.reason, by=options.by or "")
+    Screen(common.json).show(asdict(made), word(f"{clean(options.pattern)} is frozen until {moment(made.until)}"))
+
+
+def thaw(options: ThawOptions, common: Common) -> None:
+    """End a freeze. Whoever stands in front has the resource at once."""
+    with connect(common) as coordinator:
+        coordinator.thaw(options.pattern, options.reason or "", by=options.by or "")
+    Screen(common.json).show({"pattern": options.pattern}, word(f"{clean(options.pattern)} is granted again"))
+
+
+def freezes(common: Common) -> None:
+    """List what is frozen, until when, by whom and why."""
+    with connect(common) as coordinator:
+        found = coordinator.freezes()
+    shown = table(found) if found else word("nothing is frozen", tables.DIM)
+    Screen(common.json).show({"freezes": [asdict(one) for one in found]}, shown)
+
+
+def let_pass(options: PassOptions, common: Common) -> None:
+    """Let a request that waits have what is frozen, before everybody else.
+
+    It still waits for those who hold what it needs.
+    """
+    with connect(common) as coordinator:
+        state = coordinator.let_pass(options.ident, options.reason, by=options.by or "")
+    Screen(common.json).show({"id": options.ident, "state": state}, word(f"{options.ident} may pass and is {state}"))
+
+
+def drain(options: DrainOptions, common: Common) -> None:
+    """Freeze a resource, or all below a path, and wait until nobody holds any of it.
+
+    It stays frozen afterwards: `coordinator thaw` ends that. The exit code is 75 if somebody still holds it in the end.
+    """
+    ends, screen = time.monotonic() + options.wait, Screen(common.json)
+    with connect(common) as coordinator, screen.progress("waiting for holders") as tell:
+        coordinator.freeze(options.pattern, options.seconds, options.reason, by=options.by or "")
+        while left := list(held(coordinator, options.pattern)):
+            tell(len(left), None)
+            if time.monotonic() >= ends:
+                names = ", ".join(left[:5])
+                raise Failure(
+                    os.EX_TEMPFAIL,
+                    f"{count(len(left), 'resource')} still held: {names}",
+                    "`coordinator show RESOURCE` tells by whom",
+                )
+            time.sleep(POLL_SECONDS)
+    said = word(f"nobody holds any of {clean(options.pattern)}, and it is frozen")
+    screen.show({"pattern": options.pattern, "held": []}, said)
+
+
+def held(coordinator: Coordinator, pattern: str) -> Iterator[str]:
+    """The resources of a pattern that somebody holds."""
+    if pattern != EVERYTHING and not pattern.endswith(BELOW):
+        if coordinator.line(pattern).holders:
+            yield pattern
+        return
+    path = "" if pattern == EVERYTHING else pattern.removesuffix(BELOW)
+    for page in surveys(coordinator, path, lambda _done, _total: None):
+        for one in page.resources:
+            if one.holders and (not path or one.name == path or one.name.startswith(f"{path}/")):
+                yield one.name
+
+
+def table(found: list[Freeze]) -> Table:
+    """Freezes for people."""
+    shown = tables.columns("pattern", "until", "since", "by", "reason")
+    for one in found:
+        words = (one.pattern, moment(one.until), moment(one.since or one.until), one.by, one.reason)
+        shown.add_row(*map(word, words))
+    return shown

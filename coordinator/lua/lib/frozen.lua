@@ -1,0 +1,48 @@
+-- Freezes: resources that are granted to nobody for a time, while everybody keeps their place. What is held stays held.
+-- One is kept under its pattern, a resource or `path/**` for all below it too, as `<until ms> <since ms> <cursor> <by>`
+-- and the reason on another line. One that is over is thawed page by page from its cursor: the lines below it have to move on.
+local FREEZE = '^(%d+) (%d+) (%S+) ([^\n]*)\n(.*)$'
+
+-- The path above all that a pattern is for, if it is for more than one resource; empty for everything.
+local function path_of(pattern)
+  return pattern == '**' and '' or string.match(pattern, '^(.*)/%*%*$')
+end
+
+local function covers(pattern, resource)
+  local path = path_of(pattern)
+  if not path then
+    return pattern == resource
+  end
+  -- What only the engine names is nobody's resource.
+  return (path == '' and string.sub(resource, 1, 1) ~= '~') or path == resource
+    or string.sub(resource, 1, #path + 1) == path .. '/'
+end
+
+local function freezes(ctx)
+  if not ctx.freezes then
+    ctx.freezes = {}
+    local all = ctx.frozen and redis.call('HGETALL', ctx.p .. K_FREEZES) or {}
+    for i = 1, #all, 2 do
+      local ends, since, cursor, by, why = string.match(all[i + 1], FREEZE)
+      if ends then
+        table.insert(ctx.freezes, { pattern = all[i], ends = tonumber(ends), since = since, by = by, cursor = cursor,
+          why = why })
+      end
+    end
+  end
+  return ctx.freezes
+end
+
+-- The freeze that keeps a resource from being granted now, if any.
+local function freeze_on(ctx, resource)
+  for _, one in ipairs(ctx.frozen and freezes(ctx) or {}) do
+    if one.ends > ctx.now and covers(one.pattern, resource) then
+      return one
+    end
+  end
+end
+
+-- Whether a request may not have a resource for a freeze. Somebody with the right to may have let it pass.
+local function barred(ctx, r, resource)
+  return ctx.frozen and not r.passes and freeze_on(ctx, resource)
+end

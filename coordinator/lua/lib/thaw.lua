@@ -1,0 +1,50 @@
+-- Moves on the lines that freezes have stopped, when they are over.
+--@include lib/frozen
+--@include lib/leftovers
+local PAGE = 256
+
+local function write_freeze(ctx, one)
+  redis.call('HSET', ctx.p .. K_FREEZES, one.pattern,
+    text(one.ends) .. ' ' .. one.since .. ' ' .. one.cursor .. ' ' .. string.gsub(one.by, '\n', ' ') .. '\n' .. one.why)
+end
+
+local function end_freeze(ctx, one)
+  redis.call('HDEL', ctx.p .. K_FREEZES, one.pattern)
+  if redis.call('HLEN', ctx.p .. K_FREEZES) == 0 then
+    redis.call('HDEL', ctx.meta, 'frozen')
+  end
+end
+
+-- One page of the lines below a pattern. The sweep that takes them up comes at once if there are many.
+local function thaw_some(ctx, one)
+  local path = path_of(one.pattern)
+  if not path then
+    touch(ctx, one.pattern)
+    return end_freeze(ctx, one)
+  end
+  local from = one.cursor ~= '-' and '(' .. one.cursor or '[' .. path
+  local names = redis.call('ZRANGEBYLEX', ctx.p .. K_RESOURCES, from, path == '' and '+' or '[' .. path .. '/\255',
+    'LIMIT', 0, PAGE)
+  for _, resource in ipairs(names) do
+    if covers(one.pattern, resource) then
+      leave(ctx, resource)
+    end
+  end
+  if #names < PAGE then
+    return end_freeze(ctx, one)
+  end
+  one.cursor = names[#names]
+  write_freeze(ctx, one)
+end
+
+-- Returns how many freezes were over.
+local function thaw_due(ctx)
+  local found = 0
+  for _, one in ipairs(ctx.frozen and freezes(ctx) or {}) do
+    if one.ends <= ctx.now then
+      thaw_some(ctx, one)
+      found = found + 1
+    end
+  end
+  return found
+end

@@ -1,0 +1,84 @@
+"""Freezes: resources that are granted to nobody for a time, with a reason; everybody keeps their place in line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coordinator.errors import IllegalTransition, InvalidInput, NotFound
+from coordinator.keys import decode, encode
+from coordinator.model.names import milliseconds, request_id, resource_name
+from coordinator.wire import calls, replies
+from coordinator.wire.calls import Deed, Scope
+from coordinator.wire.replies import Raw, number, text
+from coordinator.wire.step import Operation
+
+BELOW = "/**"
+EVERYTHING = "**"
+LEAST_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """What is not granted. `until` and `since` are epoch seconds by the server's clock."""
+
+    pattern: str
+    until: float
+    since: float | None = None
+    by: str = ""
+    reason: str = ""
+
+
+def to_wire(pattern: str) -> str:
+    """A pattern as it stands in keys: a resource, `path/**` for it and all below it, `**` for all. Raises
+    InvalidInput."""
+    if pattern == EVERYTHING:
+        return pattern
+    below = str(pattern).endswith(BELOW)
+    name = encode(resource_name(str(pattern).removesuffix(BELOW) if below else pattern, "pattern"))
+    return name + BELOW if below else name
+
+
+def shown(pattern: str) -> str:
+    """The pattern that `to_wire` was given."""
+    if pattern == EVERYTHING:
+        return pattern
+    return decode(pattern.removesuffix(BELOW)) + (BELOW if pattern.endswith(BELOW) else "")
+
+
+def freeze(scope: Scope, pattern: str, seconds: float, deed: Deed) -> Operation[Freeze]:
+    """Stop granting what the pattern covers for so many seconds. Raises InvalidInput, also where there are too many."""
+    ms = milliseconds(seconds, "seconds", least=LEAST_SECONDS)
+    raw = yield calls.freeze(scope, to_wire(pattern), ms, deed)
+    if replies.expect(raw, "ok", "too_many") == "too_many":
+        raise InvalidInput("pattern", pattern, f"is one too many: at most {number(raw[1])} are frozen; thaw one first")
+    return Freeze(pattern, number(raw[1]) / 1000, by=deed.by, reason=deed.reason)
+
+
+def thaw(scope: Scope, pattern: str, deed: Deed) -> Operation[None]:
+    """End a freeze. Raises NotFound, InvalidInput."""
+    raw = yield calls.thaw(scope, to_wire(pattern), deed)
+    if replies.expect(raw, "ok", "not_frozen") == "not_frozen":
+        raise NotFound(pattern)
+
+
+def freezes(scope: Scope) -> Operation[list[Freeze]]:
+    """What is frozen, by pattern."""
+    raw = yield calls.freezes(scope)
+    replies.expect(raw, "ok")
+    return sorted((_freeze(one) for one in raw[2]), key=lambda one: one.pattern)
+
+
+def let_pass(scope: Scope, ident: str, deed: Deed) -> Operation[str]:
+    """Let a request that waits have what is frozen, as the first in all its lines. Returns its state then.
+
+    Raises IllegalTransition if it does not wait, NotFound.
+    """
+    raw = yield calls.let_pass(scope, request_id(ident), deed)
+    if replies.expect(raw, "ok", "refused", ident=ident) == "refused":
+        raise IllegalTransition(text(raw[1]), "let pass")
+    return text(raw[1])
+
+
+def _freeze(raw: Raw) -> Freeze:
+    pattern, until, since, by, reason = (text(word) for word in raw)
+    return Freeze(shown(pattern), int(until) / 1000, int(since) / 1000, by, reason)
