@@ -34,6 +34,8 @@ class Round(Steering):
             self.lock_is_kept_by_heartbeats,
             self.lock_is_not_to_be_had,
             self.lock_is_taken_away,
+            self.operators_change_who_is_next,
+            self.tree_is_frozen,
             self.wait_is_given_up,
             self.job_runs,
             self.jobs_run_in_order_of_urgency,
@@ -95,6 +97,36 @@ class Round(Steering):
         except LeaseLost:
             return state == "lost" or state
         return "released a lock that had been taken away"
+
+    def operators_change_who_is_next(self) -> Any:
+        """The last comes first, the first takes over, and gives it to the one in the middle."""
+        lease = self._one.acquire("a", wait=PATIENCE)
+        tickets = [self._two.request("a") for _ in range(3)]
+        self._one.reorder(tickets[2].ident, "front", reason="chaos")
+        order = [one.ident for one in self._one.line("a").waiters]
+        self._one.transfer(lease.ident, tickets[0].ident, "chaos")
+        first = tickets[0].wait(PATIENCE)
+        first.hand_over(tickets[1].ident, "chaos")
+        second = tickets[1].wait(PATIENCE)
+        fences = [lease.fence, first.fence, second.fence]
+        second.release()
+        tickets[2].wait(PATIENCE).release()
+        done = [one.event for one in self._one.audit(most=3)]
+        right = order == [tickets[at].ident for at in (2, 0, 1)] and fences == sorted(fences)
+        return (right and done == ["reorder", "transfer", "hand_over"]) or (order, fences, done)
+
+    def tree_is_frozen(self) -> Any:
+        """Nobody is granted anything of it but who may pass, until it is thawed."""
+        self._one.freeze("tree/**", 60, "chaos")
+        busy = self._two.try_acquire("tree/a") is None
+        tickets = [self._two.request("tree/a") for _ in range(2)]
+        self._one.let_pass(tickets[1].ident, "chaos")
+        tickets[1].wait(PATIENCE).release()
+        waits = str(tickets[0].state())
+        frozen = [one.pattern for one in self._one.freezes()]
+        self._one.thaw("tree/**")
+        tickets[0].wait(PATIENCE).release()
+        return (busy, waits, frozen) == (True, "waiting", ["tree/**"]) or (busy, waits, frozen)
 
     def wait_is_given_up(self) -> Any:
         """A request that is cancelled leaves the line."""

@@ -56,9 +56,12 @@ def freeze(scope: Scope, pattern: str, seconds: float, deed: Deed) -> Operation[
 
 def thaw(scope: Scope, pattern: str, deed: Deed) -> Operation[None]:
     """End a freeze. Raises NotFound, InvalidInput."""
-    raw = yield calls.thaw(scope, to_wire(pattern), deed)
-    if replies.expect(raw, "ok", "not_frozen") == "not_frozen":
+    known = to_wire(pattern)
+    if pattern not in [one.pattern for one in (yield from freezes(scope))]:
         raise NotFound(pattern)
+    raw = yield calls.thaw(scope, known, deed)
+    # Not frozen: it has ended since, or this is a repeated call.
+    replies.expect(raw, "ok", "not_frozen")
 
 
 def freezes(scope: Scope) -> Operation[list[Freeze]]:

@@ -254,7 +254,7 @@ def reorder(scope: Scope, ident: str, place: str, other: str, deed: Deed) -> Cal
 
 
 def freeze(scope: Scope, pattern: str, ms: int, deed: Deed) -> Call:
-    return scope.call("freeze", pattern, ms, deed.by, deed.reason)
+    return scope.call("freeze", pattern, ms, *deed)
 
 
 def thaw(scope: Scope, pattern: str, deed: Deed) -> Call:

@@ -190,8 +190,10 @@ def audit(engine: Engine, after: str = "") -> list[list[list[str]]]:
     return found
 
 
-def freeze(engine: Engine, pattern: str, seconds: float = 60) -> list[object]:
-    return engine.call(calls.freeze(engine.scope, pattern, round(seconds * 1000), deed()))
+def freeze(engine: Engine, pattern: str, seconds: float = 60, call_id: str = "") -> list[object]:
+    return engine.call(
+        calls.freeze(engine.scope, pattern, round(seconds * 1000), deed(call_id or f"{pattern}{seconds}"))
+    )
 
 
 def thaw(engine: Engine, pattern: str) -> list[object]:
@@ -218,6 +220,8 @@ def test_what_is_frozen_is_granted_to_nobody_until_it_is_thawed(engine: Engine) 
     for n in range(64):
         freeze(engine, f"r{n}")
     assert freeze(engine, "one/more") == ["too_many", 64]
+    with engine.unchanged():
+        assert freeze(engine, "r1") == ["ok", str(engine.now + 60_000)], "a repeated call"
     assert freeze(engine, "r0", 90) == ["ok", str(engine.now + 90_000)]
 
 

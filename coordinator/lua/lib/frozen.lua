@@ -1,7 +1,7 @@
 -- Freezes: resources that are granted to nobody for a time, while everybody keeps their place. What is held stays held.
--- One is kept under its pattern, a resource or `path/**` for all below it too, as `<until ms> <since ms> <cursor> <by>`
+-- One is kept under its pattern, a resource or `path/**` for all below it too, as `<until ms> <since ms> <cursor> <call> <by>`
 -- and the reason on another line. One that is over is thawed page by page from its cursor: the lines below it have to move on.
-local FREEZE = '^(%d+) (%d+) (%S+) ([^\n]*)\n(.*)$'
+local FREEZE = '^(%d+) (%d+) (%S+) (%S+) ([^\n]*)\n(.*)$'
 
 -- The path above all that a pattern is for, if it is for more than one resource; empty for everything.
 local function path_of(pattern)
@@ -23,10 +23,10 @@ local function freezes(ctx)
     ctx.freezes = {}
     local all = ctx.frozen and redis.call('HGETALL', ctx.p .. K_FREEZES) or {}
     for i = 1, #all, 2 do
-      local ends, since, cursor, by, why = string.match(all[i + 1], FREEZE)
+      local ends, since, cursor, call, by, why = string.match(all[i + 1], FREEZE)
       if ends then
         table.insert(ctx.freezes, { pattern = all[i], ends = tonumber(ends), since = since, by = by, cursor = cursor,
-          why = why })
+          call = call, why = why })
       end
     end
   end

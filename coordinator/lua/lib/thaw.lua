@@ -5,7 +5,7 @@ local PAGE = 256
 
 local function write_freeze(ctx, one)
   redis.call('HSET', ctx.p .. K_FREEZES, one.pattern,
-    text(one.ends) .. ' ' .. one.since .. ' ' .. one.cursor .. ' ' .. string.gsub(one.by, '\n', ' ') .. '\n' .. one.why)
+    text(one.ends) .. ' ' .. one.since .. ' ' .. one.cursor .. ' ' .. one.call .. ' ' .. string.gsub(one.by, '\n', ' ') .. '\n' .. one.why)
 end
 
 local function end_freeze(ctx, one)
