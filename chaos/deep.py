@@ -248,9 +248,6 @@ def _operator(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
     def deed() -> Deed:
         return Deed("depth", "by hand", new_id())
 
-    def waiter() -> str:
-        return deep.lock(f"held/{pick(deep.held)}")[0]
-
     def pair() -> tuple[str, int, str]:
         """One that holds a lock, its fence, and one that waits for it."""
         resource = f"pair/{next(deep.numbers)}"
@@ -274,11 +271,11 @@ def _operator(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
     yield "a lock", "force", lambda: deep.done(calls.force(scope, pair()[0], "", deed()))
     yield "a lock", "transfer", transferred
     yield "a lock", "hand_over", handed_over
-    yield "to the front", "reorder", lambda: deep.done(calls.reorder(scope, waiter(), "front", "", deed()))
+    yield "to the front", "reorder", lambda: deep.done(calls.reorder(scope, pair()[2], "front", "", deed()))
     frozen = [f"frozen/{n}/**" for n in range(16)]
     yield "a tree", "freeze", lambda: deep.done(calls.freeze(scope, frozen[pick(16)], HOLD_MS, deed()))
     yield "all of it", "freezes", lambda: deep.call(calls.freezes(scope))
-    yield "to the front", "let_pass", lambda: deep.done(calls.let_pass(scope, waiter(), deed()))
+    yield "to the front", "let_pass", lambda: deep.done(calls.let_pass(scope, pair()[2], deed()))
     yield "a tree", "thaw", thawed
     yield "a page", "audit", lambda: deep.call(calls.audit(scope, "", history.MOST_EVENTS))
 
