@@ -143,6 +143,8 @@ FAMILIES: tuple[Family, ...] = (
     Family("GIST", "gist:", "string", "ttl", "normalised text of a job that later ones are compared with", "GET"),
     Family("BAND", "band:", "string", "ttl", "jobs whose texts may be alike, the newest last", "GET"),
     Family("NEAR", "near", "zset", "permanent", "processes that keep copies of answers", "ZRANGE {} 0 -1"),
+    Family("GATHER", "gather:", "hash", "ttl", "a latch or barrier: how many it takes, its round", "HGETALL"),
+    Family("CAME", "came:", "hash", "ttl", "who has come to it in a round, and of which process", "HGETALL"),
     Family("CALL", "call:", "string", "ttl", "how a submission that was a duplicate was answered", "GET"),
     Family(
         "HANDLER",

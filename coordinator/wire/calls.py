@@ -104,6 +104,20 @@ class Deed(NamedTuple):
     call_id: str
 
 
+class Gathering(NamedTuple):
+    """A latch or a barrier, in wire units: its name encoded, how many it takes, and how long it is kept."""
+
+    name: str
+    kind: str
+    needed: int
+    ttl_ms: int
+
+    @property
+    def ident(self) -> str:
+        """What messages about it are about."""
+        return f"gather/{self.name}"
+
+
 class Report(NamedTuple):
     """One outcome of a job, in wire units and in the order of the wire."""
 
@@ -219,6 +233,10 @@ def note_progress(scope: Scope, ident: str, fence: str, progress: str) -> Call:
 
 def replay(scope: Scope, ident: str, call_id: str) -> Call:
     return scope.call("replay", ident, call_id)
+
+
+def gather(scope: Scope, thing: Gathering, act: str, session: str, ident: str, came_in: str) -> Call:
+    return scope.call("gather", *thing, act, session, ident, came_in)
 
 
 def define(scope: Scope, resource: str, capacity: int) -> Call:

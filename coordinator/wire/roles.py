@@ -88,7 +88,7 @@ ROLES: tuple[Role, ...] = (
     Role(
         "locker",
         "takes locks, waits for them and gives them back",
-        (*_SESSION, *_PULSE, *_TICKET, "request", "release", "hand_over", "extend", "cancel", "reprioritise"),
+        (*_SESSION, *_PULSE, *_TICKET, "request", "release", "hand_over", "extend", "cancel", "reprioritise", "gather"),
         _INBOX,
     ),
     Role("observer", "looks: ls, show, why, stats, events, top, alerts", _LOOK, reads=True),

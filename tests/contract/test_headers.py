@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from coordinator.ops import configuring, fleet, freezing, locks, operator, pulse, requests, work
+from coordinator.ops import configuring, fleet, freezing, gathering, locks, operator, pulse, requests, work
 from coordinator.ops import gates as gate_ops
 from coordinator.ops import inspect as inspect_ops
 from coordinator.wire import calls, loader, replies
-from coordinator.wire.calls import Claim, Deed, JobAsk, Lesson, Lessons, LockAsk, Report, Scope
+from coordinator.wire.calls import Claim, Deed, Gathering, JobAsk, Lesson, Lessons, LockAsk, Report, Scope
 from coordinator.wire.step import Call
 from tests.contract.lua import code, statuses_answered
 from tests.support.engine import TERMS
@@ -44,6 +44,9 @@ LONG: dict[str, Any] = {
     "progress": "0.5",
     "call_id": "c",
     "deed": Deed("ann", "because", "c"),
+    "thing": Gathering("a", "latch", 2, 1000),
+    "act": "come",
+    "came_in": "0",
     "heir": "r2",
     "other": "r2",
     "place": "before",
@@ -176,7 +179,10 @@ def names_in(operations: Any) -> set[str]:
 @pytest.mark.parametrize("script", [one for one in SCRIPTS if one not in AUDITS])
 def test_every_reply_is_known_to_whoever_reads_it(script: str) -> None:
     known = set(replies.REFUSALS)
-    for module in (fleet, freezing, gate_ops, inspect_ops, locks, operator, pulse, requests, work, configuring):
+    for module in (
+        *(fleet, freezing, gate_ops, gathering, inspect_ops),
+        *(locks, operator, pulse, requests, work, configuring),
+    ):
         known |= names_in(module)
     # These are read by the drivers and the worker: the keeper of the session, the worker's settler.
     known |= {"ok", "schema", "stale"}

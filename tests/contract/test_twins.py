@@ -13,7 +13,7 @@ from coordinator import aclient, client, recipes
 pytestmark = pytest.mark.no_redis
 
 TWINS = ("Coordinator", "Lease", "LockContext", "Ticket", "LockTicket", "JobTicket")
-RECIPES = ("Election", "Leadership", "RWLock", "Semaphore")
+RECIPES = ("Barrier", "CountDownLatch", "Election", "Leadership", "RWLock", "Semaphore")
 # What the language calls differently when it is awaited.
 DUNDERS = {"__aenter__": "__enter__", "__aexit__": "__exit__"}
 

@@ -6,13 +6,30 @@ from typing import Any
 
 import pytest
 
-from coordinator import AsyncElection, AsyncRWLock, AsyncSemaphore, Election, RWLock, Semaphore
+from coordinator import (
+    AsyncBarrier,
+    AsyncCountDownLatch,
+    AsyncElection,
+    AsyncRWLock,
+    AsyncSemaphore,
+    Barrier,
+    CountDownLatch,
+    Election,
+    RWLock,
+    Semaphore,
+)
 from coordinator.errors import InvalidInput, LeaseLost, OverCapacity, WaitTimeout
 from coordinator.recipes import threads
 from tests.support.faces import Face
 from tests.support.until import until
 
-PAIRS: dict[Any, Any] = {Semaphore: AsyncSemaphore, RWLock: AsyncRWLock, Election: AsyncElection}
+PAIRS: dict[Any, Any] = {
+    Barrier: AsyncBarrier,
+    CountDownLatch: AsyncCountDownLatch,
+    Election: AsyncElection,
+    RWLock: AsyncRWLock,
+    Semaphore: AsyncSemaphore,
+}
 
 
 def recipe(kind: type, co: Any, *args: Any, **options: Any) -> Any:
@@ -164,3 +181,53 @@ def test_a_semaphore_is_shaped_like_that_of_threading(sync_co: Any) -> None:
     permits.release()
     with pytest.raises(ValueError, match="too many"):
         permits.release()
+
+
+def met(work: Callable[[], Any], times: int) -> list[threading.Thread]:
+    threads_of_it = [threading.Thread(target=work, daemon=True) for _ in range(times)]
+    for one in threads_of_it:
+        one.start()
+    return threads_of_it
+
+
+def test_a_latch_opens_when_enough_was_counted(co: Any, other: Any) -> None:
+    latch, same = recipe(CountDownLatch, co, "migrated", 3), recipe(CountDownLatch, other, "migrated", 3)
+    waiting = met(latch.wait, 2)
+    assert latch.missing() == 3
+    assert same.count_down() == 2
+    assert latch.count_down() == 1
+    with pytest.raises(WaitTimeout):
+        same.wait(0.02)
+    assert all(one.is_alive() for one in waiting)
+    assert same.count_down() == 0
+    for one in waiting:
+        one.join(5)
+    assert not any(one.is_alive() for one in waiting)
+    same.wait(0)
+    assert latch.missing() == same.count_down() == 0
+    with pytest.raises(InvalidInput):
+        recipe(CountDownLatch, co, "migrated", 2).count_down()
+    with pytest.raises(InvalidInput):
+        recipe(CountDownLatch, co, "x", 0)
+
+
+def test_a_barrier_lets_all_go_on_together_again_and_again(co: Any, other: Any) -> None:
+    barrier, same = recipe(Barrier, co, "phase", 3), recipe(Barrier, other, "phase", 3)
+    for _ in range(3):
+        waiting = met(barrier.wait, 2)
+        same.wait(5)
+        for one in waiting:
+            one.join(5)
+        assert not any(one.is_alive() for one in waiting)
+
+
+def test_who_stops_waiting_at_a_barrier_has_not_come(co: Any, other: Any) -> None:
+    barrier, same = recipe(Barrier, co, "phase", 2), recipe(Barrier, other, "phase", 2)
+    with pytest.raises(WaitTimeout):
+        barrier.wait(0.02)
+    with pytest.raises(WaitTimeout):
+        same.wait(0.02)
+    waiting = met(barrier.wait, 1)
+    same.wait(5)
+    waiting[0].join(5)
+    assert not waiting[0].is_alive()

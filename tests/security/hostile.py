@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import redis
 
-from coordinator import Coordinator, Dedup, RetryPolicy, Similar
+from coordinator import Coordinator, CountDownLatch, Dedup, RetryPolicy, Similar
 from coordinator.cli import measured
+from coordinator.errors import WaitTimeout
 from coordinator.keys import FAMILIES, Family, encode, key
 from coordinator.metrics import judging
 from coordinator.ops import lessons, timing
@@ -71,6 +73,9 @@ class Populated:
         assert co.coalesce("answered", 1) == "x"
         co.reorder(self.idents[-3], "front")
         co.freeze("elsewhere/**", 600, "test")
+        CountDownLatch(co, "latch", 2).count_down()
+        with contextlib.suppress(WaitTimeout):
+            CountDownLatch(co, "latch", 2).wait(0.001)
         self._gated(scene)
         co.configure({"timeouts.queue": 200})
         scene.call(learn(scene, self.session, 1))
@@ -234,6 +239,7 @@ def attempts(scene: Scene, made: Populated) -> dict[str, Callable[[], Any]]:
     found["thaw"] = lambda: co.thaw("b/**")
     found["freezes"] = co.freezes
     found["let pass"] = lambda: co.let_pass(made.idents[4], "test")
+    found["gather"] = CountDownLatch(co, "latch", 2).count_down
     found["replay"] = lambda: co.replay(made.idents[3])
     found["cancel"] = lambda: co.cancel(made.idents[-1])
     found["release"] = made.lease.release

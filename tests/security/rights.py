@@ -18,7 +18,7 @@ SCRIPTS = {
     "worker": SESSION | PULSE | {"tell", "claim", "settle", "note_progress", "explain", "handlers"},
     "locker": SESSION
     | PULSE
-    | {"request", "release", "hand_over", "extend", "cancel", "reprioritise", "watch", "explain"},
+    | {"request", "release", "hand_over", "extend", "cancel", "reprioritise", "watch", "explain", "gather"},
     "observer": LOOK,
     "operator": {
         *LOOK,

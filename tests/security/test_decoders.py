@@ -21,11 +21,11 @@ from coordinator.model.names import Priority, label, milliseconds, request_id, r
 from coordinator.model.need import needs_of
 from coordinator.model.signing import JobMark, Signer
 from coordinator.model.states import State
-from coordinator.ops import doctor, fleet, freezing, history, inspect, locks, operator, requests, work
+from coordinator.ops import doctor, fleet, freezing, gathering, history, inspect, locks, operator, requests, work
 from coordinator.policy.faults import family_at, fault
 from coordinator.policy.resend import remedy
 from coordinator.wire import needs, replies
-from coordinator.wire.calls import Claim, Deed, LockAsk, Report, Scope
+from coordinator.wire.calls import Claim, Deed, Gathering, LockAsk, Report, Scope
 from coordinator.wire.step import Call, Stream
 
 pytestmark = pytest.mark.no_redis
@@ -212,6 +212,7 @@ shaped = answers | st.tuples(words, st.lists(answers, max_size=14)).map(lambda o
 
 ASK = LockAsk("j", 1, "x1:a", False, 1000, 1000)
 DEED = Deed("op", "why", "c")
+LATCH = Gathering("l", "latch", 2, 1000)
 CLAIM, REPORT = Claim(1, 5, 1000, ("q",)), Report("j", "1", "succeeded", 0, b"\x01")
 OPERATIONS: dict[str, Callable[[], Any]] = {
     "explain": lambda: inspect.explain(SCOPE, "j"),
@@ -234,6 +235,8 @@ OPERATIONS: dict[str, Callable[[], Any]] = {
     "thaw": lambda: freezing.thaw(SCOPE, "a/**", DEED),
     "freezes": lambda: freezing.freezes(SCOPE),
     "let_pass": lambda: freezing.let_pass(SCOPE, "j", DEED),
+    "count_down": lambda: gathering.count_down(SCOPE, LATCH, "c"),
+    "meet": lambda: gathering.meet(SCOPE, LATCH, "c", 0.0),
     "define": lambda: requests.define(SCOPE, "a", 2),
     "acquire": lambda: locks.acquire(SCOPE, ASK, 0.0),
     "release": lambda: locks.release(SCOPE, "j", 1),

@@ -73,6 +73,7 @@ REFUSALS = frozenset(
         "held",
         "line_full",
         "lost",
+        "mismatch",
         "over_capacity",
         "overloaded",
         "queue_full",

@@ -1,0 +1,99 @@
+"""Latches and barriers: coming, looking, and waiting until enough have come."""
+
+from __future__ import annotations
+
+from coordinator.errors import CoordinatorError, InvalidInput, WaitTimeout
+from coordinator.keys import encode
+from coordinator.model.names import milliseconds, resource_name, whole
+from coordinator.ops.asking import timeout
+from coordinator.ops.locks import with_session
+from coordinator.ops.work import LOOK_AGAIN
+from coordinator.wire import calls
+from coordinator.wire.calls import Gathering, Scope
+from coordinator.wire.replies import Raw, expect, number, text
+from coordinator.wire.step import Expect, Forget, Now, Operation, Wait
+
+MOST_OF_A_LATCH = 10_000
+# The sessions of all parties are looked at in one call.
+MOST_PARTIES = 1000
+KEPT = 86400.0
+
+
+def gathering(kind: str, name: str, needed: int, keep: float) -> Gathering:
+    """A latch or barrier in wire units. Raises InvalidInput."""
+    most, argument = (MOST_OF_A_LATCH, "count") if kind == "latch" else (MOST_PARTIES, "parties")
+    whole(needed, argument, 1, most)
+    return Gathering(encode(resource_name(name, "name")), kind, needed, milliseconds(keep, "keep", least=1.0))
+
+
+def count_down(scope: Scope, latch: Gathering, ident: str) -> Operation[int]:
+    """Come to a latch, without waiting there. Returns how many are still missing."""
+    raw = yield calls.gather(scope, latch, "come", "", ident, "")
+    return _missing(raw, latch)
+
+
+def missing(scope: Scope, latch: Gathering) -> Operation[int]:
+    """How many have still to come."""
+    raw = yield calls.gather(scope, latch, "look", "", "", "")
+    return _missing(raw, latch)
+
+
+def await_open(scope: Scope, latch: Gathering, seconds: float | None) -> Operation[None]:
+    """Wait until a latch is open. Raises WaitTimeout."""
+    if not (yield from _wait(scope, latch, "", timeout(seconds))):
+        raise WaitTimeout(latch.ident, seconds or 0.0, "the latch")
+
+
+def meet(scope: Scope, barrier: Gathering, ident: str, seconds: float | None) -> Operation[None]:
+    """Come to a barrier and wait until all have. Raises WaitTimeout, having left it."""
+    try:
+        opened = yield from _wait(scope, barrier, ident, timeout(seconds))
+    except BaseException as error:
+        if not isinstance(error, CoordinatorError):
+            yield from _leave(scope, barrier, ident)
+        raise
+    if not opened and not (yield from _leave(scope, barrier, ident)):
+        raise WaitTimeout(barrier.ident, seconds or 0.0, "the barrier")
+
+
+def _wait(scope: Scope, thing: Gathering, ident: str, seconds: float | None) -> Operation[bool]:
+    """Whether it opened in time."""
+    reader: str = yield Expect(thing.ident, own=True)
+    act, came_in = "come" if ident else "look", ""
+    try:
+        now: float = yield Now()
+        ends = None if seconds is None else now + seconds
+        while True:
+            # Looking and asking to be told are one call, repeated after every message: the message is only a hint.
+            in_round = came_in
+            raw = yield from with_session(
+                lambda session: calls.gather(scope, thing, act, session, ident, in_round),  # noqa: B023
+                *("open", "shut", "mismatch"),
+            )
+            if _status(raw, thing) == "open":
+                return True
+            came_in = text(raw[1]) if ident else ""
+            now = yield Now()
+            if ends is not None and now >= ends:
+                return False
+            yield Wait(thing.ident, LOOK_AGAIN if ends is None else min(ends - now, LOOK_AGAIN), reader)
+    finally:
+        yield Forget(thing.ident, reader)
+
+
+def _leave(scope: Scope, barrier: Gathering, ident: str) -> Operation[bool]:
+    """Leave a barrier. True if it had opened at that very moment."""
+    raw = yield calls.gather(scope, barrier, "leave", "", ident, "")
+    return _status(raw, barrier) == "open"
+
+
+def _missing(raw: Raw, thing: Gathering) -> int:
+    return 0 if _status(raw, thing) == "open" else max(0, thing.needed - number(raw[2]))
+
+
+def _status(raw: Raw, thing: Gathering) -> str:
+    word = expect(raw, "open", "shut", "mismatch")
+    if word == "mismatch":
+        there = f"{text(raw[1])} of {number(raw[2])}"
+        raise InvalidInput("name", thing.name, f"is a {there}, not a {thing.kind} of {thing.needed}")
+    return word

@@ -1,0 +1,55 @@
+"""A latch that opens when enough has been counted, and a barrier that opens when all have come."""
+
+from __future__ import annotations
+
+from coordinator.client import Coordinator
+from coordinator.drivers.ids import new_id
+from coordinator.ops import gathering
+from coordinator.ops.gathering import KEPT
+from coordinator.wire.calls import Scope
+
+
+class CountDownLatch:
+    """Opens for good when it was counted down `count` times: `CountDownLatch(co, "migrated", 3).wait(60)`.
+
+    Whoever counts need not wait, and what a process has counted stays when it dies. All must give the same `count`.
+    Forgotten `keep` seconds after the last call; then it is a new one.
+    """
+
+    def __init__(self, coordinator: Coordinator, name: str, count: int, *, keep: float = KEPT) -> None:
+        self._co, self._thing = coordinator, gathering.gathering("latch", name, count, keep)
+
+    def count_down(self) -> int:
+        """Count once, without waiting. Returns how many are still missing. Raises InvalidInput if it has another
+        count."""
+        return self._co.run(gathering.count_down(self._scope(), self._thing, new_id()))
+
+    def missing(self) -> int:
+        """How many are still missing; 0: it is open."""
+        return self._co.run(gathering.missing(self._scope(), self._thing))
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until it is open. Raises WaitTimeout."""
+        self._co.run(gathering.await_open(self._scope(), self._thing, timeout))
+
+    def _scope(self) -> Scope:
+        return Scope.of(self._co.settings.namespace, self._co.settings.terms())
+
+
+class Barrier:
+    """Lets `parties` go on together, as often as they come: `Barrier(co, "phase", 4).wait(60)`.
+
+    Who is waiting when its process dies, or who stops waiting, has not come. All must give the same number of parties.
+    Forgotten `keep` seconds after the last call; then it is a new one.
+    """
+
+    def __init__(self, coordinator: Coordinator, name: str, parties: int, *, keep: float = KEPT) -> None:
+        self._co, self._thing = coordinator, gathering.gathering("barrier", name, parties, keep)
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until all have come. Raises WaitTimeout, and has not come then; InvalidInput if it has another number of
+        parties."""
+        self._co.run(gathering.meet(self._scope(), self._thing, new_id(), timeout))
+
+    def _scope(self) -> Scope:
+        return Scope.of(self._co.settings.namespace, self._co.settings.terms())
