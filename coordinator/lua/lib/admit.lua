@@ -56,13 +56,13 @@ end
 -- The rank of the first that waits at a gate. Who comes later stands behind it, though there may be room by now: the
 -- gate's clock lets it through first.
 local function first_at(ctx, g, queue)
-  local waiting = g.name .. ':' .. queue
-  local rank = memory(ctx).heads[waiting]
-  if not rank then
-    rank = tonumber(redis.call('ZRANGE', ctx.p .. K_GATED .. waiting, 0, 0, 'WITHSCORES')[2]) or math.huge
-    ctx.memory.heads[waiting] = rank
+  local heads = memory(ctx).heads[queue] or {}
+  ctx.memory.heads[queue] = heads
+  if not heads[g.name] then
+    local first = redis.call('ZRANGE', ctx.p .. K_GATED .. g.name .. ':' .. queue, 0, 0, 'WITHSCORES')
+    heads[g.name] = tonumber(first[2]) or math.huge
   end
-  return rank
+  return heads[g.name]
 end
 
 -- A job that one gate had room for is held at another: the next may have it. Once for each gate in a script.
@@ -73,22 +73,32 @@ local function give_room(ctx, g)
   end
 end
 
+-- A rank is made up of text and read again: not where nobody waits.
+local function stands_behind(ctx, r, first)
+  return first ~= math.huge and tonumber(rank_of(ctx, r)) > first
+end
+
 -- The first gate that does not let the job pass, if any.
 local function closed_gate(ctx, r)
-  local passed = {}
-  for _, g in ipairs(ctx.gates and gates_of(ctx, r) or {}) do
-    if room_at(ctx, g) < 1 or tonumber(rank_of(ctx, r)) > first_at(ctx, g, r.queue) then
-      for _, other in ipairs(passed) do
-        give_room(ctx, other)
+  if not ctx.gates then
+    return nil
+  end
+  local gates = gates_of(ctx, r)
+  for i, g in ipairs(gates) do
+    if room_at(ctx, g) < 1 or stands_behind(ctx, r, first_at(ctx, g, r.queue)) then
+      for before = 1, i - 1 do
+        give_room(ctx, gates[before])
       end
       return g
     end
-    passed[#passed + 1] = g
   end
 end
 
 local function pass_gates(ctx, r, fence)
-  for _, g in ipairs(ctx.gates and gates_of(ctx, r) or {}) do
+  if not ctx.gates then
+    return
+  end
+  for _, g in ipairs(gates_of(ctx, r)) do
     if g.kind == 'breaker' then
       probe_begins(ctx, g, r.id, fence)
     else

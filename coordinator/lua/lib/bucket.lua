@@ -25,6 +25,9 @@ local function tokens_of(ctx, g)
   if not g.tokens then
     return full
   end
+  if g.at == ctx.us then
+    return math.min(full, g.tokens)
+  end
   return math.min(full, g.tokens + math.max(0, ctx.us - g.at) * rate)
 end
 
@@ -57,10 +60,11 @@ local function keep_limit(ctx, g)
   keep_gate(ctx, g, math.max(filling, (till or ctx.now) - ctx.now, g.kind == 'adaptive' and HOUR or 0) + 60000)
 end
 
+-- For how long it is kept follows from what is left when the script ends.
 local function take_token(ctx, g)
   if speed(g) then
-    g.tokens, g.at = text(tokens_of(ctx, g) - RUN), text(ctx.us)
-    keep_limit(ctx, g)
+    g.tokens, g.at, g.spent = tokens_of(ctx, g) - RUN, ctx.us, keep_limit
+    ctx.memory.changed[g.name] = g
   end
 end
 

@@ -11,7 +11,7 @@ local DAY, HOUR = 86400000, 3600000
 -- What this script has read of gates so far.
 local function memory(ctx)
   if not ctx.memory then
-    ctx.memory = { declared = {}, gates = {}, changed = {}, heads = {} }
+    ctx.memory = { declared = {}, gates = {}, changed = {}, heads = {}, well = {} }
   end
   return ctx.memory
 end
@@ -75,15 +75,17 @@ local function keep_gate(ctx, g, ms)
   local least = g.calls and HOUR
   g.keep = (ms or least) and math.ceil(math.max(ms or 0, least or 0))
   ctx.memory.changed[g.name] = g
+  ctx.memory.well = {}
 end
 
 local function write_gates(ctx)
   for name, g in pairs(memory(ctx).changed) do
+    g.spent = g.spent and g.spent(ctx, g)
     local key, fields = ctx.p .. K_GATE .. name, {}
     redis.call('DEL', key)
     for _, field in ipairs(g.keep and FIELDS or {}) do
       if g[field] then
-        fields[#fields + 1], fields[#fields + 2] = field, g[field]
+        fields[#fields + 1], fields[#fields + 2] = field, type(g[field]) == 'number' and text(g[field]) or g[field]
       end
     end
     if #fields > 0 then

@@ -38,8 +38,26 @@ local function limit_told(ctx, g, r, good, bad, shut_ms)
   end
 end
 
+-- Whether a success is nothing new to the gates of a handler: no limit goes by it, and no breaker is open or counts. Until
+-- a gate changes that is asked once in a script.
+local function all_well(ctx, handler)
+  local well = memory(ctx).well[handler]
+  if well == nil then
+    well = true
+    for _, one in ipairs(declared(ctx, handler)) do
+      local g = one.kind == 'breaker' and gate(ctx, one.name, one.terms)
+      well = well and one.kind ~= 'adaptive' and not (g and (g.state or g.failed))
+    end
+    ctx.memory.well[handler] = well
+  end
+  return well
+end
+
 -- Returns the outcome as the job has it: one that was `limited` goes back to its place, and waits there for its gate.
 local function run_ended(ctx, r, said, delay_ms)
+  if said == 'succeeded' and (not ctx.gates or all_well(ctx, r.name)) then
+    return said
+  end
   local outcome, blameless = string.match(said, '^(%a*)(%-?)')
   local good, limited = outcome == 'succeeded', outcome == 'limited'
   local bad = blameless == '' and (outcome == 'failed' or outcome == 'retry')
