@@ -189,6 +189,22 @@ FAMILIES: tuple[Family, ...] = (
         "queues that refuse jobs under load: 1 LOW, 2 also NORMAL",
         "HGETALL",
     ),
+    Family(
+        "SHARES",
+        "shares",
+        "hash",
+        "permanent",
+        "whose turn it is, of what is shared by weights: last use in ms, weights, leads",
+        "HGETALL",
+    ),
+    Family(
+        "CLASS",
+        "class:",
+        "zset",
+        "owned",
+        "ready jobs of a queue that is shared by weights, of one priority",
+        "ZRANGE {} 0 9",
+    ),
     Family("STATS", "stats", "hash", "permanent", "how often each event has happened, and ms waited", "HGETALL"),
     Family(
         "METRICS",

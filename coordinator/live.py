@@ -24,6 +24,8 @@ from coordinator.settings import Settings
 
 # What `Settings.terms` is made of, but for `session_ttl`, by which a process beats and believes in its leases.
 TERMS = ("aging_after", "max_line", "max_queue", "result_ttl", "dead_ttl", "max_deliveries", "max_events")
+# What a worker goes by with its next claim.
+CLAIMED_BY = ("queues",)
 # What a setting may take at most, as JSON.
 MAX_VALUE = 4096
 
@@ -56,7 +58,7 @@ def _knobs(owner: type[BaseModel], path: str) -> Iterator[Knob]:
         if isinstance(field.default, Section):
             yield from _knobs(type(field.default), f"{path}{name}.")
         else:
-            live = name not in owner.fixed if issubclass(owner, Section) else name in TERMS
+            live = name not in owner.fixed if issubclass(owner, Section) else name in TERMS + CLAIMED_BY
             yield Knob(path + name, field.get_default(call_default_factory=True), field.description or "", live)
 
 

@@ -24,6 +24,7 @@ from coordinator.policy.breaker import MAX_COUNTED, MAX_PROBES, BreakerPolicy
 from coordinator.policy.budget import FLOOR, SHARE, WINDOW, Budget
 from coordinator.policy.rate import LEAST, LOOKS, MAX_RATE, AdaptiveLimit, RateLimit
 from coordinator.policy.retry import MAX_FACTOR, SHORTEST, RetryPolicy
+from coordinator.policy.share import MAX_WEIGHT, WEIGHTS, Sharing
 from coordinator.policy.shed import BEGIN, END, LEAST_END, Shedding
 
 
@@ -165,6 +166,20 @@ class Shed(Section):
     def policy(self) -> Shedding:
         """The policy of a queue."""
         return Shedding(self.begin, self.end)
+
+
+class QueueRules(Section):
+    """`[queues.NAME]`: how the priorities of a queue share its workers (namespace)."""
+
+    sharing: Sharing = Field("strict", description="`strict`, or `weighted`: every priority moves, by its weight")
+    weights: tuple[int, int, int, int, int] = Field(WEIGHTS, description="turns of a round, from EMERGENCY to LOW")
+
+    @field_validator("weights")
+    @classmethod
+    def _bounded(cls, weights: tuple[int, ...]) -> tuple[int, ...]:
+        if not all(1 <= one <= MAX_WEIGHT for one in weights):
+            raise ValueError(f"must be whole numbers from 1 to {MAX_WEIGHT}")
+        return weights
 
 
 class AlertRule(Section):

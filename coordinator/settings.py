@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from coordinator.errors import ConfigError, shortened
@@ -22,7 +22,18 @@ from coordinator.model.signing import LEAST_SECRET, MAX_KEY_ID, Signer
 from coordinator.model.terms import NO_AGING_US, Terms
 from coordinator.policy import rules
 from coordinator.policy.rules import NO_RULES, RuleSet
-from coordinator.sections import AdaptiveRates, Breakers, Coalescing, Metrics, Rates, Retries, Retry, Shed, Timeouts
+from coordinator.sections import (
+    AdaptiveRates,
+    Breakers,
+    Coalescing,
+    Metrics,
+    QueueRules,
+    Rates,
+    Retries,
+    Retry,
+    Shed,
+    Timeouts,
+)
 from coordinator.wire.gates import GateDefaults
 
 Durability = Literal["fast", "durable", "replicated"]
@@ -80,6 +91,9 @@ class Settings(BaseSettings):
     priority_rules: Path | None = Field(
         None, description="a TOML file of rules that choose the priority of requests that are given none"
     )
+    queues: dict[str, QueueRules] = Field(
+        {}, description="queues whose priorities share by weights, `[queues.NAME]`: docs/sharing.md (namespace)"
+    )
     require_signatures: bool = Field(True, description="with keys: refuse what is not signed")
     retry: Retry = Field(Retry(), description="when jobs that say nothing of it are tried again")
     retries: Retries = Field(Retries(), description="how many retries the fleet may make (namespace)")
@@ -92,6 +106,13 @@ class Settings(BaseSettings):
     shed: Shed = Field(Shed(), description="what a queue that fills up refuses (namespace)")
     adaptive_rate: AdaptiveRates = Field(AdaptiveRates(), description="limits that find their own rate")
     metrics: Metrics = Field(Metrics(), description="what is measured and published (namespace)")
+
+    @field_validator("queues")
+    @classmethod
+    def _named(cls, queues: dict[str, QueueRules]) -> dict[str, QueueRules]:
+        for name in queues:
+            label(name, "the name of a queue")
+        return queues
 
     @model_validator(mode="after")
     def _hold_together(self) -> Self:

@@ -55,6 +55,7 @@ Then:
 
 \b
     coordinator worker run app.tasks:jobs --queues default,bulk --processes 2
+    coordinator worker run app.tasks:jobs --queues default=3,bulk=1
 
 SIGTERM or Ctrl-C: claims nothing more, hands back what has not begun, and lets running handlers finish for `--grace` \
 seconds; a second signal does not wait for them. Jobs that are handed back lose no attempt. The exit code is 0.
@@ -99,7 +100,13 @@ def run(  # noqa: PLR0913, PLR0917  (typer: every option is a parameter)
         str | None, typer.Option(help="Where Redis is. Default: $COORDINATOR_URL, else 127.0.0.1:6379.")
     ] = None,
     namespace: Annotated[str | None, typer.Option("--namespace", "-n", help="Which coordinator on that Redis.")] = None,
-    queues: Annotated[str, typer.Option(help="Queues, with commas between. Default: those of the handlers.")] = "",
+    queues: Annotated[
+        str,
+        typer.Option(
+            help="Queues, with commas between. Default: those of the handlers. With weights they share this worker: "
+            "default=3,bulk=1."
+        ),
+    ] = "",
     processes: Annotated[int, typer.Option(min=1, max=1024, help="Worker processes.")] = 1,
     concurrency: Annotated[int, typer.Option(min=1, max=10_000, help="Jobs at once in each process.")] = 64,
     grace: Annotated[float, typer.Option(min=0, help="Seconds that running handlers may take when stopping.")] = 25.0,

@@ -91,6 +91,10 @@ class Exchange(Service):
         """When the oldest claim was sent whose jobs are not known here yet; infinite for none."""
         return min(self._sent_at, self._unread_at)
 
+    def serve(self, queues: tuple[str, ...]) -> None:
+        """Claim from these from now on, as a claim names them. From any thread."""
+        self._queues = queues
+
     def stop_claiming(self) -> None:
         """Claim nothing from now on, and have the store no longer ring here."""
         if self._claiming:

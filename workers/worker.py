@@ -23,7 +23,7 @@ from coordinator.errors import AccessDenied, ConfigError, CoordinatorError, Corr
 from coordinator.metrics.publisher import Options, Publisher
 from coordinator.metrics.recorder import Recorder
 from coordinator.metrics.sample import Origin
-from coordinator.model.names import label, milliseconds, one_of, whole
+from coordinator.model.names import milliseconds, one_of, whole
 from coordinator.ops import configuring, timing
 from coordinator.settings import Settings
 from workers.desk import Desk
@@ -32,6 +32,7 @@ from workers.executor import Executor
 from workers.listener import Listener
 from workers.pulse import Pulse
 from workers.registry import Registry
+from workers.served import Served
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +43,10 @@ MAX_CONCURRENCY = 10_000
 class WorkerOptions:
     """How a worker works. Durations in seconds. Raises InvalidInput.
 
-    `queues` defaults to those of the handlers. `concurrency` is how many jobs run at once; `process_slots` how many of
-    them in processes. `grace` is how long running handlers may take to finish when the worker is told to stop. `poll`
-    is how often a worker that hears nothing looks for work all the same.
+    `queues` defaults to those of the handlers; with weights, `["default=3", "bulk=1"]`, they share the worker.
+    `concurrency` is how many jobs run at once; `process_slots` how many of them in processes. `grace` is how long
+    running handlers may take to finish when the worker is told to stop. `poll` is how often a worker that hears nothing
+    looks for work all the same.
     """
 
     queues: tuple[str, ...] = ()
@@ -54,8 +56,7 @@ class WorkerOptions:
     poll: float = 5.0
 
     def __post_init__(self) -> None:
-        for queue in self.queues:
-            label(queue, "queue")
+        Served.of(self.queues)
         whole(self.concurrency, "concurrency", 1, MAX_CONCURRENCY)
         whole(self.process_slots, "process_slots", 1, MAX_CONCURRENCY)
         milliseconds(self.grace, "grace")
@@ -85,18 +86,19 @@ class Worker:
         chosen = _options(options)
         if not len(registry):
             raise ConfigError(["the registry has no handlers"])
-        queues = tuple(dict.fromkeys(chosen.queues)) or registry.queues
+        served = Served.of(chosen.queues or registry.queues)
         self.options = chosen
         client = Settings.of_client(settings, namespace)
         gates = ((GATES + name, told) for name, told in _gates(registry, client).items())
-        fields = (("queues", " ".join(queues)), ("concurrency", str(chosen.concurrency)), *gates)
+        fields = (("queues", " ".join(served.names)), ("concurrency", str(chosen.concurrency)), *gates)
         reads = min(READ_SECONDS, chosen.poll, PARKED * client.session_ttl)
         extras = Extras(kind="worker", fields=fields, started=self._begun, claiming=self._claiming, reads=reads)
         self._driver = AsyncDriver(url, client, extras)
         self._driver.live.on_change(lambda changed: self._driver.teller.change(_gates(registry, changed)))
         self._desk = Desk(chosen.concurrency)
         self._executor = Executor(registry, self._driver, self._desk, chosen.process_slots)
-        self._exchange = Exchange(self._driver, self._desk, self._executor, queues)
+        self._exchange = Exchange(self._driver, self._desk, self._executor, served.words(client.queues))
+        self._driver.live.on_change(lambda changed: self._exchange.serve(served.words(changed.queues)))
         self._listener = Listener(self._driver, self._desk, self._executor, chosen.poll)
         self._pulse = self._measuring()
         self._asked, self._hurry = asyncio.Event(), asyncio.Event()

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from coordinator.cli.shapes import seconds, whole
 from coordinator.cli.words import clean, count, duration, moment, ordinal
-from coordinator.model.lease import Explanation, FrozenView, GateView, NeedView, Person
+from coordinator.model.lease import Explanation, FrozenView, GateView, NeedView, Person, ShareView
+from coordinator.model.names import Priority
 from coordinator.model.states import State
 from coordinator.ops.inspect import Survey
+from coordinator.policy.share import patience
 from coordinator.policy.shed import retry_after
 
 # A survey names at most so many sessions: from that many on, one that is not named may still live.
@@ -173,6 +175,8 @@ def _ready(found: Explanation, around: Fleet) -> list[str]:
     queue = clean(found.fields.get("queue", ""))
     place = ordinal(found.queue_place or 0)
     said = [f"It can run: {place} of {found.queue_length or 1} in queue {queue}."]
+    if found.share is not None:
+        said += _shared(found, found.share)
     idle = found.idle_workers or 0
     if around.serving == 0:
         said.append(_unserved(queue, "N"))
@@ -181,6 +185,20 @@ def _ready(found: Explanation, around: Fleet) -> list[str]:
     elif around.serving:
         said.append(f"All slots of the queue are taken ({count(around.serving, 'live worker')}).")
     return [*said, *_last_failure(found), *_deadline(found)]
+
+
+def _shared(found: Explanation, share: ShareView) -> list[str]:
+    """What weights make of its place: its turn comes by its priority, and after how many turns at the latest."""
+    weights, mine = share.weights, max(Priority) - found.priority
+    if len(weights) != len(Priority) or not all(weights):
+        return []
+    turns = f"{weights[mine]} of {sum(weights)} turns"
+    said = f"The queue is shared by weights ({':'.join(map(str, weights))}, from emergency to low): "
+    said += f"{found.priority.name.lower()} has {turns} when all priorities have jobs"
+    if share.place is None:
+        return [f"{said}."]
+    place, latest = ordinal(share.place), (share.place + 1) * (patience(weights, mine) + 1)
+    return [f"{said}; it is {place} of {share.ready} of its priority, and gets one of the next {latest} turns."]
 
 
 def _unserved(queue: str, beginning: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from coordinator.model.lease import Explanation, GateView, NeedView, Person
+from coordinator.model.lease import Explanation, GateView, NeedView, Person, ShareView
 from coordinator.ops.history import DeadJob, Happening
 from coordinator.ops.inspect import LineView, QueueView, ResourceView, SessionView, Survey
 
@@ -51,7 +51,13 @@ def request(found: Explanation) -> Shape:
         "idle_workers": found.idle_workers,
         "needs": [need(one) for one in found.needs],
         "gate": gate(found.gate),
+        "share": share(found.share),
     }
+
+
+def share(one: ShareView | None) -> Shape | None:
+    """How the queue of a ready job is shared, with weights from EMERGENCY to LOW."""
+    return None if one is None else {"weights": list(one.weights), "place": one.place, "ready": one.ready}
 
 
 def gate(one: GateView | None) -> Shape | None:

@@ -3,7 +3,7 @@
 -- ARGV[1] terms
 -- ARGV[2] request id
 -- ARGV[3] how many of those before it to name
--- reply: ok <now ms> [<field> <value>...] [<note field> <value>...] [<need>]... [<place in queue> <queue length> <idle workers>] <due ms, or empty> [<place at its gate> <how many wait there> <ms at which it is looked at next> <field of the gate> <value>...] ; need: [resource, mode, permits, capacity, place, line length, [holder...], [ahead...], [<pattern> <until ms> <by> <reason>]]
+-- reply: ok <now ms> [<field> <value>...] [<note field> <value>...] [<need>]... [<place in queue> <queue length> <idle workers>, and if it is shared: <how> <place in its priority> <jobs of it>] <due ms, or empty> [<place at its gate> <how many wait there> <ms at which it is looked at next> <field of the gate> <value>...] ; need: [resource, mode, permits, capacity, place, line length, [holder...], [ahead...], [<pattern> <until ms> <by> <reason>]]
 -- reply: gone
 -- Keeps: nothing is written.
 --@flags no-writes
@@ -11,6 +11,7 @@
 --@include lib/usage
 --@include lib/person
 --@include lib/frozen
+--@include lib/classes
 -- The gate that a job waits at, if any.
 local function gate_of(ctx, r)
   if not r.gate or r.state ~= 'waiting' then
@@ -24,6 +25,17 @@ end
 
 local function frozen_words(freeze)
   return freeze and { freeze.pattern, text(freeze.ends), freeze.by, freeze.why } or {}
+end
+
+-- Where a job stands in a queue, and among those of its priority if the queue is shared by weights.
+local function place_of(ctx, r)
+  local ready, class = ctx.p .. K_READY .. r.queue, class_of(r.queue, r.priority)
+  local place = { redis.call('ZRANK', ready, r.id), redis.call('ZCARD', ready), redis.call('ZCARD', ctx.p .. K_IDLE .. r.queue) }
+  if is_shared(ctx, r.queue) then
+    place[4] = redis.call('HGET', ctx.p .. K_SHARES, r.queue)
+    place[5], place[6] = redis.call('ZRANK', ctx.p .. class, r.id) or '', redis.call('ZCARD', ctx.p .. class)
+  end
+  return place
 end
 
 local ctx = open(KEYS[1], ARGV[1])
@@ -53,10 +65,6 @@ for _, need in ipairs(needs_of(ctx, r)) do
     place and tostring(place) or '', redis.call('ZCARD', line), holders_of(ctx, need.resource, most),
     persons(ctx, ahead), frozen_words(barred(ctx, r, need.resource)) }
 end
-local queue = {}
-if r.kind == 'job' and r.state == 'ready' then
-  local ready = ctx.p .. K_READY .. r.queue
-  queue = { redis.call('ZRANK', ready, id), redis.call('ZCARD', ready), redis.call('ZCARD', ctx.p .. K_IDLE .. r.queue) }
-end
+local queue = r.kind == 'job' and r.state == 'ready' and place_of(ctx, r) or {}
 return { 'ok', text(ctx.now), shown, redis.call('HGETALL', ctx.p .. K_NOTE .. id),
   needs, queue, redis.call('ZSCORE', ctx.p .. K_SCHEDULED, id) or '', gate_of(ctx, r) }

@@ -83,10 +83,23 @@ class GateView:
 
 
 @dataclass(frozen=True, slots=True)
+class ShareView:
+    """A queue that is shared by weights, from EMERGENCY to LOW.
+
+    `place` counts from 0 among the `ready` jobs of the same priority; None as long as it is not among them yet.
+    """
+
+    weights: tuple[int, ...]
+    place: int | None
+    ready: int
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Everything about one request at one moment. `at` and all times are epoch seconds by the server's clock.
 
-    `due`: when a scheduled job goes to its queue. `gate`: the breaker or limit that it waits at.
+    `due`: when a scheduled job goes to its queue. `gate`: the breaker or limit that it waits at. `share`:
+    how its queue is shared, if it is by weights.
     """
 
     ident: str
@@ -105,6 +118,7 @@ class Explanation:
     idle_workers: int | None = None
     due: float | None = None
     gate: GateView | None = None
+    share: ShareView | None = None
 
 
 @dataclass(frozen=True, slots=True)

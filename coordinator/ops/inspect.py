@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from coordinator.keys import decode, encode
 from coordinator.model.codec import metadata_of
-from coordinator.model.lease import Explanation, FrozenView, GateView, NeedView, Person, Position
+from coordinator.model.lease import Explanation, FrozenView, GateView, NeedView, Person, Position, ShareView
 from coordinator.model.names import Priority, request_id, resource_name, whole
 from coordinator.model.names import text as free_text
 from coordinator.model.need import Need
@@ -113,7 +113,14 @@ def explain(scope: Scope, ident: str) -> Operation[Explanation]:
         idle_workers=None if place[2] is None else number(place[2]),
         due=float(text(raw[6])) / 1000 if text(raw[6]) else None,
         gate=_gate_view(fields, raw[7]) if raw[7] else None,
+        share=_share_view(place) if place[3:] else None,
     )
+
+
+def _share_view(place: Raw) -> ShareView:
+    weights = text(place[3]).split()[1].split(":")
+    standing = number(place[4]) if text(place[4]) else None
+    return ShareView(tuple(number(one) for one in weights), standing, number(place[5]))
 
 
 def position(scope: Scope, ident: str) -> Operation[Position]:

@@ -54,7 +54,7 @@ _LOOKED_UP = {"audit_request": ("HDEL", "HEXISTS", "SISMEMBER", "SREM", "ZREM", 
 # Fragments bring functions along that the script does not use; one that only reads has no need of these.
 _WRITES = frozenset(
     {"del", "expire", "hdel", "hincrby", "hset", "hsetnx", "persist", "pexpire", "rpush", "sadd", "set", "spop", "srem"}
-    | {"xadd", "xtrim", "zadd", "zpopmin", "zrem"}
+    | {"unlink", "xadd", "xtrim", "zadd", "zpopmin", "zrem"}
 )
 
 

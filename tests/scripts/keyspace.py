@@ -38,7 +38,7 @@ class Keyspace:
         """Everything that is not as it must be."""
         checks = (
             *(self._declared, self._sessions, self._records, self._parts, self._places),
-            *(self._gated, self._lines, self._holders, self._listed, self._rest),
+            *(self._gated, self._classes, self._lines, self._holders, self._listed, self._rest),
         )
         return [fault for check in checks for fault in check()]
 
@@ -114,6 +114,16 @@ class Keyspace:
                 stands_in_line = state in ("waiting", "ready") and not self._gate(ident)
                 if waits != stands_in_line or holds != (state in ("held", "running")):
                     yield f"{ident} is {state}; in the line of {resource}: {waits}, holds it: {holds}"
+
+    def _classes(self) -> Iterator[str]:
+        """The index of a queue that is shared by weights may lack what was ready before, and has nothing else."""
+        for member, jobs in self.families["CLASS"].items():
+            queue, _, priority = member.rpartition(":")
+            for ident, rank in jobs:
+                if self.scores("READY", queue).get(ident) != rank:
+                    yield f"{ident} is not ready in {queue}, but in its index"
+                elif self.requests[ident]["priority"] != priority:
+                    yield f"{ident} stands in the index {member} of another priority"
 
     def _gated(self) -> Iterator[str]:
         stand = {(ident, key) for key, jobs in self.families["GATED"].items() for ident, _ in jobs}

@@ -42,6 +42,9 @@ SCORES: tuple[float, ...] = (float("inf"), float("-inf"), -1.0, 1.8e16, 1e308, 0
 OTHER = {"string": "list", "hash": "string", "set": "hash", "zset": "set", "list": "zset", "stream": "string"}
 
 
+SHARED = "shared 16:8:4:2:1"
+
+
 class Populated:
     """Locks that are held and waited for, and jobs in every state, with the ids of all."""
 
@@ -77,6 +80,9 @@ class Populated:
         with contextlib.suppress(WaitTimeout):
             CountDownLatch(co, "latch", 2).wait(0.001)
         self._gated(scene)
+        for _ in range(2):
+            self.idents.append(co.submit("shared", queue="shared", priority="low").ident)
+        scene.claim(1, SHARED)
         co.configure({"timeouts.queue": 200})
         scene.call(learn(scene, self.session, 1))
         scene.call(publish(scene, 1))
@@ -199,6 +205,7 @@ def attempts(scene: Scene, made: Populated) -> dict[str, Callable[[], Any]]:
         "duplicate": lambda: co.submit("ready", 5, queue="hostile", dedup=Dedup("k", "replace")),
         "define": lambda: co.define("gpu", capacity=3),
         "claim": lambda: scene.claim(5, "hostile"),
+        "claim by weights": lambda: scene.claim(1, SHARED),
         "claim nothing": lambda: scene.claim(1, "empty"),
         "settle": lambda: scene.settle(*made.running, "retry", 50),
         "progress": lambda: scene.call(calls.note_progress(scene.scope, *made.running, "half")),

@@ -55,5 +55,5 @@ READS = {
 }
 WRITES = {
     *("del", "hdel", "hincrby", "hset", "hsetnx", "lpop", "persist", "pexpire", "rpush", "sadd", "set", "spop"),
-    *("srem", "xadd", "xtrim", "zadd", "zpopmin", "zrem", "zremrangebyscore"),
+    *("srem", "xadd", "xtrim", "zadd", "zpopmin", "zrem", "zremrangebyscore", "unlink"),
 }

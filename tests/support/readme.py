@@ -38,6 +38,7 @@ MEMBERS = {
     "HOURLY": "operation/deploy.apply:HOUR",
     "GATE": "breaker/github",
     "GATED": "breaker/github:default",
+    "CLASS": "bulk:0",
 }
 
 

@@ -15,7 +15,7 @@ from coordinator.cli.measured import Measured
 from coordinator.cli.sentences import Fleet
 from coordinator.metrics.judging import Alert
 from coordinator.metrics.window import Window
-from coordinator.model.lease import Explanation, NeedView, Person
+from coordinator.model.lease import Explanation, NeedView, Person, ShareView
 from coordinator.model.names import Priority
 from coordinator.model.need import Need
 from coordinator.model.states import State
@@ -235,6 +235,16 @@ def test_a_ready_job_says_what_it_waits_for(idle: int, serving: int | None, sent
     text = said(found, Fleet(serving=serving))
     assert "2nd of 3 in queue default" in text
     assert sentence in text
+
+
+def test_a_ready_job_says_which_share_its_priority_has() -> None:
+    share = ShareView((16, 8, 4, 2, 1), place=2, ready=5)
+    found = a_request(State.READY, queue_place=8, queue_length=9, priority=Priority.LOW, share=share)
+    text = said(found, Fleet(serving=1))
+    assert "shared by weights (16:8:4:2:1, from emergency to low): low has 1 of 31 turns when all" in text
+    assert "3rd of 5 of its priority, and gets one of the next 105 turns." in text
+    assert "has 1 of 31 turns" in said(replace(found, share=replace(share, place=None)), Fleet())
+    assert "shared" not in said(replace(found, share=replace(share, weights=(1, 0))), Fleet())
 
 
 def test_a_retry_that_was_put_off_says_by_what() -> None:

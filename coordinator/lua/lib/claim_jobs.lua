@@ -4,6 +4,8 @@
 --@include lib/idle
 --@include lib/gated
 --@include lib/hand_out
+--@include lib/read_queues
+--@include lib/turns
 -- How often one claim looks at the queues again after it found jobs that could not be claimed, and at how many heads at
 -- least while gates may hold them up.
 local MAX_LOOKS, LEAST_HEADS = 8, 32
@@ -22,6 +24,17 @@ local function best(ctx, queues, wanted)
     table.sort(found, function(a, b) return a.rank < b.rank or (a.rank == b.rank and a.id < b.id) end)
   end
   return found
+end
+
+-- The next of them. Behind one that was not handed out its queue may go on with jobs better than the next of another queue:
+-- the look ends before those.
+local function head_by_rank(order, last, claimed)
+  if last and not claimed then
+    order.known = math.min(order.known, last.last or order.known)
+  end
+  order.at = order.at + 1
+  local found = order.heads[order.at]
+  return found and found.rank <= order.known and found or nil
 end
 
 -- The last look at a candidate. One that cannot be claimed after all ends or steps back here.
@@ -43,39 +56,48 @@ local function claimable(ctx, r)
 end
 
 -- One look at the heads of the queues. Returns how many of them could not be claimed; they have left the ready set.
--- Behind such a head its queue may go on with jobs better than the next of another queue: the look ends before those.
 -- Whether there are others is only known if one more head is looked at than is `wanted`.
 local function claim_some(ctx, jobs, session, wanted, hold_ms, queues, spare)
-  local dropped, known, gone, given = 0, math.huge, {}, {}
+  local dropped, gone, given = 0, {}, {}
   local looked = wanted - #jobs + (spare and 1 or 0)
-  local heads = best(ctx, queues, ctx.gates and math.max(LEAST_HEADS, looked) or looked)
-  for _, found in ipairs(heads) do
-    if #jobs == wanted or found.rank > known then
-      break
-    end
+  local heads = ctx.gates and math.max(LEAST_HEADS, looked) or looked
+  local turns = queues.shared and turns_of(ctx, queues, heads)
+  local order = not turns and { heads = best(ctx, queues, heads), at = 0, known = math.huge }
+  local found = turns and head_in_turn(turns) or order and head_by_rank(order)
+  while found do
     local r = load(ctx, found.id)
     gone[found.queue] = gone[found.queue] or {}
     table.insert(gone[found.queue], found.id)
-    if r and r.state == 'ready' and claimable(ctx, r) then
+    local claimed = r and r.state == 'ready' and claimable(ctx, r)
+    if claimed then
       jobs[#jobs + 1] = hand_out(ctx, r, session, hold_ms)
       given[#given + 1] = r.id
     else
-      dropped, known = dropped + 1, math.min(known, found.last or known)
+      dropped = dropped + 1
     end
+    if turns and claimed then
+      pay(turns, found)
+    end
+    found = #jobs < wanted and (turns and head_in_turn(turns) or order and head_by_rank(order, found, claimed))
   end
   -- All at once: a command for each would be a third of the time of a claim.
   for queue, ids in pairs(gone) do
-    redis.call('ZREM', ctx.p .. K_READY .. queue, unpack(ids))
+    take_offers(ctx, queue, unpack(ids))
   end
   if #given > 0 then
     redis.call('SADD', ctx.p .. K_OWNS .. session, unpack(given))
   end
-  return dropped, #heads > #given + dropped
+  if turns then
+    keep_turns(ctx, turns)
+    return dropped, any_left(turns)
+  end
+  return dropped, #order.heads > #given + dropped
 end
 
 -- `spare`: the worker has slots for more than is wanted. Returns the jobs, and whether there may be more for it: if not,
 -- it is idle now.
-local function claim_jobs(ctx, session, wanted, hold_ms, queues, spare)
+local function claim_jobs(ctx, session, wanted, hold_ms, words, spare)
+  local queues = read_queues(words)
   local jobs, dropped, looks, others = {}, 1, 0, false
   while #jobs < wanted and dropped > 0 and looks < MAX_LOOKS do
     dropped, others = claim_some(ctx, jobs, session, wanted, hold_ms, queues, spare)

@@ -20,7 +20,7 @@ end
 -- A candidate that a more urgent request has pushed back. Its other lines have to be looked at too: those behind it
 -- there were offered on the strength of its own offer.
 local function withdraw(ctx, r)
-  redis.call('ZREM', ctx.p .. K_READY .. r.queue, r.id)
+  take_offers(ctx, r.queue, r.id)
   redis.call('ZADD', ctx.p .. K_WAITING .. r.queue, rank_of(ctx, r), r.id)
   move(ctx, r, 'withdraw')
   ctx.arrived[r.id] = true

@@ -95,7 +95,7 @@ local function leave_place(ctx, r)
     redis.call('ZREM', ctx.p .. K_SCHEDULED, r.id)
   elseif r.state == 'ready' then
     write_offers(ctx)
-    redis.call('ZREM', ctx.p .. K_READY .. r.queue, r.id)
+    take_offers(ctx, r.queue, r.id)
   elseif r.state == 'waiting' then
     redis.call('ZREM', ctx.p .. K_WAITING .. r.queue, r.id)
     if r.gate then

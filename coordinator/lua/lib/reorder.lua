@@ -12,7 +12,8 @@ local function take_place(ctx, r, falls)
   end
   local rank = rank_of(ctx, r)
   if r.state == 'ready' then
-    redis.call('ZADD', ctx.p .. K_READY .. r.queue, rank, r.id)
+    unclassify(ctx, r.queue, r.id)
+    put_offer(ctx, r)
   elseif r.state == 'waiting' and r.kind == 'job' then
     redis.call('ZADD', ctx.p .. K_WAITING .. r.queue, rank, r.id)
   end

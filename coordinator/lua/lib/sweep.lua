@@ -5,6 +5,7 @@
 --@include lib/idle
 --@include lib/gated
 --@include lib/thaw
+--@include lib/forget_shares
 local MAX_SESSIONS, MAX_OWNED, MAX_DUE, MAX_QUEUES = 1, 64, 64, 64
 
 local function forget_session(ctx, session)
@@ -95,6 +96,7 @@ local function sweep(ctx)
   settle_lines(ctx)
   write_gates(ctx)
   ring_stranded(ctx)
+  forget_shares(ctx)
   redis.call('HSET', ctx.meta, 'swept', text(ctx.now))
   return found + purge_dead(ctx)
 end

@@ -4,7 +4,7 @@
 --@include lib/places
 local function commands_of(place)
   for _, one in ipairs({ { K_LINE, 'ZSCORE', 'ZREM' }, { K_READY, 'ZSCORE', 'ZREM' }, { K_WAITING, 'ZSCORE', 'ZREM' },
-    { K_GATED, 'ZSCORE', 'ZREM' }, { K_SCHEDULED, 'ZSCORE', 'ZREM' }, { K_DEADLINES, 'ZSCORE', 'ZREM' }, { K_DEAD, 'ZSCORE', 'ZREM' },
+    { K_GATED, 'ZSCORE', 'ZREM' }, { K_CLASS, 'ZSCORE', 'ZREM' }, { K_SCHEDULED, 'ZSCORE', 'ZREM' }, { K_DEADLINES, 'ZSCORE', 'ZREM' }, { K_DEAD, 'ZSCORE', 'ZREM' },
     { K_OWNS, 'SISMEMBER', 'SREM' }, { K_HOLDERS, 'HEXISTS', 'HDEL' }, { K_PAYLOADS, 'HEXISTS', 'HDEL' } }) do
     local many = string.sub(one[1], -1) == ':'
     if place == one[1] or (many and string.sub(place, 1, #one[1]) == one[1]) then
@@ -63,6 +63,8 @@ local function proper_places(ctx, r)
     proper[K_SCHEDULED] = 'must'
   else
     proper[(r.state == 'ready' and K_READY or K_WAITING) .. r.queue] = 'must'
+    -- What an index lacks comes into it when it is next used.
+    proper[class_of(r.queue, r.priority)] = r.state == 'ready' and 'may' or nil
   end
   local clock = clock_of(r)
   proper[K_DEADLINES] = clock and (clock == 'may' and 'may' or 'must')

@@ -1,0 +1,108 @@
+-- Whose turn it is where queues or priorities share by weights, job by job. A worker with weights for its queues takes turns
+-- among those that have something ready; without, the queue with the first job by rank is next. In a queue that is shared,
+-- the turn is then a priority's, in its own order. A turn costs whoever has it only when its job was handed out.
+--@include lib/share
+--@include lib/index_some
+-- The heads of one key, to be taken one after the other. `full`: there may be more behind them.
+local function lane_of(ctx, key, heads)
+  local page = redis.call('ZRANGE', ctx.p .. key, 0, heads - 1, 'WITHSCORES')
+  return { page = page, at = 1, full = #page == 2 * heads }
+end
+
+local function rank_at(lane)
+  return tonumber(lane.page[lane.at + 1] or nil) or (lane.full and -math.huge) or math.huge
+end
+
+-- A queue as a worker looks at it: one lane, or one for each priority and how they share.
+local function source_of(ctx, queue, classes, heads)
+  local share = classes and share_of(ctx, queue, classes)
+  if not share or #share.weights ~= PRIORITIES then
+    return { queue = queue, lanes = { lane_of(ctx, K_READY .. queue, heads) } }
+  end
+  if not is_shared(ctx, queue) then
+    ctx.sharing[queue] = true
+    keep_share(ctx, share)
+  end
+  index_some(ctx, queue, share)
+  local source = { queue = queue, share = share, lanes = {} }
+  for i = 1, PRIORITIES do
+    source.lanes[i] = lane_of(ctx, class_of(queue, PRIORITIES - i), heads)
+  end
+  return source
+end
+
+local function rank_of_source(source)
+  local first = math.huge
+  for _, lane in ipairs(source.lanes) do
+    first = math.min(first, rank_at(lane))
+  end
+  return first
+end
+
+-- Who has something ready, or may have; of several the first by rank.
+local function first_by_rank(sources)
+  local first, least = nil, math.huge
+  for i, source in ipairs(sources) do
+    local rank = rank_of_source(source)
+    if rank < least then
+      first, least = i, rank
+    end
+  end
+  return first
+end
+
+-- Whoever had the turn pays for it.
+local function pay(turns, found)
+  local source = turns.sources[found.source]
+  if turns.among then
+    take_turn(turns.among, found.source)
+    turns.among.moved = true
+  end
+  if source.share then
+    take_turn(source.share, found.lane)
+    source.share.moved = true
+  end
+end
+
+-- The next head, or nil: there is none, or more may lie behind what was looked at where the turn is.
+local function head_in_turn(turns)
+  local turn
+  if turns.among then
+    turn = turn_of(turns.among, function(i) return rank_of_source(turns.sources[i]) < math.huge end)
+  else
+    turn = first_by_rank(turns.sources)
+  end
+  local source = turns.sources[turn or 0]
+  if not source then
+    return nil
+  end
+  local number = source.share and turn_of(source.share, function(i) return rank_at(source.lanes[i]) < math.huge end) or 1
+  local lane = source.lanes[number]
+  local id = lane.page[lane.at]
+  lane.at = lane.at + 2
+  return id and { id = id, queue = source.queue, source = turn, lane = number }
+end
+
+-- Whether more is ready than has had a turn.
+local function any_left(turns)
+  return first_by_rank(turns.sources) ~= nil
+end
+
+local function turns_of(ctx, queues, heads)
+  local turns = { sources = {}, among = queues.share and share_of(ctx, queues.share, table.concat(queues.weights, ':')) }
+  for i, queue in ipairs(queues) do
+    turns.sources[i] = source_of(ctx, queue, queues.classes[queue], heads)
+  end
+  return turns
+end
+
+local function keep_turns(ctx, turns)
+  for _, source in ipairs(turns.sources) do
+    if source.share and source.share.moved then
+      keep_share(ctx, source.share)
+    end
+  end
+  if turns.among and turns.among.moved then
+    keep_share(ctx, turns.among)
+  end
+end
