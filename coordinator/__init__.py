@@ -6,7 +6,7 @@
 
 from coordinator.aclient import AsyncCoordinator, AsyncJobTicket, AsyncLease, AsyncLockTicket
 from coordinator.client import Coordinator, JobTicket, Lease, LockTicket
-from coordinator.errors import CoordinatorError
+from coordinator.errors import CoordinatorError, StaleFence
 from coordinator.model.answers import Answer, CoalescingStats
 from coordinator.model.names import Priority
 from coordinator.model.need import Need
@@ -69,6 +69,7 @@ __all__ = [
     "Settings",
     "Similar",
     "Snooze",
+    "StaleFence",
     "State",
     "Submission",
     "TimeoutPolicy",

@@ -155,6 +155,16 @@ class LeaseLost(CoordinatorError):
         self.ident, self.why = ident, why
 
 
+class StaleFence(CoordinatorError):
+    """A write under a fence that is older than the newest one seen there: somebody else has held the lock since.
+    Nothing was written. `newest` is None where it is not known."""
+
+    def __init__(self, what: str, fence: int, newest: int | None) -> None:
+        newer = "a newer one" if newest is None else str(newest)
+        super().__init__(f"{shortened(what)}: fence {fence} is stale, {newer} was seen; the lock is somebody else's")
+        self.what, self.fence, self.newest = what, fence, newest
+
+
 class WaitTimeout(CoordinatorError, TimeoutError):
     """The wait ran out. The request has left its lines (a lock) or goes on (a job's result)."""
 

@@ -1,0 +1,70 @@
+"""Fences in Redis: any command on one key, carried out only if nothing newer was written there.
+
+The newest fence of a key stands in a key beside it, in the same slot of a Cluster. Check, command and fence are one
+script, which a user needs the right to `EVAL` for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coordinator.errors import InvalidInput
+from coordinator.fencing.fences import Fence, check, number
+
+# The command first: if it fails nothing has changed, and what comes after cannot fail.
+GUARDED = """
+local newest = tonumber(redis.call('GET', KEYS[2]) or '0')
+if newest > tonumber(ARGV[1]) then
+  return { 0, string.format('%.0f', newest) }
+end
+local answer = redis.call(ARGV[3], KEYS[1], unpack(ARGV, 4))
+redis.call('SET', KEYS[2], ARGV[1])
+if ARGV[2] ~= '' then
+  redis.call('PEXPIRE', KEYS[2], ARGV[2])
+end
+return { 1, answer }
+"""
+# What Lua can hand on at once.
+MOST_WORDS = 7000
+
+
+def fence_key(key: str) -> str:
+    """The key that holds the newest fence of another. Raises InvalidInput for one that cannot have it in its slot."""
+    tag = key.partition("{")[2].partition("}")[0]
+    if tag and "}" in key.partition("{")[2]:
+        return f"{key}:fence"
+    if "{" in key or "}" in key:
+        raise InvalidInput("key", key, "must have no braces but those of a hash tag")
+    return f"{{{key}}}:fence"
+
+
+def fenced(client: Any, fence: Fence, command: str, key: str, *args: Any, keep: float | None = None) -> Any:
+    """`fenced(client, lease, "SET", "report:7", "text")`: the command on that key, unless it was written under a newer
+    fence, which raises StaleFence. Returns what the command answers.
+
+    `keep`: seconds for which the fence is remembered after the last write; without it, for ever. It must outlast every
+    holder that may still be asleep. Raises InvalidInput.
+    """
+    keys, words = _call(fence, command, key, args, keep)
+    return _answer(client.eval(GUARDED, len(keys), *keys, *words), key, number(fence))
+
+
+async def afenced(client: Any, fence: Fence, command: str, key: str, *args: Any, keep: float | None = None) -> Any:
+    """As `fenced`, with a client of `redis.asyncio`."""
+    keys, words = _call(fence, command, key, args, keep)
+    return _answer(await client.eval(GUARDED, len(keys), *keys, *words), key, number(fence))
+
+
+def _call(
+    fence: Fence, command: str, key: str, args: tuple[Any, ...], keep: float | None
+) -> tuple[list[str], list[Any]]:
+    if len(args) > MOST_WORDS:
+        raise InvalidInput("args", len(args), f"must be at most {MOST_WORDS} words")
+    kept = "" if keep is None else max(1, round(keep * 1000))
+    return [key, fence_key(key)], [number(fence), kept, command, *args]
+
+
+def _answer(raw: Any, key: str, fence: int) -> Any:
+    if not int(raw[0]):
+        check(key, fence, int(raw[1]))
+    return raw[1] if len(raw) > 1 else None

@@ -1,0 +1,103 @@
+"""Fences in a database: a column beside the data, and `fence <= :fence` in every write.
+
+The check and the write are one statement, so nothing comes between them. With DB-API connections of any driver; for
+SQLAlchemy, which is not needed otherwise, `fenced_statement` adds the same to an `update()`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from coordinator.errors import Corrupt, InvalidInput, StaleFence
+from coordinator.fencing.fences import Fence, check, number
+from coordinator.model.names import one_of
+
+COLUMN = "fence"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+_MARKS: dict[str, Callable[[int], str]] = {
+    "qmark": lambda _at: "?",
+    "format": lambda _at: "%s",
+    "pyformat": lambda _at: "%s",
+    "numeric": lambda at: f":{at}",
+    "named": lambda at: f":p{at}",
+}
+
+Parameters = Sequence[Any] | dict[str, Any]
+
+
+def update_statement(
+    table: str, values: Mapping[str, Any], where: Mapping[str, Any], fence: Fence, *, paramstyle: str = "qmark"
+) -> tuple[str, Parameters]:
+    """`UPDATE table SET ..., fence = ? WHERE ... AND fence <= ?` with its parameters, in the `paramstyle` of a driver.
+
+    Names of tables and columns must be plain ones; values may be anything that the driver takes. Raises InvalidInput.
+    """
+    limit = number(fence)
+    if not where:
+        raise InvalidInput("where", where, "must name the row")
+    setting, finding = {**values, COLUMN: limit}, list(where)
+    sql = (
+        f"UPDATE {_name(table)} SET {_listed(setting, ', ', paramstyle, 1)} "  # noqa: S608 - the names are checked
+        f"WHERE {_listed(finding, ' AND ', paramstyle, 1 + len(setting))} "
+        f"AND {COLUMN} <= {_mark(paramstyle, 1 + len(setting) + len(finding))}"
+    )
+    return sql, _parameters([*setting.values(), *where.values(), limit], paramstyle)
+
+
+def fenced_update(
+    cursor: Any,
+    table: str,
+    values: Mapping[str, Any],
+    where: Mapping[str, Any],
+    fence: Fence,
+    *,
+    paramstyle: str = "qmark",
+) -> bool:
+    """Update one row unless it was written under a newer fence, which raises StaleFence. False: there is no such row.
+
+    `cursor` is one of DB-API, `paramstyle` that of its module (`sqlite3.paramstyle`). The transaction is the caller's.
+    """
+    cursor.execute(*update_statement(table, values, where, fence, paramstyle=paramstyle))
+    if cursor.rowcount > 0:
+        return True
+    found = f"SELECT {COLUMN} FROM {_name(table)} WHERE {_listed(where, ' AND ', paramstyle, 1)}"  # noqa: S608
+    cursor.execute(found, _parameters(list(where.values()), paramstyle))
+    row = cursor.fetchone()
+    if row is None:
+        return False
+    if row[0] is None:
+        raise Corrupt(f"{table}.{COLUMN} is NULL; make the column NOT NULL DEFAULT 0")
+    check(table, number(fence), int(row[0]))
+    # Some drivers count only rows that have become different; ours is one if it has our fence.
+    return int(row[0]) == number(fence)
+
+
+def fenced_statement(statement: Any, column: Any, fence: Fence) -> Any:
+    """An SQLAlchemy `update()` that writes only where `column` is not above the fence, and sets it."""
+    return statement.where(column <= number(fence)).values({column.name: number(fence)})
+
+
+def checked(result: Any, what: str, fence: Fence) -> None:
+    """Raises StaleFence if an SQLAlchemy result of `fenced_statement` has changed no row that is known to be there."""
+    if result.rowcount == 0:
+        raise StaleFence(what, number(fence), None)
+
+
+def _name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise InvalidInput("name", name, "must be a plain name of a table or column")
+    return name
+
+
+def _mark(paramstyle: str, at: int) -> str:
+    return _MARKS[one_of(paramstyle, "paramstyle", tuple(_MARKS))](at)
+
+
+def _listed(names: Mapping[str, Any] | Sequence[str], separator: str, paramstyle: str, first: int) -> str:
+    return separator.join(f"{_name(one)} = {_mark(paramstyle, at)}" for at, one in enumerate(names, first))
+
+
+def _parameters(values: list[Any], paramstyle: str) -> Parameters:
+    return {f"p{at}": one for at, one in enumerate(values, 1)} if paramstyle == "named" else values

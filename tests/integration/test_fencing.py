@@ -1,0 +1,277 @@
+"""A holder that slept while its lease ran out is refused by everything that it writes to."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import redis
+import redis.asyncio
+import sqlalchemy
+
+from coordinator import Coordinator, Lease, Settings, StaleFence
+from coordinator.errors import Corrupt, InvalidInput
+from coordinator.fencing import (
+    FenceASGI,
+    FenceWSGI,
+    MemoryFences,
+    RedisFences,
+    afenced,
+    checked,
+    fenced,
+    fenced_statement,
+    fenced_update,
+    guarded_file,
+    header,
+    replace_file,
+    update_statement,
+)
+from coordinator.fencing.redis import fence_key
+
+ROOT = Path(__file__).parents[2]
+Holders = tuple[Lease, Lease]
+
+
+@pytest.fixture
+def sync_co(redis_url: str, settings: Settings) -> Iterator[Coordinator]:
+    with Coordinator.connect(redis_url, settings=settings) as client:
+        yield client
+
+
+@pytest.fixture
+def holders(sync_co: Coordinator) -> Holders:
+    """One that slept for longer than its lease, and the one that has had the lock since."""
+    asleep = sync_co.acquire("report", ttl=0.05)
+    return asleep, sync_co.acquire("report", wait=5)
+
+
+@pytest.fixture
+def database() -> Iterator[sqlite3.Connection]:
+    with contextlib.closing(sqlite3.connect(":memory:")) as made:
+        made.execute("CREATE TABLE report (id INTEGER PRIMARY KEY, body TEXT, fence INTEGER NOT NULL DEFAULT 0)")
+        made.execute("INSERT INTO report (id, body) VALUES (7, 'first')")
+        yield made
+
+
+@pytest.mark.parametrize("paramstyle", ["qmark", "named", "numeric"])
+def test_a_database_refuses_it(database: sqlite3.Connection, holders: Holders, paramstyle: str) -> None:
+    old, new = holders
+    cursor = database.cursor()
+
+    def write(body: str, lease: Lease, ident: int = 7) -> bool:
+        return fenced_update(cursor, "report", {"body": body}, {"id": ident}, lease, paramstyle=paramstyle)
+
+    assert write("of the old one", old)
+    assert write("of the new one", new)
+    assert write("of the new one", new)
+    with pytest.raises(StaleFence) as caught:
+        write("late", old)
+    assert (caught.value.fence, caught.value.newest) == (old.fence, new.fence)
+    assert cursor.execute("SELECT body, fence FROM report").fetchall() == [("of the new one", new.fence)]
+    assert not write("nobody", new, 8)
+
+
+def test_a_row_without_a_fence_is_said_to_be_so() -> None:
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.execute("CREATE TABLE report (id INTEGER, fence INTEGER)")
+        database.execute("INSERT INTO report VALUES (7, NULL)")
+        with pytest.raises(Corrupt):
+            fenced_update(database.cursor(), "report", {}, {"id": 7}, 1)
+
+
+def test_the_statement_is_what_it_says() -> None:
+    sql = "UPDATE a.b SET x = %s, fence = %s WHERE id = %s AND n = %s AND fence <= %s"
+    assert update_statement("a.b", {"x": 1}, {"id": 2, "n": 3}, 9, paramstyle="format") == (sql, [1, 9, 2, 3, 9])
+    for wrong in (
+        lambda: update_statement("a; DROP TABLE b", {}, {"id": 1}, 9),
+        lambda: update_statement("a", {"x = 1 --": 1}, {"id": 1}, 9),
+        lambda: update_statement("a", {}, {}, 9),
+        lambda: update_statement("a", {}, {"id": 1}, -1),
+        lambda: update_statement("a", {}, {"id": 1}, SimpleNamespace(fence="9")),
+        lambda: update_statement("a", {}, {"id": 1}, 9, paramstyle="quark"),
+    ):
+        with pytest.raises(InvalidInput):
+            wrong()
+
+
+def test_sqlalchemy_refuses_it(holders: Holders) -> None:
+    old, new = holders
+    report = sqlalchemy.table("report", sqlalchemy.column("id"), sqlalchemy.column("body"), sqlalchemy.column("fence"))
+    engine = sqlalchemy.create_engine("sqlite://", poolclass=sqlalchemy.StaticPool)
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text("CREATE TABLE report (id INTEGER, body TEXT, fence INTEGER NOT NULL)"))
+        connection.execute(sqlalchemy.insert(report).values(id=7, body="first", fence=0))
+
+        def write(body: str, lease: Lease) -> None:
+            change = sqlalchemy.update(report).where(report.c.id == 7).values(body=body)
+            checked(connection.execute(fenced_statement(change, report.c.fence, lease)), "report 7", lease)
+
+        write("of the old one", old)
+        write("of the new one", new)
+        with pytest.raises(StaleFence):
+            write("late", old)
+        assert connection.execute(sqlalchemy.select(report.c.body, report.c.fence)).all() == [
+            ("of the new one", new.fence)
+        ]
+    engine.dispose()
+
+
+def test_redis_refuses_it(raw: redis.Redis, redis_url: str, namespace: str, holders: Holders) -> None:
+    old, new = holders
+    key = f"report:{namespace}"
+    assert fenced(raw, old, "SET", key, "of the old one")
+    assert fenced(raw, new, "SET", key, "of the new one", keep=60)
+    with pytest.raises(StaleFence) as caught:
+        fenced(raw, old, "DEL", key)
+    assert caught.value.newest == new.fence
+    assert raw.get(key) == b"of the new one"
+    assert 0 < raw.pttl(fence_key(key)) <= 60_000
+
+    async def late() -> None:
+        async with redis.asyncio.Redis.from_url(redis_url) as client:
+            assert await afenced(client, new, "APPEND", key, "!") == 15
+            await afenced(client, old, "SET", key, "late")
+
+    with pytest.raises(StaleFence):
+        asyncio.run(late())
+    # A command that fails has not used its fence.
+    with pytest.raises(redis.ResponseError):
+        fenced(raw, new.fence + 1, "LPUSH", key, "x")
+    assert raw.get(fence_key(key)) == str(new.fence).encode()
+    raw.delete(key, fence_key(key))
+
+
+def test_the_fence_of_a_key_is_in_its_slot() -> None:
+    slot = redis.cluster.key_slot
+    for key in ("report", "a{b}c", "{user}:1", "x:{}"[:2]):
+        assert slot(fence_key(key).encode()) == slot(key.encode())
+    for key in ("{", "a}b", "{}x", "a{b"):
+        with pytest.raises(InvalidInput):
+            fence_key(key)
+
+
+@pytest.mark.parametrize("remembered", ["memory", "redis"])
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+def test_a_service_refuses_it(
+    interface: str, remembered: str, raw: redis.Redis, redis_url: str, namespace: str, holders: Holders
+) -> None:
+    old, new = holders
+    done: list[str] = []
+    send = {"asgi": through_asgi, "wsgi": through_wsgi}[interface]
+    fences: Any = MemoryFences() if remembered == "memory" else RedisFences(raw, f"fence:{namespace}:")
+    assert send(fences, done, "PUT", "/reports/7", header(old)) == 200
+    assert send(fences, done, "PUT", "/reports/7", header(new)) == 200
+    assert send(fences, done, "PUT", "/reports/7", header(old)) == 412
+    assert send(fences, done, "PUT", "/reports/8", header(old)) == 200
+    assert send(fences, done, "DELETE", "/reports/7", {}) == 428
+    assert send(fences, done, "GET", "/reports/7", {}) == 200
+    for word in ("-1", "1.5", "x", "9" * 17, "\u0663"):
+        assert send(fences, done, "PUT", "/reports/7", {"If-Fence": word}) == 400
+    assert done == ["PUT /reports/7", "PUT /reports/7", "PUT /reports/8", "GET /reports/7"]
+    for key in raw.scan_iter(f"fence:{namespace}:*"):
+        raw.delete(key)
+
+
+def through_asgi(fences: Any, done: list[str], method: str, path: str, headers: dict[str, str]) -> int:
+    sent: list[dict[str, Any]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        done.append(f"{scope['method']} {scope['path']}")
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    async def receive() -> None: ...
+
+    pairs = [(name.lower().encode(), value.encode("utf-8")) for name, value in headers.items()]
+    scope = {"type": "http", "method": method, "path": path, "headers": pairs}
+    asyncio.run(FenceASGI(app, fences)(scope, receive, send))
+    return int(sent[0]["status"])
+
+
+def through_wsgi(fences: Any, done: list[str], method: str, path: str, headers: dict[str, str]) -> int:
+    said: list[str] = []
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        done.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
+        start_response("200 OK", [])
+        return []
+
+    environ = {"REQUEST_METHOD": method, "PATH_INFO": path}
+    environ.update({f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()})
+    FenceWSGI(app, fences)(environ, lambda status, _headers: said.append(status))
+    return int(said[0].split()[0])
+
+
+def test_a_file_refuses_it(tmp_path: Path, holders: Holders) -> None:
+    old, new = holders
+    report = tmp_path / "report"
+    replace_file(report, "of the old one", old)
+    report.chmod(0o640)
+    replace_file(report, b"of the new one", new)
+    with pytest.raises(StaleFence):
+        replace_file(report, "late", old)
+    with guarded_file(report, new) as path, path.open("a") as file:
+        file.write("!")
+    assert report.read_text() == "of the new one!"
+    assert report.stat().st_mode & 0o777 == 0o640
+    with pytest.raises(ValueError, match="x"), guarded_file(report, new.fence + 1):
+        raise ValueError("x")
+    with pytest.raises(StaleFence):  # whoever was inside, its fence counts
+        replace_file(report, "late", new)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["report", "report.fence"]
+    (tmp_path / "report.fence").write_text("what")
+    with pytest.raises(Corrupt):
+        replace_file(report, "x", new.fence + 2)
+
+
+SLEEPER = """
+import sys
+
+from coordinator import Coordinator, Settings, StaleFence
+from coordinator.fencing import replace_file
+
+url, namespace, path = sys.argv[1:]
+fast = Settings.of(namespace=namespace, session_ttl=1, operation_timeout=1, sweep_interval=0.2)
+with Coordinator.connect(url, settings=fast) as co:
+    lease = co.acquire("report")
+    print("has it", flush=True)
+    sys.stdin.readline()
+    try:
+        replace_file(path, "late", lease)
+    except StaleFence:
+        print("refused", flush=True)
+"""
+
+
+def test_a_process_that_was_stopped_is_refused_when_it_goes_on(
+    sync_co: Coordinator, redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    report = tmp_path / "report"
+    with subprocess.Popen(
+        [sys.executable, "-c", SLEEPER, redis_url, namespace, str(report)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    ) as sleeper:
+        assert sleeper.stdout is not None
+        assert sleeper.stdout.readline() == "has it\n"
+        os.kill(sleeper.pid, signal.SIGSTOP)
+        try:
+            with sync_co.lock("report", wait=20) as lease:
+                replace_file(report, "of the new one", lease)
+        finally:
+            os.kill(sleeper.pid, signal.SIGCONT)
+        said, _ = sleeper.communicate("\n", timeout=20)
+    assert said == "refused\n"
+    assert report.read_text() == "of the new one"
