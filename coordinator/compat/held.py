@@ -22,6 +22,10 @@ class Fenced(Protocol):
     ident: str
     fence: int
 
+    @property
+    def held(self) -> bool:
+        """Whether it can be trusted to be ours."""
+
 
 L = TypeVar("L", bound=Fenced)
 
@@ -85,6 +89,12 @@ class Held(Generic[L]):
         if lease is None:
             raise NotOwned(str(self.name), GONE, self.name)
         return lease.fence
+
+    def _forget_lapsed(self) -> None:
+        """Locks that are never given back, for their timeout ends them, must not pile up."""
+        for word, lease in list(self._leases.items()):
+            if not lease.held:
+                self._leases.pop(word, None)
 
     def _word(self, token: Any, namespace: str, lease: L) -> bytes:
         """The token in bytes: the one that was given, else one that tells of our place."""

@@ -14,6 +14,7 @@ import threading
 import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
 
 from redis.exceptions import RedisError
 
@@ -30,11 +31,28 @@ TRIES = 3
 TAKEN = "its plain key is gone or has another token"
 
 
+L = TypeVar("L", Lease, AsyncLease)
+B_co = TypeVar("B_co", covariant=True)
+N_co = TypeVar("N_co", covariant=True)
+
+
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    lease: Lease
-    renew: Callable[[], bool]
+class Duty(Generic[L, B_co, N_co]):
+    """What has to be renewed every now and then: the key of a lease, which has a TTL. `renew` says whether it was ours
+    still; `leave` gives the place in the line back."""
+
+    lease: L
     ttl: float
+    renew: Callable[[], B_co]
+    leave: Callable[[], N_co]
+
+    def trust(self, sent: float, most: float) -> None:
+        """The key was set, or renewed, by a call sent at `sent`; the lease itself ends at `most`."""
+        self.lease.trust(min(most, trusted_until(sent, self.ttl)))
+
+
+class _Entry(NamedTuple):
+    duty: Duty[Lease, bool, None]
     most: float
 
 
@@ -56,12 +74,12 @@ class Renewer:
                 found = _renewers[coordinator] = cls(coordinator.settings.session_ttl / TRIES)
             return found
 
-    def add(self, lease: Lease, ttl: float, sent: float, renew: Callable[[], bool]) -> None:
+    def add(self, duty: Duty[Lease, bool, None], sent: float) -> None:
         """Renew from now on; the key was set by a call sent at `sent`."""
-        entry = _Entry(lease, renew, ttl, lease.trusted_until)
+        entry = _Entry(duty, duty.lease.trusted_until)
         with self._lock:
-            lease.trust(min(entry.most, trusted_until(sent, ttl)))
-            self._entries[lease.ident] = entry
+            duty.trust(sent, entry.most)
+            self._entries[duty.lease.ident] = entry
             if len(self._entries) == 1:
                 self._stop = threading.Event()
                 threading.Thread(target=self._work, args=(self._stop,), name="coordinator-plain", daemon=True).start()
@@ -81,9 +99,10 @@ class Renewer:
                     self._renew(one)
 
     def _renew(self, entry: _Entry) -> None:
-        lease, sent = entry.lease, clock.now()
+        duty, sent = entry.duty, clock.now()
+        lease = duty.lease
         try:
-            ours = not lease.why_lost and entry.renew()
+            ours = not lease.why_lost and duty.renew()
         except RedisError as error:
             # The lease ends by itself when this goes on.
             log.warning("the plain key of %s was not renewed: %s", lease.ident, error)
@@ -92,12 +111,12 @@ class Renewer:
             if self._entries.get(lease.ident) is not entry:
                 return
             if ours:
-                lease.trust(min(entry.most, trusted_until(sent, entry.ttl)))
+                duty.trust(sent, entry.most)
                 return
         self.drop(lease)
         lease.lose(lease.why_lost or TAKEN)
         with contextlib.suppress(CoordinatorError):
-            lease.release()
+            duty.leave()
 
 
 _guard = threading.Lock()
@@ -105,22 +124,35 @@ _renewers: weakref.WeakKeyDictionary[Coordinator, Renewer] = weakref.WeakKeyDict
 os.register_at_fork(before=_guard.acquire, after_in_parent=_guard.release, after_in_child=_guard.release)
 
 
-async def renew(lease: AsyncLease, ttl: float, sent: float, again: Callable[[], Awaitable[bool]]) -> None:
-    """The task of one lock; cancelled when it is given back. The key was set by a call sent at `sent`."""
-    most = lease.trusted_until
-    lease.trust(min(most, trusted_until(sent, ttl)))
+# A loop does not keep its tasks alive, and whoever took a lock may not keep it.
+_tasks: set[asyncio.Task[None]] = set()
+
+
+def renewing(duty: Duty[AsyncLease, Awaitable[bool], Awaitable[None]], sent: float) -> asyncio.Task[None]:
+    """The task of one asyncio lock; cancel it when the lock is given back. The key was set by a call sent at `sent`."""
+    most = duty.lease.trusted_until
+    duty.trust(sent, most)
+    task = asyncio.get_running_loop().create_task(_renews(duty, most))
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+    return task
+
+
+async def _renews(duty: Duty[AsyncLease, Awaitable[bool], Awaitable[None]], most: float) -> None:
+    lease = duty.lease
     while not lease.lost.is_set():
-        await asyncio.sleep(ttl / TRIES)
+        await asyncio.sleep(duty.ttl / TRIES)
         sent = clock.now()
         try:
-            ours = await again()
+            ours = await duty.renew()
         except RedisError as error:
+            # The lease ends by itself when this goes on.
             log.warning("the plain key of %s was not renewed: %s", lease.ident, error)
             continue
         if not ours:
             lease.lose(TAKEN)
             break
         if not lease.why_lost:
-            lease.trust(min(most, trusted_until(sent, ttl)))
+            duty.trust(sent, most)
     with contextlib.suppress(CoordinatorError):
-        await lease.release()
+        await duty.leave()

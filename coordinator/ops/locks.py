@@ -138,6 +138,12 @@ def release(scope: Scope, ident: str, fence: int) -> Operation[None]:
         yield Hear(message)
 
 
+def abandon(ident: str) -> Operation[None]:
+    """Have a lock given back in the background as soon as the store answers: nobody here will ask for that again."""
+    yield Forget(ident)
+    yield Abandon(ident)
+
+
 def extend(scope: Scope, ident: str, fence: int, lease_ms: int) -> Operation[float]:
     """Move the end of the lease. Returns until when it may be trusted. Raises LeaseLost."""
     sent: float = yield Now()

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from coordinator.client import Coordinator, Lease
-from coordinator.errors import WaitTimeout
+from coordinator.errors import LeaseLost, StoreUnavailable, WaitTimeout
 from coordinator.model.need import Need
 
 FOREVER = -1
@@ -66,11 +66,17 @@ class Lock(_Shape):
         return lease is not None
 
     def release(self) -> None:
-        """Give it back. Raises RuntimeError if it is not held here, LeaseLost if it was lost."""
+        """Give it back. Raises RuntimeError if it is not held here, LeaseLost if it was lost; StoreUnavailable, and can
+        be released again then."""
+        # Before it is given back: the next thread of this process has it at once.
         lease, self.lease = self.lease, None
         if lease is None:
             raise RuntimeError("release unlocked lock")
-        lease.release()
+        try:
+            lease.release()
+        except StoreUnavailable:
+            self.lease = lease
+            raise
 
     def locked(self) -> bool:
         """Whether anybody holds it, as the server knows it."""
@@ -108,13 +114,19 @@ class RLock(_Shape):
         return self._own.lease is not None
 
     def release(self) -> None:
-        """Give it back once. Raises RuntimeError if this thread does not hold it, LeaseLost if it was lost."""
-        if self._own.lease is None:
+        """Give it back once. Raises RuntimeError if this thread does not hold it, LeaseLost if it was lost;
+        StoreUnavailable, and can be released again then."""
+        lease = self._own.lease
+        if lease is None:
             raise RuntimeError("cannot release un-acquired lock")
+        if self._own.times == 1:
+            try:
+                lease.release()
+            except LeaseLost:
+                self._own.lease, self._own.times = None, 0
+                raise
+            self._own.lease = None
         self._own.times -= 1
-        if self._own.times == 0:
-            lease, self._own.lease = self._own.lease, None
-            lease.release()
 
 
 class Semaphore(_Shape):
@@ -137,10 +149,21 @@ class Semaphore(_Shape):
 
     def release(self, n: int = 1) -> None:
         """Give permits back, the oldest first. Raises ValueError for more than are held here, LeaseLost if one was
-        lost."""
+        lost; StoreUnavailable, and what is left can be released again then."""
         with self._lock:
             if not 0 < n <= len(self._leases):
                 raise ValueError("Semaphore released too many times")
             leases, self._leases = self._leases[:n], self._leases[n:]
-        for lease in leases:
-            lease.release()
+        lost: LeaseLost | None = None
+        while leases:
+            try:
+                leases[0].release()
+            except StoreUnavailable:
+                with self._lock:
+                    self._leases = leases + self._leases
+                raise
+            except LeaseLost as error:
+                lost = error
+            del leases[0]
+        if lost is not None:
+            raise lost

@@ -11,9 +11,9 @@ import redis.asyncio
 from redis.exceptions import LockError, LockNotOwnedError
 from redis.lock import Lock as OldLock
 
-from coordinator.compat.plain import Place, resource_of
-from coordinator.compat.redis import AsyncLock, Lock, NotOwned, coordinator_of, patch
-from coordinator.errors import ConfigError
+from coordinator.compat.plain import TAKE, Place, resource_of
+from coordinator.compat.redis import AsyncLock, LineUnavailable, Lock, NotOwned, coordinator_of, patch
+from coordinator.errors import ConfigError, StoreUnavailable
 from tests.support.faces import Face
 from tests.support.until import until
 
@@ -178,6 +178,45 @@ def test_a_token_can_be_handed_over(new: Make, raw: Any, co: Any, name: str) -> 
     assert chosen.acquire(token="mine")
     assert raw.get(name) == b"mine"
     chosen.release()
+
+
+def test_a_lost_answer_does_not_lose_the_key(raw: redis.Redis, name: str) -> None:
+    take = raw.register_script(TAKE)
+    assert take([name], ["mine", 5000]) == [1, 0]
+    raw.pexpire(name, 1000)
+    assert take([name], ["mine", 5000]) == [1, 0]
+    assert raw.pttl(name) > 4000
+    taken, ttl_ms = take([name], ["other's", 5000])
+    assert not taken
+    assert 4000 < ttl_ms <= 5000
+    raw.delete(name)
+    raw.rpush(name, "no lock at all")
+    assert take([name], ["mine", 5000]) == [0, -1]
+    raw.delete(name)
+
+
+def test_what_could_not_be_given_back_is_given_back_later(
+    new: Make, co: Any, kind: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = new(name, timeout=60, thread_local=False)
+    assert lock.acquire()
+
+    def fails(*_args: Any) -> Any:
+        raise StoreUnavailable("away")
+
+    lease = lock.lease
+    with monkeypatch.context() as patched:
+        patched.setattr(type(lease), "release", fails)
+        with pytest.raises(LineUnavailable):
+            lock.release()
+    until(lambda: not co.line(resource_of(name)).holders)
+
+
+def test_locks_that_end_by_themselves_do_not_pile_up(new: Make, name: str) -> None:
+    lock = new(name, timeout=0.05, thread_local=False)
+    for _ in range(4):
+        assert lock.acquire()
+    assert len(getattr(lock, "target", lock)._leases) == 1
 
 
 def test_the_context_manager_says_what_redis_py_says(new: Make, raw: Any, name: str) -> None:

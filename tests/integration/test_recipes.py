@@ -15,10 +15,11 @@ from coordinator import (
     Barrier,
     CountDownLatch,
     Election,
+    Lease,
     RWLock,
     Semaphore,
 )
-from coordinator.errors import InvalidInput, LeaseLost, OverCapacity, WaitTimeout
+from coordinator.errors import InvalidInput, LeaseLost, OverCapacity, StoreUnavailable, WaitTimeout
 from coordinator.recipes import threads
 from tests.support.faces import Face
 from tests.support.until import until
@@ -124,6 +125,24 @@ def test_a_decorated_function_holds_its_lock(co: Any, other: Any) -> None:
     assert [one for one, _ in seen] == ["a/b", "other"]
     with pytest.raises(InvalidInput):
         client.locked("report/{customer_id}")(wrong)
+
+
+@pytest.mark.parametrize("shape", [threads.Lock, threads.RLock, threads.Semaphore])
+def test_what_could_not_be_released_can_be_released_again(
+    sync_co: Any, shape: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = shape(sync_co, "a")
+    assert lock.acquire()
+
+    def fails(_lease: Lease) -> None:
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Lease, "release", fails)
+        with pytest.raises(StoreUnavailable):
+            lock.release()
+    lock.release()
+    assert sync_co.line("a").holders == ()
 
 
 @pytest.fixture
