@@ -315,7 +315,7 @@ class AsyncCoordinator(AsyncCoalescer, AsyncGuarding, AsyncOverseer):
         Options: `resources` it must hold while it runs, `priority`, `queue`, `dedup`, `delay`, `wait_timeout` (until
         it starts, or "adaptive"), `run_timeout` (each run), `total_timeout`, `retry`, `owner`, `reason`, `metadata`,
         `similar`; in seconds.
-        Raises QueueFull, Overloaded, LineFull, OverCapacity, PayloadTooLarge, Duplicate, InvalidInput,
+        Raises QueueFull, Overloaded, LineFull, BreakerOpen, OverCapacity, PayloadTooLarge, Duplicate, InvalidInput,
         StoreUnavailable.
         """
         [one] = await self._timed([Submission(name, payload, **options)])

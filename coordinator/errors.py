@@ -78,6 +78,17 @@ class LineFull(Refused):
         self.resource, self.limit = resource, limit
 
 
+class BreakerOpen(Refused):
+    """The `breaker` of the job's handler is open, and is to refuse (`on_open="refuse"`).
+
+    `retry_after`: seconds until it lets jobs in again, to try out whether what failed is well.
+    """
+
+    def __init__(self, breaker: str, retry_after: float) -> None:
+        super().__init__(f"breaker {breaker!r} is open: try again in {retry_after:.1f} s")
+        self.breaker, self.retry_after = breaker, retry_after
+
+
 class OverCapacity(Refused):
     """A need for more permits than the resource has, which could never be granted."""
 

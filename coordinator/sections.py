@@ -20,7 +20,7 @@ from coordinator.model.names import label
 from coordinator.policy import adaptive, retry
 from coordinator.policy.adaptive import BASES, Adaptive, Strategy
 from coordinator.policy.alerts import Rule, rules
-from coordinator.policy.breaker import MAX_COUNTED, MAX_PROBES, BreakerPolicy
+from coordinator.policy.breaker import MAX_COUNTED, MAX_PROBES, BreakerPolicy, OnOpen
 from coordinator.policy.budget import FLOOR, SHARE, WINDOW, Budget
 from coordinator.policy.rate import LEAST, LOOKS, MAX_RATE, AdaptiveLimit, RateLimit
 from coordinator.policy.retry import MAX_FACTOR, SHORTEST, RetryPolicy
@@ -107,10 +107,11 @@ class Breakers(Section):
     open_for: float = Field(30.0, ge=0.001, le=10**8, description="how long it is open before probes are let through")
     window: float = Field(60.0, ge=0.001, le=10**8, description="how long a failure counts")
     probes: int = Field(1, ge=1, le=MAX_PROBES, description="probes at a time, in the whole fleet")
+    on_open: OnOpen = Field("wait", description="jobs handed in while it is open: `wait`, or `refuse` them at once")
 
     def policy(self) -> BreakerPolicy:
         """The policy of a breaker."""
-        return BreakerPolicy(self.failures, self.successes, self.open_for, self.window, self.probes)
+        return BreakerPolicy(self.failures, self.successes, self.open_for, self.window, self.probes, self.on_open)
 
 
 class Rates(Section):

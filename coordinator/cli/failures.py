@@ -50,6 +50,7 @@ EXITS: tuple[Exit, ...] = (
     Exit(errors.UnknownOutcome, os.EX_IOERR, "`coordinator ls` shows whether it happened"),
     Exit(errors.QueueFull, os.EX_TEMPFAIL),
     Exit(errors.LineFull, os.EX_TEMPFAIL),
+    Exit(errors.BreakerOpen, os.EX_TEMPFAIL),
     Exit(errors.WaitTimeout, os.EX_TEMPFAIL, "`coordinator why ID` tells what it waits for"),
     Exit(errors.WaitCancelled, os.EX_TEMPFAIL),
     Exit(errors.JobFailed, FAILED, "`coordinator show ID` has the details"),

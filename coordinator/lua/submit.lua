@@ -8,6 +8,7 @@
 -- status: rejected <id of the one that is there> <state>
 -- status: queue_full <queue> <limit>
 -- status: overloaded <queue> <jobs> <limit> <below so many it is let in> <ms that the middle one has waited> <place it would have>
+-- status: breaker_open <gate> <ms that it is still open>
 -- status: line_full <resource> <limit>
 -- status: over_capacity <resource> <capacity>
 -- status: too_large <bytes> <limit>

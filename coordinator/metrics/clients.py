@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
+from coordinator.errors import BatchRefused, BreakerOpen, LineFull, QueueFull
 from coordinator.metrics.publisher import Occasional, Options
 from coordinator.metrics.sample import Origin
 from coordinator.model.measures import PRIORITIES, Meter
@@ -18,6 +19,9 @@ from coordinator.policy.rules import RuleSet
 from coordinator.settings import Settings
 from coordinator.wire.calls import JobAsk, Scope
 from coordinator.wire.step import Operation
+
+# Refusals of what would have been let in at another moment.
+SHED = (QueueFull, LineFull, BreakerOpen)
 
 
 class Driver(Protocol):
@@ -70,7 +74,11 @@ def submit(driver: Driver, given: Submission) -> Operation[Submitted]:
     """Hand in a job. Raises as `similar.submit` and `to_ask`."""
     limit = driver.settings.max_payload
     job = to_ask(driver.new_id(), given, limit, driver.signer, driver.rules)
-    done = yield from similar.submit(driver.scope, limit, job, similar.likeness(given, job), driver.meter)
+    try:
+        done = yield from similar.submit(driver.scope, limit, job, similar.likeness(given, job), driver.meter)
+    except SHED:
+        driver.meter.count("shed.jobs", 1, PRIORITIES[job.priority])
+        raise
     if not done.duplicate:
         driver.meter.count("queue.enqueued", 1, PRIORITIES[job.priority])
     return done
@@ -81,7 +89,13 @@ def submit_many(driver: Driver, given: Sequence[Submission]) -> Operation[list[S
     limit = driver.settings.max_payload
     jobs = [to_ask(driver.new_id(), one, limit, driver.signer, driver.rules) for one in given]
     likes = [similar.likeness(one, job, batch=True) for one, job in zip(given, jobs, strict=True)]
-    done = yield from similar.submit_many(driver.scope, limit, jobs, likes, driver.meter)
+    try:
+        done = yield from similar.submit_many(driver.scope, limit, jobs, likes, driver.meter)
+    except BatchRefused as error:
+        for number, reason in error.errors.items():
+            if isinstance(reason, SHED):
+                driver.meter.count("shed.jobs", 1, PRIORITIES[jobs[number].priority])
+        raise
     _submitted(driver.meter, zip(jobs, done, strict=True))
     return done
 

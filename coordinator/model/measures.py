@@ -153,10 +153,8 @@ MEASURES: tuple[Measure, ...] = (
     ),
     *_group(
         "shed",
-        Measure("jobs", Kind.COUNT, "jobs that were shed", PRIORITIES),
-        Measure(
-            "level", Kind.GAUGE, "0 no load to speak of, 1 beyond the soft limit, 2 at the hard limit", largest=True
-        ),
+        Measure("jobs", Kind.COUNT, "jobs that were refused under load or by an open breaker", PRIORITIES),
+        Measure("level", Kind.GAUGE, "what the fullest queue refuses: 0 nothing, 1 LOW, 2 also NORMAL", largest=True),
     ),
     *_group(
         "call",

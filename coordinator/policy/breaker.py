@@ -11,6 +11,10 @@ A breaker is *closed* (all pass), *open* (nobody passes until a moment) or *half
   it, one failure opens it for another `open_for`. A probe that ends in another way (cancelled, handed back, its worker
   died) gives its place to the next and counts for nothing, so a breaker never waits for a run that is no more.
 
+Jobs that come while it is open wait in their order, and none is failed for it. Whoever would rather know at once says
+`on_open="refuse"`: they are refused as long as it is open, and told for how long that still is. Half open it lets them
+in, for there must be somebody to try it out with; so refusing has the hysteresis of the breaker.
+
 The defaults are the customary ones: 5 failures in 60 s cannot be one bad input tried three times, 30 s outlasts most
 restarts, 3 successes are no stroke of luck, and one probe at a time spares whatever has just come back.
 
@@ -20,11 +24,14 @@ restarts, 3 successes are no stroke of luck, and one probe at a time spares what
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
-from coordinator.model.names import milliseconds, whole
+from coordinator.model.names import milliseconds, one_of, whole
 
 BreakerState = Literal["closed", "open", "half_open"]
+# What becomes of jobs that are handed in while a breaker is open.
+OnOpen = Literal["wait", "refuse"]
+ON_OPEN: tuple[str, ...] = get_args(OnOpen)
 
 MAX_COUNTED = 100
 MAX_PROBES = 64
@@ -33,13 +40,15 @@ MAX_PROBES = 64
 @dataclass(frozen=True, slots=True)
 class BreakerPolicy:
     """How many `failures` within `window` seconds open a breaker, for how long it is open (`open_for`), how many
-    `probes` run at a time after that, and how many `successes` of probes close it. Raises InvalidInput."""
+    `probes` run at a time after that, and how many `successes` of probes close it. `on_open`: jobs that are handed in
+    while it is open `wait` in their order, or are refused at once with BreakerOpen. Raises InvalidInput."""
 
     failures: int = 5
     successes: int = 3
     open_for: float = 30.0
     window: float = 60.0
     probes: int = 1
+    on_open: OnOpen = "wait"
 
     def __post_init__(self) -> None:
         whole(self.failures, "failures", 1, MAX_COUNTED)
@@ -47,11 +56,13 @@ class BreakerPolicy:
         whole(self.probes, "probes", 1, MAX_PROBES)
         milliseconds(self.open_for, "open_for", least=0.001)
         milliseconds(self.window, "window", least=0.001)
+        one_of(self.on_open, "on_open", ON_OPEN)
 
     def to_wire(self) -> str:
-        """`5:3:30000:60000:1`: failures, successes, open and window in ms, probes."""
+        """`5:3:30000:60000:1`: failures, successes, open and window in ms, probes; and `:1` if it refuses."""
         open_ms, window_ms = milliseconds(self.open_for, "open_for"), milliseconds(self.window, "window")
-        return f"{self.failures}:{self.successes}:{open_ms}:{window_ms}:{self.probes}"
+        refuses = ":1" if self.on_open == "refuse" else ""
+        return f"{self.failures}:{self.successes}:{open_ms}:{window_ms}:{self.probes}{refuses}"
 
 
 @dataclass(frozen=True, slots=True)

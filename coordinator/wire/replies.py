@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from coordinator.errors import (
+    BreakerOpen,
     CoordinatorError,
     Corrupt,
     Duplicate,
@@ -23,6 +24,7 @@ from coordinator.errors import (
 )
 from coordinator.keys import decode
 from coordinator.policy import shed
+from coordinator.wire import gates
 from coordinator.wire.step import Operation, Step
 
 Raw = Sequence[Any]
@@ -111,6 +113,7 @@ def overloaded(queue: str, figures: Sequence[Any], ident: str = "") -> Overloade
 REFUSALS: dict[str, Callable[[Raw, str], CoordinatorError]] = {
     "queue_full": lambda raw, _ident: QueueFull(text(raw[1]), number(raw[2])),
     "overloaded": lambda raw, _ident: overloaded(text(raw[1]), raw[2:]),
+    "breaker_open": lambda raw, _ident: BreakerOpen(gates.shown(text(raw[1]))[1], number(raw[2]) / 1000),
     "line_full": lambda raw, _ident: LineFull(decode(text(raw[1])), number(raw[2])),
     "over_capacity": lambda raw, _ident: OverCapacity(decode(text(raw[1])), number(raw[2])),
     "too_large": lambda raw, _ident: PayloadTooLarge("payload", number(raw[1]), number(raw[2])),

@@ -153,7 +153,7 @@ def test_a_script_reads_the_arguments_its_header_names(script: str) -> None:
 
 # Words that open a list in the Lua but are no reply: the two parts of a note, the steps of a number.
 SHARED_BUILDERS = {
-    "submit": ("lib/submit_job", "lib/ask", "lib/duplicate", "lib/room", "lib/shed"),
+    "submit": ("lib/submit_job", "lib/ask", "lib/duplicate", "lib/room", "lib/shed", "lib/fail_fast"),
     "settle": ("lib/settle_job",),
     "request": ("lib/ask",),
     "replay": ("lib/room",),

@@ -61,7 +61,7 @@ READ_ONLY = frozenset(
 # What may be answered without a write, and must be: these words say that nothing has changed.
 REFUSALS = frozenset(
     {
-        "busy",
+        *("breaker_open", "busy"),
         "changed",
         "not_frozen",
         "too_many",

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.errors import (
+    BreakerOpen,
     CoordinatorError,
     Corrupt,
     Duplicate,
@@ -28,6 +29,7 @@ CASES: dict[str, tuple[list[object], type[CoordinatorError], dict[str, object]]]
         Overloaded,
         {"queue": "q", "count": 10, "limit": 10, "place": 8, "retry_after": 8, "ident": ""},
     ),
+    "breaker_open": ([b"breaker/a%20b", 1500], BreakerOpen, {"breaker": "a b", "retry_after": 1.5}),
     "line_full": ([b"a%20b", 7], LineFull, {"resource": "a b", "limit": 7}),
     "over_capacity": ([b"a%2Ab", b"3"], OverCapacity, {"resource": "a*b", "capacity": 3}),
     "too_large": ([101, 100], PayloadTooLarge, {"size": 101, "limit": 100}),

@@ -44,7 +44,7 @@ local function head_age(ctx, queue)
 end
 
 local function fleet_sample(ctx, id, interval, most)
-  local words, oldest = { 'process', 'fleet', 'kind', 'fleet', 'number', text(ctx.now) }, 0
+  local words, oldest, level = { 'process', 'fleet', 'kind', 'fleet', 'number', text(ctx.now) }, 0, 0
   local now, since = happened(ctx, words)
   say(words, 'ms', text(since and math.max(1, ctx.now - since) or interval))
   for _, queue in ipairs(redis.call('SRANDMEMBER', ctx.p .. K_QUEUES, MAX_SAMPLED)) do
@@ -54,10 +54,12 @@ local function fleet_sample(ctx, id, interval, most)
     say(words, 'fleet.ready:' .. queue, text(ready))
     say(words, 'fleet.waiting:' .. queue, text(waiting))
     oldest = math.max(oldest, head_age(ctx, queue))
+    level = math.max(level, ctx.shed and past(ctx, redis.call('HGET', ctx.p .. K_SHEDDING, queue)) or 0)
   end
   for _, one in ipairs(SIZES) do
     say(words, one[1], text(redis.call('ZCARD', ctx.p .. one[2])))
   end
+  say(words, 'shed.level', text(level))
   say(words, 'fleet.head_age', string.format('%.1f', oldest / 1000000))
   redis.call('HSET', ctx.p .. K_PULSE, 'at', text(ctx.now), 'next', text(ctx.now + interval), unpack(now))
   redis.call('XADD', ctx.p .. K_METRICS, 'MAXLEN', '~', most, id, unpack(words))
