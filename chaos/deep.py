@@ -26,7 +26,7 @@ from coordinator.ops.submission import to_ask
 from coordinator.ops.work import MAX_JOBS_PER_CALL, chunks
 from coordinator.policy.rate import RateLimit
 from coordinator.wire import calls
-from coordinator.wire.calls import Claim, Deed, Lesson, Lessons, LockAsk, Report, Scope
+from coordinator.wire.calls import Claim, Deed, Lesson, Lessons, LockAsk, Offer, Report, Scope
 from coordinator.wire.gates import Gates
 from coordinator.wire.needs import to_wire
 from coordinator.wire.step import Call
@@ -282,8 +282,21 @@ def _operator(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
 
 def _jobs(deep: Deep) -> Iterator[Phase]:
     scope, call = deep.scope, deep.call
+
+    def offered() -> None:
+        deep.refill(PLAIN, MAX_BATCH)
+        deep.claim(PLAIN, MAX_BATCH)
+        call(calls.spare(scope, deep.session, Offer(next(deep.numbers), False, 0, 0, deep.batches[PLAIN])))
+
+    def taken_back() -> None:
+        offered()
+        call(calls.retain(scope, deep.session, next(deep.numbers), deep.batches[PLAIN]))
+        deep.settle(PLAIN, "succeeded", 0)
+
     yield "a job that waits", "watch", lambda: call(calls.watch(scope, deep.one_job("later"), deep.session))
     yield "a job that runs", "note_progress", lambda: call(calls.note_progress(scope, *deep.running(), "half"))
+    yield f"{MAX_BATCH} jobs", "spare", taken_back
+    yield f"{MAX_BATCH} jobs", "retain", taken_back
     yield "a job that failed", "replay", lambda: call(calls.replay(scope, deep.ended(), new_id()))
 
 

@@ -39,7 +39,10 @@ def handlers(recorder: Recorder) -> Registry:
     async def step(ctx: Any, payload: Any) -> str:
         recorder.note("start", ctx.fence(), job=ctx.id, attempt=ctx.attempt)
         with _raising(recorder, ctx):
-            await asyncio.sleep(_seconds(ctx, payload))
+            if payload.get("keep"):
+                time.sleep(_seconds(ctx, payload))  # noqa: ASYNC251 (it keeps the loop, as bad handlers do)
+            else:
+                await asyncio.sleep(_seconds(ctx, payload))
             if payload.get("progress"):
                 ctx.progress(1.0, "done")
         recorder.note("done", ctx.fence(), job=ctx.id)

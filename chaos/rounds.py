@@ -39,6 +39,7 @@ class Round(Steering):
             self.wait_is_given_up,
             self.job_runs,
             self.jobs_run_in_order_of_urgency,
+            self.jobs_behind_a_long_one_are_offered_and_taken_back,
             self.duplicate_joins,
             self.delayed_job_is_cancelled,
             self.running_job_is_cancelled,
@@ -153,6 +154,14 @@ class Round(Steering):
         fences = [int(self._one.explain(ticket.ident).fields["settled"]) for ticket in tickets]
         right = raised is Priority.CRITICAL and fences[2] < fences[0] < fences[1]
         return (right and results == [ticket.ident for ticket in tickets]) or (raised, fences, results)
+
+    def jobs_behind_a_long_one_are_offered_and_taken_back(self) -> Any:
+        """There is nobody to take them over, so they run where they were claimed."""
+        times = (12 * self._one.settings.stealing.interval * 1000, 1, 1)
+        made = [Submission(roles.STEP, {"ms": ms, "keep": ms > 1}) for ms in times]
+        tickets = self._one.submit_many(made)
+        results = [ticket.result(PATIENCE).split()[0] for ticket in tickets]
+        return results == [ticket.ident for ticket in tickets] or results
 
     def duplicate_joins(self) -> Any:
         """The second of two alike is the first."""

@@ -100,6 +100,14 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "READY", "ready:", "zset", "permanent", "jobs of a queue that can run now, the first in front", "ZRANGE {} 0 9"
     ),
+    Family(
+        "SPARE",
+        "spare:",
+        "zset",
+        "permanent",
+        "claimed jobs that their worker cannot begin, by how many stand before them",
+        "ZRANGE {} 0 -1 WITHSCORES",
+    ),
     Family("WAITING", "waiting:", "zset", "permanent", "jobs of a queue that wait for resources", "ZRANGE {} 0 9"),
     Family("IDLE", "idle:", "zset", "permanent", "workers of a queue with free slots, by since when", "ZRANGE {} 0 -1"),
     Family(

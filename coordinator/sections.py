@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from coordinator.model.measures import is_figure
 from coordinator.model.names import label
-from coordinator.policy import adaptive, retry
+from coordinator.policy import adaptive, retry, steal
 from coordinator.policy.adaptive import BASES, Adaptive, Strategy
 from coordinator.policy.alerts import Rule, rules
 from coordinator.policy.breaker import MAX_COUNTED, MAX_PROBES, BreakerPolicy, OnOpen
@@ -149,6 +149,13 @@ class AdaptiveRates(Section):
     def limit(self) -> AdaptiveLimit:
         """The limit."""
         return AdaptiveLimit(self.initial, self.least, self.most, self.increase, self.decrease)
+
+
+class Stealing(Section):
+    """Claimed jobs that a worker cannot begin, because others keep it: workers that are idle take them over."""
+
+    enabled: bool = Field(True, description="whether a worker offers such jobs, and takes those of others")
+    interval: float = Field(steal.INTERVAL, ge=0.01, le=60, description="how long a job lies at most before that")
 
 
 class Shed(Section):

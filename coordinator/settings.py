@@ -32,6 +32,7 @@ from coordinator.sections import (
     Retries,
     Retry,
     Shed,
+    Stealing,
     Timeouts,
 )
 from coordinator.wire.gates import GateDefaults
@@ -103,6 +104,7 @@ class Settings(BaseSettings):
     )
     breaker: Breakers = Field(Breakers(), description="when breakers open and close")
     rate: Rates = Field(Rates(), description="limits of rate")
+    stealing: Stealing = Field(Stealing(), description="when idle workers take over jobs of others")
     shed: Shed = Field(Shed(), description="what a queue that fills up refuses (namespace)")
     adaptive_rate: AdaptiveRates = Field(AdaptiveRates(), description="limits that find their own rate")
     metrics: Metrics = Field(Metrics(), description="what is measured and published (namespace)")

@@ -24,6 +24,7 @@ import asyncio
 import logging
 import math
 import random
+import threading
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -32,6 +33,7 @@ from coordinator.drivers.aio import AsyncDriver
 from coordinator.errors import CoordinatorError, Corrupt, ProtocolError
 from coordinator.ops import fleet
 from coordinator.ops.fleet import Claimed, Verdict
+from coordinator.policy import steal
 from coordinator.policy.resend import pause
 from coordinator.wire import calls
 from coordinator.wire.calls import Claim
@@ -66,6 +68,10 @@ class Exchange(Service):
         super().__init__()
         self._driver, self._desk, self._executor, self._queues = driver, desk, executor, queues
         self._hold_ms = round(driver.settings.max_hold * 1000)
+        # Held for a few steps by whoever takes what a claim brought: the loop, or the thread that offers it to others.
+        self.lock = threading.Lock()
+        # Claims whose jobs were offered before they were seen here.
+        self._offered: set[int] = set()
         self._number = 0
         self._most = min(MAX_BATCH, (desk.slots + 1) // 2)
         # Whether the jobs that came last need resources. Those that come next are probably like them.
@@ -94,6 +100,18 @@ class Exchange(Service):
     def serve(self, queues: tuple[str, ...]) -> None:
         """Claim from these from now on, as a claim names them. From any thread."""
         self._queues = queues
+
+    def unseen(self) -> tuple[list[tuple[str, str]], int]:
+        """What this worker has claimed and the loop has not come round to, as of now on offer: ids and fences of what
+        was read of the store, and the number of a claim on its way, or 0. With the lock, from any thread."""
+        jobs: list[tuple[str, str]] = []
+        if self._unread is not None and self._number not in self._offered:
+            jobs = [(one.ident, str(one.fence)) for one in self._unread[1].jobs() if one.ident]
+            self._offered.add(self._number)
+        claim = self._number + 1 if self._sent_at < math.inf else 0
+        if claim:
+            self._offered.add(claim)
+        return jobs, claim
 
     def stop_claiming(self) -> None:
         """Claim nothing from now on, and have the store no longer ring here."""
@@ -153,7 +171,8 @@ class Exchange(Service):
         asks for them; else this worker is still idle there, and parks the next at once."""
         if self._parked or not (self._desk.free and self._claiming and self._parks and self._session):
             return
-        ask = Claim(self._number + 1, 1, self._hold_ms, self._queues, spare=self._desk.free > 1)
+        steals, roomy = self._steals(1), self._desk.free > 1
+        ask = Claim(self._number + 1, 1, self._hold_ms, self._queues, roomy, steals)
         parked = Parked(ask, self._session, self._driver.now())
         call = calls.claim(self._driver.scope, self._session, ask)
         if self._driver.park(call, partial(self._unparked, parked)):
@@ -183,11 +202,13 @@ class Exchange(Service):
             log.debug("a parked claim was not answered: %s", error)
             self._unpark()
             return
-        self._answered(parked.ask)
+        self._answered(parked.ask, found)
         # What rang meanwhile rang before the store looked.
-        self._desk.hungry = found.more or (bool(found.raw_jobs) and not parked.ask.spare)
+        self._desk.hungry = found.more or (bool(found.raw_jobs) and not parked.ask.roomy)
         try:
-            self._take(found)
+            with self.lock:
+                offered = self._were_offered()
+            self._take(found, offered)
         except Exception as error:  # it is this service's, not that of whoever read the reply
             self._fault = error
         if not self._desk.hungry:
@@ -219,11 +240,13 @@ class Exchange(Service):
             return False
         self._singly = max(0, self._singly - 1)
         self._read()  # should this reply have come without the loop coming round
-        self._answered(ask)
+        self._answered(ask, found)
         self._session = found.session
-        if ask.wanted and (len(found.raw_jobs) >= ask.wanted or ask.number == self._repeats):
+        full = len(found.raw_jobs) >= ask.wanted or 0 < ask.steals <= found.stolen
+        if ask.wanted and (full or ask.number == self._repeats):
             self._desk.hungry = True  # there may be more for the slots that are left
-        self._unread = batch, found
+        with self.lock:
+            self._unread = batch, found
         self._desk.coming = len(found.raw_jobs)
         if not self._anything_to_do():
             self._read()
@@ -245,14 +268,16 @@ class Exchange(Service):
         """Act on the last reply."""
         if self._unread is None:
             return
-        (batch, found), self._unread = self._unread, None
+        with self.lock:
+            (batch, found), self._unread = self._unread, None
+            offered = self._were_offered()
         self._desk.coming = 0
         for entry, verdict in zip(batch, found.verdicts(), strict=True):
             if verdict is fleet.COUNTS:
                 self._settled(entry)
             else:
                 self._judged(entry, verdict, found.sent)
-        self._take(found)
+        self._take(found, offered)
         self._unread_at = math.inf
 
     def _batch(self) -> list[Entry]:
@@ -285,19 +310,38 @@ class Exchange(Service):
         number = self._number + 1 if wanted or self._leaving else 0
         if number:
             self._sent_at = min(self._sent_at, self._driver.now())
-        return Claim(number, wanted, self._hold_ms, self._queues)
+        return Claim(number, wanted, self._hold_ms, self._queues, steals=self._steals(wanted))
+
+    def _steals(self, wanted: int) -> int:
+        """How many of the jobs may be those of others."""
+        reserve = self._executor.reserve
+        idle = not (reserve.offered or reserve.processes)
+        return steal.appetite(wanted, idle, reserve.places) if self._driver.settings.stealing.enabled else 0
+
+    def _were_offered(self) -> bool:
+        """Whether the jobs that are being read are on offer. The last claim is the one that is read."""
+        offered = bool(self._offered) and self._number in self._offered
+        self._offered -= {one for one in self._offered if one <= self._number}
+        return offered
 
     def _wanted(self) -> int:
         return min(self._desk.free, self._most, MAX_KEYED if self._keyed else MAX_BATCH)
 
-    def _answered(self, ask: Claim) -> None:
+    def _answered(self, ask: Claim, found: fleet.Exchange) -> None:
+        measure.stolen(self._driver.meter, ask, found)
+        with self.lock:
+            self._moved_on(ask)
+
+    def _moved_on(self, ask: Claim) -> None:
         if ask.number:
             self._number, self._sent_at, self._unread_at = ask.number, math.inf, self._sent_at
             self._leaving = self._leaving and ask.wanted > 0
 
     def _judged(self, entry: Entry, verdict: Verdict, sent: float) -> None:
         job = entry.job
-        if verdict.word != "ok":
+        if job.spare:
+            self._settled(entry)  # handed back with the rest, though it may have been taken over before
+        elif verdict.word != "ok":
             self._drop(entry, f"the store says {verdict.word} {verdict.detail}".rstrip())
         elif verdict.fence is None:
             self._settled(entry)
@@ -319,7 +363,7 @@ class Exchange(Service):
         log.warning("the outcome %s of job %s is void: %s", entry.report.outcome, entry.job.ident, why)
         self._settled(entry)
 
-    def _take(self, found: fleet.Exchange) -> None:
+    def _take(self, found: fleet.Exchange, offered: bool = False) -> None:
         if failpoints.on:
             failpoints.reach("worker.after_exchange")
         measure.claimed(self._driver.meter, len(found.raw_jobs))
@@ -330,16 +374,21 @@ class Exchange(Service):
             if not claimed.ident:
                 log.error("the store gave a job that has no name: %s", claimed.problem)
             elif self._claiming:
-                self._executor.begin(claimed, self._lease_end(claimed, found.sent))
+                self._executor.begin(claimed, self._lease_end(claimed, found.sent), offered=offered)
                 taken.append(claimed)
             else:
                 self._executor.hand_back(claimed)
+        if offered:
+            self._executor.on_free()
         if taken and self._driver.keeper.session != found.session:
-            # The session ended while the reply was on its way: nobody has told these jobs, so we do.
-            for claimed in taken:
-                job = self._executor.jobs.get(claimed.ident)
-                if job is not None and job.fence == claimed.fence:
-                    job.lose("the session has lapsed")
+            self._lapsed(taken)
+
+    def _lapsed(self, taken: list[Claimed]) -> None:
+        """The session ended while the reply was on its way: nobody has told these jobs, so we do."""
+        for claimed in taken:
+            job = self._executor.jobs.get(claimed.ident)
+            if job is not None and job.fence == claimed.fence:
+                job.lose("the session has lapsed")
 
     def _lease_end(self, claimed: Claimed, sent: float) -> float:
         settings = self._driver.settings

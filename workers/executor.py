@@ -22,7 +22,6 @@ from coordinator.model import codec
 from coordinator.model.signing import MARK, JobMark
 from coordinator.ops.fleet import Claimed
 from coordinator.policy.outcome import Outcome, Poisoned, Released, Retry, Succeeded
-from coordinator.wire.calls import Report
 from workers import judge, words
 from workers.context import Context
 from workers.control import Control, HandlerFailed
@@ -34,6 +33,7 @@ from workers.measure import Runs
 from workers.processes import Processes
 from workers.progress import Progress
 from workers.registry import Handler, Registry
+from workers.reserve import Reserve
 from workers.service import Service
 from workers.threads import Threads
 from workers.timing import RunTimes
@@ -53,6 +53,9 @@ class Executor(Service):
         super().__init__()
         self.jobs: dict[str, Job] = {}
         self.on_begin: Callable[[Job], None] = lambda _job: None
+        # There may be room for jobs that are on offer.
+        self.on_free: Callable[[], None] = lambda: None
+        self.reserve = Reserve(process_slots if any(one.executor == "process" for one in registry) else None)
         self.progress = Progress(driver)
         self.runs = Runs()
         self._registry, self._driver, self._desk = registry, driver, desk
@@ -60,7 +63,7 @@ class Executor(Service):
         self._signer = driver.settings.signer()
         self._processes = Processes(registry, process_slots, self._max_result)
         self._threads = Threads()
-        self._lane = Lane(self._run, self._waits)
+        self._lane = Lane(self._run, self._waits, self._takes)
         self.times = RunTimes(registry, driver.learner, driver.settings.timeouts.handlers)
         self.lessons = Lessons(registry, driver)
         self._unfinished: dict[Job, None] = {}
@@ -75,8 +78,9 @@ class Executor(Service):
 
     # --- from the exchange
 
-    def begin(self, claimed: Claimed, lease_end: float) -> None:
-        """Run a claimed job. One that cannot be run is set aside, and its siblings do not notice."""
+    def begin(self, claimed: Claimed, lease_end: float, *, offered: bool = False) -> None:
+        """Run a claimed job, unless it is on offer. One that cannot be run is set aside, and its siblings do not
+        notice."""
         if failpoints.on:
             failpoints.reach("worker.before_begin")
         handler, payload, problem = self._registry.get(claimed.name), None, claimed.problem
@@ -102,7 +106,10 @@ class Executor(Service):
         else:
             job.payload = payload
             self._desk.occupy()
-            self._launch(job)
+            if offered:
+                self._set_apart(job)
+            else:
+                self._launch(job)
             self.on_begin(job)
 
     def again(self, job: Job, fence: int, lease_end: float | None) -> None:
@@ -122,6 +129,21 @@ class Executor(Service):
         job = Job(claimed, _NOBODY, self._driver)
         job.finished = True
         self._hand_in(job, Released())
+
+    def regain(self, job: Job) -> None:
+        """Run a job that was on offer and is still ours, in the slot that it has."""
+        following = job.regained()
+        self.jobs[job.ident] = following
+        self._driver.hold(following)
+        self._leave(job)
+        self._launch(following)
+        self.on_begin(following)
+
+    def surrender(self, job: Job) -> None:
+        """A job that was on offer is another worker's."""
+        self._leave(job)
+        self._desk.vacate()
+        self.forget(job)
 
     def forget(self, job: Job) -> None:
         """A job is settled or lost: nothing of it is left here."""
@@ -148,7 +170,7 @@ class Executor(Service):
         """Hand back what has not begun."""
         for job in list(self._unfinished):
             if not job.begun:
-                job.stop(Stop.RELEASE, "the worker shuts down")
+                self._release(job)
 
     async def finished(self) -> None:
         """Wait until no handler runs."""
@@ -157,7 +179,7 @@ class Executor(Service):
     async def release_all(self) -> None:
         """Tell every handler to end, wait a moment, and hand back the jobs of those that did not."""
         for job in list(self._unfinished):
-            job.stop(Stop.RELEASE, "the worker shuts down")
+            self._release(job)
         try:
             async with asyncio.timeout(LINGER):
                 await self._all_done.wait()
@@ -165,6 +187,12 @@ class Executor(Service):
             for job in list(self._unfinished):
                 log.warning("job %s does not end; it is handed back without waiting for it", job.ident)
                 self._post(job, Released())
+
+    def _release(self, job: Job) -> None:
+        if job.spare:
+            self._post(job, Released())  # no run would end for it
+        else:
+            job.stop(Stop.RELEASE, "the worker shuts down")
 
     async def _begin(self) -> None:
         await self.progress.start()
@@ -179,10 +207,33 @@ class Executor(Service):
     def _launch(self, job: Job) -> None:
         self.times.choose(job)
         self.lessons.choose(job)
+        self._enter(job)
+        self.reserve.shelf(job).put(job, self._driver.now())
+        self._lane.put(job)
+
+    def _set_apart(self, job: Job) -> None:
+        """It was offered before it was seen here."""
+        job.spare = True
+        self.reserve.offered[job.ident] = job
+        self._enter(job)
+
+    def _enter(self, job: Job) -> None:
         if not self._unfinished:
             self._all_done.clear()
         self._unfinished[job] = None
-        self._lane.put(job)
+
+    def _leave(self, job: Job) -> None:
+        job.finished = True
+        self._unfinished.pop(job, None)
+        if not self._unfinished:
+            self._all_done.set()
+
+    def _takes(self, job: Job) -> bool:
+        """Whether a run may begin. One for a process goes on to wait there, and may still be offered to others."""
+        ours = job.handler.executor == "process" or self.reserve.loop.take(job)
+        if self.reserve.offered:
+            self.on_free()
+        return ours
 
     async def _run(self, job: Job) -> None:
         outcome: Outcome = Released()
@@ -200,6 +251,11 @@ class Executor(Service):
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             # A handler that calls sys.exit() ends itself, not the worker.
             outcome = self._failed(job, context, error)
+        self._conclude(job, outcome)
+
+    def _conclude(self, job: Job, outcome: Outcome) -> None:
+        if not job.begun and job.handler.executor == "process" and not self.reserve.processes.take(job):
+            return  # it was offered to others while it waited
         job.interrupt = None
         now = time.monotonic()
         self.times.ended(job, outcome, now)
@@ -232,6 +288,8 @@ class Executor(Service):
         return Succeeded(result)
 
     def _failed(self, job: Job, context: Context, error: BaseException) -> Outcome:
+        if job.spare:
+            return Released()
         outcome = judge.failure(job, error, random.random(), self.lessons.of(job))
         word = type(outcome).__name__.lower()
         if job.stopped is Stop.TIMEOUT:
@@ -247,31 +305,18 @@ class Executor(Service):
             return
         if failpoints.on:
             failpoints.reach("worker.before_post")
-        job.finished = True
-        self._unfinished.pop(job, None)
-        if not self._unfinished:
-            self._all_done.set()
+        self._leave(job)
         keeps = isinstance(outcome, Retry) and outcome.delay == 0
         if job.zombie and keeps:
             self._desk.occupy()
         elif not job.zombie and not keeps:
             self._desk.vacate()
         self._hand_in(job, outcome, keeps)
+        if self.reserve.offered:
+            self.on_free()
 
     def _hand_in(self, job: Job, outcome: Outcome, keeps: bool = False) -> None:
-        self._desk.put(Entry(job, self._report(job, outcome), keeps))
-
-    def _report(self, job: Job, outcome: Outcome) -> Report:
-        made = judge.report(job, outcome, self._max_result)
-        if not self._signer.keys:
-            return made
-        return made._replace(value=self._sealed(job, made)) if isinstance(outcome, Succeeded) else made
-
-    def _sealed(self, job: Job, made: Report) -> str | bytes:
-        """A result as it is stored; what became of a result that cannot be kept is a reason, and no result."""
-        if made.outcome != "succeeded" or not isinstance(made.value, bytes):
-            return made.value
-        return self._signer.seal_result(job.ident, made.value)
+        self._desk.put(Entry(job, judge.sealed(job, outcome, self._max_result, self._signer), keeps))
 
     def _payload(self, claimed: Claimed) -> Any:
         """What the handler is given. The signature comes first: nothing is decoded that nobody vouches for."""
@@ -316,13 +361,18 @@ class Executor(Service):
 
     async def _in_process(self, job: Job, context: Context) -> Any:
         async with self._processes.slots:
+            if not self.reserve.processes.take(job):
+                return None
             job.begun, job.began = True, time.monotonic()
             self.runs.begun(job)
+            self.reserve.occupy(1)
             try:
                 return await self._processes.run(context.portable(), job.payload, job.seconds)
             except TimeoutError:
                 job.stop(Stop.TIMEOUT, self.times.overdue(job))
                 raise
+            finally:
+                self.reserve.occupy(-1)
 
     def _begin_run(self, job: Job) -> None:
         job.begun, job.began = True, time.monotonic()

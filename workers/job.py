@@ -52,6 +52,7 @@ class Job:
         "level",
         "payload",
         "progress",
+        "spare",
         "stopped",
         "timer",
         "told",
@@ -67,8 +68,9 @@ class Job:
         self.stopped: Stop | None = None
         self.why = self.why_lost = ""
         # begun: the handler runs or ran. told: its start is on the way to the server. finished: its outcome is known.
-        # zombie: a thread still runs the handler although the outcome was reported.
-        self.begun = self.told = self.finished = self.zombie = self._lost = False
+        # zombie: a thread still runs the handler although the outcome was reported. spare: it was offered to others
+        # before it began; should it come back, that is a run of its own.
+        self.begun = self.told = self.finished = self.zombie = self.spare = self._lost = False
         self.interrupt: Callable[[Stop | None], Any] | None = None
         self.progress: str | None = None
         # due: when the time of the run is up, by the loop's clock. Only a run that waits has a timer for it.
@@ -136,6 +138,13 @@ class Job:
         """The next run of a job that is retried at once: a new fence, one more attempt, the resources it had."""
         claimed = self.claimed._replace(fence=fence, attempts=self.claimed.attempts + 1)
         return Job(claimed, self.handler, self._driver, self.trusted_until if lease_end is None else lease_end)
+
+    def regained(self) -> Job:
+        """The run of a job that was offered and is still ours."""
+        following = Job(self.claimed, self.handler, self._driver, self.trusted_until)
+        following.payload, following.stopped, following.why = self.payload, self.stopped, self.why
+        following.fence = self.fence
+        return following
 
     @property
     def default_retry(self) -> RetryPolicy:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from coordinator.errors import CoordinatorError
 from coordinator.model import codec
+from coordinator.model.signing import Signer
 from coordinator.ops.lessons import NOTHING_LEARNT, Learnt
 from coordinator.policy import on_error
 from coordinator.policy.backoff import Record
@@ -96,6 +97,15 @@ def report(job: Job, outcome: Outcome, max_result: int) -> Report:
     if job.stopped is Stop.TIMEOUT and job.escalates and isinstance(outcome, Retry | Failed):
         return made._replace(outcome=f"{made.outcome}@{job.level}")
     return made
+
+
+def sealed(job: Job, outcome: Outcome, max_result: int, signer: Signer) -> Report:
+    """The same, with a result signed as it is stored. What became of one that cannot be kept is a reason, and no
+    result."""
+    made = report(job, outcome, max_result)
+    if not signer.keys or made.outcome != "succeeded" or not isinstance(made.value, bytes):
+        return made
+    return made._replace(value=signer.seal_result(job.ident, made.value))
 
 
 def _succeeded(job: Job, outcome: Succeeded, max_result: int) -> Report:

@@ -26,10 +26,16 @@ Task = asyncio.Task[None]
 
 
 class Lane:
-    """The jobs that have not begun, in their order. `run` runs one; `waits` is told when one waits the first time."""
+    """The jobs that have not begun, in their order. `run` runs one; `waits` is told when one waits the first time;
+    `takes` says whether one may begin: it may be somebody else's by now."""
 
-    def __init__(self, run: Callable[[Job], Work], waits: Callable[[Job, Task], None]) -> None:
-        self._run, self._waits = run, waits
+    def __init__(
+        self,
+        run: Callable[[Job], Work],
+        waits: Callable[[Job, Task], None],
+        takes: Callable[[Job], bool] = lambda _job: True,
+    ) -> None:
+        self._run, self._waits, self._takes = run, waits, takes
         self._queue: deque[Job] = deque()
         self._runner: Task | None = None
         self._tasks: set[Task] = set()
@@ -55,6 +61,8 @@ class Lane:
         return task
 
     async def _alone(self, job: Job) -> None:
+        if not self._takes(job):
+            return
         run = _Run(self._run(job))
         if run.begin():
             self._waiters.discard(job.handler.name)
@@ -68,6 +76,8 @@ class Lane:
         try:
             while self._queue:
                 job = self._queue.popleft()
+                if not self._takes(job):
+                    continue
                 run = _Run(self._run(job))
                 if not run.begin():
                     self._relieve()

@@ -8,7 +8,9 @@ from __future__ import annotations
 from coordinator.metrics.recorder import Observed, Recorder
 from coordinator.model.histogram import bucket
 from coordinator.model.measures import PRIORITIES, Meter
+from coordinator.ops.fleet import Exchange
 from coordinator.policy.outcome import Cancelled, Failed, Outcome, Poisoned, Released, Retry, Snooze, Succeeded
+from coordinator.wire.calls import Claim
 from workers.job import Job
 
 LABELS: dict[type, str] = {
@@ -27,6 +29,15 @@ def claimed(meter: Meter, jobs: int) -> None:
     if jobs:
         meter.count("queue.batches")
         meter.observe("queue.batch_size", jobs)
+
+
+def stolen(meter: Meter, ask: Claim, found: Exchange) -> None:
+    """A claim was answered; where it found less than it asked for it looked for jobs of other workers, too."""
+    taken = found.stolen if ask.steals else 0
+    if ask.steals and (taken or len(found.raw_jobs) < ask.wanted):
+        meter.count("steal.tried")
+    if taken:
+        meter.count("steal.taken", taken)
 
 
 class Runs:

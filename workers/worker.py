@@ -1,8 +1,8 @@
 """One worker: the place where its parts are put together, and the order in which they end.
 
 Read it to know the process: the *exchange* claims jobs for free slots and reports outcomes, the *executor* runs them,
-the *listener* hears bells and cancellations, the *pulse* publishes what is measured, the driver's *keeper* renews the
-session in threads of its own.
+the *listener* hears bells and cancellations, the *pulse* publishes what is measured, the *spares* offer to other
+workers what cannot begin here, the driver's *keeper* renews the session in threads of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from coordinator.drivers import failpoints
-from coordinator.drivers.aio import AsyncDriver, Extras
+from coordinator.drivers.aio import AsyncDriver
+from coordinator.drivers.extras import Extras
 from coordinator.drivers.messages import READ_SECONDS
 from coordinator.drivers.teller import GATES
 from coordinator.errors import AccessDenied, ConfigError, CoordinatorError, Corrupt
@@ -33,6 +34,7 @@ from workers.listener import Listener
 from workers.pulse import Pulse
 from workers.registry import Registry
 from workers.served import Served
+from workers.spares import Spares
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +102,7 @@ class Worker:
         self._exchange = Exchange(self._driver, self._desk, self._executor, served.words(client.queues))
         self._driver.live.on_change(lambda changed: self._exchange.serve(served.words(changed.queues)))
         self._listener = Listener(self._driver, self._desk, self._executor, chosen.poll)
+        self._spares = Spares(self._driver, self._desk, self._executor, self._exchange)
         self._pulse = self._measuring()
         self._asked, self._hurry = asyncio.Event(), asyncio.Event()
         self._stopping: asyncio.Task[None] | None = None
@@ -142,7 +145,7 @@ class Worker:
         if failpoints.on:
             failpoints.reach("worker.before_start")
         # The executor before those that give it work, the exchange last: from then on jobs come.
-        services = (self._executor.lessons, self._executor, self._listener, self._pulse, self._exchange)
+        services = (self._executor.lessons, self._executor, self._listener, self._pulse, self._spares, self._exchange)
         for service in filter(None, services):
             await service.start()
         if failpoints.on:
@@ -166,6 +169,7 @@ class Worker:
         try:
             # Nothing new, and what has not begun goes back at once, so that another worker need not wait for us.
             self._exchange.stop_claiming()
+            await self._spares.stop()
             self._executor.release_waiting()
             if failpoints.on:
                 failpoints.reach("worker.after_release")

@@ -32,6 +32,9 @@ TIMES = 5
 PER_VICTIM, SLOTS_TO_SPARE = 10, 100
 # Over at once, and long when they run again: so the report of a worker that was stopped comes while another is at it.
 RERUN = Submission(roles.STEP, {"ms": 900, "first_ms": 1})
+# Keeps the loop of its worker, so that what was claimed with it is offered to the others.
+KEEP = Submission(roles.STEP, {"ms": 80, "keep": True})
+STEAL_AFTER = 0.02
 WORK = (0.0, 4.0)
 # Reached only by a client that was interrupted while it asked for a lock, and whose connection is broken after that.
 FOR_LOCKERS = ("keeper.before_withdraw",)
@@ -68,7 +71,7 @@ def play(run: Run) -> Verdict:
     """Every case so many times, while there is always work."""
     times = run.count("times")
     cases = [Case(place, action) for place in PLACES for action in _actions(place)]
-    with stage(run, max_deliveries=DELIVERY_CAP, retry_for=2.0) as scene:
+    with stage(run, max_deliveries=DELIVERY_CAP, retry_for=2.0, stealing={"interval": STEAL_AFTER}) as scene:
         jobs = _storm(scene, deque(cases), times)
         scene.worker(concurrency=32)
         scene.drain(60)
@@ -103,7 +106,7 @@ def _storm(scene: Stage, waiting: deque[Case], times: int) -> int:
         while waiting and len(victims) < AT_ONCE:
             victims.append(_begin(scene, waiting.popleft()))
             work = mixed_jobs(scene.run.random, PER_VICTIM, WORK, RESOURCES)
-            handed_in += len(scene.submit([*work, RERUN]))
+            handed_in += len(scene.submit([KEEP, *work, RERUN]))
         for one in victims:
             _press(scene, one, time.monotonic())
         for one in [one for one in victims if not one.child.alive]:

@@ -38,6 +38,7 @@ SETTINGS: Mapping[str, Any] = {
     "session_ttl": 10.0,
     "sweep_interval": 0.2,
     "operation_timeout": TIMEOUT,
+    "stealing": {"interval": 0.04},
     # The round looks at them, and nobody else.
     "metrics": {"alerts_every": 0},
 }

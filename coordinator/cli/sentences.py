@@ -20,6 +20,8 @@ MOST_SESSIONS = 200
 MOST_NAMED = 3
 # Words that a record has of a retry that was put off.
 POSTPONED = 4
+# Words that a record has of being on offer.
+SPARE_WORDS = 2
 # Words that a record has of being shed.
 SHED_WORDS = 5
 # What is open for longer was opened until somebody closes it.
@@ -233,7 +235,9 @@ def _running(found: Explanation, around: Fleet) -> list[str]:
     since = seconds(found.fields, "since")
     running = f"It has been running for {duration(found.at - since)}" if since else "It is running"
     attempt = (whole(found.fields, "attempts") or 0) + (0 if "started" in found.fields else 1)
-    said = [f"{running}, attempt {attempt}, in process {clean(found.fields.get('session', ''))}."]
+    session = clean(found.fields.get("session", ""))
+    said = _on_offer(found, session) or [f"{running}, attempt {attempt}, in process {session}."]
+    said += _stolen(found)
     if around.holder_live is False:
         said.append("That process has lapsed: the next sweep queues the job again.")
     if found.fields.get("progress"):
@@ -241,6 +245,26 @@ def _running(found: Explanation, around: Fleet) -> list[str]:
     if found.fields.get("cancel"):
         said.append(f'It was told to stop: "{clean(found.fields["cancel"])}".')
     return said
+
+
+def _on_offer(found: Explanation, session: str) -> list[str]:
+    """What a job waits for that its worker cannot begin; the record has its place there, and since when in ms."""
+    words = found.fields.get("spare", "").split()
+    if len(words) != SPARE_WORDS or not all(one.isdecimal() for one in words):
+        return []
+    place, since = ordinal(int(words[0]) - 1), duration(found.at - int(words[1]) / 1000)
+    return [
+        f"It has not begun: process {session} claimed it and cannot begin it, {place} of what it has not begun. For "
+        f"{since} it has been on offer: the next idle worker of its queue takes it over."
+    ]
+
+
+def _stolen(found: Explanation) -> list[str]:
+    """From whom this lease was taken; the record has its fence, and the session."""
+    fence, _, victim = found.fields.get("stolen", "").partition(" ")
+    if not victim or fence != found.fields.get("fence"):
+        return []
+    return [f"It was taken over from process {clean(victim)}, which had claimed it and could not begin it."]
 
 
 def _held(found: Explanation, around: Fleet) -> list[str]:

@@ -9,23 +9,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import os
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from coordinator.drivers import clock, failpoints
 from coordinator.drivers.connect import async_client, close_async, locate, sync_client
 from coordinator.drivers.describe import describe
+from coordinator.drivers.extras import Extras
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.inbox import Answered, AsyncInbox
 from coordinator.drivers.keeper import Duties, Holding, Keeper
 from coordinator.drivers.learner import Learner
 from coordinator.drivers.live import LiveSettings
-from coordinator.drivers.messages import BURST_SECONDS, READ_SECONDS, RESYNC, SESSION_LOST, Postman, Words
+from coordinator.drivers.messages import BURST_SECONDS, RESYNC, SESSION_LOST, Postman, Words
 from coordinator.drivers.near import NearCache
 from coordinator.drivers.store import FAILED, AsyncStore, Demands, Store
 from coordinator.drivers.teller import Teller
@@ -79,22 +78,6 @@ class _Slot:
         return self._messages.popleft() if self._messages else None
 
 
-def _not_claiming() -> float:
-    return math.inf
-
-
-@dataclass(frozen=True, slots=True)
-class Extras:
-    """What a worker adds to a session: what it is, its queues, the jobs it has begun, since when a claim of its has had
-    no answer, and how long one read of its inbox lasts."""
-
-    kind: str = "app"
-    fields: tuple[tuple[str, str], ...] = ()
-    started: Callable[[], Iterable[tuple[str, str]]] = tuple
-    claiming: Callable[[], float] = _not_claiming
-    reads: float = READ_SECONDS
-
-
 class AsyncDriver:
     """Everything an async client does on the outside. For one event loop, the one it is first used on."""
 
@@ -128,7 +111,7 @@ class AsyncDriver:
         self.store = AsyncStore(
             async_client(self.target, settings.operation_timeout, settings.max_connections), demands
         )
-        self._keeper_store = Store(sync_client(self.target, settings.operation_timeout, 1), demands)
+        self._keeper_store = Store(sync_client(self.target, settings.operation_timeout, 2), demands)
         self.postman = Postman(self._lost)
         fields = describe(extras.kind, **dict(extras.fields))
         self.learner = Learner.of(settings, self._keeper_store, self.scope, lambda: self.meter)
@@ -188,6 +171,10 @@ class AsyncDriver:
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
                 self._loop.call_soon_threadsafe(work, *args)
+
+    def call_aside(self, call: Call) -> Any:
+        """A call that does not go by the loop, tried once; from any other thread. Raises CoordinatorError."""
+        return self._keeper_store.call(call, 0.0)
 
     async def run(self, operation: Operation[T], retry_for: float | None = None) -> T:
         """Carry out an operation. A cancellation is thrown into it, and what it still asks for is done, shielded.
@@ -313,7 +300,7 @@ class AsyncDriver:
         self.teller.tell(session)
 
     def _configuration(self) -> Configuration:
-        return configuring.read(self._keeper_store.call(calls.config(self.scope), 0.0))
+        return configuring.read(self.call_aside(calls.config(self.scope)))
 
     def _adopt(self, settings: Settings) -> None:
         self.scope = Scope.of(settings.namespace, settings.terms())

@@ -1,4 +1,4 @@
--- Takes a request out of its lines and its queue. A running job is told; it ends with its report or its worker.
+-- Takes a request out of its lines and its queue. A running job is told, unless it is spare and so has not begun.
 -- KEYS[1] meta
 -- ARGV[1] terms
 -- ARGV[2] request id
@@ -9,7 +9,8 @@
 -- reply: held <fence> <lease in ms>
 -- reply: ended <state>
 -- reply: gone
--- Keeps: a lock that was granted meanwhile is not cancelled but shown, so that no grant is lost.
+-- Keeps: a running job ends with its report or its worker. A lock that was granted meanwhile is not cancelled but shown,
+-- so that no grant is lost.
 --@flags allow-oom
 --@include lib/settle_lines
 --@include lib/commit
@@ -21,7 +22,8 @@ end
 if r.state == 'held' then
   return { 'held', r.fence, text(r.hold_ms) }
 end
-if r.state == 'running' then
+local begun = r.state == 'running' and not r.spare
+if begun then
   redis.call('HSET', ctx.p .. K_REQ .. r.id, 'cancel', ARGV[4])
   send(ctx, r.session, 'cancel ' .. r.id .. ' ' .. r.fence)
   return { 'told' }
@@ -33,6 +35,9 @@ elseif not next_state(r.state, event) then
   return { 'ended', r.state }
 end
 local owner = r.kind == 'lock' and r.session
+if r.spare then
+  send(ctx, r.session, 'lost ' .. r.id .. ' ' .. r.fence)
+end
 finish(ctx, r, event, 'why', ARGV[4])
 send(ctx, owner, 'ended ' .. r.id .. ' ' .. r.state)
 settle_lines(ctx)

@@ -6,7 +6,8 @@
 -- ARGV[4] how many jobs
 -- ARGV[5] longest hold of a resource in ms
 -- ARGV[6] 1 if the worker has slots for more than it asks for, else 0
--- ARGV[7...] queues
+-- ARGV[7] how many of the jobs may be taken from workers that cannot begin them
+-- ARGV[8...] queues
 -- reply: ok [<job>]...
 -- reply: more [<job>]...
 -- reply: session_lost
@@ -23,18 +24,19 @@ local session = ARGV[2]
 if not live(ctx, session) then
   return { 'session_lost' }
 end
-local spare = ARGV[6] == '1'
-local jobs, more = recall(ctx, session, ARGV[3]), spare
+local roomy = ARGV[6] == '1'
+local jobs, more = recall(ctx, session, ARGV[3]), roomy
 if not jobs then
   if pass_due(ctx) > 0 then
     settle_lines(ctx)
   end
-  jobs, more = claim_jobs(ctx, session, tonumber(ARGV[4]), tonumber(ARGV[5]), { unpack(ARGV, 7) }, spare)
+  jobs, more = claim_jobs(ctx, session, tonumber(ARGV[4]), tonumber(ARGV[5]), { unpack(ARGV, 8) }, roomy,
+    tonumber(ARGV[7]))
   remember(ctx, session, ARGV[3], jobs)
   write_gates(ctx)
   commit(ctx)
 end
-if spare and more then
+if roomy and more then
   return { 'more', unpack(jobs) }
 end
 return { 'ok', unpack(jobs) }

@@ -5,8 +5,9 @@
 -- ARGV[3] number of this claim, or 0 to claim nothing
 -- ARGV[4] how many jobs to claim
 -- ARGV[5] longest hold of a resource in ms
--- ARGV[6] how many queues follow, then the queues
--- ARGV[7...] per outcome: id, fence, outcome, delay in ms, result or reason; `failed-` and `retry-` are failures that no
+-- ARGV[6] how many of the jobs may be taken from workers that cannot begin them
+-- ARGV[7] how many queues follow, then the queues
+-- ARGV[8...] per outcome: id, fence, outcome, delay in ms, result or reason; `failed-` and `retry-` are failures that no
 -- breaker counts, `limited` closes the limits of the job for its delay, and `@` with a level ends what ran out of time
 -- reply: ok [[<status> <detail>]...] [[<job>]...]
 -- reply: session_lost
@@ -22,13 +23,13 @@
 --@include lib/owner
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
-local session, number, count = ARGV[2], ARGV[3], tonumber(ARGV[6])
+local session, number, count = ARGV[2], ARGV[3], tonumber(ARGV[7])
 if not live(ctx, session) then
   return { 'session_lost' }
 end
 refresh(ctx, session)
 local settled, jobs = {}, {}
-for at = 7 + count, #ARGV, 5 do
+for at = 8 + count, #ARGV, 5 do
   settled[#settled + 1] = settle_job(ctx, session, ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3]),
     ARGV[at + 4])
 end
@@ -38,7 +39,8 @@ settle_lines(ctx)
 if number ~= '0' then
   jobs = recall(ctx, session, number)
   if not jobs then
-    jobs = claim_jobs(ctx, session, tonumber(ARGV[4]), tonumber(ARGV[5]), { unpack(ARGV, 7, 6 + count) })
+    jobs = claim_jobs(ctx, session, tonumber(ARGV[4]), tonumber(ARGV[5]), { unpack(ARGV, 8, 7 + count) }, false,
+      tonumber(ARGV[6]))
     remember(ctx, session, number, jobs)
   end
 end

@@ -7,7 +7,7 @@ trip.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from coordinator.wire.calls import Claim, Report, Scope
 from coordinator.wire.replies import Raw, number, text
 from coordinator.wire.step import Call, Now, Operation
 
+# A job that was taken from another worker has one more.
 WORDS_PER_JOB = 14
 
 
@@ -25,7 +26,8 @@ class Claimed(NamedTuple):
     """A job that this worker was given. `problem` says why it cannot be run if what is stored of it is unreadable.
 
     `attempts` and `deliveries` count starts before this one and leases up to this one; `run_ms` 0 is no limit;
-    `waited_ms` is how long it waited since it was handed in, or was last due.
+    `waited_ms` is how long it waited since it was handed in, or was last due. `stolen_from` is the session that had it
+    and could not begin it, if it was taken from one.
     """
 
     ident: str
@@ -43,6 +45,7 @@ class Claimed(NamedTuple):
     dedup: str = ""
     waited_ms: int = 0
     problem: str = ""
+    stolen_from: str = ""
 
 
 class Verdict(NamedTuple):
@@ -71,6 +74,11 @@ class Exchange:
     raw_verdicts: Sequence[Raw]
     raw_jobs: Sequence[Raw]
     more: bool = False
+
+    @property
+    def stolen(self) -> int:
+        """How many of the jobs were other workers'."""
+        return sum(len(raw) > WORDS_PER_JOB for raw in self.raw_jobs if isinstance(raw, list))
 
     def verdicts(self) -> Iterator[Verdict]:
         """What became of the reports, in their order."""
@@ -108,6 +116,16 @@ def parked(session: str, sent: float, raw: Raw) -> Exchange:
     with replies.readable():
         more = replies.expect(raw, "ok", "more") == "more"
         return Exchange(session, sent, (), raw[1:], more)
+
+
+def retain(scope: Scope, session: str, number: int, jobs: Iterable[tuple[str, str]]) -> Operation[frozenset[str]]:
+    """Take back jobs that were offered to others, given as id and fence. Those that are still ours: nobody else begins
+    them. `number` counts what is said of spare jobs."""
+    raw = yield calls.retain(scope, session, number, jobs)
+    with replies.readable():
+        if replies.expect(raw, "ok", "session_lost") != "ok":
+            return frozenset()
+        return frozenset(map(text, raw[1:]))
 
 
 def note_progress(scope: Scope, ident: str, fence: int, progress: str) -> Operation[bool]:
@@ -169,7 +187,7 @@ def _doubtful(raw: Raw) -> Claimed:
     ident, fence = "", 0
     try:
         ident, fence = text(raw[0]), number(raw[1])
-        if len(raw) != WORDS_PER_JOB:
+        if not WORDS_PER_JOB <= len(raw) <= WORDS_PER_JOB + 1:
             raise Corrupt("its record is not complete")
         return Claimed(
             ident,
@@ -186,6 +204,7 @@ def _doubtful(raw: Raw) -> Claimed:
             raw[11] if isinstance(raw[11], bytes) else str(raw[11]).encode(),
             text(raw[12]),
             number(raw[13]),
+            stolen_from=text(raw[14]) if len(raw) > WORDS_PER_JOB else "",
         )
     except (Corrupt, IndexError, TypeError) as error:
         return Claimed(ident, fence, problem=f"unreadable record: {error}")

@@ -61,14 +61,26 @@ class JobAsk(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """How many jobs a worker wants, from which queues. `number` counts the worker's claims; 0 claims nothing. `spare`:
-    it has slots for more."""
+    """How many jobs a worker wants, from which queues. `number` counts the worker's claims; 0 claims nothing. `roomy`:
+    it has slots for more. `steals` of the jobs at most may be taken from workers that cannot begin them."""
 
     number: int
     wanted: int
     hold_ms: int
     queues: tuple[str, ...]
-    spare: bool = False
+    roomy: bool = False
+    steals: int = 0
+
+
+class Offer(NamedTuple):
+    """Claimed jobs that a worker cannot begin, as id and fence. `number` counts what it says of such jobs; `claim` is
+    one on its way to a worker that is `stuck`, or 0; `before`: how many it has before these and keeps."""
+
+    number: int
+    stuck: bool
+    claim: int
+    before: int
+    jobs: Sequence[tuple[str, str]]
 
 
 class Lesson(NamedTuple):
@@ -193,14 +205,25 @@ def submit(scope: Scope, max_payload: int, jobs: Sequence[JobAsk]) -> Call:
 
 
 def claim(scope: Scope, session: str, ask: Claim) -> Call:
-    return scope.call("claim", session, ask.number, ask.wanted, ask.hold_ms, int(ask.spare), *ask.queues)
+    asked: tuple[Word, ...] = (ask.number, ask.wanted, ask.hold_ms, int(ask.roomy), ask.steals, *ask.queues)
+    return scope.call("claim", session, *asked)
 
 
 def settle(scope: Scope, session: str, ask: Claim, reports: Iterable[Report]) -> Call:
     words: list[Word] = []
     for one in reports:
         words += one
-    return scope.call("settle", session, ask.number, ask.wanted, ask.hold_ms, len(ask.queues), *ask.queues, *words)
+    asked: tuple[Word, ...] = (ask.number, ask.wanted, ask.hold_ms, ask.steals, len(ask.queues), *ask.queues)
+    return scope.call("settle", session, *asked, *words)
+
+
+def spare(scope: Scope, session: str, offer: Offer) -> Call:
+    how, jobs = "stuck" if offer.stuck else "busy", (word for pair in offer.jobs for word in pair)
+    return scope.call("spare", session, offer.number, how, offer.claim, offer.before, *jobs)
+
+
+def retain(scope: Scope, session: str, number: int, spares: Iterable[tuple[str, str]]) -> Call:
+    return scope.call("retain", session, number, *(word for pair in spares for word in pair))
 
 
 def watch(scope: Scope, ident: str, session: str) -> Call:

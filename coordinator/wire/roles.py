@@ -82,7 +82,7 @@ ROLES: tuple[Role, ...] = (
     Role(
         "worker",
         "takes jobs from queues, runs them and reports their outcomes",
-        (*_SESSION, *_PULSE, "tell", "claim", "settle", "note_progress", "explain", "handlers"),
+        (*_SESSION, *_PULSE, "tell", "claim", "settle", "spare", "retain", "note_progress", "explain", "handlers"),
         _INBOX,
     ),
     Role(

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from coordinator import Coordinator, RetryPolicy, Settings, State
+from coordinator import Coordinator, RetryPolicy, Settings, State, Submission
 from tests.support.server import gone
 from tests.support.until import until
 
@@ -70,6 +70,19 @@ def polite(ctx, payload):
         wait(payload, ctx)
     finally:
         note(payload, "told", ctx.cancel_reason)
+
+
+@jobs.handler("keeps")
+async def keeps(ctx, payload):
+    """Keeps the loop from everything else."""
+    note(payload, "begun")
+    wait(payload)
+    return [ctx.attempt, os.getpid()]
+
+
+@jobs.handler("quick")
+async def quick(ctx, payload):
+    return [ctx.attempt, os.getpid()]
 
 
 @jobs.handler("process", executor="process")
@@ -208,6 +221,24 @@ def test_a_process_handler_dies_with_its_worker(place: Place, co: Coordinator) -
     assert pid != worker.pid
     worker.kill()
     until(lambda: gone(pid), 5)
+
+
+def test_what_a_worker_offered_is_done_elsewhere_while_it_is_frozen(place: Place, co: Coordinator) -> None:
+    notes = str(place.notes)
+    # Whatever is done here is done before anybody is taken for dead.
+    place.environment["COORDINATOR_SESSION_TTL"] = "30"
+    front, *rest = co.submit_many([Submission("keeps", notes), *(Submission("quick", notes) for _ in range(30))])
+    victim = place.worker()
+    place.wait_for("begun")
+    until(lambda: all("spare" in co.explain(one.ident).fields for one in rest))
+    victim.send_signal(signal.SIGSTOP)
+    until(lambda: psutil.Process(victim.pid).status() == psutil.STATUS_STOPPED)
+    thief = place.worker()
+    assert [one.result(10) for one in rest] == [[1, thief.pid]] * 30
+    place.go()
+    victim.send_signal(signal.SIGCONT)
+    assert front.result(20) == [1, victim.pid]
+    assert co.survey().counters["stolen"] == 30
 
 
 def test_a_worker_that_slept_past_its_lease_learns_that_it_lost_it(place: Place, co: Coordinator) -> None:

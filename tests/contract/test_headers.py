@@ -15,7 +15,7 @@ from coordinator.ops import configuring, fleet, freezing, gathering, locks, oper
 from coordinator.ops import gates as gate_ops
 from coordinator.ops import inspect as inspect_ops
 from coordinator.wire import calls, loader, replies
-from coordinator.wire.calls import Claim, Deed, Gathering, JobAsk, Lesson, Lessons, LockAsk, Report, Scope
+from coordinator.wire.calls import Claim, Deed, Gathering, JobAsk, Lesson, Lessons, LockAsk, Offer, Report, Scope
 from coordinator.wire.step import Call
 from tests.contract.lua import code, statuses_answered
 from tests.support.engine import TERMS
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.no_redis
 SCRIPTS = loader.names()
 AUDITS = tuple(name for name in SCRIPTS if name.startswith("audit_"))  # their tests are those of the doctor
 SCOPE = Scope.of("n", TERMS)
-CLAIM = Claim(1, 1, 1000, ("q1", "q2"))
+CLAIM = Claim(1, 1, 1000, ("q1", "q2"), 1)
 
 # A value for each parameter of a call: one with and one without its variable part.
 LONG: dict[str, Any] = {
@@ -64,6 +64,9 @@ LONG: dict[str, Any] = {
     "until_ms": None,
     "keys": [("meta", "")],
     "places": ["ready:default"],
+    "number": 1,
+    "spares": [("j1", "1"), ("j2", "2")],
+    "offer": Offer(1, True, 1, 0, [("j1", "1"), ("j2", "2")]),
     "strays": ["r1", "r2"],
     "believed": [("r3", "1")],
     "lessons": Lessons(1, 10, 1000, (Lesson("lock/a", 1000, "", 0, 0, 0, 0, {"ok": 1, 96: 1}),)),
@@ -92,9 +95,12 @@ LONG: dict[str, Any] = {
 }
 SHORT: dict[str, Any] = {
     **LONG,
-    **dict.fromkeys(("fields", "started", "jobs", "reports", "keys", "places", "strays", "believed", "names"), ()),
+    **dict.fromkeys(
+        ("fields", "started", "jobs", "reports", "keys", "places", "strays", "believed", "names", "spares"), ()
+    ),
     **dict.fromkeys(("dedup_keys", "answers", "buckets", "words", "verdicts"), ()),
     "lessons": Lessons(1, 10, 1000, ()),
+    "offer": Offer(1, False, 0, 0, ()),
 }
 SHORT["fields"] = SHORT["changes"] = SHORT["gates"] = {}
 
@@ -185,7 +191,7 @@ def test_every_reply_is_known_to_whoever_reads_it(script: str) -> None:
     ):
         known |= names_in(module)
     # These are read by the drivers and the worker: the keeper of the session, the worker's settler.
-    known |= {"ok", "schema", "stale"}
+    known |= {"ok", "schema", "stale", "overtaken"}
     header = loader.header(script)
     assert {*header.replies, *header.statuses} <= known
 
@@ -214,13 +220,14 @@ def test_every_reply_of_every_header_is_reached_by_a_script_test() -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["release", "extend", "settle", "cancel", "sweep", "beat", "close_session", "reconcile", "force"]
+    "script",
+    ["release", "extend", "settle", "cancel", "sweep", "beat", "close_session", "reconcile", "force", "retain"],
 )
 def test_finishing_works_when_memory_is_full(script: str) -> None:
     assert loader.program(script, True).text.startswith("#!lua flags=allow-oom\n")
 
 
-@pytest.mark.parametrize("script", ["open_session", "claim", "watch"])
+@pytest.mark.parametrize("script", ["open_session", "claim", "watch", "spare"])
 def test_what_drains_a_full_queue_works_when_memory_is_full(script: str) -> None:
     # A job leaves memory only by way of a worker: one that could not begin, or not claim, would leave it full for ever.
     assert loader.program(script, True).text.startswith("#!lua flags=allow-oom\n")

@@ -38,7 +38,7 @@ class Keyspace:
         """Everything that is not as it must be."""
         checks = (
             *(self._declared, self._sessions, self._records, self._parts, self._places),
-            *(self._gated, self._classes, self._lines, self._holders, self._listed, self._rest),
+            *(self._gated, self._spare, self._classes, self._lines, self._holders, self._listed, self._rest),
         )
         return [fault for check in checks for fault in check()]
 
@@ -133,6 +133,14 @@ class Keyspace:
             gate, _, queue = key.partition(":")
             if f"{queue} {gate}" not in self.scores("CLOCKS") or "gates" not in self.one("META"):
                 yield f"nobody looks at {key}"
+
+    def _spare(self) -> Iterator[str]:
+        stand = {(ident, queue) for queue, jobs in self.families["SPARE"].items() for ident, _ in jobs}
+        wanted = {(ident, one["queue"]) for ident, one in self.requests.items() if "spare" in one}
+        yield from (f"{ident} is on offer in {queue}, or should be" for ident, queue in stand ^ wanted)
+        for ident, _ in wanted:
+            if self.requests[ident]["state"] != "running" or "spare" not in self.one("META"):
+                yield f"{ident} is on offer and has no lease, or nobody looks for it"
 
     def _gate(self, ident: str) -> str:
         request = self.requests[ident]

@@ -24,8 +24,8 @@ def test_a_batch_comes_by_priority_and_then_by_arrival(engine: Engine) -> None:
 def test_a_worker_with_slots_to_spare_is_idle_unless_there_are_others(engine: Engine) -> None:
     engine.worker("w", "x", "y")
 
-    def claim(number: int, spare: bool = True) -> list[object]:
-        ask = calls.Claim(number, 1, 1000, ("x", "y"), spare)
+    def claim(number: int, roomy: bool = True) -> list[object]:
+        ask = calls.Claim(number, 1, 1000, ("x", "y"), roomy)
         reply = engine.call(calls.claim(engine.scope, "w", ask))
         return [reply[0], *(one[0] for one in reply[1:]), *engine.raw.zrange(engine.key("IDLE", "x"), 0, -1)]
 
@@ -36,7 +36,7 @@ def test_a_worker_with_slots_to_spare_is_idle_unless_there_are_others(engine: En
     with engine.unchanged():
         assert claim(3)[:2] == ["more", "j3"], "whoever asks again looks again"
     engine.put("j4", queue="x")
-    assert claim(4, spare=False) == ["ok", "j4"], "who has no slot to spare is not rung"
+    assert claim(4, roomy=False) == ["ok", "j4"], "who has no slot to spare is not rung"
 
 
 def test_one_that_waits_for_a_resource_is_no_other(engine: Engine) -> None:

@@ -15,7 +15,7 @@ SCRIPTS = {
     | PULSE
     | {"submit", "watch", "explain", "cancel", "reprioritise", "recall", "forget", "warm"}
     | {"similar", "index_text"},
-    "worker": SESSION | PULSE | {"tell", "claim", "settle", "note_progress", "explain", "handlers"},
+    "worker": SESSION | PULSE | {"tell", "claim", "settle", "spare", "retain", "note_progress", "explain", "handlers"},
     "locker": SESSION
     | PULSE
     | {"request", "release", "hand_over", "extend", "cancel", "reprioritise", "watch", "explain", "gather"},

@@ -119,6 +119,7 @@ class Job:
     payload: str
     dedup: str
     waited_ms: int
+    stolen_from: str = ""
 
 
 def plain(value: Any) -> Any:
@@ -291,9 +292,9 @@ class Engine:
         """Hand in one job: `put("j1", "a", priority=3, wait_ms=500)`; its answer."""
         return self.submit(job(ident, needs, **changed))[0]
 
-    def claim(self, session: str, wanted: int = 1, *queues: str, number: int | None = None) -> list[Job]:
+    def claim(self, session: str, wanted: int = 1, *queues: str, number: int | None = None, rob: int = 0) -> list[Job]:
         """Claim jobs, under the next number of the session or the one given."""
-        ask = self._claim(session, wanted, queues, number)
+        ask = replace(self._claim(session, wanted, queues, number), steals=rob)
         reply = self.call(calls.claim(self.scope, session, ask))
         assert reply[0] == "ok", reply
         return [Job(*one) for one in reply[1:]]
@@ -389,8 +390,7 @@ def job(ident: str, needs: str = "", **changed: Any) -> JobAsk:
     """A job in wire form. Words that are no field of it are options: `job("j", dedup="k", scope="ttl")`."""
     parts = {"name": "work", "queue": "default", "priority": 1, "payload": b"payload"}
     options: Mapping[str, Word] = {name: value for name, value in changed.items() if name not in parts}
-    if needs:
-        options = {"needs": wire_needs(needs), **options}
+    options = {"needs": wire_needs(needs), **options} if needs else options
     chosen = {name: changed.get(name, value) for name, value in parts.items()}
     return JobAsk(ident=ident, options=options, **chosen)
 

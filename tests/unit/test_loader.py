@@ -116,7 +116,7 @@ def test_servers_from_7_on_get_the_first_line_and_older_ones_do_not() -> None:
 
 def test_a_header_is_read_as_it_is_written() -> None:
     header = loader.header("settle")
-    assert (header.keys, header.args, header.variadic) == (1, 7, True)
+    assert (header.keys, header.args, header.variadic) == (1, 8, True)
     assert (header.replies, header.statuses) == (("ok", "session_lost"), ("ok", "stale", "gone"))
 
 

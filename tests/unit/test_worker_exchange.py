@@ -41,8 +41,8 @@ class Bench:
         if call.script == "claim":
             return ["ok", *given(call.args[3])]
         assert call.script == "settle"
-        number, wanted, queues = call.args[2], call.args[3], int(call.args[5])
-        words = call.args[6 + queues :]
+        number, wanted, queues = call.args[2], call.args[3], int(call.args[6])
+        words = call.args[7 + queues :]
         reports = [words[at : at + 5] for at in range(0, len(words), 5)]
         self.settled += [(str(one[0]), str(one[1]), str(one[2])) for one in reports]
         return ["ok", [self.verdict(str(one[0])) for one in reports], given(wanted) if number else []]
@@ -71,7 +71,7 @@ async def test_outcomes_and_the_next_claim_go_in_one_call(bench: Bench) -> None:
     await bench.exchange.start()
     await until_async(lambda: len(bench.settled) == 10)
     claim, second, *settles = bench.driver.calls
-    assert (claim.script, claim.args[1:]) == ("claim", ("s1", 1, 2, 86_400_000, 0, "a", "b"))
+    assert (claim.script, claim.args[1:]) == ("claim", ("s1", 1, 2, 86_400_000, 0, 2, "a", "b"))
     assert (second.script, second.args[2:4]) == ("claim", (2, 2))
     assert [(call.script, *call.args[2:4]) for call in settles] == [("settle", number, 2) for number in range(3, 8)]
     await until_async(lambda: not bench.executor.jobs)
@@ -91,7 +91,7 @@ async def test_one_half_of_the_slots_runs_while_the_other_is_settled_and_claimed
     await until_async(lambda: len(bench.settled) == 8)
     assert ran == [f"j-{n}" for n in range(8)]
     assert all(call.args[3] <= 2 for call in bench.driver.calls)
-    reported = [(len(call.args) - 8) // 5 for call in bench.driver.calls if call.script == "settle"]
+    reported = [(len(call.args) - 9) // 5 for call in bench.driver.calls if call.script == "settle"]
     assert reported == [2, 2, 2, 2]
 
 
@@ -101,9 +101,9 @@ async def test_a_reply_is_read_when_the_next_call_is_on_its_way(bench: Bench) ->
     order: list[str] = []
     begin, perform = bench.executor.begin, bench.driver._perform
 
-    def noted_begin(one: Any, lease_end: float) -> None:
+    def noted_begin(one: Any, lease_end: float, **more: Any) -> None:
         order.append("begun")
-        begin(one, lease_end)
+        begin(one, lease_end, **more)
 
     async def noted_perform(step: Any) -> Any:
         if isinstance(step, Call):

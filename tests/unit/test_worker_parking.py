@@ -43,7 +43,7 @@ class Bench:
         self.ready = []
         if call.script == "claim":
             return ["ok", *jobs]
-        return ["ok", [["ok", b""]] * ((len(call.args) - 7) // 5), jobs]
+        return ["ok", [["ok", b""]] * ((len(call.args) - 8) // 5), jobs]
 
     async def parked(self, count: int) -> Call:
         """The last of so many claims that have been parked."""
@@ -78,7 +78,7 @@ async def bench() -> AsyncIterator[Bench]:
 
 async def test_a_claim_that_found_nothing_is_followed_by_one_that_is_parked(bench: Bench) -> None:
     call = await bench.parked(1)
-    assert call.args[1:] == ("s1", 2, 1, 86_400_000, 1, "a")
+    assert call.args[1:] == ("s1", 2, 1, 86_400_000, 1, 1, "a")
     bench.ring(0, claimed("j-1", name="long"), more=True)
     # There may be more, and when there is not the next one is parked.
     assert (await bench.parked(2)).args[2] == 4
@@ -174,7 +174,7 @@ async def test_a_worker_that_stops_takes_its_claim_back(bench: Bench) -> None:
     bench.exchange.stop_claiming()
     await until_async(lambda: bench.claims() == [(1, 2), (2, 0)])
     bench.ring(0, claimed("j-1"))
-    settled = lambda: [call.args[7:10] for call in bench.driver.calls if call.script == "settle"]  # noqa: E731
+    settled = lambda: [call.args[8:11] for call in bench.driver.calls if call.script == "settle"]  # noqa: E731
     await until_async(settled)
     assert settled() == [("j-1", "7", "released")]
     assert bench.ran == []

@@ -102,7 +102,7 @@ local function pass_gates(ctx, r, fence)
     if g.kind == 'breaker' then
       probe_begins(ctx, g, r.id, fence)
     else
-      take_token(ctx, g)
+      take_token(ctx, g, 1)
     end
   end
 end

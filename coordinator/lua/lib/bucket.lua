@@ -60,10 +60,11 @@ local function keep_limit(ctx, g)
   keep_gate(ctx, g, math.max(filling, (till or ctx.now) - ctx.now, g.kind == 'adaptive' and HOUR or 0) + 60000)
 end
 
--- For how long it is kept follows from what is left when the script ends.
-local function take_token(ctx, g)
+-- For how long it is kept follows from what is left when the script ends. A job that is handed on without having run
+-- gives its token back: `runs` is -1.
+local function take_token(ctx, g, runs)
   if speed(g) then
-    g.tokens, g.at, g.spent = tokens_of(ctx, g) - RUN, ctx.us, keep_limit
+    g.tokens, g.at, g.spent = tokens_of(ctx, g) - runs * RUN, ctx.us, keep_limit
     ctx.memory.changed[g.name] = g
   end
 end

@@ -25,7 +25,7 @@ end
 local function open(meta, words)
   local terms = read_terms(words)
   local m = redis.call('HMGET', meta, 'clock', 'skew', 'tick', 'swept', 'left', 'gates', 'limits', 'shed', 'frozen',
-    'shares')
+    'shares', 'spare')
   local clock, skew = tonumber(m[1] or 0), tonumber(m[2] or 0)
   local us = server_us()
   local ctx = { meta = meta, p = string.sub(meta, 1, -5), tick = tonumber(m[3] or 0), swept = tonumber(m[4] or 0),
@@ -35,7 +35,7 @@ local function open(meta, words)
     max_line = terms.max_line, max_queue = terms.max_queue, result_ms = terms.result_ms, dead_ms = terms.dead_ms,
     max_crashes = terms.max_crashes, session_ms = terms.session_ms, max_events = terms.max_events,
     budget = terms.budget, bands = terms.bands, soft = terms.soft, shed = m[8], levels = {}, passed = {}, shed_looks = 0,
-    displaced = 0, frozen = m[9], shares = m[10], sharing = {} }
+    displaced = 0, frozen = m[9], shares = m[10], sharing = {}, spare = m[11] }
   if us >= clock then
     ctx.skew = skew ~= 0 and 0 or nil
   else

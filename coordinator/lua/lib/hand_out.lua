@@ -11,12 +11,27 @@ local function lease_end(ctx, r, hold_ms)
   return expires
 end
 
--- What the worker is told of a job it has been given; the last word is how many ms it waited since it was last put in.
+-- From whom the lease of a job was taken, if it was: a later lease is another matter.
+local function robbed_of(r)
+  local fence, victim = string.match(r.stolen, '^(%S+) (%S+)$')
+  return fence and fence == r.fence and victim or nil
+end
+
+-- What the worker is told of a job it has been given. The last words are how many ms it waited since it was last put in,
+-- and from which session it was taken, which most were not.
 local function describe(ctx, r)
   return { r.id, r.fence, r.name, r.queue, r.priority, tonumber(r.attempts or 0), tonumber(r.deliveries),
     r.run_ms and text(r.run_ms) or '', r.retry or '', needs_text(ctx, r),
     r.note and redis.call('HGET', ctx.p .. K_NOTE .. r.id, 'metadata') or '', payload_of(ctx, r) or '',
-    r.dedup or '', math.max(0, tonumber(r.since) - math.floor((r.stamp or 0) / 1000)) }
+    r.dedup or '', math.max(0, tonumber(r.since) - math.floor((r.stamp or 0) / 1000)), r.stolen and robbed_of(r) or nil }
+end
+
+-- The thief is told, and the record, and whoever follows the events.
+local function note_theft(ctx, r, victim)
+  r.stolen = r.fence .. ' ' .. victim
+  redis.call('HSET', ctx.p .. K_REQ .. r.id, 'stolen', r.stolen)
+  ctx.stats.stolen = (ctx.stats.stolen or 0) + 1
+  emit(ctx, 'stolen', r.id, 'queue', r.queue, 'from', victim, 'to', r.session, 'fence', r.fence)
 end
 
 local function hand_out(ctx, r, session, hold_ms)
@@ -41,5 +56,8 @@ local function hand_out(ctx, r, session, hold_ms)
   end
   r.fence, r.session, r.deliveries, r.since = fence, session, tonumber(r.deliveries or 0) + 1, text(ctx.now)
   move(ctx, r, 'claim', 'session', session, 'fence', fence, 'since', r.since, 'deliveries', r.deliveries)
+  if ctx.robbed and ctx.robbed[r.id] then
+    note_theft(ctx, r, ctx.robbed[r.id])
+  end
   return describe(ctx, r)
 end

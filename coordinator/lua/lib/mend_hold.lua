@@ -39,6 +39,10 @@ local function hold_again(ctx, r)
     return
   end
   redis.call('SADD', ctx.p .. K_OWNS .. r.session, r.id)
+  if r.spare then
+    -- Its worker asks before it begins it, so nothing is lost but a chance.
+    no_longer_spare(ctx, r)
+  end
   local expires = hold_end(ctx, r)
   if r.needs then
     take(ctx, r, r.session, r.fence, expires)

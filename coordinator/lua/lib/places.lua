@@ -2,6 +2,7 @@
 -- the holders of its resources, its queue, its session.
 --@include lib/request
 --@include lib/offers
+--@include lib/spare
 -- Returns whether nobody has or wants it any more.
 local function retire_resource(ctx, resource)
   if redis.call('EXISTS', ctx.p .. K_LINE .. resource, ctx.p .. K_HOLDERS .. resource) ~= 0 then
@@ -91,6 +92,9 @@ local function leave_place(ctx, r)
   end
   if r.kind == 'lock' or r.state == 'running' then
     disown(ctx, r.session, r.id)
+    if r.spare then
+      no_longer_spare(ctx, r)
+    end
   elseif r.state == 'scheduled' then
     redis.call('ZREM', ctx.p .. K_SCHEDULED, r.id)
   elseif r.state == 'ready' then

@@ -10,6 +10,9 @@ local function run_again(ctx, r, attempts, why)
     expires = math.min(r.end_by or math.huge, ctx.now + r.run_ms + ctx.session_ms)
     redis.call('ZADD', ctx.p .. K_DEADLINES, text(expires), r.id)
   end
+  if r.spare then
+    no_longer_spare(ctx, r)
+  end
   if r.needs then
     take(ctx, r, r.session, fence, expires)
   end

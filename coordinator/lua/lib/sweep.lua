@@ -4,9 +4,10 @@
 --@include lib/requeue
 --@include lib/idle
 --@include lib/gated
+--@include lib/stranded
 --@include lib/thaw
 --@include lib/forget_shares
-local MAX_SESSIONS, MAX_OWNED, MAX_DUE, MAX_QUEUES = 1, 64, 64, 64
+local MAX_SESSIONS, MAX_OWNED, MAX_DUE = 1, 64, 64
 
 local function forget_session(ctx, session)
   no_longer_idle(ctx, session)
@@ -65,17 +66,6 @@ local function purge_dead(ctx)
     redis.call('DEL', ctx.p .. K_REQ .. id, ctx.p .. K_NEEDS .. id, ctx.p .. K_NOTE .. id)
   end
   return #old
-end
-
--- A worker that was rung and died before it claimed must not leave a job lying: ready jobs and idle workers of one
--- queue are brought together again. Where there are very many queues each sweep looks at some of them, chosen by chance.
-local function ring_stranded(ctx)
-  for _, queue in ipairs(redis.call('SRANDMEMBER', ctx.p .. K_QUEUES, MAX_QUEUES)) do
-    local ready = redis.call('ZCARD', ctx.p .. K_READY .. queue)
-    if ready > 0 then
-      ctx.bells[queue] = ready
-    end
-  end
 end
 
 -- Returns how much was found, so that the caller knows whether to come again at once.

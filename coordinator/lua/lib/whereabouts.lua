@@ -4,7 +4,8 @@
 --@include lib/places
 local function commands_of(place)
   for _, one in ipairs({ { K_LINE, 'ZSCORE', 'ZREM' }, { K_READY, 'ZSCORE', 'ZREM' }, { K_WAITING, 'ZSCORE', 'ZREM' },
-    { K_GATED, 'ZSCORE', 'ZREM' }, { K_CLASS, 'ZSCORE', 'ZREM' }, { K_SCHEDULED, 'ZSCORE', 'ZREM' }, { K_DEADLINES, 'ZSCORE', 'ZREM' }, { K_DEAD, 'ZSCORE', 'ZREM' },
+    { K_GATED, 'ZSCORE', 'ZREM' }, { K_CLASS, 'ZSCORE', 'ZREM' }, { K_SPARE, 'ZSCORE', 'ZREM' },
+    { K_SCHEDULED, 'ZSCORE', 'ZREM' }, { K_DEADLINES, 'ZSCORE', 'ZREM' }, { K_DEAD, 'ZSCORE', 'ZREM' },
     { K_OWNS, 'SISMEMBER', 'SREM' }, { K_HOLDERS, 'HEXISTS', 'HDEL' }, { K_PAYLOADS, 'HEXISTS', 'HDEL' } }) do
     local many = string.sub(one[1], -1) == ':'
     if place == one[1] or (many and string.sub(place, 1, #one[1]) == one[1]) then
@@ -59,6 +60,9 @@ local function proper_places(ctx, r)
   end
   if r.kind == 'lock' or has then
     proper[K_OWNS .. (r.session or '')] = 'must'
+    if r.spare then
+      proper[K_SPARE .. r.queue] = 'must'
+    end
   elseif r.state == 'scheduled' then
     proper[K_SCHEDULED] = 'must'
   else
@@ -79,6 +83,7 @@ local function possible_places(ctx, r, seen)
   end
   if r and r.queue then
     places[#places + 1], places[#places + 2] = K_READY .. r.queue, K_WAITING .. r.queue
+    places[#places + 1] = K_SPARE .. r.queue
     places[#places + 1] = r.gate and K_GATED .. r.gate .. ':' .. r.queue or nil
   end
   if r and r.session then
