@@ -9,7 +9,7 @@
 local MAX_LOOKS, LEAST_HEADS = 8, 32
 
 -- The best ready jobs over several queues: each queue's head, merged by rank.
-local function best(ctx, queues, wanted)
+local function merged_heads(ctx, queues, wanted)
   local found = {}
   for _, queue in ipairs(queues) do
     local head = redis.call('ZRANGE', ctx.p .. K_READY .. queue, 0, wanted - 1, 'WITHSCORES')
@@ -60,7 +60,7 @@ local function claim_some(ctx, jobs, session, wanted, hold_ms, queues, roomy)
   local looked = wanted - #jobs + (roomy and 1 or 0)
   local heads = ctx.gates and math.max(LEAST_HEADS, looked) or looked
   local turns = queues.shared and turns_of(ctx, queues, heads)
-  local order = not turns and { heads = best(ctx, queues, heads), at = 0, known = math.huge }
+  local order = not turns and { heads = merged_heads(ctx, queues, heads), at = 0, known = math.huge }
   local found = turns and head_in_turn(turns) or order and head_by_rank(order)
   while found do
     local r = load(ctx, found.id)
