@@ -6,7 +6,8 @@ When it is rung the server carries the claim out at once, and the bell and the j
 answer are one way then instead of three: measured, a fifth to a quarter off the time from a submission to the handler.
 
 Nothing rests on it. A parked call that got no answer (the connection broke, the server was replaced, the function is
-not known) fails, and its owner makes it again in the usual way; a claim answers as it did the first time. An answer
+not known) fails, and its owner makes it again in the usual way; a claim answers as it did the first time. So does one
+that had not been sent when a message came: that was the bell it is there for, and there may be no other. An answer
 that is not the expected one means that the two ends no longer agree on what was asked: the connection is given up.
 """
 
@@ -60,7 +61,10 @@ class AsyncInbox:
         """What else is there, at most `BATCH` messages, or None. Raises redis-py's errors."""
         if self._pool is None:
             return await self._exchange("LPOP", self._name, BATCH)
-        return await self._whole(self._ask("LPOP", self._name, BATCH))
+        found = await self._whole(self._ask("LPOP", self._name, BATCH))
+        if found:
+            self._give_up_waiting()
+        return found
 
     def park(self, words: Words, answered: Answered) -> bool:
         """Have the server carry out a command when the read that goes on is over. `answered` is told its reply, or what
@@ -100,10 +104,16 @@ class AsyncInbox:
         self._blocked = False
         if found is not None:
             heard(self._message(found))
+            self._give_up_waiting()
         while self._sent:
             async with asyncio.timeout(self._patience):
                 await self._answer(connection)
         return found is not None
+
+    def _give_up_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        for _, answered in waiting:
+            answered(StoreUnavailable("a message came before it was sent"))
 
     def _message(self, found: Any) -> Any:
         match found:

@@ -98,6 +98,38 @@ async def test_what_is_parked_goes_behind_the_read_and_is_answered_with_it() -> 
     assert not one.park("after the end")
 
 
+async def test_what_is_not_sent_when_a_message_comes_fails_since_there_may_be_no_other() -> None:
+    one = Reader()
+    read = await one.begin()
+    # The message is there already, and is read before the call can go out.
+    one.say([INBOX.encode(), b"bell a"])
+    assert one.park("late")
+    assert await read
+    assert one.answers[0] == b"bell a"
+    assert [type(answer) for answer in one.answers[1:]] == [StoreUnavailable]
+    assert names(one.line) == [b"BLPOP"]
+
+
+async def test_what_is_parked_while_the_rest_is_fetched_fails_if_there_is_any() -> None:
+    one = Reader()
+    read = await one.begin()
+    one.say([INBOX.encode(), b"bell a"], [b"bell b"], None)
+    assert await read
+    rest = asyncio.create_task(one.inbox.rest())
+    assert one.park("between")
+    assert await rest == [b"bell b"]
+    assert [type(answer) for answer in one.answers[1:]] == [StoreUnavailable]
+    assert one.park("after")
+    assert await one.inbox.rest() is None
+    assert len(one.answers) == 2
+    again = await one.begin()
+    assert names(one.line) == [b"BLPOP", b"LPOP", b"LPOP", b"BLPOP", b"after"]
+    one.say([INBOX.encode(), b"bell c"], [b"ok"])
+    assert await again
+    assert one.answers[2:] == [b"bell c", [b"ok"]]
+    await one.inbox.close()
+
+
 async def test_a_read_that_found_nothing_has_the_call_carried_out_all_the_same() -> None:
     one = Reader()
     one.park("claim")
