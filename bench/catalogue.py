@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from bench.peers import OURS, PEERS, Peer
-from bench.workloads import drain, enqueue, keyed, latency, locks, memory, ours
+from bench.workloads import drain, enqueue, keyed, latency, locks, memory, ours, overhead
 from bench.workloads.base import Workload
 
 T = TypeVar("T")
@@ -18,6 +18,7 @@ WORKLOADS: tuple[Workload, ...] = (
     *keyed.WORKLOADS,
     *locks.WORKLOADS,
     ours.WAITERS,
+    overhead.OVERHEAD,
 )
 
 

@@ -56,11 +56,13 @@ def _alike(command: WorkerCommand, **others: WorkerCommand) -> dict[Mode, Worker
     return {mode: others.get(mode, usual) for mode, usual in found.items()}
 
 
-_OURS = WorkerCommand(
-    "{bin}/coordinator worker run bench.actors.ours:jobs --processes {processes} --concurrency {concurrency}"
-    " --log-level warning",
-    concurrency=100,
-)
+def ours(registry: str = "bench.actors.ours:jobs", environment: Mapping[str, str] | None = None) -> Peer:
+    """Ourselves, with these handlers and settings."""
+    words = f"{{bin}}/coordinator worker run {registry} --processes {{processes}} --concurrency {{concurrency}}"
+    workers = _alike(WorkerCommand(f"{words} --log-level warning", concurrency=100))
+    return Peer(OURS, {"jobs": "ours", "locks": "our_lock"}, workers=workers, environment=environment or {})
+
+
 _DRAMATIQ = "{bin}/dramatiq bench.actors.dramatiq --processes {processes} --threads {concurrency}"
 # With the two messages per thread that it usually fetches ahead it is half as fast at jobs that do nothing.
 _AHEAD = {"dramatiq_queue_prefetch": "1000"}
@@ -71,7 +73,7 @@ _STREAQ = "{bin}/streaq run bench.actors.streaq:worker --workers {processes}"
 _RQ = "{bin}/rq worker --worker-class rq.SimpleWorker --logging_level WARNING --url {url} q4 q3 q2 q1 q0"
 
 PEERS = (
-    Peer(OURS, {"jobs": "ours", "locks": "our_lock"}, workers=_alike(_OURS)),
+    ours(),
     Peer(
         "dramatiq",
         {"jobs": "dramatiq"},

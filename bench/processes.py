@@ -22,6 +22,14 @@ STOP_SECONDS = 2.0  # whatever is left undone, its server goes with it
 SHOWN_LINES = 6
 
 
+def stay_on(pid: int, place: int) -> None:
+    """Have a process run on one processor, counted round from 0. Does nothing where the system cannot do that."""
+    one = psutil.Process(pid)
+    if hasattr(one, "cpu_affinity"):
+        there = sorted(psutil.Process().cpu_affinity())
+        one.cpu_affinity([there[place % len(there)]])
+
+
 class Process:
     """One child process with its descendants; what it prints to standard error goes to a log."""
 
@@ -45,6 +53,11 @@ class Process:
             first = psutil.Process(self._child.pid)
             return [first, *first.children(recursive=True)]
         return []
+
+    @property
+    def pid(self) -> int:
+        """The process itself."""
+        return self._child.pid
 
     def cpu(self) -> float:
         """Seconds of processor time that the process and its descendants have used."""

@@ -41,7 +41,7 @@ class Scene:
     """One library, one server."""
 
     def __init__(self, peer: Peer, kind: Kind, aof: bool, stack: ExitStack) -> None:
-        self.peer, self._actor = peer, peer.actors[kind]
+        self.peer, self._kind, self._actor = peer, kind, peer.actors[kind]
         self._aof, self._stack = aof, stack
         self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="co-bench-")))
         self.server = stack.enter_context(fresh_server(aof))
@@ -51,6 +51,12 @@ class Scene:
     def second_server(self) -> Server:
         """Another server like the scene's own, until the end of the measurement."""
         return self._stack.enter_context(fresh_server(self._aof))
+
+    @contextmanager
+    def beside(self, peer: Peer) -> Iterator[Scene]:
+        """A scene like this one for a library in other settings, on a server of its own."""
+        with scene_for(peer, self._kind, self._aof) as made:
+            yield made
 
     def actor(self, name: str = "") -> Actor:
         """A process that takes orders, until the end of the measurement: the library's, or the one named."""

@@ -35,6 +35,10 @@ class Server:
             redis=float(found["used_cpu_user"]) + float(found["used_cpu_sys"]),
         )
 
+    def pid(self) -> int:
+        """Its process."""
+        return int(self.client.info("server")["process_id"])
+
     def used_memory(self) -> int:
         """Bytes that the data and the server's own tables take."""
         return int(self.client.info("memory")["used_memory"])

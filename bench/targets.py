@@ -51,4 +51,8 @@ TARGETS = (
     Target("handoff", "p99_ms", "<=", 0.8, BEST),
     # Two spans of equal length can differ by a beat or two of the heartbeat; each is a command or two.
     Target("waiters", "idle_commands", "<=", 1),
+    # Of ourselves with every policy off.
+    Target("overhead", "drain", ">=", 0.85),
+    Target("overhead", "flow", ">=", 0.85),
+    Target("overhead", "pairs", ">=", 0.85),
 )

@@ -74,7 +74,8 @@ class Retry(Section):
 class Timeouts(Section):
     """Timeouts that follow what the fleet sees: what they begin from, and how far they may go."""
 
-    fixed = frozenset({"handlers"})
+    fixed = frozenset({"handlers", "learn"})
+    learn: bool = Field(True, description="whether a process measures how long things take and tells the fleet")
     strategy: Strategy = Field("quantile", description="what moves them: `quantile` or `success_rate`")
     lock: float = Field(BASES[adaptive.LOCK], ge=0.001, le=10**8, description="base of the wait for a lock")
     queue: float = Field(BASES[adaptive.QUEUE], ge=0.001, le=10**8, description="base of the wait in a queue")

@@ -26,6 +26,7 @@ class Sizes:
     handoffs: int = 1_000
     depths: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
     waiters: int = 10_000
+    turns: int = 6
     idle_seconds: float = 5.0
     fill_limit: float = 3.0
     limit: float = 5.0
@@ -44,6 +45,7 @@ QUICK = Sizes(
     handoffs=100,
     depths=(1_000, 10_000),
     waiters=1_000,
+    turns=2,
     idle_seconds=2.0,
     fill_limit=2.0,
     limit=3.0,

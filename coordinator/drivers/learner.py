@@ -124,17 +124,19 @@ def _drained(samples: deque[T]) -> Iterator[T]:
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How a process learns: by which rules for each type, how many things are counted apart in the namespace, every how
-    many seconds it reports, and how long one of its calls may take."""
+    """How a process learns, if it does: by which rules for each type, how many things are counted apart in the
+    namespace, every how many seconds it reports, and how long one of its calls may take."""
 
     rules: Mapping[str, Adaptive] = field(default_factory=dict)
     most: int = 256
     every: float = 2.0
     call: float = 5.0
+    learns: bool = True
 
 
 class Learner:
-    """The book of timeouts of one process. Safe for many threads; `report` and `leave` are called by one."""
+    """The book of timeouts of one process. Safe for many threads; `report` and `leave` are called by one. One that does
+    not learn puts nothing down and reports nothing: what it is asked about stands as it was when it asked the fleet."""
 
     def __init__(self, habits: Habits, store: Store, scope: Scope, meter: Callable[[], Meter]) -> None:
         self._habits, self._store, self._scope, self._meter = habits, store, scope, meter
@@ -190,10 +192,12 @@ class Learner:
 
     def seconds(self, key: str) -> float:
         """The timeout in force; its base where nothing is known."""
-        with self._lock:
-            thing = self._thing(key)
-            thing.asked = True
-            return thing.seconds
+        thing = self._things.get(key)
+        if thing is None:
+            with self._lock:
+                thing = self._thing(key)
+        thing.asked = True
+        return thing.seconds
 
     def figures(self, key: str) -> tuple[Seen, str]:
         """What a timeout follows from, and by which strategy."""
@@ -208,6 +212,8 @@ class Learner:
 
     def took(self, key: str, seconds: float) -> None:
         """Something succeeded after so many seconds."""
+        if not self._habits.learns:
+            return
         thing = self._things.get(key)
         if thing is None:
             with self._lock:
@@ -216,6 +222,8 @@ class Learner:
 
     def taker(self, key: str) -> Callable[[float], None]:
         """What is to be called with how long something took, instead of `took`: for whoever does that all the time."""
+        if not self._habits.learns:
+            return _nothing
         with self._lock:
             thing = self._thing(key)
             thing.kept = True
@@ -223,6 +231,8 @@ class Learner:
 
     def ran_out(self, key: str, limit: float) -> None:
         """Something was cut off at its limit."""
+        if not self._habits.learns:
+            return
         with self._lock:
             thing = self._thing(key)
             thing.cut.append(cut_off_at(limit, thing.seconds))
@@ -238,7 +248,7 @@ class Learner:
     def report(self, session: str) -> None:
         """Hand in what was seen, if it is time to. What cannot be handed in is handed in later."""
         now = clock.now()
-        if now - self._reported_at >= self._habits.every:
+        if self._habits.learns and now - self._reported_at >= self._habits.every:
             self._reported_at = now
             self._report(session)
 
@@ -246,7 +256,8 @@ class Learner:
         """Hand in what is left, before the session ends. More than fits into one report is lost, and so are the last
         heartbeats: not every process that takes one lock need make another call for them."""
         self._reported_at = self._listed_at = clock.now()
-        self._report(session)
+        if self._habits.learns:
+            self._report(session)
 
     def _report(self, session: str) -> None:
         lessons = self._next()
@@ -328,4 +339,8 @@ class Learner:
 
 def _habits(settings: Settings) -> Habits:
     section, every = settings.timeouts, 2 * settings.sweep_interval
-    return Habits(section.rules(), section.names, every, settings.operation_timeout)
+    return Habits(section.rules(), section.names, every, settings.operation_timeout, section.learn)
+
+
+def _nothing(_seconds: float) -> None:
+    return None

@@ -217,3 +217,17 @@ def test_other_settings_count_from_now_on_but_for_what_a_handler_says_itself(sto
     learner.adopt(changed, Scope.of("n", TERMS))
     assert [learner.seconds(one) for one in (own, type_s, half, "operation/new")] == [10, 20, 20, 20]
     assert [learner.figures(one)[1] for one in (own, type_s)] == ["quantile", "success_rate"]
+
+
+def test_one_that_does_not_learn_puts_nothing_down_and_reports_nothing(store: FakeStore) -> None:
+    any_store: Any = store
+    learner = Learner(Habits(every=0.0, learns=False), any_store, Scope.of("n", TERMS), NoMeter)
+    learner.took(KEY, 0.5)
+    learner.taker(KEY)(0.5)
+    learner.ran_out(KEY, 60.0)
+    learner.timed("renewal", 0.1, answered=True)
+    learner.pin(KEY)
+    learner.report("s")
+    learner.leave("s")
+    assert store.calls == []
+    assert learner.seconds(KEY) == 60.0
