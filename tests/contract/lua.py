@@ -20,6 +20,7 @@ LUA = {
         "pairs",
         "redis",
         "select",
+        "setmetatable",
         "string",
         "table",
         "tonumber",

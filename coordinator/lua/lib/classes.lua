@@ -10,7 +10,9 @@ end
 local function is_shared(ctx, queue)
   if not ctx.shares then
     return false
-  elseif ctx.sharing[queue] == nil then
+  end
+  ctx.sharing = ctx.sharing or {}
+  if ctx.sharing[queue] == nil then
     ctx.sharing[queue] = redis.call('HEXISTS', ctx.p .. K_SHARES, queue) == 1
   end
   return ctx.sharing[queue]

@@ -31,7 +31,9 @@ local function commit(ctx)
     ring(ctx, queue, wanted)
   end
   for name, count in pairs(ctx.stats) do
-    redis.call('HINCRBY', ctx.p .. K_STATS, name, count)
+    if count ~= 0 then
+      redis.call('HINCRBY', ctx.p .. K_STATS, name, count)
+    end
   end
   local clock = {}
   if ctx.drawn then

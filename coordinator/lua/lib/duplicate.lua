@@ -24,7 +24,9 @@ local function rival(ctx, key)
   if late then
     local lane = other.state == 'scheduled' and K_SCHEDULED or K_READY .. other.queue
     finish(ctx, other, 'expire', 'why', late)
-    ctx.queued[lane] = ctx.queued[lane] and ctx.queued[lane] - 1
+    if ctx.queued and ctx.queued[lane] then
+      ctx.queued[lane] = ctx.queued[lane] - 1
+    end
     ctx.wrote, other = true, dedup_owner(ctx, key)
   end
   return other

@@ -10,7 +10,7 @@ local function forget_shares(ctx)
     local used = tonumber(string.match(kept[i + 1], '^%d+') or 0)
     if used + UNUSED_MS <= ctx.now then
       redis.call('HDEL', shares, kept[i])
-      ctx.sharing[kept[i]] = nil
+      ctx.sharing = nil
       for priority = 0, PRIORITIES - 1 do
         redis.call('UNLINK', ctx.p .. class_of(kept[i], priority))
       end

@@ -3,6 +3,7 @@
 -- comparison. Only jobs that are let in write a level: what is refused changes no count, and so no level.
 --@include lib/emit
 local function level_before(ctx, queue)
+  ctx.levels = ctx.levels or {}
   if not ctx.levels[queue] then
     ctx.levels[queue] = ctx.shed and tonumber(redis.call('HGET', ctx.p .. K_SHEDDING, queue) or 0) or 0
   end

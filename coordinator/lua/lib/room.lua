@@ -3,6 +3,7 @@
 -- the schedule, so it goes by its key here.
 local function queued(ctx, job)
   local lane = job.delay_ms and K_SCHEDULED or K_READY .. job.queue
+  ctx.queued = ctx.queued or {}
   if not ctx.queued[lane] then
     ctx.queued[lane] = redis.call('ZCARD', ctx.p .. lane)
       + (job.delay_ms and 0 or redis.call('ZCARD', ctx.p .. K_WAITING .. job.queue))

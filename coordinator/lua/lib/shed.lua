@@ -35,6 +35,7 @@ local function last_below(ctx, family, queue, priority)
   if family == 'waiting' then
     key = ctx.p .. K_WAITING .. queue
   end
+  ctx.passed = ctx.passed or {}
   local passed = ctx.passed[priority] or {}
   ctx.passed[priority] = passed
   while ctx.shed_looks < MAX_LOOKS do
@@ -101,6 +102,7 @@ local function count_in(ctx, job)
   for priority = job.priority + 1, ctx.shed_looks > 0 and 4 or 0 do
     ctx.passed[priority] = nil
   end
+  ctx.named = ctx.named or {}
   if not ctx.named[job.queue] then
     ctx.named[job.queue] = true
     redis.call('SADD', ctx.p .. K_QUEUES, job.queue)

@@ -20,6 +20,7 @@ local function source_of(ctx, queue, classes, heads)
     return { queue = queue, lanes = { lane_of(ctx, K_READY .. queue, heads) } }
   end
   if not is_shared(ctx, queue) then
+    ctx.sharing = ctx.sharing or {}
     ctx.sharing[queue] = true
     keep_share(ctx, share)
   end
