@@ -16,12 +16,15 @@ from typing import Any
 from coordinator import Settings
 from coordinator.drivers.connect import locate, sync_client
 from coordinator.keys import key, prefix
+from coordinator.model import states
 from coordinator.wire.needs import from_wire
 from coordinator_demo.facts import Fact
 
 BATCH = 1000
 ENDS = frozenset({"release", "lose", "succeed", "fail", "bury", "cancel", "expire", "shed"})
 BACK = {"give_back": "returned", "crash": "returned", "due": "returned", "retry": "parked", "snooze": "parked"}
+
+EVENTS = frozenset({*(str(event) for event in states.Event), "join"})
 
 Event = dict[str, str]
 
@@ -48,20 +51,24 @@ def raw_client(url: str) -> Iterator[Any]:
 
 def read_account(client: Any, namespace: str) -> Account:
     """The whole account of a namespace."""
-    events = list(_events(client, namespace))
-    asked = [event["id"] for event in events if event["event"] in ("ask", "delay")]
+    found = list(events(client, namespace))
+    asked = [event["id"] for event in found if event["event"] in ("ask", "delay")]
     details = _details(client, namespace, asked)
     facts, times = [], []
-    for event in events:
+    for event in found:
         for fact in _facts(event, details):
             facts.append(fact)
             times.append(int(event["ms"]) / 1000)
-    seen = Counter(event["event"] for event in events)
-    counted = {name.decode(): int(count) for name, count in client.hgetall(key(namespace, "STATS")).items()}
-    # Sums of ms stand there, too; they count no event.
-    happened = {name: count for name, count in counted.items() if not name.endswith("_ms")}
+    seen = Counter(event["event"] for event in found)
+    # Other things are counted there, too, such as ms.
+    happened = {name: count for name, count in counters(client, namespace).items() if name in EVENTS}
     missing = {name: count - seen[name] for name, count in happened.items() if count != seen[name]}
     return Account(tuple(facts), tuple(times), seen["join"], missing)
+
+
+def counters(client: Any, namespace: str) -> dict[str, int]:
+    """What the server has counted."""
+    return {name.decode(): int(count) for name, count in client.hgetall(key(namespace, "STATS")).items()}
 
 
 def is_empty(client: Any, namespace: str) -> bool:
@@ -77,15 +84,21 @@ def remove(client: Any, namespace: str) -> None:
         client.unlink(*batch[start : start + BATCH])
 
 
-def _events(client: Any, namespace: str) -> Iterator[Event]:
+def events(client: Any, namespace: str) -> Iterator[Event]:
+    """The whole events stream, the oldest first."""
+    return (fields for _, fields in entries(client, namespace, "EVENTS"))
+
+
+def entries(client: Any, namespace: str, stream: str) -> Iterator[tuple[str, Event]]:
+    """All entries of a stream with their ids, the oldest first."""
     after = "-"
     while True:
-        entries = client.xrange(key(namespace, "EVENTS"), min=after, count=BATCH)
-        for _, fields in entries:
-            yield {name.decode(): value.decode() for name, value in fields.items()}
-        if len(entries) < BATCH:
+        page = client.xrange(key(namespace, stream), min=after, count=BATCH)
+        for ident, fields in page:
+            yield ident.decode(), {name.decode(): value.decode() for name, value in fields.items()}
+        if len(page) < BATCH:
             return
-        after = "(" + entries[-1][0].decode()
+        after = "(" + page[-1][0].decode()
 
 
 def _details(client: Any, namespace: str, ids: Sequence[str]) -> dict[str, tuple[frozenset[str], str]]:

@@ -25,9 +25,14 @@ from coordinator_demo.instance import Log, Share, run_async, run_threads
 from coordinator_demo.processes import ChildError
 from coordinator_demo.report import Judged
 from coordinator_demo.run import Options, judge, run
+from coordinator_demo.storm import curtain
+from coordinator_demo.storm import report as storm_report
+from coordinator_demo.storm import run as storm
+from coordinator_demo.storm.app import App
+from coordinator_demo.storm.plan import APPS, Plan
 from coordinator_demo.trace import DEFAULT_TRACE, Trace, TraceError, load
 
-DEFAULT_SECONDS = 40.0
+DEFAULT_SECONDS, STORM_SECONDS = 40.0, 20.0
 # Wide enough for the tables where there is no terminal that says how wide it is.
 PLAIN_WIDTH = 110
 # The exit codes of sysexits.h.
@@ -53,22 +58,40 @@ HERE = Path("history")
 def demo(  # noqa: PLR0913, PLR0917  (the options of a command are its parameters)
     context: typer.Context,
     trace: TraceFile = DEFAULT_TRACE,
-    seconds: Seconds = DEFAULT_SECONDS,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0.5,
+            max=86400,
+            show_default="40; 20 for the storm",
+            help="How long the whole trace should take here; of a storm, how long the dependency fails.",
+        ),
+    ] = None,
     url: Annotated[str | None, typer.Option(help="A Redis to use instead of a private one.")] = None,
     namespace: Annotated[str, typer.Option(help="An empty namespace; one of its own unless given.")] = "",
     as_json: AsJson = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the history and the namespace, and say where.")] = False,
     instances: Annotated[int, typer.Option(min=1, max=64, help="Application instances.")] = 3,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 2,
+    in_storm: Annotated[
+        bool, typer.Option("--storm", help="Have a fleet go through a storm instead, and judge what became of it.")
+    ] = False,
 ) -> None:
-    """Replay real Terraform pull requests on several processes, and check that every promise was kept."""
+    """Replay real Terraform pull requests on several processes, and check that every promise was kept.
+
+    With `--storm`, instead: a dependency fails, another becomes slow, a queue is flooded, a job keeps its worker busy,
+    and a hundred callers ask for the same. Each claim is judged by what was recorded; in a pipe the verdict is JSON.
+    """
     if context.invoked_subcommand is not None:
         return
     # A signal that ends this process ends its children too, in order: they are in sessions of their own.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     named = namespace or f"demo-{secrets.token_hex(3)}"
-    options = Options(trace, seconds, named, url, keep, instances, workers)
+    if in_storm:
+        _weather(storm.Options(seconds or STORM_SECONDS, named, url, keep), as_json)
+        return
+    options = Options(trace, seconds or DEFAULT_SECONDS, named, url, keep, instances, workers)
     _show(run(options, load(trace), _console(as_json)), as_json)
 
 
@@ -96,6 +119,29 @@ def instance(  # noqa: PLR0913, PLR0917  (as above)
         recorder.close()
     if log.failed:
         raise ChildError(f"{log.failed} asks failed; the history says why")
+
+
+@app.command("storm-app", hidden=True)
+def storm_app(
+    index: Annotated[int, typer.Option(min=0, max=APPS - 1, help="Which application this is, from 0.")],
+    seconds: Seconds,
+    url: Url,
+    namespace: Namespace,
+    folder: Folder = HERE,
+) -> None:
+    """Be one application in the storm."""
+
+    async def whole() -> None:
+        async with AsyncCoordinator.connect(url, namespace) as co:
+            plan = Plan(curtain.await_start(folder), seconds)
+            await App(co, plan, index, recorder).run()
+
+    curtain.ready(folder, f"app-{index}")
+    recorder = history.Recorder(folder, f"app-{index}")
+    try:
+        asyncio.run(whole())
+    finally:
+        recorder.close()
 
 
 @app.command()
@@ -132,6 +178,17 @@ def _show(judged: Judged, as_json: bool) -> None:
     else:
         _console(False).print(report.as_tables(judged))
     if judged.problems:
+        raise typer.Exit(1)
+
+
+def _weather(options: storm.Options, as_json: bool) -> None:
+    plain = as_json or not sys.stdout.isatty()
+    judged = storm.run(options, _console(plain))
+    if plain:
+        typer.echo(json.dumps(storm_report.as_json(judged), indent=2))
+    else:
+        _console(False).print(storm_report.as_tables(judged))
+    if storm_report.problems(judged):
         raise typer.Exit(1)
 
 

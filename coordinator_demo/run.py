@@ -80,7 +80,7 @@ def settings_of(trace: Trace, seconds: float) -> dict[str, str]:
 def run(options: Options, trace: Trace, console: Console) -> Judged:
     """Carry out a run. Raises ChildError, CoordinatorError."""
     shared = settings_of(trace, options.seconds)
-    with _place(options) as place:
+    with place_for(options.url, options.keep) as place:
         anchor = repr(history.clock() - time.monotonic())
         environment = {**shared, history.FOLDER: str(place.folder), history.ANCHOR: anchor}
         with account.raw_client(place.url) as client:
@@ -124,7 +124,7 @@ def _replay(options: Options, trace: Trace, place: Place, children: Children, co
         ]
         children.start(f"worker-{number}", ["-m", "workers", *arguments])
     with Coordinator.connect(place.url, options.namespace) as co:
-        _await_workers(co, options.workers, children)
+        await_workers(co, options.workers, children)
         start = history.clock() + HEAD_START
         for index in range(options.instances):
             arguments = ["--index", str(index), "--of", str(options.instances), "--start", repr(start)]
@@ -134,10 +134,11 @@ def _replay(options: Options, trace: Trace, place: Place, children: Children, co
         _watch(co, options, len(trace.pulls), start, children, console)
 
 
-def _await_workers(co: Coordinator, wanted: int, children: Children) -> None:
-    deadline = time.monotonic() + READY_SECONDS
+def await_workers(co: Coordinator, wanted: int, children: Children) -> None:
+    """Wait until so many workers have a session. Raises ChildError."""
+    deadline, started = time.monotonic() + READY_SECONDS, len(children.unfinished("worker-"))
     while sum(bool(one.fields.get("queues")) for one in co.survey().sessions) < wanted:
-        if len(children.unfinished("worker-")) < wanted:
+        if len(children.unfinished("worker-")) < started:
             raise ChildError("a worker ended before it had any work")
         if time.monotonic() > deadline:
             raise ChildError(f"the workers were not ready after {READY_SECONDS:g} s:\n{children.tail('worker-0')}")
@@ -178,16 +179,17 @@ def _screen(options: Options, pulls: int, live: bool, console: Console) -> Itera
 
 
 @contextlib.contextmanager
-def _place(options: Options) -> Iterator[Place]:
+def place_for(url: str | None, keep: bool) -> Iterator[Place]:
+    """A folder and a server for one run: the one named, or a private one. What is kept outlives the run."""
     with contextlib.ExitStack() as stack:
-        if options.keep:
+        if keep:
             folder = Path(tempfile.mkdtemp(prefix="coordinator-demo-"))
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="coordinator-demo-")))
-        if options.url is not None and not options.url.startswith("embedded:"):
-            yield Place(folder, options.url, options.url)
+        if url is not None and not url.startswith("embedded:"):
+            yield Place(folder, url, url)
             return
-        home = (options.url or "embedded://").removeprefix("embedded://")
-        kept = Path(home) if home else folder / "redis" if options.keep else None
+        home = (url or "embedded://").removeprefix("embedded://")
+        kept = Path(home) if home else folder / "redis" if keep else None
         server = stack.enter_context(EmbeddedServer(kept))
         yield Place(folder, server.url, f"embedded://{kept}" if kept else server.url)
