@@ -276,7 +276,8 @@ class Coordinator(Coalescer, Guarding, Overseer):
         as long as the fleet has learnt that it takes, see docs/timeouts.md).
 
         Options: `ttl` (seconds after which the lease ends by itself, whatever the session does), `owner`, `reason`,
-        `metadata`. Raises WaitTimeout, WaitCancelled, LineFull, OverCapacity, InvalidInput, StoreUnavailable.
+        `metadata`, `within` (a lease that is held meanwhile: a wait in a circle is ended with Deadlock). Raises
+        WaitTimeout, WaitCancelled, Deadlock, LineFull, OverCapacity, InvalidInput, StoreUnavailable.
         """
         return self._acquire(needs, lock_options(priority, wait, options))
 

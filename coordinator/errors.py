@@ -132,6 +132,16 @@ class IdConflict(Refused):
         self.ident = ident
 
 
+class Deadlock(Refused):
+    """A lock asked for while another is held, where everybody in a circle would wait for the next. Let go of what is
+    held, and begin anew. `cycle` has the ids of the requests in the circle."""
+
+    def __init__(self, ident: str, cycle: tuple[str, ...]) -> None:
+        circle = " -> ".join([*cycle, *cycle[:1]])
+        super().__init__(f"{ident} would wait for itself: {circle}; release what is held, and begin anew")
+        self.ident, self.cycle = ident, cycle
+
+
 class IllegalTransition(Refused):
     """What was asked is not possible in the state the request is in."""
 

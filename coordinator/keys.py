@@ -227,6 +227,8 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family("ALERTS", "alerts", "hash", "permanent", "how each alert stands that is not at rest", "HGETALL"),
     Family("AUDIT", "audit", "stream", "permanent", "what persons did, capped in length", "XREVRANGE {} + - COUNT 10"),
+    Family("FLOW", "flow:", "set", "owned", "requests of a piece of work that wait while it holds others", "SMEMBERS"),
+    Family("NESTED", "nested", "zset", "permanent", "requests that wait while other locks are held", "ZRANGE {} 0 -1"),
     Family(
         "FREEZES", "freezes", "hash", "permanent", "what is granted to nobody: until and since in ms, why", "HGETALL"
     ),

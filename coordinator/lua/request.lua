@@ -12,18 +12,21 @@
 -- ARGV[10] reason
 -- ARGV[11] metadata as JSON, or empty
 -- ARGV[12] rule that chose the priority, or empty
+-- ARGV[13] id of a request whose lock is held meanwhile, or empty
 -- reply: granted <id> <fence> <ms that are left of the lease>
 -- reply: waiting <id>
 -- reply: busy <resource>
 -- reply: line_full <resource> <limit>
 -- reply: over_capacity <resource> <capacity>
 -- reply: conflict <id>
--- reply: ended <id> <state>
+-- reply: ended <id> <state> <why>
+-- reply: deadlock <id of each request in the circle, with commas between>
 -- reply: session_lost
 -- Keeps: all or nothing; a refusal writes nothing; a repeated call answers as the first did.
 --@include lib/settle_lines
 --@include lib/owner
 --@include lib/ask
+--@include lib/untangle
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
 local session, id, try = ARGV[2], ARGV[3], ARGV[6] == 'try'
@@ -37,7 +40,7 @@ local function answer(r)
   elseif r.state == 'waiting' then
     return { 'waiting', id }
   end
-  return { 'ended', id, r.state }
+  return { 'ended', id, r.state, r.why or '' }
 end
 
 local before = load(ctx, id)
@@ -57,10 +60,19 @@ end
 local r = { id = id, kind = 'lock', state = 'new', priority = tonumber(ARGV[4]), stamp = draw(ctx), session = session,
   needs = ARGV[5], needs_list = parse_needs(ARGV[5]), wait_by = ARGV[7] ~= '' and ctx.now + tonumber(ARGV[7]),
   hold_ms = tonumber(ARGV[8]) }
+if ARGV[13] ~= '' then
+  local first = load(ctx, ARGV[13])
+  r.flow = first and flow_of(first) or ARGV[13]
+end
 local busy, clear = blocked(ctx, r)
 local refusal = refused_needs(ctx, r, busy and not try) or (try and busy and { 'busy', busy })
 if refusal then
   return refusal
+end
+local tangled = busy and not try and (r.flow or ctx.nested)
+local cycle = tangled and ends_in_itself(ctx, r)
+if cycle then
+  return { 'deadlock', cycle }
 end
 
 ctx.asking = id
@@ -70,6 +82,7 @@ put(r.first, 'kind', 'lock')
 put(r.first, 'session', session)
 put(r.first, 'hold_ms', ARGV[8])
 put(r.first, 'rule', ARGV[12])
+put(r.first, 'flow', r.flow)
 put(r.first, 'learnt', ARGV[6] == 'adaptive' and ARGV[7])
 redis.call('SADD', ctx.p .. K_OWNS .. session, id)
 arrive(ctx, r, 'ask', 'session', session)
@@ -80,6 +93,10 @@ else
   write(ctx, r)
   watch_clock(ctx, r)
   join_lines(ctx, r)
+  note_nested(ctx, r)
+  if tangled then
+    untangle(ctx, r)
+  end
   settle_lines(ctx)
   r = load(ctx, id)
 end

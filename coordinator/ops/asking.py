@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from coordinator.errors import InvalidInput
 from coordinator.model import codec
-from coordinator.model.names import MAX_SECONDS, Priority, milliseconds, one_of, text
+from coordinator.model.names import MAX_SECONDS, Priority, milliseconds, one_of, request_id, text
 from coordinator.model.need import Need, needs_of
 from coordinator.policy.rules import NO_RULES, Attributes, RuleSet
 from coordinator.policy.timeout import Learnt, Wait
@@ -19,6 +19,14 @@ from coordinator.wire.needs import to_wire
 Urgency = Priority | int | str | None
 NORMAL = int(Priority.NORMAL)
 Needs = str | Need | Iterable[str | Need]
+
+
+class Held(Protocol):
+    """A lock that is held."""
+
+    @property
+    def ident(self) -> str:
+        """The id of its request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +40,13 @@ class LockOptions:
     owner: str = ""
     reason: str = ""
     metadata: Mapping[str, Any] | None = None
+    within: Held | str | None = None
 
 
 def lock_options(priority: Urgency, wait: Wait, given: Mapping[str, Any]) -> LockOptions:
     """Options by name. Raises InvalidInput for an unknown one, naming the nearest that is known."""
     for name in given:
-        one_of(name, "option", ("ttl", "owner", "reason", "metadata"))
+        one_of(name, "option", ("ttl", "owner", "reason", "metadata", "within"))
     return LockOptions(priority=priority, wait=wait, **given)
 
 
@@ -62,6 +71,7 @@ def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float, ru
         metadata=codec.metadata_text(options.metadata),
         adaptive=isinstance(options.wait, Learnt),
         rule=rule,
+        within="" if options.within is None else request_id(getattr(options.within, "ident", options.within)),
     )
 
 

@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from coordinator.errors import CoordinatorError, LeaseLost, SessionLost, UnknownOutcome, WaitCancelled, WaitTimeout
+from coordinator.errors import (
+    CoordinatorError,
+    Deadlock,
+    LeaseLost,
+    SessionLost,
+    UnknownOutcome,
+    WaitCancelled,
+    WaitTimeout,
+)
 from coordinator.model.lease import Grant
 from coordinator.model.states import State
 from coordinator.policy.trust import trusted_until
@@ -21,6 +29,8 @@ from coordinator.wire.step import Abandon, Call, Expect, Forget, Hear, Now, Oper
 
 # A process whose session lapsed opens another and asks again; where they lapse at once, more tries are no use.
 SESSION_TRIES = 3
+# How the reason begins for which a request was ended that stood in a circle of waits.
+TANGLED = "deadlock: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +101,7 @@ def await_grant(
         if words[0] == "session_lost":
             raise WaitCancelled(asked.ident, "cancelled", "session lost")
         if words[0] == "ended":
-            raise _ended(asked, words[2])
+            raise _ended(asked, words[2], words[3] if len(words) > 3 else "")  # noqa: PLR2004
         if words[0] == "granted" and len(words) == 4 and standing is not None:  # noqa: PLR2004
             told = yield from _told(asked, words, standing)
             if told is not None:
@@ -167,17 +177,23 @@ def _look(scope: Scope, asked: LockAsk) -> Operation[Asked | None]:
         used = session
         return calls.request(scope, session, asked)
 
-    raw = yield from with_session(make, "granted", "waiting", "busy", "ended", ident=asked.ident)
+    raw = yield from with_session(make, "granted", "waiting", "busy", "ended", "deadlock", ident=asked.ident)
     word = text(raw[0])
     if word == "granted":
         return Asked(Grant(asked.ident, number(raw[2]), trusted_until(sent, number(raw[3]) / 1000)))
+    if word == "deadlock":
+        raise Deadlock(asked.ident, tuple(text(raw[1]).split(",")))
     if word == "ended":
-        raise _ended(asked, text(raw[2]))
+        why = text(raw[3])
+        raise _ended(asked, text(raw[2]), why.removeprefix(TANGLED) if why.startswith(TANGLED) else "")
     return Asked(None, used, sent) if word == "waiting" else None
 
 
-def _ended(asked: LockAsk, state: str) -> CoordinatorError:
-    """What a request that ended without a grant means for its waiter. The server may see the wait run out first."""
+def _ended(asked: LockAsk, state: str, cycle: str) -> CoordinatorError:
+    """What a request that ended without a grant means for its waiter. The server may see the wait run out first. With
+    a `cycle` it had to give way in a circle of waits."""
+    if cycle:
+        return Deadlock(asked.ident, tuple(cycle.split(",")))
     if state == State.EXPIRED:
         return WaitTimeout(asked.ident, (asked.wait_ms or 0) / 1000, "lock request")
     return WaitCancelled(asked.ident, state, "")

@@ -33,7 +33,8 @@ class Scope:
 
 class LockAsk(NamedTuple):
     """One ask for a lock, in wire units. `wait_ms` None waits without end; `trying` does not wait at all; `adaptive`:
-    nobody chose how long, the fleet has learnt it; `rule` is the one that chose the priority."""
+    nobody chose how long, the fleet has learnt it; `rule` is the one that chose the priority; `within` a request whose
+    lock is held meanwhile."""
 
     ident: str
     priority: int
@@ -46,6 +47,7 @@ class LockAsk(NamedTuple):
     metadata: str = ""
     adaptive: bool = False
     rule: str = ""
+    within: str = ""
 
 
 class JobAsk(NamedTuple):
@@ -176,6 +178,7 @@ def request(scope: Scope, session: str, ask: LockAsk) -> Call:
         ask.reason,
         ask.metadata,
         ask.rule,
+        ask.within,
     )
 
 

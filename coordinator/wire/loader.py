@@ -102,7 +102,7 @@ def library(cluster: bool = False) -> Library:
     bodies = {name: _guarded(_collect(name, {}, done, ()), cluster) for name in names()}
     digest = hashlib.sha256("\n".join([*done.values(), *bodies.values()]).encode()).hexdigest()[:8]
     made = Library(f"coordinator_{digest}", "")
-    nesting = nested(done, bodies)
+    nesting = nested(done, bodies, {name: _reach(name) for name in [*done, *bodies]})
     parts = [f"#!lua name={made.name}", *nesting.outermost()]
     for name, body in bodies.items():
         flags = f"flags={{'{_flags(name)}'}}, " if _flags(name) else ""
@@ -151,6 +151,14 @@ def _literal(match: re.Match[str]) -> str:
         return f"'{keys.suffix(match.group(1))}'"
     except KeyError:
         raise ProtocolError(f"no key family {match.group(1)!r}") from None
+
+
+@cache
+def _reach(name: str) -> frozenset[str]:
+    """The fragments that a script or a fragment includes, directly or not."""
+    text = RENDERED[name]() if name in RENDERED else source(name)
+    direct = _INCLUDE.findall(text)
+    return frozenset(direct).union(*map(_reach, direct))
 
 
 def _collect(name: str, replace: Mapping[str, str], done: dict[str, str], path: tuple[str, ...]) -> str:

@@ -2,14 +2,16 @@
 
 A function of Lua has at most 200 local names at a time, and all fragments together have more. So each stands in a
 block that shows only what others use of it; and in a library one that serves only another fragment, or only one script,
-stands inside that one's block, where its names count for nobody else. Nothing is made anew in a call for that: the
-blocks are gone through once, when the server loads the library.
+stands inside that one's block, where its names count for nobody else. Those of a script stand in a function around it,
+which has its own 200. Nothing is made anew in a call for that: all of it is gone through once, when the server loads
+the library.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 _DEFINES = re.compile(r"^local (function )?(\w+(?:, \w+)*)", re.MULTILINE)
@@ -33,7 +35,7 @@ class Nesting:
     def around(self, body: str, text: str) -> str:
         """The text that a body has become, with the fragments that are its own."""
         inner = self._inner(body)
-        return "\n".join(["do", *inner, text, "end"]) if inner else text
+        return "\n".join([";(function()", *inner, text, "end)()"]) if inner else text
 
     def _inner(self, home: str) -> list[str]:
         return [self._block(name) for name, at in self.homes.items() if at == home != name]
@@ -55,23 +57,25 @@ class Nesting:
 
 def flat(fragments: Mapping[str, str], body: str) -> list[str]:
     """The blocks of the fragments for one body, one after the other."""
-    found = nested(fragments, {"": body})
+    everything = {name: set(fragments) for name in [*fragments, ""]}
+    found = nested(fragments, {"": body}, everything)
     return Nesting(fragments, found.shown, {name: name for name in fragments}).outermost()
 
 
-def nested(fragments: Mapping[str, str], bodies: Mapping[str, str]) -> Nesting:
-    """Every fragment with whoever alone uses it."""
+def nested(
+    fragments: Mapping[str, str], bodies: Mapping[str, str], included: Mapping[str, AbstractSet[str]]
+) -> Nesting:
+    """Every fragment with whoever alone uses it. `included` are the fragments that each fragment and body includes,
+    directly or not: of the others it means nothing, whatever its words are."""
     own = {name: _defined(text) for name, text in fragments.items()}
-    uses = {name: _words(text) - own[name] for name, text in fragments.items()}
-    uses |= {name: _words(text) for name, text in bodies.items()}
-    shown = {
-        name: {one for other, words in uses.items() if other != name for one in mine & words}
-        for name, mine in own.items()
-    }
+    words = {name: _words(text) - own.get(name, set()) for name, text in [*fragments.items(), *bodies.items()]}
+    shown: dict[str, set[str]] = {name: set() for name in fragments}
     homes = {body: body for body in bodies}
     for name in reversed(list(fragments)):
-        users = {homes[other] for other in homes if not own[name].isdisjoint(uses[other])}
-        homes[name] = users.pop() if len(users) == 1 else name
+        users = {other for other in homes if name in included[other] and not own[name].isdisjoint(words[other])}
+        shown[name] = set().union(*(own[name] & words[user] for user in users))
+        owners = {homes[user] for user in users}
+        homes[name] = owners.pop() if len(owners) == 1 else name
     return Nesting(fragments, shown, {name: homes[name] for name in fragments})
 
 

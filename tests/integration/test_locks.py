@@ -10,6 +10,7 @@ import pytest
 
 from coordinator import Need, Priority, State
 from coordinator.errors import (
+    Deadlock,
     IllegalTransition,
     InvalidInput,
     LeaseLost,
@@ -364,3 +365,18 @@ def test_an_uncontended_lock_takes_one_round_trip_each_way(connect: Any, raw: An
     assert scripts_run() == before + 1
     lease.release()
     assert scripts_run() == before + 2
+
+
+def test_who_would_wait_in_a_circle_is_told(co: Any, other: Any) -> None:
+    one, two = co.acquire("a"), other.acquire("b", priority="low")
+    waits = other.request("a", within=two, priority="low")
+    with pytest.raises(Deadlock) as told:
+        other.request("b", within=waits.ident, priority="low")
+    assert told.value.cycle == (told.value.ident,), "what the same piece of work holds"
+    ticket = co.request("b", within=one)
+    with pytest.raises(Deadlock) as told:
+        waits.wait(5)
+    assert told.value.cycle == (ticket.ident, waits.ident)
+    two.release()
+    ticket.wait(5).release()
+    one.release()

@@ -70,7 +70,7 @@ def test_a_repeated_call_says_how_much_of_the_lease_is_left(engine: Engine) -> N
 def test_a_repeated_call_for_a_request_that_is_over_says_so(engine: Engine) -> None:
     engine.open("s")
     engine.release("r", engine.hold("s", "r", "a"))
-    assert engine.ask("s", "r", "a") == ["ended", "r", "released"]
+    assert engine.ask("s", "r", "a") == ["ended", "r", "released", ""]
 
 
 @reaches("request", "conflict")
@@ -101,7 +101,7 @@ def test_what_died_with_its_session_is_not_handed_to_the_next_one(engine: Engine
     engine.ask("s1", "r1", "a")
     engine.keep_alive(11, *([] if held else ["blocker"]))
     engine.open("s2")
-    assert engine.ask("s2", "r1", "a", writes=True) == ["ended", "r1", "lost" if held else "cancelled"]
+    assert engine.ask("s2", "r1", "a", writes=True) == ["ended", "r1", "lost" if held else "cancelled", ""]
     assert (engine.holders("a"), engine.line("a")) == ([] if held else ["r0"], [])
 
 

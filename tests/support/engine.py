@@ -43,19 +43,8 @@ TERMS = Terms(
 
 READ_ONLY = frozenset(
     {
-        "audit",
-        "config",
-        "dead",
-        "events",
-        "explain",
-        "freezes",
-        "gates",
-        "handlers",
-        "line",
-        "samples",
-        "similar",
-        "survey",
-        "timeouts",
+        *("audit", "config", "dead", "events", "explain", "freezes", "gates", "handlers", "line", "samples"),
+        *("similar", "survey", "timeouts"),
     }
 )
 # What may be answered without a write, and must be: these words say that nothing has changed.
@@ -66,6 +55,7 @@ REFUSALS = frozenset(
         "not_frozen",
         "too_many",
         "crowded",
+        "deadlock",
         "unfit",
         "conflict",
         "ended",

@@ -56,11 +56,13 @@ def test_what_serves_one_only_stands_with_it() -> None:
         "lib/both": "local function both()\n  near()\nend",
         "lib/one": "local function one()\nend",
     }
-    found = nested(fragments, {"a": "both() one()", "b": "both()"})
+    bodies = {"a": "both() one()", "b": "both()", "c": "local one = 1"}
+    found = nested(fragments, bodies, {name: set(fragments) for name in [*fragments, "a", "b"]} | {"c": set()})
     assert found.homes == {"lib/far": "lib/both", "lib/near": "lib/both", "lib/both": "lib/both", "lib/one": "a"}
     (outer,) = found.outermost()
     assert outer.startswith("local both\ndo\nlocal far\ndo\nfunction far()")
-    assert found.around("a", "A").split() == ["do", "local", "one", "do", "function", "one()", "end", "end", "A", "end"]
+    inside = "local one\ndo\nfunction one()\nend\nend"
+    assert found.around("a", "A") == f";(function()\n{inside}\nA\nend)()"
     assert found.around("b", "B") == "B"
 
 

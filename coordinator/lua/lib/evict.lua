@@ -1,4 +1,5 @@
 -- Takes back what lapsed of the holders of one resource, and returns what the rest use.
+--@include lib/front
 --@include lib/usage
 --@include lib/lapse
 local function evict(ctx, resource)
@@ -26,4 +27,15 @@ local function evict(ctx, resource)
     end
   end
   return stale and usage(ctx, resource) or used
+end
+
+-- Whether the request can have all it needs now. What lapsed on its other lines is taken back first: a job that goes
+-- back to its place there may stand before it.
+local function its_turn(ctx, r, except)
+  for _, need in ipairs(needs_of(ctx, r)) do
+    if need.resource ~= except then
+      evict(ctx, need.resource)
+    end
+  end
+  return front_everywhere(ctx, r, except)
 end

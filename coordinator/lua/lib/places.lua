@@ -3,6 +3,7 @@
 --@include lib/request
 --@include lib/offers
 --@include lib/spare
+--@include lib/flow
 -- Returns whether nobody has or wants it any more.
 local function retire_resource(ctx, resource)
   if redis.call('EXISTS', ctx.p .. K_LINE .. resource, ctx.p .. K_HOLDERS .. resource) ~= 0 then
@@ -89,6 +90,7 @@ local function leave_place(ctx, r)
     drop(ctx, r)
   elseif r.needs and (r.state == 'waiting' or r.state == 'ready') then
     leave_lines(ctx, r)
+    forget_nested(ctx, r)
   end
   if r.kind == 'lock' or r.state == 'running' then
     disown(ctx, r.session, r.id)

@@ -4,21 +4,12 @@
 --@include lib/front
 --@include lib/evict
 --@include lib/leftovers
+--@include lib/flow
 local MAX_WALK = 128  -- waiters
--- Whether the request can have all it needs now. What lapsed on its other lines is taken back first: a job that goes
--- back to its place there may stand before it.
-local function its_turn(ctx, r, except)
-  for _, need in ipairs(needs_of(ctx, r)) do
-    if need.resource ~= except then
-      evict(ctx, need.resource)
-    end
-  end
-  return front_everywhere(ctx, r, except)
-end
-
 local function grant(ctx, r)
   local fence = text(draw(ctx))
   r.fence, r.expires = fence, ctx.now + r.hold_ms
+  forget_nested(ctx, r)
   take(ctx, r, r.session, fence, r.expires)
   redis.call('ZADD', ctx.p .. K_DEADLINES, text(r.expires), r.id)
   move(ctx, r, 'grant', 'fence', fence, 'since', text(ctx.now), 'expires', text(r.expires))

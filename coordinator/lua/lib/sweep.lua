@@ -6,6 +6,7 @@
 --@include lib/gated
 --@include lib/stranded
 --@include lib/thaw
+--@include lib/untangle
 --@include lib/forget_shares
 local MAX_SESSIONS, MAX_OWNED, MAX_DUE = 1, 64, 64
 
@@ -82,7 +83,7 @@ local function sweep(ctx)
     requeue(ctx, id)
     found = found + 1
   end
-  found = found + thaw_due(ctx) + take_up(ctx) + pass_due(ctx)
+  found = found + untangle_some(ctx) + thaw_due(ctx) + take_up(ctx) + pass_due(ctx)
   settle_lines(ctx)
   write_gates(ctx)
   ring_stranded(ctx)

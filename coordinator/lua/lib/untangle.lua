@@ -1,0 +1,51 @@
+-- Ends circles of waits: somebody in each is told that it cannot have what it asked for while it holds what it has.
+--@include lib/cycle
+--@include lib/finish
+-- Circles that one script ends, and nested waiters that one sweep looks at.
+local MAX_CIRCLES, MAX_LOOKED_AT = 8, 16
+
+local function give_way(ctx, victim, way)
+  local cycle = said(way)
+  finish(ctx, victim, 'cancel', 'why', 'deadlock: ' .. cycle)
+  send(ctx, victim.session, 'ended ' .. victim.id .. ' ' .. victim.state .. ' ' .. cycle)
+end
+
+-- Returns the ids of a circle in which the one that arrives is the one to give way: it is refused.
+local function ends_in_itself(ctx, r)
+  local way = circle(ctx, r)
+  return way and victim_of(ctx, way) == r and said(way)
+end
+
+-- Ends the circles that the request closes at the cost of others.
+local function untangle(ctx, r)
+  for _ = 1, MAX_CIRCLES do
+    local way = circle(ctx, r)
+    local victim = way and victim_of(ctx, way)
+    if not victim then
+      return
+    end
+    give_way(ctx, victim, way)
+    if victim == r then
+      return
+    end
+  end
+end
+
+-- What changes of order, jobs and lapsed leases may have closed: every sweep looks at some of those who wait nested.
+local function untangle_some(ctx)
+  local found = 0
+  for _, id in ipairs(ctx.nested and redis.call('ZRANDMEMBER', ctx.p .. K_NESTED, MAX_LOOKED_AT) or {}) do
+    local r = load(ctx, id)
+    if not r or r.state ~= 'waiting' then
+      forget_nested(ctx, r or { id = id, flow = '' })
+    else
+      local way = circle(ctx, r)
+      local victim = way and victim_of(ctx, way)
+      if victim then
+        give_way(ctx, victim, way)
+        found = found + 1
+      end
+    end
+  end
+  return found
+end

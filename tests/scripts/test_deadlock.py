@@ -1,0 +1,139 @@
+"""Locks that are taken one by one: circles of waits are found, and somebody gives way."""
+
+import random
+
+import pytest
+
+from tests.scripts.reach import reaches
+from tests.support.engine import Engine
+
+LOW, NORMAL, HIGH = range(3)
+
+
+def cross(engine: Engine, *, first: int = NORMAL, second: int = NORMAL) -> list[object]:
+    """Two that hold one each and want the other's; the answer to the second."""
+    engine.open("s")
+    engine.hold("s", "a1", "a", priority=first)
+    engine.hold("s", "b1", "b", priority=second)
+    assert engine.ask("s", "a2", "b", within="a1", priority=first) == ["waiting", "a2"]
+    return engine.ask("s", "b2", "a", within="b1", priority=second)
+
+
+@reaches("request", "deadlock")
+def test_the_youngest_that_closes_a_circle_is_refused_and_nothing_is_written(engine: Engine) -> None:
+    assert cross(engine) == ["deadlock", "b2,a2"]
+    assert engine.state("b2") is None
+    engine.release("b1", engine.field("b1", "fence") or "")
+    assert engine.state("a2") == "held"
+
+
+def test_the_less_urgent_gives_way_though_it_was_there_first(engine: Engine) -> None:
+    assert cross(engine, first=LOW, second=HIGH) == ["waiting", "b2"]
+    assert engine.state("a2") == "cancelled"
+    assert engine.inbox("s")[-1] == "ended a2 cancelled b2,a2"
+    # Who asks again is told why.
+    assert engine.ask("s", "a2", "b", within="a1", priority=LOW) == ["ended", "a2", "cancelled", "deadlock: b2,a2"]
+    engine.release("a1", engine.field("a1", "fence") or "")
+    assert engine.state("b2") == "held"
+
+
+def test_who_wants_what_its_own_flow_holds_waits_for_itself(engine: Engine) -> None:
+    engine.open("s")
+    engine.hold("s", "r", "a")
+    assert engine.ask("s", "again", "a", within="r") == ["deadlock", "again"]
+    engine.hold("s", "r2", "b", within="r")
+    assert engine.ask("s", "third", "a", within="r2") == ["deadlock", "third"], "all of a flow is one"
+    engine.hold("s", "shared", "s1:c")
+    engine.hold("s", "more", "s1:c", within="shared")
+
+
+def test_a_circle_through_the_order_of_a_line_is_one_too(engine: Engine) -> None:
+    """`both` stands before `nested` on b, and waits for a, which the flow of `nested` holds."""
+    engine.open("s")
+    fence = engine.hold("s", "other", "b")
+    engine.hold("s", "r", "a")
+    assert engine.ask("s", "nested", "b", within="r", priority=LOW) == ["waiting", "nested"]
+    assert engine.ask("s", "both", "a b", priority=HIGH) == ["waiting", "both"]
+    assert engine.state("nested") == "cancelled"
+    engine.release("other", fence)
+    engine.release("r", engine.field("r", "fence") or "")
+    assert engine.state("both") == "held"
+
+
+def test_a_job_never_gives_way_and_the_sweep_finds_what_a_job_has_closed(engine: Engine) -> None:
+    engine.worker("s")
+    engine.hold("s", "other", "b")
+    engine.hold("s", "r", "a")
+    engine.ask("s", "nested", "b", within="r")
+    engine.put("j", "a b", priority=HIGH)
+    assert engine.state("nested") == "waiting"
+    engine.sweep_all()
+    assert (engine.state("nested"), engine.state("j")) == ("cancelled", "waiting")
+
+
+@pytest.mark.parametrize("needs", ["x1:c", "s1:c"])
+def test_where_several_may_let_go_nobody_is_refused(engine: Engine, needs: str) -> None:
+    engine.open("s")
+    engine.raw.hset(engine.key("DEF", "c"), "capacity", 2)
+    engine.hold("s", "h1", needs)
+    engine.hold("s", "h2", needs)
+    engine.hold("s", "r", "a")
+    assert engine.ask("s", "h1b", "a", within="h1") == ["waiting", "h1b"]
+    assert engine.ask("s", "rc", "x1:c", within="r")[0] == ("waiting" if needs == "x1:c" else "deadlock")
+
+
+def test_whoever_waits_no_longer_is_forgotten(engine: Engine) -> None:
+    engine.open("s")
+    engine.open("t")
+    engine.hold("s", "a1", "a")
+    engine.hold("t", "b1", "b")
+    engine.ask("t", "b2", "a", within="b1", wait_ms=1000)
+    assert engine.raw.zcard(engine.key("NESTED")) == 1
+    engine.advance(2)
+    engine.sweep_all()
+    assert engine.state("b2") == "expired"
+    assert engine.ask("s", "a2", "b", within="a1") == ["waiting", "a2"], "nobody waits for a any more"
+    engine.release("b1", engine.field("b1", "fence") or "")
+    assert (engine.state("a2"), engine.raw.exists(engine.key("NESTED"))) == ("held", 0)
+    assert engine.raw.hget(engine.key("META"), "nested") is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_many_who_take_locks_one_by_one_all_come_to_an_end(engine: Engine, seed: int) -> None:
+    """Each flow wants four of eight; who is refused lets go of all and begins anew. Nobody is ever stuck."""
+    chance = random.Random(seed)
+    engine.open("s")
+    wants = {flow: chance.sample("abcdefgh", 4) for flow in range(8)}
+    held: dict[int, list[str]] = {flow: [] for flow in wants}
+    asked: dict[int, str] = {}
+    number = done = 0
+    for _ in range(2000):
+        if not wants:
+            break
+        moving = [flow for flow in wants if flow not in asked or engine.state(asked[flow]) != "waiting"]
+        assert moving, "everybody waits"
+        flow = chance.choice(moving)
+        last = asked.pop(flow, None)
+        if last and engine.state(last) == "held":
+            held[flow].append(last)
+        elif last:
+            _let_go(engine, held[flow])
+        if len(held[flow]) == len(wants[flow]):
+            _let_go(engine, held[flow])
+            del wants[flow]
+            done += 1
+            continue
+        number += 1
+        ident = f"r{number}"
+        answer = engine.ask("s", ident, wants[flow][len(held[flow])], within=held[flow][0] if held[flow] else "")
+        if answer[0] == "deadlock":
+            _let_go(engine, held[flow])
+        else:
+            asked[flow] = ident
+    assert done == 8
+
+
+def _let_go(engine: Engine, idents: list[str]) -> None:
+    for ident in idents:
+        assert engine.release(ident, engine.field(ident, "fence") or "") == ["ok"]
+    idents.clear()
