@@ -2,6 +2,7 @@
 -- needs, from where `promote` offers it. The caller has set `stamp` and runs `settle_lines` afterwards.
 --@include lib/move
 --@include lib/places
+--@include lib/watch_clock
 --@include lib/offers
 local function bell(ctx, queue)
   ctx.bells[queue] = (ctx.bells[queue] or 0) + 1
