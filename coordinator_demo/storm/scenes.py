@@ -246,7 +246,7 @@ def account(record: Record) -> Scene:
     return scene
 
 
-SCENES: tuple[Callable[[Record], Scene], ...] = (outage, slowness, flood, identical, account)
+SCENES: tuple[Callable[[Record], Scene], ...] = (outage, slowness, flood, stuck, identical, account)
 
 
 def _held_back(record: Record, jobs: Sequence[Job], shut: Span) -> list[float]:

@@ -19,7 +19,7 @@ def test_a_fleet_weathers_a_short_storm(tmp_path) -> None:
     assert ran.returncode == 0
     assert report["held"]
     scenes = report["scenes"]
-    assert set(scenes) == {"outage", "slowness", "flood", "identical", "account"}
+    assert set(scenes) == {"outage", "slowness", "flood", "stuck", "identical", "account"}
     assert all(one["held"] for one in scenes.values())
     assert scenes["outage"]["waited_at_breaker"] > 0
     assert scenes["outage"]["succeeded"] == scenes["outage"]["jobs"] > 30
