@@ -17,9 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from coordinator.model.measures import is_figure
 from coordinator.model.names import label
-from coordinator.policy import adaptive, retry, steal
+from coordinator.policy import adaptive, batch, retry, steal
 from coordinator.policy.adaptive import BASES, Adaptive, Strategy
 from coordinator.policy.alerts import Rule, rules
+from coordinator.policy.batch import Aim
 from coordinator.policy.breaker import MAX_COUNTED, MAX_PROBES, BreakerPolicy, OnOpen
 from coordinator.policy.budget import FLOOR, SHARE, WINDOW, Budget
 from coordinator.policy.rate import LEAST, LOOKS, MAX_RATE, AdaptiveLimit, RateLimit
@@ -150,6 +151,25 @@ class AdaptiveRates(Section):
     def limit(self) -> AdaptiveLimit:
         """The limit."""
         return AdaptiveLimit(self.initial, self.least, self.most, self.increase, self.decrease)
+
+
+class Batching(Section):
+    """How many jobs a worker claims at once."""
+
+    enabled: bool = Field(True, description="whether that follows what jobs take; else: half of the slots")
+    target: float = Field(batch.TARGET, ge=0.001, le=3600, description="work that may be claimed and not begun")
+    least: int = Field(batch.LEAST, ge=1, le=batch.MOST, description="least jobs of a claim, if there are slots")
+    most: int = Field(batch.MOST, ge=1, le=batch.MOST, description="most jobs of a claim")
+
+    @model_validator(mode="after")
+    def _hold_together(self) -> Self:
+        if self.least > self.most:
+            raise ValueError(f"least ({self.least}) must be at most most ({self.most})")
+        return self
+
+    def aim(self) -> Aim:
+        """What a worker aims at."""
+        return Aim(self.target, self.least, self.most)
 
 
 class Stealing(Section):

@@ -24,6 +24,7 @@ from coordinator.policy import rules
 from coordinator.policy.rules import NO_RULES, RuleSet
 from coordinator.sections import (
     AdaptiveRates,
+    Batching,
     Breakers,
     Coalescing,
     Metrics,
@@ -104,6 +105,7 @@ class Settings(BaseSettings):
     )
     breaker: Breakers = Field(Breakers(), description="when breakers open and close")
     rate: Rates = Field(Rates(), description="limits of rate")
+    batching: Batching = Field(Batching(), description="how many jobs a worker claims at once")
     stealing: Stealing = Field(Stealing(), description="when idle workers take over jobs of others")
     shed: Shed = Field(Shed(), description="what a queue that fills up refuses (namespace)")
     adaptive_rate: AdaptiveRates = Field(AdaptiveRates(), description="limits that find their own rate")

@@ -32,6 +32,8 @@ class Desk:
         self.doubtful = False
         # Whether a claim lies with the store, and is answered when it rings; and how often it has rung.
         self.parked, self.bells = False, 0
+        # Whether looking has to wait until there is room for what it may bring.
+        self.cramped = False
         self.changed = asyncio.Event()
 
     @property

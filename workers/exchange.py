@@ -7,9 +7,9 @@ claim is on its way at a time, because the store remembers one batch: sent again
 again. While a round trip lasts outcomes gather, so a busy worker reports in batches without ever waiting for one to
 fill.
 
-A claim asks for half of the slots at most. So there are two batches: while one is run the other is settled and
-replaced, and neither this process nor the store waits for the other. For the same reason a reply is read only when the
-next call is on its way, if there is one.
+A claim asks for half of the slots at most (for how many: `sizes`). So there are two batches: while one is run the other
+is settled and replaced, and neither this process nor the store waits for the other. For the same reason a reply is read
+only when the next call is on its way, if there is one.
 
 A worker that found nothing parks its next claim behind the read of its inbox: the store carries it out when it rings,
 so that the jobs come together with the bell. While a claim is parked none other is made, and the slots it asks for stay
@@ -42,6 +42,7 @@ from workers.desk import Desk, Entry
 from workers.executor import Executor
 from workers.job import lease_end
 from workers.service import Service
+from workers.sizes import Sizes
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class Exchange(Service):
         # Claims whose jobs were offered before they were seen here.
         self._offered: set[int] = set()
         self._number = 0
-        self._most = min(MAX_BATCH, (desk.slots + 1) // 2)
+        self._sizes = Sizes(driver, desk, executor, MAX_BATCH)
         # Whether the jobs that came last need resources. Those that come next are probably like them.
         self._keyed = False
         self._unread: tuple[list[Entry], fleet.Exchange] | None = None
@@ -145,7 +146,9 @@ class Exchange(Service):
     async def _exchange(self) -> None:
         tries = 0
         while not self._closing or self._desk.waiting:
-            await self._desk.changed.wait()
+            if not self._desk.changed.is_set():
+                self._sizes.pause()
+                await self._desk.changed.wait()
             self._desk.changed.clear()
             if self._fault is not None:
                 raise self._fault
@@ -155,24 +158,25 @@ class Exchange(Service):
                 else:
                     await asyncio.sleep(pause(tries, random.random()))
                     tries += 1
-            self._park()
+            self._desk.cramped = self._desk.hungry
+            if not self._desk.hungry:
+                self._park()
 
     def _anything_to_do(self) -> bool:
         desk = self._desk
         if self._parked and (desk.doubtful or self._leaving):
             self._unpark()
         looks = self._claiming and desk.hungry and not self._parked
-        return bool(desk.waiting) or self._leaving or (looks and desk.free > 0)
+        return bool(desk.waiting) or self._leaving or (looks and self._sizes.wanted() > 0)
 
     def _park(self) -> None:
         """Leave the next claim with the store. Only one that found less than it asked for comes here, so the store
         knows that this worker is idle, and rings. It is for one job: should this process be frozen when the bell rings,
         no more than that waits for the end of its session. If there are more, the store says so, and the next claim
         asks for them; else this worker is still idle there, and parks the next at once."""
-        if self._parked or not (self._desk.free and self._claiming and self._parks and self._session):
+        if self._parked or not (self._sizes.wanted() and self._claiming and self._parks and self._session):
             return
-        steals, roomy = self._steals(1), self._desk.free > 1
-        ask = Claim(self._number + 1, 1, self._hold_ms, self._queues, roomy, steals)
+        ask = Claim(self._number + 1, 1, self._hold_ms, self._queues, self._sizes.spare, self._steals(1))
         parked = Parked(ask, self._session, self._driver.now())
         call = calls.claim(self._driver.scope, self._session, ask)
         if self._driver.park(call, partial(self._unparked, parked)):
@@ -303,13 +307,16 @@ class Exchange(Service):
         """The claim that goes along; number 0 is none. The number moves on when the reply is there, not before."""
         if failpoints.on:
             failpoints.reach("worker.before_exchange")
-        wanted = self._wanted() if self._claiming and not self._parked else 0
+        now = self._driver.now()
+        self._sizes.look(now, MAX_KEYED if self._keyed else MAX_BATCH)
+        wanted = self._sizes.wanted() if self._claiming and not self._parked else 0
         if wanted:
             # Before the call: a bell that rings while it lasts must not be forgotten.
             self._desk.hungry = self._desk.doubtful = False
+            self._sizes.sent(wanted)
         number = self._number + 1 if wanted or self._leaving else 0
         if number:
-            self._sent_at = min(self._sent_at, self._driver.now())
+            self._sent_at = min(self._sent_at, now)
         return Claim(number, wanted, self._hold_ms, self._queues, steals=self._steals(wanted))
 
     def _steals(self, wanted: int) -> int:
@@ -324,10 +331,8 @@ class Exchange(Service):
         self._offered -= {one for one in self._offered if one <= self._number}
         return offered
 
-    def _wanted(self) -> int:
-        return min(self._desk.free, self._most, MAX_KEYED if self._keyed else MAX_BATCH)
-
     def _answered(self, ask: Claim, found: fleet.Exchange) -> None:
+        self._sizes.came(len(found.raw_jobs))
         measure.stolen(self._driver.meter, ask, found)
         with self.lock:
             self._moved_on(ask)

@@ -153,6 +153,11 @@ class Executor(Service):
             del self.jobs[job.ident]
             self._driver.keeper.let_go(job.ident)
 
+    @property
+    def spent(self) -> tuple[float, int]:
+        """For how many seconds jobs have kept others from beginning, and how many have begun, since the start."""
+        return self._lane.spent + self._processes.slots.spent, self._lane.begun
+
     # --- from the keeper's threads
 
     def begun(self) -> Iterable[tuple[str, str]]:
@@ -277,6 +282,8 @@ class Executor(Service):
 
     def _waits(self, job: Job, task: asyncio.Task[None]) -> None:
         """A run waits for the first time: from here on it can be told to stop, and run out of time."""
+        if self._desk.cramped:
+            self._desk.changed.set()
         if job.interrupt is None:
             job.interrupt = lambda _how: task.cancel()
         if job.due is not None:

@@ -14,6 +14,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import copy_context
+from time import monotonic
 from typing import Any
 
 from workers.job import Job
@@ -39,6 +40,8 @@ class Lane:
         self._queue: deque[Job] = deque()
         self._runner: Task | None = None
         self._tasks: set[Task] = set()
+        # How many jobs have begun, and the seconds for which they kept all others from beginning.
+        self.begun, self.spent = 0, 0.0
         self._waiters: set[str] = set()
 
     def put(self, job: Job) -> None:
@@ -63,36 +66,47 @@ class Lane:
     async def _alone(self, job: Job) -> None:
         if not self._takes(job):
             return
-        run = _Run(self._run(job))
-        if run.begin():
+        run, began = _Run(self._run(job)), monotonic()
+        over = run.begin()
+        self._spend(began, 1)
+        if over:
             self._waiters.discard(job.handler.name)
         else:
             self._noted(job)
             await run
 
     async def _work(self) -> None:
-        me, clock = asyncio.current_task(), asyncio.get_running_loop().time
-        ends = clock() + SPELL
+        me, began, jobs = asyncio.current_task(), monotonic(), 0
         try:
             while self._queue:
                 job = self._queue.popleft()
                 if not self._takes(job):
                     continue
-                run = _Run(self._run(job))
+                run, jobs = _Run(self._run(job)), jobs + 1
                 if not run.begin():
+                    began, jobs = self._spend(began, jobs)
                     self._relieve()
                     self._noted(job)
                     return await run
                 # Whatever was cancelled in a job must not reach the next one.
                 if me is None or me.cancelling():
                     return None
-                if self._queue and clock() >= ends:
+                if self._queue and monotonic() >= began + SPELL:
+                    self._spend(began, jobs)
                     await asyncio.sleep(0)
-                    ends = clock() + SPELL
+                    began, jobs = monotonic(), 0
             return None
         finally:
+            if jobs:
+                self._spend(began, jobs)
             if self._runner is me:
                 self._relieve()
+
+    def _spend(self, began: float, jobs: int) -> tuple[float, int]:
+        """So many jobs have begun since then; all that follows is not their doing."""
+        now = monotonic()
+        self.begun, self.spent = self.begun + jobs, self.spent + now - began
+        return now, 0
 
     def _noted(self, job: Job) -> None:
         """A job waits for the first time, in the current task."""

@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
@@ -48,6 +49,28 @@ class Errand:
     ignores: tuple[type[BaseException], ...] = ()
 
 
+class Places:
+    """As many at once as there are processes; the others wait. `spent`: how long all of them were taken, in seconds."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.taken, self.spent = size, 0, 0.0
+        self._free = asyncio.Semaphore(size)
+        self._since = 0.0
+
+    async def __aenter__(self) -> None:
+        await self._free.acquire()
+        self._count(1)
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._count(-1)
+        self._free.release()
+
+    def _count(self, more: int) -> None:
+        now = time.monotonic()
+        self.spent += self.taken / self.size * (now - self._since)
+        self.taken, self._since = self.taken + more, now
+
+
 class Processes:
     """The pool of one worker. `size` processes, one handler in each at a time."""
 
@@ -57,7 +80,7 @@ class Processes:
         self._handlers = {one.name: one for one in handlers}
         self._size, self._max_result = size, max_result
         self._pool: ProcessPool | None = None
-        self.slots = asyncio.Semaphore(size)
+        self.slots = Places(size)
 
     async def run(self, context: ProcessContext, payload: Any, seconds: float | None) -> Any:
         """Run a handler. Cancelling kills its process. Raises TimeoutError when it was killed for taking too long,

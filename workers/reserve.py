@@ -58,8 +58,17 @@ class Reserve:
         self.loop, self.processes = Shelf(), Shelf()
         # Processes that are free; None: no handler needs one.
         self.places = processes
+        self._most = processes or 1
         # By id: jobs that nobody here begins before the server has said that they are still ours.
         self.offered: dict[str, Job] = {}
+
+    def __len__(self) -> int:
+        return len(self.loop) + len(self.processes) + len(self.offered)
+
+    @property
+    def starts(self) -> bool:
+        """Whether another job would begin at once, or nearly so."""
+        return not self.loop and not self.offered and len(self.processes) < self._most
 
     def shelf(self, job: Job) -> Shelf:
         """Where the job belongs."""

@@ -18,7 +18,7 @@ from coordinator.ops.inspect import ResourceView, Survey
 MOST_QUEUES = 12
 MOST_RESOURCES = 15
 MOST_ALERTS = 4
-LATENCIES = ("queue.run", "lock.wait", "queue.batch_size", "retry.delay", "call.time")
+LATENCIES = ("queue.run", "lock.wait", "queue.batch_size", "batch.work", "retry.delay", "call.time")
 # The counters that tell how fast work moves, under the words of the screen.
 RATES = (
     ("claim", "started"),

@@ -18,6 +18,8 @@ TIMEOUTS = ("lock", "queue", "renewal", "connection", "operation")
 STRATEGIES = ("fixed", "linear", "exponential", "jittered", "adaptive", "handler")
 OUTCOMES = ("succeeded", "failed", "retry", "snooze", "cancelled", "dead", "released")
 HAPPENED = (*(str(event) for event in Event), "join", "waited_ms", "lock_waited_ms")
+# What may set how many jobs a claim asks for.
+LIMITS = ("slots", "call", "target", "renewal", "learnt", "setting")
 # What users name, such as a breaker: any text, and of one measure at most `MOST_LABELS` different ones in a sample.
 NAMED = ("NAME",)
 MOST_LABELS = 32
@@ -124,8 +126,9 @@ MEASURES: tuple[Measure, ...] = (
     *_group(
         "batch",
         Measure("wanted", Kind.SIZE, "jobs that a claim asked for"),
+        Measure("limited", Kind.COUNT, "claims, by what set how many jobs they asked for", LIMITS),
         Measure("empty", Kind.COUNT, "claims that brought nothing"),
-        Measure("work", Kind.TIME, "the work that was reserved, as it was estimated"),
+        Measure("work", Kind.TIME, "work that was claimed and not begun, as estimated, every 16 claims or 50 ms"),
         Measure("target", Kind.GAUGE, "the batch size in force", largest=True),
         Measure("adjusted", Kind.COUNT, "changes of the batch size"),
     ),

@@ -227,6 +227,8 @@ def test_what_a_worker_offered_is_done_elsewhere_while_it_is_frozen(place: Place
     notes = str(place.notes)
     # Whatever is done here is done before anybody is taken for dead.
     place.environment["COORDINATOR_SESSION_TTL"] = "30"
+    # A first claim would else be for a few of them only.
+    place.environment["COORDINATOR_BATCHING__ENABLED"] = "false"
     front, *rest = co.submit_many([Submission("keeps", notes), *(Submission("quick", notes) for _ in range(30))])
     victim = place.worker()
     place.wait_for("begun")

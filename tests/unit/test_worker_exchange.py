@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from coordinator.errors import Corrupt, StoreUnavailable, UnknownOutcome
+from coordinator.settings import Settings
 from coordinator.wire.step import Call
 from tests.support.fleet import LoopDriver, claimed, until_async, wire
 from workers import Registry, SnoozeFor
@@ -320,6 +321,7 @@ async def test_a_job_without_a_name_spoils_no_other(bench: Bench, caplog: pytest
 
 
 async def test_a_batch_has_a_limit(bench: Bench) -> None:
+    bench.driver.settings = Settings.of(namespace="fake", batching={"enabled": False})
     desk = Desk(1000)
     executor = Executor(bench.jobs, bench.driver, desk, 1)  # type: ignore[arg-type]
     exchange = Exchange(bench.driver, desk, executor, ("a",))  # type: ignore[arg-type]
@@ -333,6 +335,7 @@ async def test_a_batch_has_a_limit(bench: Bench) -> None:
 
 
 async def test_jobs_that_need_resources_come_and_go_in_smaller_batches(bench: Bench) -> None:
+    bench.driver.settings = Settings.of(namespace="fake", batching={"enabled": False})
     desk = Desk(1000)
     executor = Executor(bench.jobs, bench.driver, desk, 1)  # type: ignore[arg-type]
     exchange = Exchange(bench.driver, desk, executor, ("a",))  # type: ignore[arg-type]

@@ -1,0 +1,254 @@
+"""How many jobs a worker claims at once.
+
+More jobs in a claim spread what a round trip costs over more of them. But what is claimed and has not begun is
+*reserved*: it waits behind what this worker does, however idle others are. So a claim is as large as pays, and never so
+large that more than a target of work is reserved (0.05 s unless settings say otherwise).
+
+The work of a job, w, is the time for which it keeps others from beginning: on the loop until it first waits, in a
+process its run divided by the number of processes. It is an exponentially weighted mean over jobs. For n of them that
+took m seconds on average, with d = 1 - 1/64,
+
+    S = S * d^n + m * (1 - d^n) / (1 - d),    J = J * d^n + (1 - d^n) / (1 - d),    w = S / J
+
+A job counts a third of what the job 64 after it does: one of 200 ms among quick ones is felt in the very next claim,
+and a few batches of quick ones forget it. It begins as if one job of target / 8 had been seen: the first claim is for 8
+jobs, and if those were quick the next are as large as any.
+
+With r jobs reserved already, a claim is for at most
+
+    min(free slots, half of the slots, what one call may do, most, max(least, target / w) - r, lease / 4 / w - r)
+
+and for at least one, if another job would begin at once. Half of the slots: while one half is run the other is settled
+and claimed. A quarter of a lease (the shorter of a session's life and the longest hold): what waits longer might be
+lost before it begins; that bounds `least`, too.
+
+Within that a bandit chooses between the powers of two, 1 to 256 (the last one cut down to what is allowed), for the
+bound says what is harmless, not what pays. Its measure is the time per job that is not spent on jobs: round trips,
+packing and unpacking, pauses. Long jobs cancel out of that, so one of 200 ms among a thousand of 20 us says nothing
+for or against the size that happened to bring it. An epoch, 16 claims or 50 ms, is one observation of a size if all its
+claims had that size and came full and one after the other. What is kept of each size is its cost beside the others':
+
+    of the size that is best    level = level + (observed / cost - level) / 4
+    of another                  cost  = cost + (observed / level - cost) / (n + 5)
+
+with n the epochs in which it was seen, each of which counts 0.98 times the one after it: 50 of them at most, a second
+or two of a busy worker, so that a server that becomes slower for large claims is followed. Sizes are compared with what
+the best one costs at that time, for when the machine has other things to do all of them cost more.
+
+- Expected, before anything was seen and for 4 epochs' worth after, is a cost of 1 + 24 / size: a round trip costs as
+  much as 24 jobs (measured: claims of 32 cost 1.2 times what claims of 50 do). So the largest size comes first, a cold
+  worker is as fast as one that knows, and one unlucky epoch decides nothing.
+- The next epoch has the size with the largest index of discounted UCB1 (Garivier & Moulines 2011), N being the sum of
+  all n,
+
+      index = least cost / cost + spread * sqrt(2 * ln(1 + N) / (n + 1))
+
+  among the best size, the one below and the one above (as in OSUB, Combes & Proutiere 2014): costs fall until a round
+  trip is spread thin enough and then rise, if ever, so a better size is seen from its neighbour, and a claim for one
+  job, which may cost ten times as much, is not tried while 64 are best.
+- The spread is how far one epoch is off on a machine that does other things, too: measured, 0.15 to 0.25 of its mean.
+  With 0.17, and a neighbour that costs a fifth more, 2 of 50 epochs go to the neighbour, and half a percent of the
+  throughput.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import NamedTuple
+
+from coordinator.model.measures import LIMITS
+
+TARGET, LEAST, MOST = 0.05, 1, 256
+# Jobs of the first claim of all.
+COLD = 8
+# How much less a job counts than the one after it.
+FADE = 1 - 1 / 64
+# The share of a lease for which reserved jobs may wait.
+RENEWED = 0.25
+# An epoch is over after so many claims or seconds; but after every claim while fewer jobs than that are known.
+EPOCH, LONGEST, FEW = 16, 0.05, 32
+# How much less an epoch counts than the one after it, and how far one is off.
+DISCOUNT, SPREAD = 0.98, 0.17
+# How many epochs an expectation counts for, how many jobs a round trip is expected to cost as much as, how far one
+# epoch moves the level, and a cost of nothing.
+PRIOR, CALL_JOBS, QUICK, TINY = 4, 24, 0.25, 1e-9
+ARMS = MOST.bit_length()
+
+# What set the size of a claim.
+SLOTS, CALL, RESERVED, RENEWAL, LEARNT, SETTING = LIMITS
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """How much work may be reserved, in seconds, and the bounds of a claim in jobs."""
+
+    target: float = TARGET
+    least: int = LEAST
+    most: int = MOST
+
+
+class Work(NamedTuple):
+    """Seconds of work and the jobs they went to, faded."""
+
+    seconds: float
+    jobs: float
+
+    @property
+    def each(self) -> float:
+        """The work of one job."""
+        return self.seconds / self.jobs
+
+
+class Arm(NamedTuple):
+    """What is known of one size: its cost beside that of the others, and in how many epochs it was seen, discounted."""
+
+    cost: float
+    epochs: float = 0.0
+
+
+class Bounds(NamedTuple):
+    """What holds whatever was learnt: `half` of the slots and `call`, what one call may do, in jobs; `lease`, for how
+    many seconds a job that has not begun is safe."""
+
+    half: int
+    call: int
+    lease: float
+
+
+class Plan(NamedTuple):
+    """How claims are made until more is known: of `full` jobs, which `why`, of the LIMITS, set. `arm` is the bandit's
+    choice, of those up to `top`. No more than `room` jobs are reserved, which `tight` set."""
+
+    full: int
+    why: str
+    arm: int
+    top: int
+    room: int
+    tight: str
+
+    def size(self, free: int, reserved: int, starts: bool) -> int:
+        """How many jobs to claim with that many slots free and that many jobs reserved. `starts`: another job would
+        begin at once, or nearly so."""
+        size, left = min(self.full, free), self.room - reserved
+        return size if size <= left else max(0, left, min(size, int(starts)))
+
+    def reason(self, size: int, free: int) -> str:
+        """Why it is as many."""
+        return self.why if size == self.full else SLOTS if size == free else self.tight
+
+
+class Seen(NamedTuple):
+    """What happened in a while: how many jobs came with claims, its `seconds`, how many of these were `spent` on jobs,
+    and how many jobs have `begun`. `busy`: all its claims came full, and nothing but their size kept this worker from
+    more jobs, or from making the next claim sooner."""
+
+    jobs: int
+    seconds: float
+    spent: float
+    begun: int
+    busy: bool
+
+
+class State(NamedTuple):
+    """All that a worker has learnt: the work of a job, the sizes, and what one job costs where a size costs 1 (0: not
+    known). `arm` is the one to use with arms up to `top`."""
+
+    work: Work
+    arms: tuple[Arm, ...]
+    level: float
+    arm: int
+    top: int
+
+
+def cold(aim: Aim) -> State:
+    """What a worker begins with."""
+    top, arms = _top(COLD), tuple(Arm(1 + CALL_JOBS / (1 << arm)) for arm in range(ARMS))
+    return State(Work(aim.target / COLD, 1.0), arms, 0.0, top, top)
+
+
+def plan(state: State, aim: Aim, bounds: Bounds) -> Plan:
+    """How to make claims, going by what is known."""
+    each = state.work.each
+    wished, safe = max(aim.least, _times(aim.target, each)), _times(bounds.lease * RENEWED, each)
+    room, tight = (safe, RENEWAL) if safe < wished else (wished, RESERVED)
+    limits = ((bounds.half, SLOTS), (bounds.call, CALL), (room, tight), (aim.most, SETTING))
+    bound, why = min(limits, key=itemgetter(0))
+    bound = max(1, bound)
+    top = _top(bound)
+    arm = state.arm if top == state.top else best(state.arms, top)
+    full = min(max(1 << arm, aim.least), bound)
+    return Plan(full, LEARNT if full < bound else why, arm, top, room, tight)
+
+
+def learn(state: State, plan: Plan, seen: Seen) -> State:
+    """The state after claims by that plan."""
+    if seen.begun:
+        state = state._replace(work=worked(state.work, seen.spent, seen.begun))
+    if plan.top != state.top:
+        state = state._replace(arm=plan.arm, top=plan.top)
+    if seen.busy and seen.jobs:
+        state = learnt(state, max(TINY, (seen.seconds - seen.spent) / seen.jobs))
+    return state
+
+
+def epoch(state: State) -> int:
+    """After how many claims to learn."""
+    return EPOCH if state.work.jobs >= FEW else 1
+
+
+def worked(work: Work, seconds: float, jobs: int) -> Work:
+    """The mean after so many jobs more, which took that many seconds in all, each as long as the others."""
+    fade = FADE**jobs
+    weight = (1 - fade) / (1 - FADE)
+    return Work(work.seconds * fade + seconds / jobs * weight, work.jobs * fade + weight)
+
+
+def learnt(state: State, cost: float) -> State:
+    """The state after an epoch in which a job cost so many seconds, beside its own work."""
+    arm, level = state.arm, state.level
+    known, epochs = state.arms[arm]
+    if not level:
+        level = cost / known
+    elif arm == leader(state.arms, state.top):
+        level += (cost / known - level) * QUICK
+    else:
+        known += (cost / level - known) / (epochs + PRIOR + 1)
+    arms = _moved(state.arms, arm, known, leader(state.arms, state.top))
+    return state._replace(arms=arms, level=level, arm=best(arms, state.top))
+
+
+def _moved(arms: tuple[Arm, ...], arm: int, cost: float, first: int) -> tuple[Arm, ...]:
+    """All arms after one more epoch of one of them. What is expected of those beyond it, seen from the best, moves
+    along, as far as it is no more than expected."""
+    made = [Arm(one.cost, one.epochs * DISCOUNT) for one in arms]
+    made[arm] = Arm(cost, made[arm].epochs + 1)
+    ratio = cost / arms[arm].cost
+    for which in range(arm) if arm < first else range(arm + 1, ARMS) if arm > first else ():
+        old, epochs = made[which]
+        made[which] = Arm(old * ratio ** (PRIOR / (epochs + PRIOR)), epochs)
+    return tuple(made)
+
+
+def leader(arms: tuple[Arm, ...], top: int) -> int:
+    """The arm that costs least, of those up to `top`; of equals the largest."""
+    return min(range(top, -1, -1), key=lambda arm: arms[arm].cost)
+
+
+def best(arms: tuple[Arm, ...], top: int) -> int:
+    """The arm to use next, of those up to `top`."""
+    first = leader(arms, top)
+    least, trust = arms[first].cost, 2 * math.log1p(sum(one.epochs for one in arms[: top + 1]))
+    near = range(min(top, first + 1), max(0, first - 1) - 1, -1)
+    return max(near, key=lambda arm: least / arms[arm].cost + SPREAD * math.sqrt(trust / (arms[arm].epochs + 1)))
+
+
+def _times(seconds: float, each: float) -> int:
+    """How often `each` goes into so many seconds; no more than any claim can be for."""
+    return int(seconds / each) if each * MOST > seconds else MOST
+
+
+def _top(bound: int) -> int:
+    """The first arm that is no smaller than the bound."""
+    return min((bound - 1).bit_length(), ARMS - 1)
