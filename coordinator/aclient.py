@@ -316,8 +316,8 @@ class AsyncCoordinator(AsyncCoalescer, AsyncGuarding, AsyncOverseer):
         Options: `resources` it must hold while it runs, `priority`, `queue`, `dedup`, `delay`, `wait_timeout` (until
         it starts, or "adaptive"), `run_timeout` (each run), `total_timeout`, `retry`, `owner`, `reason`, `metadata`,
         `similar`; in seconds.
-        Raises QueueFull, Overloaded, LineFull, BreakerOpen, OverCapacity, PayloadTooLarge, Duplicate, InvalidInput,
-        StoreUnavailable.
+        Raises QueueFull, Overloaded, LineFull, BreakerOpen, MemoryFull, OverCapacity, PayloadTooLarge, Duplicate,
+        InvalidInput, StoreUnavailable.
         """
         [one] = await self._timed([Submission(name, payload, **options)])
         return AsyncJobTicket(self._driver, await self._driver.run(clients.submit(self._driver, one)))

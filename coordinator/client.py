@@ -320,8 +320,8 @@ class Coordinator(Coalescer, Guarding, Overseer):
         Options: `resources` it must hold while it runs, `priority`, `queue`, `dedup`, `delay`, `wait_timeout` (until
         it starts, or "adaptive"), `run_timeout` (each run), `total_timeout`, `retry`, `owner`, `reason`, `metadata`,
         `similar`; in seconds.
-        Raises QueueFull, Overloaded, LineFull, BreakerOpen, OverCapacity, PayloadTooLarge, Duplicate, InvalidInput,
-        StoreUnavailable.
+        Raises QueueFull, Overloaded, LineFull, BreakerOpen, MemoryFull, OverCapacity, PayloadTooLarge, Duplicate,
+        InvalidInput, StoreUnavailable.
         """
         [one] = self._timed([Submission(name, payload, **options)])
         return JobTicket(self._driver, self._driver.run(clients.submit(self._driver, one)))

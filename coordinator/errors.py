@@ -78,6 +78,21 @@ class LineFull(Refused):
         self.resource, self.limit = resource, limit
 
 
+class MemoryFull(Refused):
+    """The server's memory is too full for something new that is no more urgent.
+
+    `used` bytes are taken, of a `limit` for what is new; below `until` such requests are let in again, which is worth
+    a try after `retry_after` seconds. What is there can be finished, given back and cancelled.
+    """
+
+    def __init__(self, used: int, limit: int, until: int, retry_after: float) -> None:
+        super().__init__(
+            f"the server's memory is too full for what is new ({used} of {limit} bytes, let in below {until}); "
+            f"try again in {retry_after:.1f} s"
+        )
+        self.used, self.limit, self.until, self.retry_after = used, limit, until, retry_after
+
+
 class BreakerOpen(Refused):
     """The `breaker` of the job's handler is open, and is to refuse (`on_open="refuse"`).
 

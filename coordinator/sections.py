@@ -26,7 +26,7 @@ from coordinator.policy.budget import FLOOR, SHARE, WINDOW, Budget
 from coordinator.policy.rate import LEAST, LOOKS, MAX_RATE, AdaptiveLimit, RateLimit
 from coordinator.policy.retry import MAX_FACTOR, SHORTEST, RetryPolicy
 from coordinator.policy.share import MAX_WEIGHT, WEIGHTS, Sharing
-from coordinator.policy.shed import BEGIN, END, LEAST_END, Shedding
+from coordinator.policy.shed import BEGIN, END, LEAST_END, MEMORY, Shedding
 
 
 class Section(BaseModel):
@@ -180,11 +180,17 @@ class Stealing(Section):
 
 
 class Shed(Section):
-    """How far a queue may fill up before it refuses less urgent jobs (namespace)."""
+    """How far a queue, or the server's memory, may fill up before less urgent jobs are refused (namespace)."""
 
     enabled: bool = Field(True, description="whether less urgent jobs are refused, or displaced from a full queue")
-    begin: float = Field(BEGIN, ge=LEAST_END, le=1, description="share of `max_queue` from which on LOW is refused")
-    end: float = Field(END, ge=LEAST_END, le=1, description="share of `max_queue` below which LOW is let in again")
+    begin: float = Field(BEGIN, ge=LEAST_END, le=1, description="share of a limit from which on LOW is refused")
+    end: float = Field(END, ge=LEAST_END, le=1, description="share of a limit below which LOW is let in again")
+    memory: float = Field(
+        MEMORY, ge=0, le=1, description="share of the server's `maxmemory` that is the limit for what is new; 0: none"
+    )
+    max_bytes: int | None = Field(
+        None, ge=1, le=2**50, description="bytes of the server's memory that are the limit instead; null: by `memory`"
+    )
 
     @model_validator(mode="after")
     def _hold_together(self) -> Self:

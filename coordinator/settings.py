@@ -229,6 +229,10 @@ class Settings(BaseSettings):
             low_end=low_end,
             normal_begin=normal_begin,
             normal_end=normal_end,
+            memory_share=round(self.shed.memory * 1000) if self.shed.enabled and self.shed.max_bytes is None else 0,
+            max_bytes=(self.shed.max_bytes or 0) if self.shed.enabled else 0,
+            shed_begin=round(self.shed.begin * 1000),
+            shed_end=round(self.shed.end * 1000),
         )
 
 

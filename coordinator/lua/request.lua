@@ -16,6 +16,7 @@
 -- reply: granted <id> <fence> <ms that are left of the lease>
 -- reply: waiting <id>
 -- reply: busy <resource>
+-- reply: memory_full <bytes used> <ceiling> <below so many it is let in>
 -- reply: line_full <resource> <limit>
 -- reply: over_capacity <resource> <capacity>
 -- reply: conflict <id>
@@ -27,7 +28,10 @@
 --@include lib/owner
 --@include lib/ask
 --@include lib/untangle
+--@include lib/memory
 --@include lib/commit
+-- Locks are small, and who has one finishes something: they are refused only where all is.
+local URGENT = 4
 local ctx = open(KEYS[1], ARGV[1])
 local session, id, try = ARGV[2], ARGV[3], ARGV[6] == 'try'
 if not live(ctx, session) then
@@ -65,7 +69,7 @@ if ARGV[13] ~= '' then
   r.flow = first and flow_of(first) or ARGV[13]
 end
 local busy, clear = blocked(ctx, r)
-local refusal = refused_needs(ctx, r, busy and not try) or (try and busy and { 'busy', busy })
+local refusal = memory_full(ctx, URGENT) or refused_needs(ctx, r, busy and not try) or (try and busy and { 'busy', busy })
 if refusal then
   return refusal
 end

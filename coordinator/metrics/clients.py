@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-from coordinator.errors import BatchRefused, BreakerOpen, LineFull, QueueFull
+from coordinator.errors import BatchRefused, BreakerOpen, LineFull, MemoryFull, QueueFull
 from coordinator.metrics.publisher import Occasional, Options
 from coordinator.metrics.sample import Origin
 from coordinator.model.measures import PRIORITIES, Meter
@@ -21,7 +21,7 @@ from coordinator.wire.calls import JobAsk, Scope
 from coordinator.wire.step import Operation
 
 # Refusals of what would have been let in at another moment.
-SHED = (QueueFull, LineFull, BreakerOpen)
+SHED = (QueueFull, LineFull, BreakerOpen, MemoryFull)
 
 
 class Driver(Protocol):

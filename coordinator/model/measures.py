@@ -157,7 +157,12 @@ MEASURES: tuple[Measure, ...] = (
     *_group(
         "shed",
         Measure("jobs", Kind.COUNT, "jobs that were refused under load or by an open breaker", PRIORITIES),
-        Measure("level", Kind.GAUGE, "what the fullest queue refuses: 0 nothing, 1 LOW, 2 also NORMAL", largest=True),
+        Measure(
+            "level",
+            Kind.GAUGE,
+            "what is refused where it is fullest: 0 nothing, 1 LOW, 2 also NORMAL, 3 all",
+            largest=True,
+        ),
     ),
     *_group(
         "call",

@@ -19,7 +19,14 @@ again, in 2 * w * (n - until) / n, if nothing else comes. (Of the first in the q
 and have just come.) At least 1 s, which keeps refused callers from asking all the time, and at most 60 s, because a
 queue that stands still has no rate.
 
-`lib/overload.lua` and `lib/shed.lua` do this for the fleet; here it is as values.
+The memory of the server fills up in the same way: its limit for what is new is a share of `maxmemory`, 90 %, or a
+number of bytes, and at the limit nothing new is let in, however urgent. What goes by is what the server says it uses. A
+tally by namespace, kept by the scripts that add and remove, would be wrong before long: records and results go by their
+time to live, of which no script hears, and what a zset or an index takes is not the sum of its members. And what makes
+Redis refuse writes is that very number. It takes 7 us to ask for, and the sweep does so once a second; so up to a
+second's worth of jobs gets in beyond the limit, for which there is the tenth that is kept.
+
+`lib/overload.lua`, `lib/shed.lua` and `lib/memory.lua` do this for the fleet; here it is as values.
 """
 
 from __future__ import annotations
@@ -34,6 +41,12 @@ END = 0.7
 LEAST_END = 0.01
 SHORTEST = 1.0
 LONGEST = 60.0
+# The share of a server's `maxmemory` that is for what is new; the rest is kept so that what is there can be finished.
+MEMORY = 0.9
+# What a server at its limit is asked again after: it looks every second, and at what rate it empties nobody knows.
+MEMORY_PAUSE = 5.0
+# The level at which nothing new is let in.
+CLOSED = 3
 
 
 class Band(NamedTuple):
@@ -49,6 +62,11 @@ class Shedding:
 
     begin: float = BEGIN
     end: float = END
+
+    def ceilings(self, limit: int) -> tuple[Band, Band, Band]:
+        """The levels of a server's memory with that limit in bytes: LOW, NORMAL too, and all that is new."""
+        begin, end = round(self.begin * 1000), round(self.end * 1000)
+        return *self.bands(limit), Band(limit, _count(1000 - begin + end, limit))
 
     def bands(self, limit: int) -> tuple[Band, Band]:
         """The levels of a queue with that limit: LOW, and NORMAL too."""
@@ -69,8 +87,8 @@ def level(before: int, count: int, bands: Sequence[Band]) -> int:
 
 
 def refuses(at: int, priority: int) -> bool:
-    """Whether a queue at that level refuses a job of that priority."""
-    return priority < at
+    """Whether a queue, or a server, at that level refuses a job of that priority."""
+    return at >= CLOSED or priority < at
 
 
 def retry_after(waited: float, count: int, until: int) -> float:

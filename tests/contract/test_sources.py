@@ -38,7 +38,7 @@ def test_no_lua_file_has_a_key_of_its_own(name: str) -> None:
     for argument in re.findall(rf"{COMMANDS}(.+)", code(name)):
         command, first = argument
         # What a key is built from: the prefix, a local made of it, or the one key of the call.
-        assert command in ("TIME", "MEMORY") or re.match(
+        assert command in ("TIME", "MEMORY", "INFO") or re.match(
             r"ctx\.p \.\. (K_|key)|ctx\.meta|meta|[a-z_]+\b(?!')", first
         ), argument
 

@@ -8,9 +8,10 @@ import pytest
 
 from coordinator import Settings, State
 from coordinator.drivers.embedded import EmbeddedServer
-from coordinator.errors import StorageFull
+from coordinator.errors import MemoryFull, StorageFull
 from tests.support.faces import connected
 from tests.support.server import chosen_server, plain_client
+from tests.support.until import until
 from workers import Registry, Worker
 
 
@@ -42,6 +43,32 @@ def test_a_full_server_can_be_looked_at_and_gives_back(full_url: str, kind: str,
         assert lease.held
         lease.release()
         assert job.cancel()
+
+
+def test_what_is_new_is_refused_before_the_server_is_full(full_url: str, kind: str, settings: Settings) -> None:
+    with connected(kind, full_url, settings) as co, plain_client(full_url) as raw:
+        lease, job = co.acquire("a"), co.submit("job")
+        raw.setrange("others", 16_000_000, b"x")  # beside which the buffers of connections count for little
+        raw.config_set("maxmemory", int(raw.info("memory")["used_memory"] * 1.05))
+        until(lambda: refused(co))
+        with pytest.raises(MemoryFull) as caught:
+            co.submit("job", priority="emergency")
+        assert caught.value.used >= caught.value.limit > caught.value.until
+        assert caught.value.retry_after > 0
+        with pytest.raises(MemoryFull):
+            co.acquire("b")
+        lease.release()
+        assert job.cancel()
+        raw.config_set("maxmemory", 0)
+        until(lambda: not refused(co))
+
+
+def refused(co: Any) -> bool:
+    try:
+        co.submit("job")
+    except MemoryFull:
+        return True
+    return False
 
 
 def test_a_worker_that_starts_when_memory_is_full_works_off_the_queue(full_url: str, settings: Settings) -> None:

@@ -12,7 +12,7 @@ from coordinator.wire.calls import Report
 from coordinator.wire.gates import Gates
 from tests.support.engine import Engine, Job, job, script_text
 
-SOME = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SOME = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SHARED = "bulk 16:8:4:2:1"
 
 
@@ -80,10 +80,11 @@ def test_the_scripts_decide_as_the_policy_does(engine: Engine, data: st.DataObje
     engine.rules(max_queue=1000)
     worker = engine.worker(f"w{engine.now_us}", queue)
     leads, there = share.at_rest(weights), dict[int, list[str]]((p, []) for p in range(5))
-    for step in range(data.draw(st.integers(1, 8))):
-        for priority in data.draw(st.lists(st.integers(0, 4), max_size=12)):
-            ident = f"{queue}-{step}-{sum(map(len, there.values()))}-{priority}"
-            engine.put(ident, priority=priority, queue=queue)
+    for step in range(data.draw(st.integers(1, 5))):
+        arrived = data.draw(st.lists(st.integers(0, 4), max_size=12))
+        idents = [f"{queue}-{step}-{number}" for number in range(len(arrived))]
+        engine.submit(*(job(one, priority=p, queue=queue) for one, p in zip(idents, arrived, strict=True)))
+        for ident, priority in zip(idents, arrived, strict=True):
             there[priority].append(ident)
         if data.draw(st.booleans()) and there[2]:
             engine.cancel(there[2].pop())

@@ -39,7 +39,7 @@ COMMANDS = {
 # What scripts do to the keys of their namespace. Nothing here reads or changes anything else of the server.
 READS = {
     *("exists", "get", "hexists", "hget", "hgetall", "hkeys", "hlen", "hmget", "hrandfield", "hvals", "llen"),
-    *("mget", "pttl"),
+    *("mget", "pttl", "zrandmember"),
     *("scard", "sismember", "smembers", "srandmember", "time", "type", "xrange", "xrevrange", "zcard", "zcount"),
     *(
         "zrange",

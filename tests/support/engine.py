@@ -1,8 +1,7 @@
 """Runs the Lua scripts as they are, with a clock that the test moves, and looks at everything they leave behind.
 
-The scripts are sent through `wire.calls`, the same functions the operations use, so what is tested is what runs. Only
-the fragment `lib/now` is another one: it reads the time from a key outside the namespace. Around every call the whole
-namespace is compared, so that a refusal that writes anything fails whichever test happens to see it.
+The scripts are sent through `wire.calls`, the same functions the operations use, so what is tested is what runs; only
+the fragments of `played` are others. Around every call the whole namespace is compared: a refusal must write nothing.
 """
 
 from __future__ import annotations
@@ -21,12 +20,9 @@ from coordinator.model.terms import Terms
 from coordinator.wire import calls, loader
 from coordinator.wire.calls import Claim, JobAsk, LockAsk, Report, Scope, Word
 from coordinator.wire.step import Call
+from tests.support.played import CLOCK, MEMORY, REPLACED
 
 # The clock is found through the hash tag of the namespace, so one text of each script serves all tests.
-CLOCK = "test-clock:"
-NOW = f"""local function server_us()
-  return tonumber(redis.call('GET', '{CLOCK}' .. string.match(KEYS[1], '%b{{}}')))
-end"""
 EPOCH_US = 1_800_000_000_000_000
 HOUR = 3600.0
 
@@ -50,7 +46,7 @@ READ_ONLY = frozenset(
 # What may be answered without a write, and must be: these words say that nothing has changed.
 REFUSALS = frozenset(
     {
-        *("breaker_open", "busy"),
+        *("breaker_open", "busy", "memory_full"),
         "changed",
         "not_frozen",
         "too_many",
@@ -135,7 +131,7 @@ def script_text(name: str, shebang: bool, clocked: bool) -> str:
     real = loader.program(name, shebang).text
     if not clocked:
         return real
-    body = loader.resolve(name, replace={"lib/now": NOW})
+    body = loader.resolve(name, replace=REPLACED)
     return f"{real.splitlines()[0]}\n{body}" if shebang else body
 
 
@@ -196,6 +192,10 @@ class Engine:
     def advance(self, seconds: float) -> None:
         """Move the clock, forward or back."""
         self._set_clock(self.now_us + round(seconds * 1_000_000))
+
+    def use_memory(self, used: int, limit: int = 0) -> None:
+        """What the server is to say of its memory."""
+        self.raw.set(f"{MEMORY}{{{self.namespace}}}", f"{used} {limit}", ex=3600)
 
     def keep_alive(self, seconds: float, *sessions: str) -> None:
         """Let time pass while some sessions beat, without any sweep."""

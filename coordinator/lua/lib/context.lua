@@ -9,8 +9,9 @@ local known_terms, terms_read
 
 local function read_terms(terms)
   if terms ~= known_terms then
-    local aging, line, queue, result, dead, crashes, session, events, share, floor, window, low, low_end, normal, normal_end =
-      string.match(terms, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+    local aging, line, queue, result, dead, crashes, session, events, share, floor, window, low, low_end, normal, normal_end, mem, bytes, begins, ends =
+      string.match(terms, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) '
+      .. '(%d+) (%d+) (%d+) (%d+)$')
     local read = { looks = 0, shed_looks = 0, displaced = 0,
       aging_us = tonumber(aging), max_line = tonumber(line), max_queue = tonumber(queue),
       result_ms = tonumber(result), dead_ms = tonumber(dead), max_crashes = tonumber(crashes),
@@ -19,6 +20,8 @@ local function read_terms(terms)
     read.bands = low ~= '0' and { { begins = tonumber(low), ends = tonumber(low_end) },
       { begins = tonumber(normal), ends = tonumber(normal_end) } }
     read.soft = low ~= '0' and tonumber(low) or tonumber(queue)
+    read.memory_terms = (mem ~= '0' or bytes ~= '0')
+      and { share = tonumber(mem), bytes = tonumber(bytes), begins = tonumber(begins), ends = tonumber(ends) }
     known_terms, terms_read = terms, { __index = read }
   end
   return terms_read
@@ -26,12 +29,12 @@ end
 
 local function open(meta, words)
   local m = redis.call('HMGET', meta, 'clock', 'skew', 'tick', 'swept', 'left', 'gates', 'limits', 'shed', 'frozen',
-    'shares', 'spare', 'nested')
+    'shares', 'spare', 'nested', 'memory')
   local clock, skew = tonumber(m[1] or 0), tonumber(m[2] or 0)
   local us = server_us()
   local ctx = setmetatable({ meta = meta, p = string.sub(meta, 1, -5), tick = tonumber(m[3] or 0), swept = tonumber(m[4] or 0),
     marked = m[5], leftover = m[5], gates = m[6] or m[7], clocked = m[6], shed = m[8], frozen = m[9],
-    shares = m[10], spare = m[11], nested = m[12], us = us, now = 0, dirty = {}, is_dirty = {}, arrived = {},
+    shares = m[10], spare = m[11], nested = m[12], memory_mark = m[13], us = us, now = 0, dirty = {}, is_dirty = {}, arrived = {},
     bells = {}, stats = {}, lives = {}, left = {}, offered = {} }, read_terms(words))
   if us >= clock then
     ctx.skew = skew ~= 0 and 0 or nil

@@ -44,7 +44,8 @@ local function head_age(ctx, queue)
 end
 
 local function fleet_sample(ctx, id, interval, most)
-  local words, oldest, level = { 'process', 'fleet', 'kind', 'fleet', 'number', text(ctx.now) }, 0, 0
+  local words, oldest, level = { 'process', 'fleet', 'kind', 'fleet', 'number', text(ctx.now) }, 0,
+    tonumber(string.match(ctx.memory_mark or '', '^[1-3]')) or 0
   local now, since = happened(ctx, words)
   say(words, 'ms', text(since and math.max(1, ctx.now - since) or interval))
   for _, queue in ipairs(redis.call('SRANDMEMBER', ctx.p .. K_QUEUES, MAX_SAMPLED)) do

@@ -11,7 +11,7 @@ local function forget_shares(ctx)
     if used + UNUSED_MS <= ctx.now then
       redis.call('HDEL', shares, kept[i])
       ctx.sharing = nil
-      for priority = 0, PRIORITIES - 1 do
+      for priority = 0, 4 do
         redis.call('UNLINK', ctx.p .. class_of(kept[i], priority))
       end
     end

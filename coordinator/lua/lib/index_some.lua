@@ -7,7 +7,7 @@ local MAX_INDEXED = 256
 local function index_some(ctx, queue, share)
   local ready = ctx.p .. K_READY .. queue
   local lacks, lists = redis.call('ZCARD', ready), {}
-  for priority = 0, PRIORITIES - 1 do
+  for priority = 0, 4 do
     lacks = lacks - redis.call('ZCARD', ctx.p .. class_of(queue, priority))
   end
   if lacks == 0 then
@@ -19,7 +19,7 @@ local function index_some(ctx, queue, share)
     'LIMIT', 0, MAX_INDEXED)
   for i = 1, #page, 2 do
     local priority = tonumber(redis.call('HGET', ctx.p .. K_REQ .. page[i], 'priority') or 1)
-    local key = class_of(queue, priority and priority < PRIORITIES and math.floor(math.abs(priority)) or 1)
+    local key = class_of(queue, priority and priority < 5 and math.floor(math.abs(priority)) or 1)
     local list = lists[key] or {}
     list[#list + 1], list[#list + 2] = page[i + 1], page[i]
     lists[key] = list

@@ -5,7 +5,7 @@
 --@include lib/enqueue
 --@include lib/shed
 --@include lib/payload
---@include lib/fail_fast
+--@include lib/kept_out
 -- What of the caller's words goes into the record as it is.
 local JOB_WORDS = { 'name', 'queue', 'run_ms', 'retry', 'dedup', 'scope', 'learnt', 'rule', 'similar' }
 
@@ -77,7 +77,7 @@ end
 local function submit_job(ctx, job)
   local answer, there = repeated_submit(ctx, job)
   answer = answer or (not there and ((job.dedup and duplicate(ctx, job))
-    or refused_by_breaker(ctx, job) or no_room(ctx, job)))
+    or kept_out(ctx, job)))
   if answer or there then
     return answer or nil
   end
@@ -93,7 +93,7 @@ end
 local function submit_plain(ctx, job)
   local id, payload = job.id, job.payload
   ctx.fresh[id] = nil
-  local full = refused_by_breaker(ctx, job) or no_room(ctx, job)
+  local full = kept_out(ctx, job)
   if full then
     return full
   end

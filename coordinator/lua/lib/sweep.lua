@@ -8,6 +8,7 @@
 --@include lib/thaw
 --@include lib/untangle
 --@include lib/forget_shares
+--@include lib/memory
 local MAX_SESSIONS, MAX_OWNED, MAX_DUE = 1, 64, 64
 
 local function forget_session(ctx, session)
@@ -88,6 +89,7 @@ local function sweep(ctx)
   write_gates(ctx)
   ring_stranded(ctx)
   forget_shares(ctx)
+  watch_memory(ctx)
   redis.call('HSET', ctx.meta, 'swept', text(ctx.now))
   return found + purge_dead(ctx)
 end

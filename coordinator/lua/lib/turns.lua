@@ -3,6 +3,8 @@
 -- the turn is then a priority's, in its own order. A turn costs whoever has it only when its job was handed out.
 --@include lib/share
 --@include lib/index_some
+local PRIORITIES = 5
+
 -- The heads of one key, to be taken one after the other. `full`: there may be more behind them.
 local function lane_of(ctx, key, heads)
   local page = redis.call('ZRANGE', ctx.p .. key, 0, heads - 1, 'WITHSCORES')
