@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any
 
@@ -50,8 +51,10 @@ class Commands(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         known = super().get_command(ctx, cmd_name)
+        if known is not None:
+            return known
         entry = _contributed().get(cmd_name)
-        return known if known is not None or entry is None else _load(entry)
+        return None if entry is None else _load(entry)
 
 
 app = typer.Typer(
@@ -97,7 +100,7 @@ def root(
 def main(arguments: Sequence[str]) -> int:
     """Run one command and answer with its exit code."""
     try:
-        code = get_command(app).main(args=list(arguments), prog_name="coordinator", standalone_mode=False)
+        code = _program().main(args=list(arguments), prog_name="coordinator", standalone_mode=False)
     except Exception as error:
         failure = failure_of(error)
         if failure is None:
@@ -111,6 +114,12 @@ def main(arguments: Sequence[str]) -> int:
 def run() -> None:
     """The console script."""
     sys.exit(main(sys.argv[1:]))
+
+
+@cache
+def _program() -> Any:
+    """The whole command line. To build it takes longer than most commands, so it is built once."""
+    return get_command(app)
 
 
 def _contributed() -> dict[str, EntryPoint]:

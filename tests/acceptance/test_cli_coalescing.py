@@ -2,25 +2,9 @@
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import closing
-
-import pytest
 
 from coordinator import Coordinator
 from tests.support.cli import Cli
-
-
-@pytest.fixture
-def co(redis_url: str, namespace: str) -> Iterator[Coordinator]:
-    with Coordinator.connect(redis_url, namespace) as client:
-        yield client
-
-
-@pytest.fixture
-def cli(redis_url: str, namespace: str) -> Iterator[Cli]:
-    with closing(Cli(redis_url, namespace)) as made:
-        yield made
 
 
 def test_a_kept_answer_is_printed_until_it_is_forgotten(cli: Cli, co: Coordinator) -> None:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -36,12 +35,6 @@ def job(ctx, payload):
 def fails(ctx, payload):
     raise ValueError(payload)
 """
-
-
-@pytest.fixture
-def cli(redis_url: str, namespace: str) -> Iterator[Cli]:
-    with closing(Cli(redis_url, namespace)) as made:
-        yield made
 
 
 def test_a_setting_is_set_got_listed_and_taken_back(cli: Cli) -> None:
@@ -120,12 +113,6 @@ def worker(cli: Cli, tmp_path: Path) -> Iterator[None]:
     yield
     process.terminate()
     process.wait(30)
-
-
-@pytest.fixture
-def co(redis_url: str, namespace: str) -> Iterator[Coordinator]:
-    with Coordinator.connect(redis_url, namespace) as client:
-        yield client
 
 
 @pytest.mark.usefixtures("worker")

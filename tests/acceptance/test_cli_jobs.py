@@ -2,11 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
-
-import pytest
 
 from coordinator import Coordinator, Priority, State
 from tests.support.cli import Cli
@@ -14,18 +10,6 @@ from tests.support.hand import fail_one, run_one
 from tests.support.until import until
 
 HELD = "infra/prod/vpc"
-
-
-@pytest.fixture
-def co(redis_url: str, namespace: str) -> Iterator[Coordinator]:
-    with Coordinator.connect(redis_url, namespace) as client:
-        yield client
-
-
-@pytest.fixture
-def cli(redis_url: str, namespace: str) -> Iterator[Cli]:
-    with closing(Cli(redis_url, namespace)) as made:
-        yield made
 
 
 def test_a_text_that_is_nearly_the_same_is_reported_or_refused(cli: Cli, co: Coordinator) -> None:

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -20,18 +19,6 @@ from tests.support.server import gone
 from tests.support.until import until
 
 HELD = "infra/prod/vpc"
-
-
-@pytest.fixture
-def co(redis_url: str, namespace: str) -> Iterator[Coordinator]:
-    with Coordinator.connect(redis_url, namespace) as client:
-        yield client
-
-
-@pytest.fixture
-def cli(redis_url: str, namespace: str) -> Iterator[Cli]:
-    with closing(Cli(redis_url, namespace)) as made:
-        yield made
 
 
 def text_of(file: Path) -> str:

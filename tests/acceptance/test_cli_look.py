@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 import pytest
@@ -20,18 +18,6 @@ HELD = "infra/prod/vpc"
 # What a resource may be called; brackets may not be in it.
 ODD = "x :smile: \u202egnol"
 HOSTILE = "\x1b[31mred\x1b[0m [bold]loud[/bold] :smile: \u202egnol"
-
-
-@pytest.fixture
-def co(redis_url: str, namespace: str) -> Iterator[Coordinator]:
-    with Coordinator.connect(redis_url, namespace) as client:
-        yield client
-
-
-@pytest.fixture
-def cli(redis_url: str, namespace: str) -> Iterator[Cli]:
-    with closing(Cli(redis_url, namespace)) as made:
-        yield made
 
 
 # --- ls
@@ -103,10 +89,10 @@ def test_show_a_resource(cli: Cli, co: Coordinator) -> None:
         found = cli.json("show", HELD)
         assert [(one["owner"], one["mode"], one["live"]) for one in found["holders"]] == [("pr-1", "exclusive", True)]
         assert [(one["owner"], one["priority"]) for one in found["waiters"]] == [("pr-2", "high")]
-        text = cli.run("show", HELD).stdout
+        text = cli.call("show", HELD).stdout
         assert f"{HELD}: 1 holder, 1 waiter" in text
         assert "apply" in text
-    assert "no holders, no waiters" in cli.run("show", "never/heard/of").stdout
+    assert "no holders, no waiters" in cli.call("show", "never/heard/of").stdout
 
 
 def test_show_a_request(cli: Cli, co: Coordinator) -> None:
@@ -225,13 +211,14 @@ def test_text_of_users_cannot_reach_the_terminal_raw(cli: Cli, co: Coordinator) 
     with co.lock(ODD, owner=HOSTILE, reason=HOSTILE) as lease:
         commands = (("ls",), ("show", ODD), ("show", lease.ident), ("why", lease.ident), ("events",))
         for words in (*commands, ("show", HOSTILE)):
-            done = cli.run(*words, FORCE_COLOR="1", NO_COLOR="")
+            done = cli.call(*words, FORCE_COLOR="1", NO_COLOR="")
             printed = done.stdout + done.stderr
+            assert done.returncode or "\x1b[" in printed, "with colours, as a terminal has it"
             assert "\x1b[31mred" not in printed
             assert "\u202e" not in printed
-        assert "x :smile: \\u202egnol" in cli.run("ls").stdout
-        assert "\\x1b[31mred" in cli.run("show", lease.ident).stdout
-        assert "[bold]loud" in cli.run("show", lease.ident).stdout
+        assert "x :smile: \\u202egnol" in cli.call("ls").stdout
+        assert "\\x1b[31mred" in cli.call("show", lease.ident).stdout
+        assert "[bold]loud" in cli.call("show", lease.ident).stdout
 
 
 def test_no_colour_where_nobody_wants_it(cli: Cli, co: Coordinator) -> None:

@@ -1,7 +1,6 @@
 """What was measured, and the alerts about it, from the command line."""
 
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,12 +23,6 @@ def co(redis_url: str, namespace: str) -> Iterator[Coordinator]:
     metrics = {"interval": 0.05, "alerts_every": 0.05, "alerts": {"queue_depth": depth}}
     with Coordinator.connect(redis_url, settings=Settings.of(namespace=namespace, metrics=metrics)) as client:
         yield client
-
-
-@pytest.fixture
-def cli(redis_url: str, namespace: str) -> Iterator[Cli]:
-    with closing(Cli(redis_url, namespace)) as made:
-        yield made
 
 
 def test_stats_put_together_what_was_measured(cli: Cli, co: Coordinator) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -35,12 +33,6 @@ def file(tmp_path: Path) -> Path:
     made = tmp_path / "rules.toml"
     made.write_text(RULES)
     return made
-
-
-@pytest.fixture
-def cli(redis_url: str, namespace: str) -> Iterator[Cli]:
-    with closing(Cli(redis_url, namespace)) as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """Adaptive timeouts from the command line."""
 
-from collections.abc import Iterator
-from contextlib import closing
-
 import pytest
 
 from coordinator import Coordinator
@@ -11,18 +8,6 @@ from coordinator.wire import calls
 from coordinator.wire.calls import Lesson, Lessons
 from tests.support.cli import Cli
 from tests.support.hand import run_one, scope_of
-
-
-@pytest.fixture
-def co(redis_url: str, namespace: str) -> Iterator[Coordinator]:
-    with Coordinator.connect(redis_url, namespace) as client:
-        yield client
-
-
-@pytest.fixture
-def cli(redis_url: str, namespace: str) -> Iterator[Cli]:
-    with closing(Cli(redis_url, namespace)) as made:
-        yield made
 
 
 def learn(co: Coordinator, *things: Lesson) -> None:

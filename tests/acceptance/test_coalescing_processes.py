@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[2]
 PROCESSES, CALLS = 5, 20
 
 TASKS = """
-import time
 from pathlib import Path
 
+from tests.support.until import until
 from workers import GiveUp, Registry
 
 jobs = Registry()
@@ -27,9 +27,7 @@ jobs = Registry()
 def slow(ctx, payload):
     place = Path(payload["place"])
     (place / f"run-{ctx.id}").write_text("x")
-    ends = time.monotonic() + 40
-    while not (place / "go").exists() and time.monotonic() < ends:
-        time.sleep(0.01)
+    until((place / "go").exists, 40)
     if payload.get("fails"):
         raise GiveUp("it cannot be done")
     return {"by": ctx.id}
