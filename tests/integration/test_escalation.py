@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from coordinator import Coordinator, RetryPolicy, Settings
 from coordinator.ops import history, lessons
 from coordinator.policy.escalation import Escalation
 from coordinator.wire.calls import Scope
 from tests.support.until import until
 
+pytestmark = pytest.mark.any_version
 ROOT = Path(__file__).parents[2]
 # `slow` needs 0.9 s and is given 0.5: only at level 2 it gets done.
 WORKER = """

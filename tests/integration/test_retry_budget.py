@@ -50,6 +50,7 @@ def workers(url: str, namespace: str, log: Path, budget: str) -> Iterator[list[s
             one.wait(30)
 
 
+@pytest.mark.any_version
 @pytest.mark.parametrize("budget", ["on", "off"])
 def test_three_processes_together_keep_to_one_budget(
     redis_url: str, settings: Settings, tmp_path: Path, budget: str

@@ -59,6 +59,7 @@ def locker(url: str, namespace: str, times: int) -> list[float]:
     return list(json.loads(done.stdout))
 
 
+@pytest.mark.any_version
 def test_processes_learn_from_each_other(redis_url: str, settings: Settings) -> None:
     running = [
         subprocess.Popen(

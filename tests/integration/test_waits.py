@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 
+import pytest
 import redis
 
 from coordinator import AsyncCoordinator, Need, Settings
@@ -55,6 +56,7 @@ async def test_waits_that_are_cancelled_again_while_they_clean_up_leave_nothing(
                 await asyncio.sleep(0.05)
 
 
+@pytest.mark.any_version
 async def test_ten_thousand_waits_use_two_connections_and_no_polling(
     redis_url: str, raw: "redis.Redis", namespace: str
 ) -> None:

@@ -107,6 +107,7 @@ def test_every_command_survives_it(family: Family, redis_url: str, scene: Scene,
                 scene.raw.restore(place, 0, dump)
 
 
+@pytest.mark.any_version  # so does a worker
 @pytest.mark.plants_faults
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda one: one.name)
 async def test_a_worker_survives_it(family: Family, redis_url: str, scene: Scene) -> None:
