@@ -16,7 +16,7 @@ from coordinator.metrics import judging
 from coordinator.ops import lessons, timing
 from coordinator.policy.breaker import BreakerPolicy
 from coordinator.wire import calls
-from coordinator.wire.calls import Lesson, Lessons
+from coordinator.wire.calls import Lesson, Lessons, Offer
 from coordinator.wire.gates import Gates
 from coordinator.wire.step import Call
 from tests.support.scene import Scene
@@ -55,6 +55,7 @@ class Populated:
         # Needs that are long lie apart from the record.
         self.many = co.acquire([f"{at}-{'n' * 400}" for at in range(5)])
         self.waiter = co.request("a", owner="me")
+        co.request("a", within=co.acquire("outer"))
         self.idents = [self.lease.ident, self.waiter.ident]
         co.define("gpu", capacity=2)
         for name in ("done", "failed", "running"):
@@ -63,6 +64,7 @@ class Populated:
         scene.settle(*claimed[0])
         scene.settle(*claimed[1], "failed")
         self.running = claimed[2]
+        scene.call(calls.spare(scene.scope, self.session, Offer(1, False, 0, 0, [self.running])))
         self.idents += [
             co.submit("blocked", 1, resources=["a"], queue="hostile", metadata={"k": 1}).ident,
             co.submit("ready", 2, queue="hostile", dedup=Dedup("k", "rerun")).ident,
@@ -246,6 +248,9 @@ def attempts(scene: Scene, made: Populated) -> dict[str, Callable[[], Any]]:
     found["thaw"] = lambda: co.thaw("b/**")
     found["freezes"] = co.freezes
     found["let pass"] = lambda: co.let_pass(made.idents[4], "test")
+    found["spare"] = lambda: scene.call(calls.spare(scene.scope, made.session, Offer(2, False, 0, 0, [made.running])))
+    found["retain"] = lambda: scene.call(calls.retain(scene.scope, made.session, 3, [made.running]))
+    found["nested"] = lambda: co.try_acquire("b", within=made.lease)
     found["gather"] = CountDownLatch(co, "latch", 2).count_down
     found["replay"] = lambda: co.replay(made.idents[3])
     found["cancel"] = lambda: co.cancel(made.idents[-1])
