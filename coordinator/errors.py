@@ -73,9 +73,26 @@ class Overloaded(QueueFull):
 class LineFull(Refused):
     """The line of a resource holds as many waiters as it may."""
 
-    def __init__(self, resource: str, limit: int) -> None:
-        super().__init__(f"the line of {resource!r} is full ({limit} waiters); try later or raise max_line")
+    def __init__(self, resource: str, limit: int, said: str = "") -> None:
+        super().__init__(said or f"the line of {resource!r} is full ({limit} waiters); try later or raise max_line")
         self.resource, self.limit = resource, limit
+
+
+class LineOverloaded(LineFull):
+    """The line of a resource is too full for a request that is no more urgent.
+
+    `count` wait there, of at most `limit`; `place` of them would stand before it. `retry_after`: seconds until such
+    requests may be let in again (`policy.shed` has the formula).
+    """
+
+    def __init__(self, resource: str, limit: int, count: int, place: int, retry_after: float) -> None:
+        super().__init__(
+            resource,
+            limit,
+            f"the line of {resource!r} is overloaded ({count} of {limit} waiters): it takes more urgent requests only; "
+            f"try again in {retry_after:.1f} s",
+        )
+        self.count, self.place, self.retry_after = count, place, retry_after
 
 
 class MemoryFull(Refused):

@@ -198,6 +198,14 @@ FAMILIES: tuple[Family, ...] = (
         "HGETALL",
     ),
     Family(
+        "CROWDED",
+        "crowded:",
+        "string",
+        "ttl",
+        "that the line of a resource refuses requests under load: 1 LOW, 2 also NORMAL",
+        "GET",
+    ),
+    Family(
         "SHARES",
         "shares",
         "hash",

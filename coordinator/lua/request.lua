@@ -17,6 +17,7 @@
 -- reply: waiting <id>
 -- reply: busy <resource>
 -- reply: memory_full <bytes used> <ceiling> <below so many it is let in>
+-- reply: line_overloaded <resource> <waiters> <limit> <below so many it is let in> <ms that the middle one has waited> <place it would have>
 -- reply: line_full <resource> <limit>
 -- reply: over_capacity <resource> <capacity>
 -- reply: conflict <id>
@@ -29,9 +30,8 @@
 --@include lib/ask
 --@include lib/untangle
 --@include lib/memory
+--@include lib/crowd
 --@include lib/commit
--- Locks are small, and who has one finishes something: they are refused only where all is.
-local URGENT = 4
 local ctx = open(KEYS[1], ARGV[1])
 local session, id, try = ARGV[2], ARGV[3], ARGV[6] == 'try'
 if not live(ctx, session) then
@@ -69,7 +69,8 @@ if ARGV[13] ~= '' then
   r.flow = first and flow_of(first) or ARGV[13]
 end
 local busy, clear = blocked(ctx, r)
-local refusal = memory_full(ctx, URGENT) or refused_needs(ctx, r, busy and not try) or (try and busy and { 'busy', busy })
+-- Locks are small, and who has one finishes something: for want of memory they are refused only where all is.
+local refusal = memory_full(ctx, 4) or refused_needs(ctx, r, busy and not try) or (try and busy and { 'busy', busy })
 if refusal then
   return refusal
 end
@@ -81,6 +82,7 @@ end
 
 ctx.asking = id
 refresh(ctx, session)
+note_crowds(ctx, r)
 r.first = record(ctx, r, ARGV[5], ARGV[9], ARGV[10], ARGV[11])
 put(r.first, 'kind', 'lock')
 put(r.first, 'session', session)

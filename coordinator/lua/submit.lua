@@ -10,6 +10,7 @@
 -- status: overloaded <queue> <jobs> <limit> <below so many it is let in> <ms that the middle one has waited> <place it would have>
 -- status: breaker_open <gate> <ms that it is still open>
 -- status: memory_full <bytes used> <ceiling> <below so many it is let in>
+-- status: line_overloaded <resource> <waiters> <limit> <below so many it is let in> <ms that the middle one has waited> <place it would have>
 -- status: line_full <resource> <limit>
 -- status: over_capacity <resource> <capacity>
 -- status: too_large <bytes> <limit>

@@ -159,9 +159,18 @@ def test_a_script_reads_the_arguments_its_header_names(script: str) -> None:
 
 # Words that open a list in the Lua but are no reply: the two parts of a note, the steps of a number.
 SHARED_BUILDERS = {
-    "submit": ("lib/submit_job", "lib/ask", "lib/duplicate", "lib/room", "lib/shed", "lib/kept_out", "lib/memory"),
+    "submit": (
+        "lib/submit_job",
+        "lib/ask",
+        "lib/duplicate",
+        "lib/room",
+        "lib/shed",
+        "lib/kept_out",
+        "lib/memory",
+        "lib/crowd",
+    ),
     "settle": ("lib/settle_job",),
-    "request": ("lib/ask", "lib/memory"),
+    "request": ("lib/ask", "lib/memory", "lib/crowd"),
     "replay": ("lib/room",),
 }
 

@@ -96,6 +96,7 @@ class Populated:
         # A queue that refuses LOW.
         scene.raw.hset(scene.key("SHEDDING"), "hostile", 1)
         scene.raw.hset(scene.key("META"), "shed", 1)
+        scene.raw.set(scene.key("CROWDED", "a"), 1, ex=600)
 
     def _gated(self, scene: Scene) -> None:
         """A breaker that one failure has opened, and a job that waits there."""

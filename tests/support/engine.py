@@ -46,7 +46,7 @@ READ_ONLY = frozenset(
 # What may be answered without a write, and must be: these words say that nothing has changed.
 REFUSALS = frozenset(
     {
-        *("breaker_open", "busy", "memory_full"),
+        *("breaker_open", "busy", "line_overloaded", "memory_full"),
         "changed",
         "not_frozen",
         "too_many",

@@ -38,6 +38,7 @@ MEMBERS = {
     "HOURLY": "operation/deploy.apply:HOUR",
     "GATE": "breaker/github",
     "GATED": "breaker/github:default",
+    "CROWDED": "infra/prod/vpc",
     "CLASS": "bulk:0",
 }
 

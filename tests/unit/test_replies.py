@@ -12,6 +12,7 @@ from coordinator.errors import (
     IdConflict,
     IllegalTransition,
     LineFull,
+    LineOverloaded,
     MemoryFull,
     NotFound,
     OverCapacity,
@@ -31,6 +32,11 @@ CASES: dict[str, tuple[list[object], type[CoordinatorError], dict[str, object]]]
         {"queue": "q", "count": 10, "limit": 10, "place": 8, "retry_after": 8, "ident": ""},
     ),
     "breaker_open": ([b"breaker/a%20b", 1500], BreakerOpen, {"breaker": "a b", "retry_after": 1.5}),
+    "line_overloaded": (
+        [b"a%20b", 10, 12, 8, 20_000, 3],
+        LineOverloaded,
+        {"resource": "a b", "count": 10, "limit": 12, "place": 3, "retry_after": 8},
+    ),
     "memory_full": (
         [b"900", b"1000", b"800"],
         MemoryFull,

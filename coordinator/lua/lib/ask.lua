@@ -1,6 +1,7 @@
 -- What lock requests and jobs have in common when they ask: the limits of the lines, and their longer fields, which
 -- live in keys of their own so that the request's hash stays compact.
 --@include lib/context
+--@include lib/crowd
 --@include lib/usage
 --@include lib/request
 --@include lib/move
@@ -10,8 +11,11 @@ local function refused_needs(ctx, r, joins)
     if limit and need.permits > limit then
       return { 'over_capacity', need.resource, limit }
     end
-    if joins and redis.call('ZCARD', ctx.p .. K_LINE .. need.resource) >= ctx.max_line then
-      return { 'line_full', need.resource, ctx.max_line }
+    local count = joins and redis.call('ZCARD', ctx.p .. K_LINE .. need.resource) or 0
+    local answer = count >= ctx.max_line and { 'line_full', need.resource, ctx.max_line }
+      or joins and crowded_out(ctx, r, need.resource, count)
+    if answer then
+      return answer
     end
   end
 end

@@ -7,6 +7,13 @@
 -- has them from here, and counts that begin at 0: a table with forty fields takes twice as long to make as one with twenty.
 local known_terms, terms_read
 
+-- As `policy.shed` has it, of the shares per mille.
+local function line_bands(limit, begins, ends)
+  local half = math.floor((begins + 1000) / 2)
+  return { { begins = math.ceil(begins * limit / 1000), ends = math.ceil(ends * limit / 1000) },
+    { begins = math.ceil(half * limit / 1000), ends = math.ceil((half - begins + ends) * limit / 1000) } }
+end
+
 local function read_terms(terms)
   if terms ~= known_terms then
     local aging, line, queue, result, dead, crashes, session, events, share, floor, window, low, low_end, normal, normal_end, mem, bytes, begins, ends =
@@ -19,6 +26,7 @@ local function read_terms(terms)
       and { share = tonumber(share), floor = tonumber(floor), window = tonumber(window) } }
     read.bands = low ~= '0' and { { begins = tonumber(low), ends = tonumber(low_end) },
       { begins = tonumber(normal), ends = tonumber(normal_end) } }
+    read.line_bands = low ~= '0' and line_bands(read.max_line, tonumber(begins), tonumber(ends))
     read.soft = low ~= '0' and tonumber(low) or tonumber(queue)
     read.memory_terms = (mem ~= '0' or bytes ~= '0')
       and { share = tonumber(mem), bytes = tonumber(bytes), begins = tonumber(begins), ends = tonumber(ends) }

@@ -10,9 +10,10 @@ local function level_before(ctx, queue)
   return ctx.levels[queue]
 end
 
-local function level_of(ctx, before, count)
+-- By the bands of queues, or others.
+local function level_of(ctx, before, count, bands)
   for level = 2, 1, -1 do
-    local band = ctx.bands[level]
+    local band = (bands or ctx.bands)[level]
     if count >= band.begins or (before >= level and count >= band.ends) then
       return level
     end

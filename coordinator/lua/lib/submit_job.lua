@@ -1,6 +1,7 @@
 -- One job's way in. `job` has the words the caller gave: needs, delay_ms, wait_ms, end_ms, run_ms, retry, dedup,
 -- on_conflict, scope, ttl_ms, owner, reason, metadata, learnt, rule, similar.
 --@include lib/ask
+--@include lib/crowd
 --@include lib/duplicate
 --@include lib/enqueue
 --@include lib/shed
@@ -52,6 +53,7 @@ local function accept(ctx, r, job, needs)
   if job.displaces then
     displace(ctx, job)
   end
+  note_crowds(ctx, r)
   r.stamp = draw(ctx)
   local delay, wait, whole = tonumber(job.delay_ms or 0), tonumber(job.wait_ms), tonumber(job.end_ms)
   r.wait_by, r.end_by = wait and ctx.now + delay + wait, whole and ctx.now + whole
