@@ -18,6 +18,7 @@ from bench.workloads.locks import WARM
 # As it is by default, and a handler with a breaker of what it depends on, a limit of rate and an adaptive timeout.
 ON: Mapping[str, str] = {}
 OFF = {
+    "COORDINATOR_BATCHING__ENABLED": "false",
     "COORDINATOR_METRICS__ENABLED": "false",
     "COORDINATOR_RETRIES__BUDGET": "false",
     "COORDINATOR_SHED__ENABLED": "false",
