@@ -128,9 +128,11 @@ def test_what_was_there_before_is_shared_too(engine: Engine) -> None:
         engine.submit(*(job(f"m{part}-{n}", queue="bulk") for n in range(100)))
     engine.put("low", priority=0, queue="bulk")
     assert "low" not in [one.ident for one in engine.claim("w", 2, SHARED)]
-    assert engine.raw.zcard(engine.key("CLASS", "bulk:1")) == 254
-    assert [one.ident for one in engine.claim("w", 1, SHARED)] == ["low"]
-    assert engine.raw.zcard(engine.key("CLASS", "bulk:1")) == 398
+    assert engine.raw.zcard(engine.key("CLASS", "bulk:1")) == 126
+    for _ in range(3):
+        last = engine.claim("w", 1, SHARED)
+    assert [one.ident for one in last] == ["low"]
+    assert engine.raw.zcard(engine.key("CLASS", "bulk:1")) == 396
 
 
 def test_an_index_that_was_lost_comes_back(engine: Engine) -> None:
@@ -214,7 +216,7 @@ def test_a_look_at_a_shared_queue_is_bounded(engine: Engine) -> None:
     found = commands(engine, SHARED, wanted=8)
     assert found["zrange"] == 5
     assert found["zrangebyscore"] == 1
-    assert found["hget"] <= 256 + 8
+    assert found["hget"] <= 128 + 8
 
 
 def test_what_nobody_shares_any_more_is_forgotten(engine: Engine) -> None:

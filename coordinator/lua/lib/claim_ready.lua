@@ -53,6 +53,18 @@ local function claimable(ctx, r)
   return not closed
 end
 
+-- Where it will be taken out of.
+local function note_gone(ctx, gone, found, r)
+  local keys = { K_READY .. found.queue }
+  if is_shared(ctx, found.queue) then
+    keys[2] = found.class or class_of(found.queue, r and r.priority)
+  end
+  for _, key in ipairs(keys) do
+    gone[key] = gone[key] or {}
+    table.insert(gone[key], found.id)
+  end
+end
+
 -- One look at the heads of the queues. Returns how many of them could not be claimed; they have left the ready set.
 -- Whether there are others is only known if one more head is looked at than is `wanted`.
 local function claim_some(ctx, jobs, session, wanted, hold_ms, queues, roomy)
@@ -64,8 +76,7 @@ local function claim_some(ctx, jobs, session, wanted, hold_ms, queues, roomy)
   local found = turns and head_in_turn(turns) or order and head_by_rank(order)
   while found do
     local r = load(ctx, found.id)
-    gone[found.queue] = gone[found.queue] or {}
-    table.insert(gone[found.queue], found.id)
+    note_gone(ctx, gone, found, r)
     local claimed = r and r.state == 'ready' and claimable(ctx, r)
     if claimed then
       jobs[#jobs + 1] = hand_out(ctx, r, session, hold_ms)
@@ -79,8 +90,8 @@ local function claim_some(ctx, jobs, session, wanted, hold_ms, queues, roomy)
     found = #jobs < wanted and (turns and head_in_turn(turns) or order and head_by_rank(order, found, claimed))
   end
   -- All at once: a command for each would be a third of the time of a claim.
-  for queue, ids in pairs(gone) do
-    take_offers(ctx, queue, unpack(ids))
+  for key, ids in pairs(gone) do
+    redis.call('ZREM', ctx.p .. key, unpack(ids))
   end
   if #given > 0 then
     redis.call('SADD', ctx.p .. K_OWNS .. session, unpack(given))

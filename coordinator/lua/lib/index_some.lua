@@ -2,7 +2,7 @@
 -- what some fault took from it; so who uses it compares the counts, and goes on from where the last one has got to.
 --@include lib/classes
 -- Jobs in one look. No rank is there so many times that a page could be of one.
-local MAX_INDEXED = 256
+local MAX_INDEXED = 128
 
 local function index_some(ctx, queue, share)
   local ready = ctx.p .. K_READY .. queue

@@ -27,11 +27,11 @@ local function share_of(ctx, field, weights)
   return share
 end
 
--- Whose turn it is, of those for whom `busy` is true.
-local function turn_of(share, busy)
+-- Whose turn it is, of those of `sharers` for whom `busy` is true.
+local function turn_of(share, sharers, busy)
   local first
-  for i = 1, #share.weights do
-    if busy(i) and (not first or share.leads[i] < share.leads[first]) then
+  for i, one in ipairs(sharers) do
+    if busy(one) and (not first or share.leads[i] < share.leads[first]) then
       first = i
     end
   end

@@ -2,48 +2,20 @@
 -- among those that have something ready; without, the queue with the first job by rank is next. In a queue that is shared,
 -- the turn is then a priority's, in its own order. A turn costs whoever has it only when its job was handed out.
 --@include lib/share
---@include lib/index_some
-local PRIORITIES = 5
-
--- The heads of one key, to be taken one after the other. `full`: there may be more behind them.
-local function lane_of(ctx, key, heads)
-  local page = redis.call('ZRANGE', ctx.p .. key, 0, heads - 1, 'WITHSCORES')
-  return { page = page, at = 1, full = #page == 2 * heads }
-end
-
-local function rank_at(lane)
-  return tonumber(lane.page[lane.at + 1] or nil) or (lane.full and -math.huge) or math.huge
-end
-
--- A queue as a worker looks at it: one lane, or one for each priority and how they share.
-local function source_of(ctx, queue, classes, heads)
-  local share = classes and share_of(ctx, queue, classes)
-  if not share or #share.weights ~= PRIORITIES then
-    return { queue = queue, lanes = { lane_of(ctx, K_READY .. queue, heads) } }
-  end
-  if not is_shared(ctx, queue) then
-    ctx.sharing = ctx.sharing or {}
-    ctx.sharing[queue] = true
-    keep_share(ctx, share)
-  end
-  index_some(ctx, queue, share)
-  local source = { queue = queue, share = share, lanes = {} }
-  for i = 1, PRIORITIES do
-    source.lanes[i] = lane_of(ctx, class_of(queue, PRIORITIES - i), heads)
-  end
-  return source
-end
-
+--@include lib/lanes
 local function rank_of_source(source)
   local first = math.huge
   for _, lane in ipairs(source.lanes) do
-    first = math.min(first, rank_at(lane))
+    first = math.min(first, tonumber(lane.page[lane.at + 1] or nil) or (lane.full and -math.huge) or math.huge)
   end
   return first
 end
 
 -- Who has something ready, or may have; of several the first by rank.
 local function first_by_rank(sources)
+  if not sources[2] then
+    return source_busy(sources[1]) and 1 or nil
+  end
   local first, least = nil, math.huge
   for i, source in ipairs(sources) do
     local rank = rank_of_source(source)
@@ -71,7 +43,7 @@ end
 local function head_in_turn(turns)
   local turn
   if turns.among then
-    turn = turn_of(turns.among, function(i) return rank_of_source(turns.sources[i]) < math.huge end)
+    turn = turn_of(turns.among, turns.sources, source_busy)
   else
     turn = first_by_rank(turns.sources)
   end
@@ -79,11 +51,11 @@ local function head_in_turn(turns)
   if not source then
     return nil
   end
-  local number = source.share and turn_of(source.share, function(i) return rank_at(source.lanes[i]) < math.huge end) or 1
+  local number = source.share and turn_of(source.share, source.lanes, lane_busy) or 1
   local lane = source.lanes[number]
   local id = lane.page[lane.at]
-  lane.at = lane.at + 2
-  return id and { id = id, queue = source.queue, source = turn, lane = number }
+  lane.at = lane.at + lane.step
+  return id and { id = id, queue = source.queue, source = turn, lane = number, class = source.share and lane.key }
 end
 
 -- Whether more is ready than has had a turn.
@@ -94,7 +66,7 @@ end
 local function turns_of(ctx, queues, heads)
   local turns = { sources = {}, among = queues.share and share_of(ctx, queues.share, table.concat(queues.weights, ':')) }
   for i, queue in ipairs(queues) do
-    turns.sources[i] = source_of(ctx, queue, queues.classes[queue], heads)
+    turns.sources[i] = source_of(ctx, queue, queues.classes[queue], heads, not turns.among and #queues > 1)
   end
   return turns
 end
