@@ -184,8 +184,8 @@ class Exchange(Service):
             self._sent_at = min(self._sent_at, parked.sent)
 
     def _park_again(self, bells: int) -> None:
-        """As `_park`, while the store knows that this worker is idle: until it has rung."""
-        if self._desk.bells == bells:
+        """As `_park`, until the store has rung here or a claim goes along with outcomes: both would bring the same."""
+        if self._desk.bells == bells and self._sent_at == math.inf:
             self._park()
 
     def _unpark(self) -> None:

@@ -123,6 +123,23 @@ async def test_a_bell_right_after_the_answer_is_followed_by_a_claim(bench: Bench
     assert (await bench.parked(2)).args[2] == 4
 
 
+async def test_none_is_parked_while_one_is_made_under_the_same_number(bench: Bench) -> None:
+    """Both would be answered with the same jobs, and each would begin twice."""
+    await bench.parked(1)
+    bench.ring(0, claimed("j-1", name="long"))
+    await bench.parked(2)
+    bench.driver.turns = 3
+    bench.may_end.set()
+    while not bench.desk.waiting:
+        await asyncio.sleep(0)
+    # The exchange is about to hand in the outcome, and to claim along with it, as soon as no claim is parked.
+    bench.ring(1, claimed("j-2", name="long"))
+    await bench.parked(3)
+    parked = {call.args[2] for call, _answered in bench.driver.parked or ()}
+    assert 4 in bench.numbers()
+    assert not parked.intersection(bench.numbers())
+
+
 async def test_a_parked_claim_that_brings_nothing_is_parked_anew(bench: Bench) -> None:
     await bench.parked(1)
     bench.ring(0)
