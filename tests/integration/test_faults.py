@@ -1,10 +1,14 @@
 """What the clients do when replies are lost, scripts are forgotten, connections break and the server restarts."""
 
+import gc
+import logging
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from chaos.proxy import Proxy
@@ -62,6 +66,41 @@ def test_forgotten_scripts_are_sent_again(co: Any, raw: Any) -> None:
         raw.script_flush()
         with co.lock("a"):
             raw.script_flush()
+
+
+@pytest.fixture
+def nothing_is_logged() -> Iterator[None]:
+    """Records of what went wrong keep the errors, and the test would keep the records."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def test_nothing_is_left_of_connections_that_broke(co: Any, raw: Any, nothing_is_logged: None) -> None:
+    """What breaks again and again would otherwise fill a process that lives for weeks."""
+    turns, slack = 40, 20
+
+    def break_all() -> None:
+        for _ in range(turns):
+            raw.client_kill_filter(_type="normal", skipme=True)
+            with co.lock("a"):
+                ticket = co.request("a")
+            ticket.wait(10).release()
+
+    break_all()
+    before, sockets = objects(), psutil.Process().num_fds()
+    break_all()
+    after = objects()
+    # An event loop keeps timers that were called off until there are a hundred of them.
+    grown = {name: after[name] - before[name] for name in after if name not in {"TimerHandle", "Context", "method"}}
+    assert {name: count for name, count in grown.items() if count >= slack} == {}
+    assert psutil.Process().num_fds() - sockets < slack
+
+
+def objects() -> Counter[str]:
+    """How many objects there are, by type. Threads are among them."""
+    gc.collect()
+    return Counter(type(one).__qualname__ for one in gc.get_objects())
 
 
 def test_a_broken_inbox_connection_loses_no_grant(through: Any, other: Any, proxy: Proxy) -> None:
