@@ -5,8 +5,8 @@ Done for every job, so it is put down in plain lists and handed to the meter wit
 
 from __future__ import annotations
 
-from coordinator.metrics.recorder import Observed, Recorder
-from coordinator.model.histogram import bucket
+from coordinator.metrics.recorder import Recorder
+from coordinator.model.histogram import Observed, bucket
 from coordinator.model.measures import PRIORITIES, Meter
 from coordinator.ops.fleet import Exchange
 from coordinator.policy.outcome import Cancelled, Failed, Outcome, Poisoned, Released, Retry, Snooze, Succeeded
@@ -47,7 +47,9 @@ class Runs:
         self._started = [0] * len(PRIORITIES)
         self._ended: dict[type, int] = {}
         self._times = Observed()
+        # How long the newest run took, and when it ended.
         self._last: float | None = None
+        self._last_at = 0.0
 
     def begun(self, job: Job) -> None:
         """A handler begins."""
@@ -60,6 +62,7 @@ class Runs:
         if job.began is None:
             return
         self._last = took = now - job.began
+        self._last_at = now
         times, place = self._times, bucket(took)
         times.total += took
         counts = times.histogram.counts
@@ -67,8 +70,8 @@ class Runs:
         if kind is not Succeeded or job.claimed.attempts:
             _seldom(meter, job, outcome)
 
-    def tell(self, recorder: Recorder) -> None:
-        """Hand over what was put down since the last time."""
+    def tell(self, recorder: Recorder, now: float) -> None:
+        """Hand over what was put down since the last time. `now` as of `ended`."""
         started, self._started = self._started, [0] * len(PRIORITIES)
         ended, self._ended = self._ended, {}
         times, self._times = self._times, Observed()
@@ -79,6 +82,7 @@ class Runs:
         recorder.add("queue.run", times)
         if self._last is not None:
             recorder.gauge("queue.last_run", self._last)
+            recorder.gauge("queue.since_run", max(0.0, now - self._last_at))
 
 
 def _seldom(meter: Meter, job: Job, outcome: Outcome) -> None:
@@ -88,6 +92,9 @@ def _seldom(meter: Meter, job: Job, outcome: Outcome) -> None:
         meter.count("queue.errors")
     if isinstance(outcome, Retry):
         meter.observe("retry.delay", outcome.delay)
+        meter.count("retry.scheduled", 1, outcome.strategy)
+        if outcome.adjusted:
+            meter.count("retry.adjusted")
     if not job.claimed.attempts:
         return
     meter.gauge("retry.most_attempts", job.attempt)

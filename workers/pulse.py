@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.errors import CoordinatorError
 from coordinator.metrics.publisher import Publisher
 from workers.desk import Desk
-from workers.measure import Runs
+from workers.executor import Executor
 from workers.service import Service
 
 log = logging.getLogger(__name__)
@@ -20,17 +21,19 @@ LAST_WORD = 1.0
 class Pulse(Service):
     """Publishes what the worker has measured."""
 
-    def __init__(self, driver: AsyncDriver, desk: Desk, runs: Runs, publisher: Publisher) -> None:
+    def __init__(self, driver: AsyncDriver, desk: Desk, executor: Executor, publisher: Publisher) -> None:
         super().__init__()
-        self._driver, self._desk, self._runs, self._publisher = driver, desk, runs, publisher
+        self._driver, self._desk, self._executor, self._publisher = driver, desk, executor, publisher
         self._task: asyncio.Task[None] | None = None
 
     async def run_once(self, now: float) -> None:
         """Publish one sample."""
         recorder, desk = self._publisher.recorder, self._desk
-        self._runs.tell(recorder)
+        self._executor.runs.tell(recorder, time.monotonic())
         recorder.gauge("queue.running", desk.taken)
         recorder.gauge("queue.slots", desk.slots)
+        limited = sum(one.begun and one.seconds is not None for one in self._executor.jobs.values())
+        recorder.gauge("timeout.active", limited)
         try:
             await self._driver.run(self._publisher.publish(now), 0.0)
         except CoordinatorError as error:

@@ -92,14 +92,11 @@ def latencies(found: Window, *names: str) -> Table:
 
 
 def breakers(found: Window) -> Table:
-    """The breakers that anybody has told of."""
-    made = tables.columns("BREAKER", "STATE", "HELD BACK", "PROBED", right=("HELD BACK", "PROBED"))
-    held, probed = found.labels("breaker.held_back"), found.labels("breaker.probed")
+    """The breakers that are not closed."""
+    made = tables.columns("BREAKER", "STATE")
     for name, value in sorted(found.labels("breaker.state").items()):
         shown, style = BREAKER.get(round(value), (f"{value:g}", ""))
-        made.add_row(
-            word(name), word(shown, style), f"{held.get(name, 0) / found.seconds:.1f}/s", f"{probed.get(name, 0):g}"
-        )
+        made.add_row(word(name), word(shown, style))
     return made
 
 

@@ -19,7 +19,7 @@ from typing import TypeVar
 from coordinator.drivers import clock
 from coordinator.drivers.store import Store
 from coordinator.errors import CoordinatorError
-from coordinator.model.histogram import bucket
+from coordinator.model.histogram import Histogram, Observed, bucket
 from coordinator.model.measures import Meter
 from coordinator.ops import timing
 from coordinator.ops.timing import Heard, TimeoutView
@@ -63,7 +63,8 @@ LEAST_MOVE = 0.002
 @dataclass(slots=True)
 class _Thing:
     """One resource, queue or handler. `took` and `cut` are what no report has told yet: latencies, and the buckets of
-    those that were cut off. `pinned` ones are always asked about; `idle` counts reports without news of it."""
+    those that were cut off; `resolved`: the latencies of the report under way. `pinned` ones are always asked about;
+    `idle` counts reports without news of it."""
 
     base: float
     rules: Adaptive
@@ -74,6 +75,7 @@ class _Thing:
     kept: bool = False
     took: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_SAMPLES))
     cut: deque[int] = field(default_factory=lambda: deque(maxlen=MOST_SAMPLES))
+    resolved: Observed = field(default_factory=Observed)
     seen: Seen = field(default_factory=Seen)
     total: int = 0
     version: int = 0
@@ -108,8 +110,9 @@ class _Thing:
 
     def _take_counts(self) -> dict[str | int, int]:
         # Taken out one by one: other threads add to them all the while, without a lock.
-        places = Counter(map(bucket, _drained(self.took)))
-        took = places.total()
+        samples = list(_drained(self.took))
+        places, took = Counter(map(bucket, samples)), len(samples)
+        self.resolved = Observed(Histogram(dict(places)), sum(samples))
         places.update(_drained(self.cut))
         counts: dict[str | int, int] = {place: many for place, many in places.items()}  # noqa: C416
         # Without zeros: each would be a write.
@@ -312,6 +315,8 @@ class Learner:
                 thing.total = one.total
                 kind = lesson.name.partition("/")[0]
                 meter.count("timeout.met", lesson.counts.get("ok", 0), kind)
+                meter.add("timeout.resolution", thing.resolved)
+                thing.resolved = Observed()
                 meter.count("timeout.expired", lesson.counts.get("late", 0), kind)
                 if lesson.next_ms and one.version > lesson.version and round(one.current * 1000) == lesson.next_ms:
                     meter.count("timeout.adjusted", 1, kind)

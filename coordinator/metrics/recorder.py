@@ -12,46 +12,15 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from coordinator.model.histogram import Histogram, bucket
+from coordinator.model.histogram import Observed, bucket
 from coordinator.model.measures import Kind, allowed
 
 T = TypeVar("T")
 # What threads put down of one measure before it is added up: some twenty microseconds of work.
 MOST_NOTES = 64
-
-
-class Observed:
-    """A distribution: how many, their sum, and a histogram."""
-
-    __slots__ = ("histogram", "total")
-
-    def __init__(self, histogram: Histogram | None = None, total: float = 0.0) -> None:
-        self.histogram, self.total = histogram or Histogram(), total
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Observed:
-        """The distribution of some values."""
-        return cls(Histogram.of(values), sum(values))
-
-    @property
-    def count(self) -> int:
-        """How many values."""
-        return self.histogram.total
-
-    @property
-    def mean(self) -> float | None:
-        """Their mean, exactly; None if there are none."""
-        count = self.count
-        return self.total / count if count else None
-
-    def merge(self, other: Observed) -> None:
-        """Add all values of another one."""
-        self.histogram.merge(other.histogram)
-        self.total += other.total
 
 
 @dataclass(slots=True)
@@ -128,7 +97,7 @@ class SharedRecorder(Recorder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._times: dict[str, deque[int]] = {}
         self._values: dict[str, deque[float]] = {}
 
@@ -157,9 +126,14 @@ class SharedRecorder(Recorder):
         with self._lock:
             super().gauge(name, value, label)
 
+    def add(self, name: str, values: Observed) -> None:
+        """Values that were put down elsewhere."""
+        with self._lock:
+            super().add(name, values)
+
     def renew(self) -> None:
         """In a forked child: another thread of the parent may have held the lock."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.take()
 
     def take(self) -> Taken:

@@ -16,8 +16,8 @@ from typing import TypeVar
 
 from coordinator.errors import Corrupt
 from coordinator.keys import decode, encode
-from coordinator.metrics.recorder import Observed, Taken
-from coordinator.model.histogram import Histogram
+from coordinator.metrics.recorder import Taken
+from coordinator.model.histogram import Histogram, Observed
 from coordinator.model.measures import MOST_LABELS, OTHER, Kind, allowed, measure
 
 LONGEST_LABEL = 64

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from coordinator.errors import Corrupt
-from coordinator.metrics.recorder import Observed
 from coordinator.metrics.sample import Origin, Sample, observed_of, sample_of
+from coordinator.model.histogram import Observed
 from coordinator.model.measures import MEASURES, QUANTILES, Kind, measure
 
 # A share of fewer things than this says nothing: of three jobs one that fails is a third.

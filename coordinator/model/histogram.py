@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from coordinator.errors import Corrupt
 
@@ -120,3 +120,33 @@ class Histogram:
 
     def __repr__(self) -> str:
         return f"Histogram({self.text()!r})"
+
+
+class Observed:
+    """A distribution: how many, their sum, and a histogram."""
+
+    __slots__ = ("histogram", "total")
+
+    def __init__(self, histogram: Histogram | None = None, total: float = 0.0) -> None:
+        self.histogram, self.total = histogram or Histogram(), total
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Observed:
+        """The distribution of some values."""
+        return cls(Histogram.of(values), sum(values))
+
+    @property
+    def count(self) -> int:
+        """How many values."""
+        return self.histogram.total
+
+    @property
+    def mean(self) -> float | None:
+        """Their mean, exactly; None if there are none."""
+        count = self.count
+        return self.total / count if count else None
+
+    def merge(self, other: Observed) -> None:
+        """Add all values of another one."""
+        self.histogram.merge(other.histogram)
+        self.total += other.total

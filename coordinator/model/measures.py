@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from coordinator.model.histogram import Observed
 from coordinator.model.states import Event
 
 PRIORITIES = ("low", "normal", "high", "critical", "emergency")
 TIMEOUTS = ("lock", "queue", "renewal", "connection", "operation")
 STRATEGIES = ("fixed", "linear", "exponential", "jittered", "adaptive", "handler")
 OUTCOMES = ("succeeded", "failed", "retry", "snooze", "cancelled", "dead", "released")
-HAPPENED = (*(str(event) for event in Event), "join", "waited_ms", "lock_waited_ms")
+OTHERS = ("join", "stolen", "escalate", "rate_limited", "breaker_half_open")
+HAPPENED = (*(str(event) for event in Event), *OTHERS, "waited_ms", "lock_waited_ms")
 # What may set how many jobs a claim asks for.
 LIMITS = ("slots", "call", "target", "renewal", "learnt", "setting")
 # What users name, such as a breaker: any text, and of one measure at most `MOST_LABELS` different ones in a sample.
@@ -58,7 +60,7 @@ MEASURES: tuple[Measure, ...] = (
         Measure(
             "did",
             Kind.COUNT,
-            "events of requests, as counted by the server; `waited_ms`: ms that the jobs claimed "
+            "what happened, as counted by the server; `waited_ms`: ms that the jobs claimed "
             "had waited, `lock_waited_ms`: and the locks granted",
             HAPPENED,
         ),
@@ -81,6 +83,7 @@ MEASURES: tuple[Measure, ...] = (
         Measure("batch_size", Kind.SIZE, "jobs that such a claim brought"),
         Measure("run", Kind.TIME, "how long a handler ran"),
         Measure("last_run", Kind.GAUGE, "seconds that the newest run took", largest=True),
+        Measure("since_run", Kind.GAUGE, "seconds since a run ended here", largest=True),
         Measure("running", Kind.GAUGE, "jobs that run now"),
         Measure("slots", Kind.GAUGE, "jobs that could run at once"),
     ),
@@ -95,8 +98,8 @@ MEASURES: tuple[Measure, ...] = (
         Measure("met", Kind.COUNT, "what ended within its time, by what limits it", TIMEOUTS),
         Measure("resolution", Kind.TIME, "how long what ended within its time took"),
         Measure("adjusted", Kind.COUNT, "changes of an adaptive limit", TIMEOUTS),
-        Measure("escalated", Kind.COUNT, "limits that were lengthened after repeated failure", TIMEOUTS),
-        Measure("active", Kind.GAUGE, "times that run now"),
+        Measure("escalated", Kind.COUNT, "handlers whose limit was lengthened after repeated timeouts"),
+        Measure("active", Kind.GAUGE, "jobs that run now under a limit"),
     ),
     *_group(
         "retry",
@@ -105,22 +108,22 @@ MEASURES: tuple[Measure, ...] = (
         Measure("failed", Kind.COUNT, "runs that failed after the first attempt, whether or not another follows"),
         Measure("exhausted", Kind.COUNT, "jobs that failed at their last attempt"),
         Measure("postponed", Kind.COUNT, "retries that the budget of the fleet put off"),
-        Measure("adjusted", Kind.COUNT, "changes of an adaptive pause"),
+        Measure("adjusted", Kind.COUNT, "adaptive pauses that are longer for what the fleet has seen"),
         Measure("delay", Kind.TIME, "the pauses before retries"),
         Measure("most_attempts", Kind.GAUGE, "attempts of the newest run after a first attempt", largest=True),
     ),
     *_group(
         "breaker",
-        Measure("opened", Kind.COUNT, "times that a breaker opened", NAMED),
-        Measure("closed", Kind.COUNT, "times that a breaker closed", NAMED),
-        Measure("probed", Kind.COUNT, "jobs that were let through a half-open breaker", NAMED),
-        Measure("held_back", Kind.COUNT, "jobs that an open breaker kept in their queue", NAMED),
-        Measure("state", Kind.GAUGE, "0 closed, 1 half-open, 2 open", NAMED, largest=True),
+        Measure("opened", Kind.COUNT, "times that a breaker opened"),
+        Measure("closed", Kind.COUNT, "times that a breaker closed"),
+        Measure("probed", Kind.COUNT, "jobs that were let through a half-open breaker"),
+        Measure("held_back", Kind.COUNT, "jobs that a breaker kept in their queue"),
+        Measure("state", Kind.GAUGE, "1 half-open, 2 open; without a name: 0, that of all others", NAMED, largest=True),
     ),
     *_group(
         "rate",
-        Measure("limited", Kind.COUNT, "jobs that waited for a token", NAMED),
-        Measure("adjusted", Kind.COUNT, "changes of an adaptive limit", NAMED),
+        Measure("limited", Kind.COUNT, "jobs that a limit kept in their queue"),
+        Measure("adjusted", Kind.COUNT, "changes of an adaptive limit"),
         Measure("limit", Kind.GAUGE, "starts a second that are allowed", NAMED, largest=True),
     ),
     *_group(
@@ -193,6 +196,9 @@ class Meter(Protocol):
     def observe(self, name: str, value: float) -> None:
         """Something took so many seconds, or had that size."""
 
+    def add(self, name: str, values: Observed) -> None:
+        """Many things took so long, or had such sizes."""
+
     def gauge(self, name: str, value: float, label: str = "") -> None:
         """Something stands at that figure."""
 
@@ -204,6 +210,9 @@ class NoMeter:
         """Does nothing."""
 
     def observe(self, name: str, value: float) -> None:
+        """Does nothing."""
+
+    def add(self, name: str, values: Observed) -> None:
         """Does nothing."""
 
     def gauge(self, name: str, value: float, label: str = "") -> None:

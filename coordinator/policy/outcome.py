@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from coordinator.policy.backoff import NOTHING_KNOWN, Record
@@ -26,11 +26,14 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """The job runs again after `delay` seconds; with 0 at once, keeping its resources. `blameless` as of `Failed`."""
+    """The job runs again after `delay` seconds; with 0 at once, keeping its resources. `blameless` as of `Failed`.
+    `strategy`: how the delay was chosen; `adjusted`: it is longer for what the fleet has seen."""
 
     delay: float
     reason: str
     blameless: bool = False
+    strategy: str = field(default="handler", compare=False)
+    adjusted: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,4 +79,7 @@ def after_failure(
 ) -> Outcome:
     """Retry or give up, after `attempts` attempts including this one. `record`: how retries after each delay fared."""
     delay = policy.delay(attempts, chance, record)
-    return Failed(reason) if delay is None else Retry(delay, reason)
+    if delay is None:
+        return Failed(reason)
+    adjusted = policy.passed_over(attempts, record) is not None
+    return Retry(delay, reason, strategy=policy.strategy, adjusted=adjusted)

@@ -1,18 +1,23 @@
-"""What the code measures has a name in the table, as a literal, so that a search finds it and a slip is seen here."""
+"""What the code measures has a name in the table, as a literal, so that a search finds it and a slip is seen here; and
+what the table has is measured."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from coordinator.model.measures import Kind, allowed, measure
+from coordinator.model.measures import MEASURES, Kind, allowed, measure
 
 pytestmark = pytest.mark.no_redis
 ROOT = Path(__file__).parents[2]
-KINDS = {"count": (Kind.COUNT,), "observe": (Kind.TIME, Kind.SIZE), "gauge": (Kind.GAUGE,)}
+SPREADS = (Kind.TIME, Kind.SIZE)
+KINDS = {"count": (Kind.COUNT,), "observe": SPREADS, "add": SPREADS, "gauge": (Kind.GAUGE,)}
+# What the server says of itself, in its sample.
+FLEET = ROOT / "coordinator/lua/lib/fleet_sample.lua"
 METERS = {"meter", "recorder"}
 
 
@@ -44,15 +49,32 @@ def problem(call: ast.Call) -> str:
     return ""
 
 
-def test_every_name_that_is_measured_is_in_the_table() -> None:
-    found = []
+def measuring() -> Iterator[tuple[Path, ast.Call]]:
+    """Every such call of the program."""
     for package in ("coordinator", "workers"):
         for file in sorted((ROOT / package).rglob("*.py")):
             for call in calls_of(file.read_text(encoding="utf-8")):
-                said = problem(call)
-                if said:
-                    found.append(f"{file.relative_to(ROOT)}:{call.lineno}: {said}")
+                yield file.relative_to(ROOT), call
+
+
+def told_by_the_server(text: str) -> set[str]:
+    """The names that a script says, with or without a label behind them."""
+    return set(re.findall(r"'([a-z]+\.[a-z_]+):?'", text))
+
+
+def test_every_name_that_is_measured_is_in_the_table() -> None:
+    found = [f"{file}:{call.lineno}: {problem(call)}" for file, call in measuring() if problem(call)]
+    found += [f"{FLEET.name}: {name}" for name in told_by_the_server(FLEET.read_text()) if not known(name)]
     assert found == []
+
+
+def known(name: str) -> bool:
+    return any(one.name == name for one in MEASURES)
+
+
+def test_every_name_of_the_table_is_measured_by_somebody() -> None:
+    fed = {ast.literal_eval(call.args[0]) for _, call in measuring()} | told_by_the_server(FLEET.read_text())
+    assert [one.name for one in MEASURES if one.name not in fed] == []
 
 
 @pytest.mark.parametrize(
@@ -64,6 +86,7 @@ def test_every_name_that_is_measured_is_in_the_table() -> None:
         ("recorder.gauge('breaker.state', 1, label=name)", ""),
         ("self._meter.count('queue.btaches')", "the table does not have"),
         ("meter.count('queue.run')", "the table does not have"),
+        ("meter.add('queue.batches', values)", "the table does not have"),
         ("meter.count(name)", "not a literal"),
         ("meter.count('queue.batches', label=name)", "has no labels"),
         ("meter.count('queue.processed', 1, 'sucess')", "has no label"),

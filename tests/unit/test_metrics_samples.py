@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.errors import Corrupt
-from coordinator.metrics.recorder import Observed, Recorder
+from coordinator.metrics.recorder import Recorder
 from coordinator.metrics.sample import Origin, distribution, fields_of, observed_of, sample_of
 from coordinator.metrics.window import FEWEST, Window, figures, window
-from coordinator.model.histogram import ERROR
+from coordinator.model.histogram import ERROR, Observed
 from coordinator.model.measures import MEASURES, MOST_LABELS, SHARES, Kind, is_figure
 
 NOW = 1_800_000_000.0
@@ -58,19 +58,19 @@ def test_a_distribution_comes_back_with_its_mean_and_its_buckets(values: list[fl
 @given(st.text(max_size=80))
 def test_whatever_a_breaker_is_called_its_label_is_plain_text(name: str) -> None:
     recorder = Recorder()
-    recorder.count("breaker.opened", 2, name)
+    recorder.gauge("breaker.state", 2, name)
     ident, fields = entry(fields_of(WORKER, 1, 1.0, recorder.take()))
     assert all(char.isprintable() and char.isascii() and char != " " for key in fields for char in key)
-    assert sum(sample_of(ident, fields).counts.values()) == 2
+    assert sum(sample_of(ident, fields).gauges.values()) == 2
 
 
 def test_of_very_many_labels_the_least_are_one() -> None:
     recorder = Recorder()
     for n in range(3 * MOST_LABELS):
-        recorder.count("breaker.opened", n + 1, f"b{n}")
-    found = sample_of(*entry(fields_of(WORKER, 1, 1.0, recorder.take()))).counts
+        recorder.gauge("rate.limit", n + 1, f"b{n}")
+    found = sample_of(*entry(fields_of(WORKER, 1, 1.0, recorder.take()))).gauges
     assert len(found) == MOST_LABELS + 1
-    assert found[f"breaker.opened:b{3 * MOST_LABELS - 1}"] == 3 * MOST_LABELS
+    assert found[f"rate.limit:b{3 * MOST_LABELS - 1}"] == 3 * MOST_LABELS
     assert sum(found.values()) == sum(range(1, 3 * MOST_LABELS + 1))
 
 

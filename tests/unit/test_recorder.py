@@ -60,7 +60,7 @@ def test_a_measure_is_taken_only_as_what_it_is() -> None:
 
 @given(st.text(max_size=20))
 def test_what_users_name_can_be_a_label(name: str) -> None:
-    assert allowed(f"breaker.opened:{name}", (Kind.COUNT,))
+    assert allowed(f"breaker.state:{name}", (Kind.GAUGE,))
     assert allowed(f"queue.enqueued:{name}", (Kind.COUNT,)) == (name in ("", *measures.PRIORITIES, measures.OTHER))
 
 

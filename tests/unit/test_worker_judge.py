@@ -6,6 +6,8 @@ import pytest
 
 from coordinator import RetryPolicy
 from coordinator.errors import InvalidInput
+from coordinator.metrics.recorder import Recorder, Taken
+from coordinator.policy.backoff import Tally, octave
 from coordinator.policy.on_error import Ruled, Rules
 from coordinator.policy.outcome import (
     Cancelled,
@@ -17,11 +19,13 @@ from coordinator.policy.outcome import (
     Retry,
     Snooze,
     Succeeded,
+    after_failure,
 )
 from tests.support.fleet import FakeDriver, claimed
 from workers import GiveUp, RateLimited, RetryLater, SnoozeFor, judge, words
 from workers.control import HandlerFailed, plain
 from workers.job import Job, Stop
+from workers.measure import Runs
 from workers.registry import Handler
 
 
@@ -199,3 +203,28 @@ def test_errors_are_said_in_one_clean_line(error: BaseException, said: str) -> N
 def test_errors_are_bounded() -> None:
     assert len(words.of_error(ValueError("\x00" * 100_000))) == 1000
     assert words.of_error(ValueError("x" * 100_000)).endswith("...")
+
+
+def measured(outcome: Outcome) -> Taken:
+    """What a sample says of one run of half a second, two seconds after its end."""
+    recorder, runs, job = Recorder(), Runs(), job_of()
+    job.began = 100.0
+    runs.ended(recorder, job, outcome, 100.5)
+    runs.tell(recorder, 102.5)
+    return recorder.take()
+
+
+def test_a_retry_is_counted_by_how_its_pause_was_chosen() -> None:
+    chosen = after_failure(RetryPolicy(strategy="linear"), 1, "broke", 0.5)
+    assert measured(chosen).counts["retry.scheduled:linear"] == 1
+    assert measured(Retry(3, "said so")).counts["retry.scheduled:handler"] == 1
+    poor = {octave(500): Tally(10, 1)}
+    passed = measured(
+        after_failure(RetryPolicy(strategy="adaptive", base=0.5, factor=4, jitter=0), 1, "broke", 0.5, poor)
+    )
+    assert passed.counts["retry.adjusted"] == passed.counts["retry.scheduled:adaptive"] == 1
+
+
+def test_the_newest_run_tells_how_long_it_took_and_how_long_ago_it_ended() -> None:
+    gauges = measured(Succeeded()).gauges
+    assert (gauges["queue.last_run"], gauges["queue.since_run"]) == (0.5, 2.0)

@@ -75,6 +75,7 @@ local function probe_begins(ctx, g, id, fence)
   if g.state == 'half_open' then
     local runs = probing(ctx, g)
     runs[#runs + 1] = id .. ':' .. fence
+    ctx.stats.probe = (ctx.stats.probe or 0) + 1
     g.probing = table.concat(runs, ' ')
     keep_gate(ctx, g, DAY)
   end

@@ -71,7 +71,10 @@ end
 
 local function set_pace(ctx, g, pace)
   local tokens = tokens_of(ctx, g)
-  g.pace = string.format('%.17g', pace)
+  local told = string.format('%.17g', pace)
+  if told ~= g.pace then
+    g.pace, ctx.stats.pace = told, (ctx.stats.pace or 0) + 1
+  end
   g.tokens, g.at = text(math.min(tokens, (speed(g)))), text(ctx.us)
   keep_limit(ctx, g)
 end

@@ -25,6 +25,8 @@ local function hold_at(ctx, r, g)
   redis.call('ZADD', ctx.p .. K_WAITING .. r.queue, rank, r.id)
   redis.call('ZADD', ctx.p .. K_GATED .. g.name .. ':' .. r.queue, rank, r.id)
   r.gate = g.name
+  local held = g.kind == 'breaker' and 'held_by_breaker' or 'held_by_limit'
+  ctx.stats[held] = (ctx.stats[held] or 0) + 1
   move(ctx, r, 'gate', 'gate', g.name, 'gated', text(ctx.now))
   set_clock(ctx, g.name, r.queue, g.woken and ctx.now or looked_at_next(ctx, g))
 end

@@ -6,6 +6,9 @@ local AFTER, HIGHEST, HALF_LIFE, LAST_OCTAVE = 3, 5, 600000, 39
 
 local function tell_level(ctx, name, from, to, ...)
   ctx.stats.escalate = (ctx.stats.escalate or 0) + 1
+  if tonumber(to) > tonumber(from) then
+    ctx.stats.lengthened = (ctx.stats.lengthened or 0) + 1
+  end
   emit(ctx, 'escalate', name, 'from', from, 'to', to, ...)
 end
 
