@@ -26,7 +26,7 @@ from coordinator.ops.submission import to_ask
 from coordinator.ops.work import MAX_JOBS_PER_CALL, chunks
 from coordinator.policy.rate import RateLimit
 from coordinator.wire import calls
-from coordinator.wire.calls import Claim, Deed, Lesson, Lessons, LockAsk, Offer, Report, Scope
+from coordinator.wire.calls import Claim, Deed, Gathering, Lesson, Lessons, LockAsk, Offer, Report, Scope
 from coordinator.wire.gates import Gates
 from coordinator.wire.needs import to_wire
 from coordinator.wire.step import Call
@@ -261,6 +261,9 @@ def _operator(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
         ident, fence, heir = pair()
         deep.done(calls.transfer(scope, ident, str(fence), heir, deed()))
 
+    def latch() -> Gathering:
+        return Gathering(f"latch/{next(deep.numbers)}", "latch", 2, HOLD_MS)
+
     def thawed() -> None:
         """The largest tree there is, of which nobody can be granted anything."""
         deep.done(calls.freeze(scope, "held/**", HOLD_MS, deed()))
@@ -277,6 +280,7 @@ def _operator(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
     yield "all of it", "freezes", lambda: deep.call(calls.freezes(scope))
     yield "to the front", "let_pass", lambda: deep.done(calls.let_pass(scope, pair()[2], deed()))
     yield "a tree", "thaw", thawed
+    yield "one comes", "gather", lambda: deep.call(calls.gather(scope, latch(), "come", deep.session, new_id(), ""))
     yield "a page", "audit", lambda: deep.call(calls.audit(scope, "", history.MOST_EVENTS))
 
 

@@ -14,6 +14,7 @@ from coordinator.drivers.ids import new_id
 from coordinator.errors import JobFailed, LeaseLost
 from coordinator.model.signing import UNSIGNED
 from coordinator.ops import answers, history, timing
+from coordinator.recipes import CountDownLatch
 from coordinator.wire import calls
 
 Step = Callable[[], Any]
@@ -36,6 +37,7 @@ class Round(Steering):
             self.lock_is_taken_away,
             self.operators_change_who_is_next,
             self.tree_is_frozen,
+            self.latch_opens,
             self.wait_is_given_up,
             self.job_runs,
             self.jobs_run_in_order_of_urgency,
@@ -129,6 +131,14 @@ class Round(Steering):
         tickets[0].wait(PATIENCE).release()
         return (busy, waits, frozen) == (True, "waiting", ["tree/**"]) or (busy, waits, frozen)
 
+    def latch_opens(self) -> Any:
+        """When both have counted, each once."""
+        name = new_id()
+        latches = [CountDownLatch(one, name, 2) for one in (self._one, self._two)]
+        left = [latch.count_down() for latch in latches]
+        latches[0].wait(PATIENCE)
+        return left == [1, 0] or left
+
     def wait_is_given_up(self) -> Any:
         """A request that is cancelled leaves the line."""
         with self._one.lock("a", wait=PATIENCE):
@@ -156,8 +166,9 @@ class Round(Steering):
         return (right and results == [ticket.ident for ticket in tickets]) or (raised, fences, results)
 
     def jobs_behind_a_long_one_are_offered_and_taken_back(self) -> Any:
-        """There is nobody to take them over, so they run where they were claimed."""
-        times = (12 * self._one.settings.stealing.interval * 1000, 1, 1)
+        """There is nobody to take them over, so they run where they were claimed. The first comes alone with the bell,
+        and the next with one behind it."""
+        times = (1, 12 * self._one.settings.stealing.interval * 1000, 1, 1)
         made = [Submission(roles.STEP, {"ms": ms, "keep": ms > 1}) for ms in times]
         tickets = self._one.submit_many(made)
         results = [ticket.result(PATIENCE).split()[0] for ticket in tickets]

@@ -38,6 +38,8 @@ SETTINGS: Mapping[str, Any] = {
     "session_ttl": 10.0,
     "sweep_interval": 0.2,
     "operation_timeout": TIMEOUT,
+    # One claim brings a job that keeps the loop and those behind it, which are put on offer.
+    "batching": {"enabled": False},
     "stealing": {"interval": 0.04},
     # The round looks at them, and nobody else.
     "metrics": {"alerts_every": 0},

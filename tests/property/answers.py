@@ -35,6 +35,7 @@ def _job(one: list[str]) -> Answer:
 _WORD_ONLY = ("beat", "release", "sweep", "force", "replay", "close_session")
 _SHAPES: dict[tuple[str, str], Callable[[list[Any]], Answer]] = {
     ("request", "granted"): lambda reply: (reply[0], reply[1], reply[3]),
+    ("request", "ended"): lambda reply: tuple(reply[:3]),
     ("request", "busy"): lambda reply: (reply[0],),
     ("cancel", "held"): lambda reply: (reply[0], reply[2]),
     ("watch", "final"): lambda reply: tuple(reply[:2]),
