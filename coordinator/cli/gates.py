@@ -10,9 +10,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from coordinator.cli.delays import FOR_EVER
 from coordinator.cli.options import Common, command, connect
 from coordinator.cli.screen import Screen
-from coordinator.cli.sentences import FOR_EVER
 from coordinator.cli.tables import DIM, columns
 from coordinator.cli.words import duration, word
 from coordinator.ops.gates import BreakerView, LimitView

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from coordinator.cli import details, measured, rules, sentences, shapes, tables, timeouts
+from coordinator.cli import delays, details, measured, rules, sentences, shapes, tables, timeouts
 from coordinator.cli.options import Common, command, connect, scope_of
 from coordinator.cli.screen import Screen
 from coordinator.client import Coordinator
@@ -81,7 +81,9 @@ def why(options: WhyOptions, common: Common) -> None:
         around = fleet_of(coordinator, found) if found.state in NEEDS_FLEET else sentences.Fleet()
         names = timeouts.of_request(found)
         timed = coordinator.run(timing.look(scope_of(coordinator), names)) if names else []
+        known = timeouts.learnt_of(coordinator, found)
     said = [*sentences.why(found, around), *rules.sentence(found), *timeouts.sentences(found, timed)]
+    said += delays.escalated(found.fields.get("name", ""), known)
     document = {
         "id": found.ident,
         "state": str(found.state),
@@ -93,6 +95,7 @@ def why(options: WhyOptions, common: Common) -> None:
         "workers": around.serving,
         "holder_live": around.holder_live,
         "timeouts": [timeouts.shape(one) for one in timed],
+        "level": known.escalation.level,
     }
     Screen(common.json).show(document, Text(said[0], style="bold"), *map(details.indented, said[1:]))
 

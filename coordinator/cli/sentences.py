@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from coordinator.cli import delays
 from coordinator.cli.shapes import seconds, whole
 from coordinator.cli.words import clean, count, duration, moment, ordinal
-from coordinator.model.lease import Explanation, FrozenView, GateView, NeedView, Person, ShareView
+from coordinator.model.lease import Explanation, FrozenView, NeedView, Person, ShareView
 from coordinator.model.names import Priority
 from coordinator.model.states import State
 from coordinator.ops.inspect import Survey
@@ -18,15 +19,10 @@ from coordinator.policy.shed import retry_after
 # A survey names at most so many sessions: from that many on, one that is not named may still live.
 MOST_SESSIONS = 200
 MOST_NAMED = 3
-# Words that a record has of a retry that was put off.
-POSTPONED = 4
 # Words that a record has of being on offer.
 SPARE_WORDS = 2
 # Words that a record has of being shed.
 SHED_WORDS = 5
-# What is open for longer was opened until somebody closes it.
-FOR_EVER = 365 * 86400.0
-_GATES = {"breaker": "breaker", "rate": "the rate limit of", "adaptive": "the adaptive limit of"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +52,7 @@ def fleet(survey: Survey, found: Explanation) -> Fleet:
 
 def why(found: Explanation, around: Fleet) -> list[str]:
     """The answer, the most important sentence first."""
-    return [_headline(found), *_BY_STATE.get(found.state, _ended)(found, around)]
+    return [_headline(found), *_BY_STATE.get(found.state, _ended)(found, around), *delays.likeness(found)]
 
 
 def blockers(found: Explanation) -> list[Person]:
@@ -124,30 +120,6 @@ def _kind(view: NeedView) -> str:
     return f" for {view.need.permits} of {view.capacity} permits" if view.capacity > 1 else ""
 
 
-def gate_sentences(found: Explanation, gate: GateView) -> list[str]:
-    """Which breaker or limit holds a job back, since when, until when, and where it stands there."""
-    fields, name = gate.fields, clean(gate.name)
-    place = ordinal(gate.place or 0)
-    since = f" for {duration(found.at - gate.since)}" if gate.since is not None else ""
-    said = [f"It has waited{since} at {_GATES.get(gate.kind, gate.kind)} {name}: {place} of {gate.waiting} there."]
-    rest = duration(gate.until - found.at) if gate.until is not None else ""
-    if gate.kind != "breaker":
-        said.append(f"The next token is there in {rest}." if rest else "It goes on at once.")
-    elif gate.until is not None and gate.until - found.at > FOR_EVER:
-        said.append("It is open until somebody closes it.")
-    elif fields.get("state") == "open":
-        said.append(f"The breaker is open; in {rest} the first in line is let through as a probe.")
-    elif fields.get("state") == "half_open":
-        running = len(fields.get("probing", "").split())
-        passed = whole(fields, "passed") or 0
-        said.append(f"The breaker is half open: {count(running, 'probe')} running, {passed} succeeded so far.")
-    else:
-        said.append("The breaker is closed; it goes on at once.")
-    if fields.get("why"):
-        said.append(f'It was opened by hand: "{clean(fields["why"])}".')
-    return said
-
-
 def _headline(found: Explanation) -> str:
     what = f"Job {clean(found.fields.get('name', ''))}" if found.kind == "job" else "Lock request"
     who = f" by {clean(found.owner)}" if found.owner else ""
@@ -158,7 +130,7 @@ def _headline(found: Explanation) -> str:
 
 def _waiting(found: Explanation, around: Fleet) -> list[str]:
     if found.gate is not None:
-        return [*gate_sentences(found, found.gate), *_last_failure(found), *_deadline(found)]
+        return [*delays.at_gate(found, found.gate), *_last_failure(found), *_deadline(found)]
     said = [need_sentence(one, found.at) for one in found.needs if one.place is not None]
     said += [_unserved(queue, "A job before it can run, but n") for queue in around.unserved]
     blocked = blockers(found)
@@ -215,20 +187,7 @@ def _scheduled(found: Explanation, _around: Fleet) -> list[str]:
         return [*_last_failure(found)]
     rest = found.due - found.at
     when = f"in {duration(rest)}" if rest > 0 else "now: the next sweep queues it"
-    return [f"It is due {when} ({moment(found.due)}).", *_last_failure(found), *_postponed(found)]
-
-
-def _postponed(found: Explanation) -> list[str]:
-    """Why a retry waits for longer than its policy says; the record has ms, how many, per mille, and per 1000 s."""
-    words = found.fields.get("postponed", "").split()
-    if len(words) != POSTPONED or not all(one.isdecimal() for one in words):
-        return []
-    wait, behind, share, floor = (int(one) for one in words)
-    name = clean(found.fields.get("name", ""))
-    return [
-        f"Its retry was put off to {duration(wait / 1000)} after that: with it {count(behind, 'retry', 'retries')} of "
-        f"{name} went beyond the budget of the fleet, {share / 10:g} % of successes and {floor / 1000:g} a second."
-    ]
+    return [f"It is due {when} ({moment(found.due)}).", *_last_failure(found), *delays.pause(found)]
 
 
 def _running(found: Explanation, around: Fleet) -> list[str]:

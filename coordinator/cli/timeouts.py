@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -14,10 +14,12 @@ from coordinator.cli import tables
 from coordinator.cli.options import Common, command, connect, scope_of
 from coordinator.cli.screen import Screen
 from coordinator.cli.words import clean, count, duration, word
+from coordinator.client import Coordinator
 from coordinator.model.lease import Explanation
 from coordinator.model.names import one_of
-from coordinator.model.states import State
-from coordinator.ops import timing
+from coordinator.model.states import FINAL, State
+from coordinator.ops import lessons, timing
+from coordinator.ops.lessons import NOTHING_LEARNT, Learnt
 from coordinator.ops.timing import TimeoutView
 from coordinator.policy.adaptive import BASES, LOCK, MARGIN, OPERATION, QUEUE, SHARE
 
@@ -27,6 +29,7 @@ EXAMPLES = (
     "coordinator timeouts --json | jq '.timeouts[] | select(.timeouts > 0)'",
 )
 OTHERS = "(all others)"
+NONE: Mapping[str, Learnt] = {}
 NUMBERS = ("BASE", "NOW", "P50", "P99", "OK", "CUT OFF")
 
 
@@ -48,19 +51,23 @@ def timeouts(options: TimeoutOptions, common: Common) -> None:
     """List adaptive timeouts with what was seen in the last 24 hours.
 
     For each resource, queue or handler: the base it began from, the timeout now, the latencies it follows from, how
-    many succeeded and were cut off, and the strategy. Without a strategy nobody goes by it: it is only counted.
+    many succeeded and were cut off, how far a handler is escalated, and the strategy. Without a strategy nobody goes by
+    it: it is only counted.
     """
     if options.type is not None:
         one_of(options.type, "--type", tuple(BASES))
     with connect(common) as coordinator:
         found = coordinator.run(timing.look(scope_of(coordinator)))
+        names = [one.name for one in found if one.kind == OPERATION and one.name]
+        known = coordinator.run(lessons.learnt(scope_of(coordinator), names))
     shown = sorted((one for one in found if options.type in (None, one.kind)), key=lambda one: (one.kind, one.name))
-    document = {"namespace": coordinator.settings.namespace, "timeouts": [shape(one) for one in shown]}
-    Screen(common.json).show(document, table(shown) if shown else Text("nothing was seen yet", style=tables.DIM))
+    document = {"namespace": coordinator.settings.namespace, "timeouts": [shape(one, known) for one in shown]}
+    Screen(common.json).show(document, table(shown, known) if shown else Text("nothing was seen yet", style=tables.DIM))
 
 
-def shape(one: TimeoutView) -> dict[str, Any]:
-    """One timeout for `--json`; `name` is null for all that are counted together."""
+def shape(one: TimeoutView, known: Mapping[str, Learnt] = NONE) -> dict[str, Any]:
+    """One timeout for `--json`; `name` is null for all that are counted together, `level` for what has none."""
+    learnt = known.get(one.name) if one.kind == OPERATION else None
     return {
         "type": one.kind,
         "name": one.name or None,
@@ -71,15 +78,16 @@ def shape(one: TimeoutView) -> dict[str, Any]:
         "p99": one.seen.latencies.quantile(SHARE),
         "successes": one.seen.successes,
         "timeouts": one.seen.timeouts,
+        "level": learnt.escalation.level if learnt else None,
         "moves": one.version,
         "moved": one.moved_at,
         "seen": one.seen_at,
     }
 
 
-def table(found: Sequence[TimeoutView]) -> Table:
+def table(found: Sequence[TimeoutView], known: Mapping[str, Learnt] = NONE) -> Table:
     """The list for people."""
-    made = tables.columns("TYPE", "NAME", *NUMBERS, "STRATEGY", right=NUMBERS)
+    made = tables.columns("TYPE", "NAME", *NUMBERS, "LEVEL", "STRATEGY", right=(*NUMBERS, "LEVEL"))
     for one in found:
         name = word(one.name) if one.name else Text(OTHERS, style=tables.DIM)
         figures = (
@@ -89,8 +97,23 @@ def table(found: Sequence[TimeoutView]) -> Table:
             str(one.seen.successes),
             str(one.seen.timeouts),
         )
-        made.add_row(one.kind, name, *figures, word(one.strategy or "-"))
+        made.add_row(one.kind, name, *figures, _level(one, known), word(one.strategy or "-"))
     return made
+
+
+def _level(one: TimeoutView, known: Mapping[str, Learnt]) -> Text:
+    """How far the handler is escalated, and what its time is multiplied by."""
+    found = known.get(one.name) if one.kind == OPERATION else None
+    level = found.escalation.level if found else 0
+    return word(f"{level} (x{found.escalation.factor:.3g})", "yellow") if found and level else Text("-", tables.DIM)
+
+
+def learnt_of(coordinator: Coordinator, found: Explanation) -> Learnt:
+    """What the fleet has learnt of the handler of a job that is not over."""
+    name = found.fields.get("name", "")
+    if found.kind != "job" or not name or found.state in FINAL:
+        return NOTHING_LEARNT
+    return coordinator.run(lessons.learnt(scope_of(coordinator), [name]))[name]
 
 
 def of_request(found: Explanation) -> list[str]:

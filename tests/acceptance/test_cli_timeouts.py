@@ -1,8 +1,11 @@
 """Adaptive timeouts from the command line."""
 
+from typing import Any
+
 import pytest
 
 from coordinator import Coordinator
+from coordinator.keys import key
 from coordinator.model.histogram import bucket
 from coordinator.wire import calls
 from coordinator.wire.calls import Lesson, Lessons
@@ -19,7 +22,7 @@ def learn(co: Coordinator, *things: Lesson) -> None:
 SEEN: dict[str | int, int] = {"ok": 99, "late": 1, bucket(2.0): 99, bucket(60.0): 1}
 
 
-def test_timeouts_are_listed_with_what_they_follow_from(cli: Cli, co: Coordinator) -> None:
+def test_timeouts_are_listed_with_what_they_follow_from(cli: Cli, co: Coordinator, raw: Any) -> None:
     assert cli.call("timeouts").stdout == "nothing was seen yet\n"
     learn(
         co,
@@ -27,15 +30,19 @@ def test_timeouts_are_listed_with_what_they_follow_from(cli: Cli, co: Coordinato
         Lesson("lock/infra/prod", 30_000, "", -1, 0, 0, 0, {"ok": 1, 0: 1}),
         Lesson("lock/~other", 30_000, "", -1, 0, 0, 0, {}),
     )
+    handler = key(co.settings.namespace, "HANDLER", "deploy.apply")
+    raw.hset(handler, mapping={"level": 2, "late": 0})
+    raw.pexpire(handler, 60_000)
     lines = cli.call("timeouts").stdout.splitlines()
-    assert lines[0].split() == ["TYPE", "NAME", "BASE", "NOW", "P50", "P99", "OK", "CUT", "OFF", "STRATEGY"]
-    assert lines[1].split() == ["lock", "(all", "others)", "30s", "30s", "-", "-", "0", "0", "-"]
-    assert lines[2].split() == ["lock", "infra/prod", "30s", "30s", "1e-06s", "1e-06s", "1", "0", "-"]
+    assert lines[0].split() == ["TYPE", "NAME", "BASE", "NOW", "P50", "P99", "OK", "CUT", "OFF", "LEVEL", "STRATEGY"]
+    assert lines[1].split() == ["lock", "(all", "others)", "30s", "30s", "-", "-", "0", "0", "-", "-"]
+    assert lines[2].split() == ["lock", "infra/prod", "30s", "30s", "1e-06s", "1e-06s", "1", "0", "-", "-"]
     assert lines[3].split()[:4] == ["operation", "deploy.apply", "1m", "57s"]
-    assert lines[3].split()[-3:] == ["99", "1", "quantile"]
+    assert lines[3].split()[-5:] == ["99", "1", "2", "(x2.25)", "quantile"]
     [shown] = cli.json("timeouts", "--type", "operation")["timeouts"]
     assert (shown["type"], shown["name"], shown["base"], shown["current"]) == ("operation", "deploy.apply", 60.0, 57.0)
     assert (shown["successes"], shown["timeouts"], shown["strategy"], shown["moves"]) == (99, 1, "quantile", 1)
+    assert shown["level"] == 2
     assert shown["p50"] == pytest.approx(2.0, rel=0.05)
     assert cli.json("timeouts", "--type", "lock")["timeouts"][0]["name"] is None
     assert cli.call("timeouts", "--type", "locks").returncode == 64
