@@ -60,7 +60,7 @@ async def test_waits_that_are_cancelled_again_while_they_clean_up_leave_nothing(
 async def test_ten_thousand_waits_use_two_connections_and_no_polling(
     redis_url: str, raw: "redis.Redis", namespace: str
 ) -> None:
-    settings = Settings.of(namespace=namespace, max_connections=4, max_line=WAITS, session_ttl=30, sweep_interval=1)
+    settings = Settings.of(namespace=namespace, max_connections=4, max_line=2 * WAITS, session_ttl=30, sweep_interval=1)
     before = connections(raw)
     co = AsyncCoordinator.connect(redis_url, settings=settings)
     try:
