@@ -356,8 +356,9 @@ class Exchange(Service):
             self._settled(entry)
             self._executor.hand_back(job.claimed._replace(fence=verdict.fence))
         else:
-            run_ms = job.claimed.run_ms
-            self._executor.again(job, verdict.fence, self._lease_end(job.claimed, sent) if run_ms else None)
+            settings = self._driver.settings
+            ends = lease_end(job.claimed, sent, settings.session_ttl, settings.max_hold)
+            self._executor.again(job, verdict.fence, ends if job.claimed.run_ms else None)
 
     def _settled(self, entry: Entry) -> None:
         self._executor.forget(entry.job)
@@ -374,12 +375,14 @@ class Exchange(Service):
         measure.claimed(self._driver.meter, len(found.raw_jobs))
         taken = []
         self._keyed = False
+        settings = self._driver.settings
         for claimed in found.jobs():
             self._keyed = self._keyed or bool(claimed.needs)
             if not claimed.ident:
                 log.error("the store gave a job that has no name: %s", claimed.problem)
             elif self._claiming:
-                self._executor.begin(claimed, self._lease_end(claimed, found.sent), offered=offered)
+                ends = lease_end(claimed, found.sent, settings.session_ttl, settings.max_hold)
+                self._executor.begin(claimed, ends, offered=offered)
                 taken.append(claimed)
             else:
                 self._executor.hand_back(claimed)
@@ -394,7 +397,3 @@ class Exchange(Service):
             job = self._executor.jobs.get(claimed.ident)
             if job is not None and job.fence == claimed.fence:
                 job.lose("the session has lapsed")
-
-    def _lease_end(self, claimed: Claimed, sent: float) -> float:
-        settings = self._driver.settings
-        return lease_end(claimed, sent, settings.session_ttl, settings.max_hold)

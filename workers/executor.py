@@ -55,7 +55,8 @@ class Executor(Service):
         self.on_begin: Callable[[Job], None] = lambda _job: None
         # There may be room for jobs that are on offer.
         self.on_free: Callable[[], None] = lambda: None
-        self.reserve = Reserve(process_slots if any(one.executor == "process" for one in registry) else None)
+        processes = frozenset(one.name for one in registry if one.executor == "process")
+        self.reserve = Reserve(process_slots if processes else None)
         self.progress = Progress(driver)
         self.runs = Runs()
         self._registry, self._driver, self._desk = registry, driver, desk
@@ -63,7 +64,7 @@ class Executor(Service):
         self._signer = driver.settings.signer()
         self._processes = Processes(registry, process_slots, self._max_result)
         self._threads = Threads()
-        self._lane = Lane(self._run, self._waits, self._takes)
+        self._lane = Lane(self._run, self._waits, self.reserve, processes)
         self.times = RunTimes(registry, driver.learner, driver.settings.timeouts.handlers)
         self.lessons = Lessons(registry, driver)
         self._unfinished: dict[Job, None] = {}
@@ -106,10 +107,7 @@ class Executor(Service):
         else:
             job.payload = payload
             self._desk.occupy()
-            if offered:
-                self._set_apart(job)
-            else:
-                self._launch(job)
+            self._launch(job, offered)
             self.on_begin(job)
 
     def again(self, job: Job, fence: int, lease_end: float | None) -> None:
@@ -209,36 +207,23 @@ class Executor(Service):
 
     # --- one job
 
-    def _launch(self, job: Job) -> None:
+    def _launch(self, job: Job, offered: bool = False) -> None:
+        """Have a job begin in its turn, unless it was offered to others before it was seen here."""
         self.times.choose(job)
         self.lessons.choose(job)
-        self._enter(job)
-        self.reserve.shelf(job).put(job, self._driver.now())
-        self._lane.put(job)
-
-    def _set_apart(self, job: Job) -> None:
-        """It was offered before it was seen here."""
-        job.spare = True
-        self.reserve.offered[job.ident] = job
-        self._enter(job)
-
-    def _enter(self, job: Job) -> None:
         if not self._unfinished:
             self._all_done.clear()
         self._unfinished[job] = None
+        if offered:
+            job.spare, self.reserve.offered[job.ident] = True, job
+        else:
+            self._lane.put(job)
 
     def _leave(self, job: Job) -> None:
         job.finished = True
         self._unfinished.pop(job, None)
         if not self._unfinished:
             self._all_done.set()
-
-    def _takes(self, job: Job) -> bool:
-        """Whether a run may begin. One for a process goes on to wait there, and may still be offered to others."""
-        ours = job.handler.executor == "process" or self.reserve.loop.take(job)
-        if self.reserve.offered:
-            self.on_free()
-        return ours
 
     async def _run(self, job: Job) -> None:
         outcome: Outcome = Released()
@@ -250,7 +235,8 @@ class Executor(Service):
                 result = await self._runners[job.handler.executor](job, context)
                 if failpoints.on:
                     failpoints.reach("worker.after_handler")
-                outcome = self._ended(job, context, result)
+                in_time = job.stopped is not Stop.TIMEOUT
+                outcome = Succeeded(result) if in_time else self._failed(job, context, TimeoutError(job.why))
         except asyncio.CancelledError as error:
             outcome = self._failed(job, context, error)
         except (Exception, SystemExit, KeyboardInterrupt) as error:
@@ -284,15 +270,12 @@ class Executor(Service):
         """A run waits for the first time: from here on it can be told to stop, and run out of time."""
         if self._desk.cramped:
             self._desk.changed.set()
+        if self.reserve.offered:
+            self.on_free()
         if job.interrupt is None:
             job.interrupt = lambda _how: task.cancel()
         if job.due is not None:
             job.timer = asyncio.get_running_loop().call_at(job.due, job.stop, Stop.TIMEOUT, self.times.overdue(job))
-
-    def _ended(self, job: Job, context: Context, result: Any) -> Outcome:
-        if job.stopped is Stop.TIMEOUT:
-            return self._failed(job, context, TimeoutError(job.why))
-        return Succeeded(result)
 
     def _failed(self, job: Job, context: Context, error: BaseException) -> Outcome:
         if job.spare:

@@ -11,13 +11,13 @@ from the start: to change runners costs a turn of the loop.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import copy_context
 from time import monotonic
 from typing import Any
 
 from workers.job import Job
+from workers.reserve import Reserve
 
 # How long jobs that do not wait may keep the loop from everything else, in seconds; one job may always finish.
 SPELL = 0.005
@@ -27,26 +27,31 @@ Task = asyncio.Task[None]
 
 
 class Lane:
-    """The jobs that have not begun, in their order. `run` runs one; `waits` is told when one waits the first time;
-    `takes` says whether one may begin: it may be somebody else's by now."""
+    """The jobs that have not begun, in their order. `run` runs one; `waits` is told when one waits the first time.
+
+    Until it begins each lies in the reserve, from which it may be taken to be offered to others. `apart` are the names
+    of handlers whose jobs always have a task of their own, and lie there for longer: until there is a process for them.
+    """
 
     def __init__(
         self,
         run: Callable[[Job], Work],
         waits: Callable[[Job, Task], None],
-        takes: Callable[[Job], bool] = lambda _job: True,
+        reserve: Reserve,
+        apart: frozenset[str] = frozenset(),
     ) -> None:
-        self._run, self._waits, self._takes = run, waits, takes
-        self._queue: deque[Job] = deque()
+        self._run, self._waits, self._reserve, self._apart = run, waits, reserve, apart
+        self._queue = reserve.loop.queue
         self._runner: Task | None = None
         self._tasks: set[Task] = set()
         # How many jobs have begun, and the seconds for which they kept all others from beginning.
         self.begun, self.spent = 0, 0.0
-        self._waiters: set[str] = set()
+        self._waiters = set(apart)
 
     def put(self, job: Job) -> None:
         """Run a job after those that are here already, not before the loop comes round. On the loop only."""
         if job.handler.name in self._waiters:
+            self._reserve.shelf(job).put(job)
             self._start(self._alone(job))
         else:
             self._queue.append(job)
@@ -64,24 +69,26 @@ class Lane:
         return task
 
     async def _alone(self, job: Job) -> None:
-        if not self._takes(job):
-            return
+        process = job.handler.name in self._apart
+        if not (process or self._reserve.loop.take(job)):
+            return  # it is on offer
         run, began = _Run(self._run(job)), monotonic()
         over = run.begin()
         self._spend(began, 1)
-        if over:
-            self._waiters.discard(job.handler.name)
-        else:
+        if not over:
             self._noted(job)
             await run
+        elif not process:
+            self._waiters.discard(job.handler.name)
 
     async def _work(self) -> None:
         me, began, jobs = asyncio.current_task(), monotonic(), 0
         try:
             while self._queue:
-                job = self._queue.popleft()
-                if not self._takes(job):
-                    continue
+                try:
+                    job = self._queue.popleft()
+                except IndexError:
+                    break  # the last one is on offer as of now
                 run, jobs = _Run(self._run(job)), jobs + 1
                 if not run.begin():
                     began, jobs = self._spend(began, jobs)

@@ -53,7 +53,6 @@ class Spares(Service):
         self._thread: threading.Thread | None = None
         # Since when the loop has not answered; None: it has.
         self._asked: float | None = None
-        self._begun: dict[Shelf, int] = {}
         # The claim that was offered while the loop was kept; once is enough.
         self._claim = 0
         self._task: asyncio.Task[None] | None = None
@@ -91,7 +90,7 @@ class Spares(Service):
         with self._exchange.lock:
             if self._over_now.is_set():
                 return None
-            found = [*self._lying(self._reserve.loop, now, stuck), *self._lying(self._reserve.processes, now, False)]
+            found = [*self._lying(self._reserve.loop, stuck), *self._lying(self._reserve.processes, False)]
             unread, claim = self._exchange.unseen() if stuck else ([], 0)
             news = claim if claim != self._claim else 0
             self._claim = claim
@@ -115,10 +114,10 @@ class Spares(Service):
             self._driver.in_loop(self._came_round)
         return False
 
-    def _lying(self, shelf: Shelf, now: float, stuck: bool) -> list[Job]:
-        begun, self._begun[shelf] = shelf.begun - self._begun.get(shelf, 0), shelf.begun
-        since = now if stuck else now - self._driver.settings.stealing.interval / steal.LOOKS
-        jobs = shelf.tail(steal.surplus(shelf.lying(since), 0 if stuck else begun))
+    @staticmethod
+    def _lying(shelf: Shelf, stuck: bool) -> list[Job]:
+        lying, begun = shelf.look()
+        jobs = shelf.tail(steal.surplus(len(shelf), 0) if stuck else steal.surplus(lying, begun))
         for job in jobs:
             job.spare = True
         return jobs

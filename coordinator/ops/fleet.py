@@ -78,7 +78,7 @@ class Exchange:
     @property
     def stolen(self) -> int:
         """How many of the jobs were other workers'."""
-        return sum(len(raw) > WORDS_PER_JOB for raw in self.raw_jobs if isinstance(raw, list))
+        return [*map(len, [raw for raw in self.raw_jobs if type(raw) is list])].count(WORDS_PER_JOB + 1)
 
     def verdicts(self) -> Iterator[Verdict]:
         """What became of the reports, in their order."""

@@ -12,6 +12,7 @@ from tests.support.fleet import LoopDriver, claimed, until_async
 from workers.job import Job
 from workers.lane import SPELL, Lane
 from workers.registry import Handler
+from workers.reserve import Reserve
 
 Body = Callable[[str], Coroutine[Any, Any, None]]
 
@@ -25,7 +26,8 @@ class Track:
         self.tasks: dict[str, asyncio.Task[Any] | None] = {}
         self.ended: list[str] = []
         self.waited: list[str] = []
-        self.lane = Lane(self.run, lambda job, _task: self.waited.append(job.ident))
+        self.reserve = Reserve(None)
+        self.lane = Lane(self.run, lambda job, _task: self.waited.append(job.ident), self.reserve)
 
     async def nothing(self, ident: str) -> None:
         return

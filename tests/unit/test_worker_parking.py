@@ -181,6 +181,7 @@ async def test_when_messages_may_be_lost_the_claim_is_made_again_and_a_late_answ
     await until_async(lambda: bench.numbers()[:2] == [1, 2])
     bench.ring(0, claimed("j-1"))
     await bench.parked(2)
+    await until_async(lambda: bool(bench.ran))
     assert bench.ran == ["j-1"]
 
 
