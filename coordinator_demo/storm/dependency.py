@@ -1,7 +1,7 @@
-"""What the jobs of the storm depend on: a service of its own on a Unix socket, with a book of who asked when.
+"""What the jobs of the storm depend on: a service of its own on a port of this machine, with a book of who asked when.
 
 It runs in a thread of the process that stages the storm, and fails and slows down by the plan. Workers know only the
-socket.
+port.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import json
 import os
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from coordinator_demo import history
 from coordinator_demo.storm.plan import CHARGE_TAKES, DIGEST_TAKES, REPORT_TAKES, Plan
 
-SOCKET = "STORM_SOCKET"
+PORT = "STORM_PORT"
+HOST = "127.0.0.1"
 
 
 class Refused(Exception):
@@ -38,8 +38,8 @@ class Visit:
 class Dependency:
     """The service. Entering the context starts it."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self) -> None:
+        self.port = 0
         self.plan: Plan | None = None
         self.book: list[Visit] = []
         self._loop = asyncio.new_event_loop()
@@ -51,7 +51,9 @@ class Dependency:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(asyncio.start_unix_server(self._serve, self.path), self._loop).result()
+        starting = asyncio.start_server(self._serve, HOST, 0)
+        server = asyncio.run_coroutine_threadsafe(starting, self._loop).result()
+        self.port = server.sockets[0].getsockname()[1]
         return self
 
     def __exit__(
@@ -77,7 +79,7 @@ class Dependency:
 
 async def ask(kind: str, job: str) -> None:
     """Ask the dependency for something. Raises Refused."""
-    reader, writer = await asyncio.open_unix_connection(os.environ[SOCKET])
+    reader, writer = await asyncio.open_connection(HOST, int(os.environ[PORT]))
     try:
         writer.write(json.dumps({"kind": kind, "job": job}).encode() + b"\n")
         if await reader.readline() != b"yes\n":

@@ -9,7 +9,6 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -21,7 +20,7 @@ from coordinator_demo import account, history
 from coordinator_demo.processes import ChildError, Children
 from coordinator_demo.run import READY_SECONDS, Place, await_workers, place_for
 from coordinator_demo.storm import curtain, record, scenes, watch
-from coordinator_demo.storm.dependency import SOCKET, Dependency
+from coordinator_demo.storm.dependency import PORT, Dependency
 from coordinator_demo.storm.plan import APPS, BATCH, BATCH_SLOTS, FLOODED, MAIN, MAX_QUEUE, SLOTS, Plan
 from coordinator_demo.storm.record import Record, Timeout
 from coordinator_demo.storm.scenes import Scene
@@ -76,13 +75,13 @@ def run(options: Options, console: Console) -> list[Scene]:
 
 def _rage(options: Options, place: Place, client: Any, console: Console) -> Record:
     plan = Plan(0.0, options.seconds)
-    environment = {
-        **_environment(plan),
-        history.FOLDER: str(place.folder),
-        history.ANCHOR: repr(history.clock() - time.monotonic()),
-        SOCKET: str(place.folder / "dependency.sock"),
-    }
-    with Dependency(Path(environment[SOCKET])) as dependency:
+    with Dependency() as dependency:
+        environment = {
+            **_environment(plan),
+            history.FOLDER: str(place.folder),
+            history.ANCHOR: repr(history.clock() - time.monotonic()),
+            PORT: str(dependency.port),
+        }
         with Children(place.folder, environment) as children:
             stage = Stage(options, place, children, dependency)
             plan = _play(stage, console)
