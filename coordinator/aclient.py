@@ -172,7 +172,7 @@ class AsyncLockTicket(AsyncTicket):
 
     def __init__(self, driver: AsyncDriver, asked: LockAsk, needs: tuple[Need, ...], standing: Asked) -> None:
         super().__init__(driver, asked.ident)
-        self._asked, self._needs, self._sent = asked, needs, standing.sent
+        self._asked, self._needs, self._sent = standing.taken(asked), needs, standing.sent
         self._lease = None if standing.grant is None else _lease(driver, standing.grant, needs)
 
     @property

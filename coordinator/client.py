@@ -176,7 +176,7 @@ class LockTicket(Ticket):
 
     def __init__(self, driver: SyncDriver, asked: LockAsk, needs: tuple[Need, ...], standing: Asked) -> None:
         super().__init__(driver, asked.ident)
-        self._asked, self._needs, self._sent = asked, needs, standing.sent
+        self._asked, self._needs, self._sent = standing.taken(asked), needs, standing.sent
         self._lease = None if standing.grant is None else _lease(driver, standing.grant, needs)
 
     @property

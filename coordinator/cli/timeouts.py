@@ -30,6 +30,8 @@ EXAMPLES = (
 )
 OTHERS = "(all others)"
 NONE: Mapping[str, Learnt] = {}
+# In the record of a request whose wait was shrunk.
+SHRUNK_WORDS = 4
 NUMBERS = ("BASE", "NOW", "P50", "P99", "OK", "CUT OFF")
 
 
@@ -133,8 +135,21 @@ def sentences(found: Explanation, views: Iterable[TimeoutView]) -> list[str]:
     if found.state is State.RUNNING and run_ms:
         return [f"Its run may take {duration(int(run_ms) / 1000)}: whoever submitted it said so."]
     waits = found.state is not State.RUNNING and bool(of_request(found))
-    said = [f"It may wait {duration(int(learnt or 0) / 1000)}, which is adaptive."] if waits else []
+    said = _wait(int(learnt or 0), found.fields.get("shrunk", "")) if waits else []
     return said + [basis(one) for one in views if one.strategy]
+
+
+def _wait(learnt_ms: int, shrunk: str) -> list[str]:
+    """How long it may wait; the record says how many ms are left of what was learnt, and the queue or the line, how
+    many were there, and its limit."""
+    words = shrunk.split()
+    if len(words) != SHRUNK_WORDS or not all(one.isdecimal() for one in (words[0], *words[2:])):
+        return [f"It may wait {duration(learnt_ms / 1000)}, which is adaptive."]
+    what = "its queue" if words[1] == "queue" else "a line"
+    return [
+        f"It may wait {duration(int(words[0]) / 1000)}, which is adaptive: shrunk from {duration(learnt_ms / 1000)}, "
+        f"because {what} had {words[2]} of at most {words[3]} when it came."
+    ]
 
 
 def basis(one: TimeoutView) -> str:

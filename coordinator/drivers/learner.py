@@ -90,6 +90,10 @@ class _Thing:
     def seconds(self) -> float:
         return clamped(self.current, self.base, self.rules)
 
+    @property
+    def least(self) -> float:
+        return self.rules.least * self.base
+
     def lesson(self, name: str) -> Lesson:
         """What the next report says of it. What is fresh goes over into it."""
         counts = self._take_counts()
@@ -201,6 +205,11 @@ class Learner:
                 thing = self._thing(key)
         thing.asked = True
         return thing.seconds
+
+    def least(self, key: str) -> float:
+        """What the timeout in force does not shrink below, in seconds."""
+        with self._lock:
+            return self._thing(key).least
 
     def figures(self, key: str) -> tuple[Seen, str]:
         """What a timeout follows from, and by which strategy."""

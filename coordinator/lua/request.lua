@@ -13,8 +13,9 @@
 -- ARGV[11] metadata as JSON, or empty
 -- ARGV[12] rule that chose the priority, or empty
 -- ARGV[13] id of a request whose lock is held meanwhile, or empty
+-- ARGV[14] ms below which a wait that nobody chose does not shrink, or empty
 -- reply: granted <id> <fence> <ms that are left of the lease>
--- reply: waiting <id>
+-- reply: waiting <id> [<ms that it may wait, if they are fewer than asked for>]
 -- reply: busy <resource>
 -- reply: memory_full <bytes used> <ceiling> <below so many it is let in>
 -- reply: line_overloaded <resource> <waiters> <limit> <below so many it is let in> <ms that the middle one has waited> <place it would have>
@@ -42,7 +43,7 @@ local function answer(r)
   if r.state == 'held' then
     return { 'granted', id, r.fence, text(math.max(0, r.expires - ctx.now)) }
   elseif r.state == 'waiting' then
-    return { 'waiting', id }
+    return { 'waiting', id, string.match(r.shrunk or '', '^%d+') }
   end
   return { 'ended', id, r.state, r.why or '' }
 end
@@ -62,12 +63,8 @@ if before then
   return answer(before)
 end
 local r = { id = id, kind = 'lock', state = 'new', priority = tonumber(ARGV[4]), stamp = draw(ctx), session = session,
-  needs = ARGV[5], needs_list = parse_needs(ARGV[5]), wait_by = ARGV[7] ~= '' and ctx.now + tonumber(ARGV[7]),
-  hold_ms = tonumber(ARGV[8]) }
-if ARGV[13] ~= '' then
-  local first = load(ctx, ARGV[13])
-  r.flow = first and flow_of(first) or ARGV[13]
-end
+  needs = ARGV[5], needs_list = parse_needs(ARGV[5]), hold_ms = tonumber(ARGV[8]),
+  flow = flow_within(ctx, ARGV[13]) }
 local busy, clear = blocked(ctx, r)
 -- Locks are small, and who has one finishes something: for want of memory they are refused only where all is.
 local refusal = memory_full(ctx, 4) or refused_needs(ctx, r, busy and not try) or (try and busy and { 'busy', busy })
@@ -83,6 +80,7 @@ end
 ctx.asking = id
 refresh(ctx, session)
 note_crowds(ctx, r)
+r.wait_by = ARGV[7] ~= '' and ctx.now + shrink(r, tonumber(ARGV[7]), tonumber(ARGV[14] or ''))
 r.first = record(ctx, r, ARGV[5], ARGV[9], ARGV[10], ARGV[11])
 put(r.first, 'kind', 'lock')
 put(r.first, 'session', session)

@@ -70,6 +70,7 @@ def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float, ru
         reason=text(options.reason, "reason"),
         metadata=codec.metadata_text(options.metadata),
         adaptive=isinstance(options.wait, Learnt),
+        least_ms=milliseconds(options.wait.least, "wait") if isinstance(options.wait, Learnt) else None,
         rule=rule,
         within="" if options.within is None else request_id(getattr(options.within, "ident", options.within)),
     )

@@ -35,11 +35,17 @@ TANGLED = "deadlock: "
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The first answer to a lock request: granted, or in line (`grant` None), asked by `session` at `sent`."""
+    """The first answer to a lock request: granted, or in line (`grant` None), asked by `session` at `sent`.
+    `shrunk_ms`: how long it may wait, if that is not as long as it asked to."""
 
     grant: Grant | None
     session: str = ""
     sent: float = 0.0
+    shrunk_ms: int | None = None
+
+    def taken(self, asked: LockAsk) -> LockAsk:
+        """The request as it stands in line."""
+        return asked if self.shrunk_ms is None else asked._replace(wait_ms=self.shrunk_ms)
 
 
 def with_session(make: Callable[[str], Call], *wanted: str, ident: str = "") -> Operation[Raw]:
@@ -71,10 +77,13 @@ def ask(scope: Scope, asked: LockAsk) -> Operation[Asked | None]:
 
 
 def acquire(scope: Scope, asked: LockAsk, seconds: float | None) -> Operation[Grant | None]:
-    """Ask and wait. None only when `trying`. Raises WaitTimeout after `seconds`, having left the lines."""
+    """Ask and wait. None only when `trying`. Raises WaitTimeout after `seconds`, or fewer where a learnt
+    wait was shrunk, having left the lines."""
     outcome = yield from ask(scope, asked)
     if outcome is None or outcome.grant is not None:
         return None if outcome is None else outcome.grant
+    if outcome.shrunk_ms is not None:
+        asked, seconds = outcome.taken(asked), outcome.shrunk_ms / 1000
     try:
         grant = yield from await_grant(scope, asked, seconds, outcome)
         # Inside the `try` as well: if the store is away just now, the request must not stay to be granted to nobody.
@@ -186,7 +195,7 @@ def _look(scope: Scope, asked: LockAsk) -> Operation[Asked | None]:
     if word == "ended":
         why = text(raw[3])
         raise _ended(asked, text(raw[2]), why.removeprefix(TANGLED) if why.startswith(TANGLED) else "")
-    return Asked(None, used, sent) if word == "waiting" else None
+    return Asked(None, used, sent, number(raw[2]) if raw[2:] else None) if word == "waiting" else None
 
 
 def _ended(asked: LockAsk, state: str, cycle: str) -> CoordinatorError:

@@ -141,7 +141,7 @@ def _words(options: JobOptions, needs: tuple[Need, ...]) -> dict[str, Word]:
         "delay_ms": milliseconds(options.delay, "delay") or "",
         "wait_ms": _clock(options.wait_timeout, "wait_timeout"),
         "run_ms": _clock(options.run_timeout, "run_timeout"),
-        "learnt": _clock(options.wait_timeout, "wait_timeout") if isinstance(options.wait_timeout, Learnt) else "",
+        **_learnt(options.wait_timeout),
         "end_ms": _clock(options.total_timeout, "total_timeout"),
         "retry": _retry(options.retry),
         "owner": text(options.owner, "owner"),
@@ -168,6 +168,12 @@ def _payload(ident: str, job: Submission, limit: int, signer: Signer) -> bytes:
 
 def _clock(seconds: Wait, argument: str) -> Word:
     return "" if seconds is None else milliseconds(seconds, argument, least=0.001)
+
+
+def _learnt(wait: Wait) -> dict[str, Word]:
+    if not isinstance(wait, Learnt):
+        return {}
+    return {"learnt": _clock(wait, "wait_timeout"), "least_ms": _clock(wait.least, "wait_timeout")}
 
 
 def _retry(policy: RetryPolicy | None) -> str:

@@ -79,6 +79,9 @@ class Book(Protocol):
     def seconds(self, key: str) -> float:
         """The timeout in force; its base where nothing is known."""
 
+    def least(self, key: str) -> float:
+        """What the timeout in force does not shrink below, in seconds."""
+
     def now(self) -> float:
         """The clock that latencies are measured by."""
 
@@ -118,10 +121,10 @@ def ask(scope: Scope, book: Book, names: Iterable[str]) -> Operation[None]:
 
 
 def lock_options(scope: Scope, book: Book, options: LockOptions, needs: Sequence[Need]) -> Operation[LockOptions]:
-    """The options with how long to wait: the longest of the timeouts of the resources."""
+    """The options with how long to wait: the longest of the timeouts of the resources, and of their least ones."""
     names = lock_keys(needs)
     yield from ask(scope, book, names)
-    return replace(options, wait=Learnt(max(book.seconds(one) for one in names)))
+    return replace(options, wait=Learnt(max(map(book.seconds, names)), max(map(book.least, names))))
 
 
 def undecided(jobs: Iterable[object]) -> bool:
@@ -133,12 +136,13 @@ def decided(scope: Scope, book: Book, jobs: Sequence[Submission]) -> Operation[l
     """The jobs with how long they may wait in their queues."""
     queues = {one.options.queue: key_of(QUEUE, one.options.queue) for one in jobs if undecided([one])}
     yield from ask(scope, book, queues.values())
-    return [_decided(one, book.seconds(queues[one.options.queue])) if undecided([one]) else one for one in jobs]
+    return [_decided(one, book, queues[one.options.queue]) if undecided([one]) else one for one in jobs]
 
 
-def _decided(job: Submission, seconds: float) -> Submission:
+def _decided(job: Submission, book: Book, key: str) -> Submission:
     options = {name: getattr(job.options, name) for name in OPTION_NAMES}
-    return Submission(job.name, job.payload, **{**options, "wait_timeout": Learnt(seconds)})
+    learnt = Learnt(book.seconds(key), book.least(key))
+    return Submission(job.name, job.payload, **{**options, "wait_timeout": learnt})
 
 
 def acquire(scope: Scope, book: Book, asked: LockAsk, needs: Sequence[Need], meter: Meter) -> Operation[Grant | None]:

@@ -26,7 +26,19 @@ time to live, of which no script hears, and what a zset or an index takes is not
 Redis refuse writes is that very number. It takes 7 us to ask for, and the sweep does so once a second; so up to a
 second's worth of jobs gets in beyond the limit, for which there is the tenth that is kept.
 
-`lib/overload.lua`, `lib/shed.lua` and `lib/memory.lua` do this for the fleet; here it is as values.
+Who waits beyond the soft limit, in a queue or in a line, waits for less long if nobody chose how long: what the fleet
+has learnt was learnt when fewer came, and a caller that will get nothing had better hear so before the limit is reached
+than after. Of n there and a limit of `limit`,
+
+    fill = min(1, max(0, n - begins) / (limit - begins))        0 where it begins to refuse LOW, 1 at the limit
+    wait = max(least, learnt * (1 - fill / 2))
+
+Linear, so that nobody meets an edge; to a half and no further, because half of a timeout that is 1.5 times the 99th
+percentile still lets most of those in that would have come in before; and never below the least that adapting is held
+to. What is learnt is not changed by it: a wait that ran out counts at the timeout in force (`policy.adaptive`), however
+much shorter it was itself.
+
+`lib/overload.lua`, `lib/shed.lua`, `lib/shrink.lua` and `lib/memory.lua` do this for the fleet; here it is as values.
 """
 
 from __future__ import annotations
@@ -95,6 +107,18 @@ def retry_after(waited: float, count: int, until: int) -> float:
     """Seconds until a queue of `count` jobs, its middle one `waited` seconds old, has fallen to `until`."""
     share = max(0, count - until) / max(1, count)
     return min(max(2 * waited * share, SHORTEST), LONGEST)
+
+
+def fill(count: int, begins: int, limit: int) -> float:
+    """How far from its soft limit, 0, to its limit, 1, a queue or a line of `count` is. One that begins to refuse
+    at the limit itself has nothing in between: 0."""
+    return min(1.0, max(0, count - begins) / (limit - begins)) if begins < limit else 0.0
+
+
+def shrunk(learnt: float, least: float, filled: float) -> float:
+    """What is left of a learnt timeout, in its unit, where so much is filled: at most half of it goes, and nothing that
+    is below `least`."""
+    return max(min(least, learnt), learnt * (1 - filled / 2))
 
 
 def _count(mille: int, limit: int) -> int:

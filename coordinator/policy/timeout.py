@@ -7,7 +7,7 @@ the end, whatever happens in between. Holding resources is bounded besides by th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from coordinator.model.names import milliseconds
 
@@ -17,7 +17,16 @@ ADAPTIVE = "adaptive"
 
 
 class Learnt(float):
-    """Seconds that nobody chose: the fleet has learnt them."""
+    """Seconds that nobody chose: the fleet has learnt them. Where it is crowded they shrink, but not below `least`; by
+    default they do not. How far: `policy.shed.shrunk`."""
+
+    least: float
+
+    def __new__(cls, seconds: float, least: float | None = None) -> Self:
+        """Seconds, and the least of them."""
+        made = super().__new__(cls, seconds)
+        made.least = float(seconds if least is None else min(least, seconds))
+        return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,8 +33,8 @@ class Scope:
 
 class LockAsk(NamedTuple):
     """One ask for a lock, in wire units. `wait_ms` None waits without end; `trying` does not wait at all; `adaptive`:
-    nobody chose how long, the fleet has learnt it; `rule` is the one that chose the priority; `within` a request whose
-    lock is held meanwhile."""
+    nobody chose how long, the fleet has learnt it, and where a line is crowded it may shrink down to `least_ms`; `rule`
+    is the one that chose the priority; `within` a request whose lock is held meanwhile."""
 
     ident: str
     priority: int
@@ -48,6 +48,7 @@ class LockAsk(NamedTuple):
     adaptive: bool = False
     rule: str = ""
     within: str = ""
+    least_ms: int | None = None
 
 
 class JobAsk(NamedTuple):
@@ -179,6 +180,7 @@ def request(scope: Scope, session: str, ask: LockAsk) -> Call:
         ask.metadata,
         ask.rule,
         ask.within,
+        "" if ask.least_ms is None else ask.least_ms,
     )
 
 

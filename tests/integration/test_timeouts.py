@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from coordinator import Coordinator, RetryPolicy, Settings, State, Submission
+from coordinator.cli import timeouts
 from coordinator.errors import WaitTimeout
 from coordinator.ops import timing
 from coordinator.ops.timing import TimeoutView
@@ -120,6 +121,24 @@ def test_locks_that_were_asked_for_first_and_waited_for_later_are_learnt_from(
         assert ended == {"a": (1, 0), "b": (2, 1)}
         assert found["b"] is not None
         assert (found["b"].seen.latencies.quantile(1.0) or 0) >= 0.29
+
+
+def test_in_a_crowded_line_a_learnt_wait_is_shorter_and_a_chosen_one_is_not(connect: Callable[..., Any]) -> None:
+    co = connect(timeouts=Timeouts(lock=0.4), max_line=10)
+    with co.acquire("a"):
+        for _ in range(9):
+            co.submit("job", resources=["a"], priority="high")
+        ticket = co.request("a", priority="high", wait="adaptive")
+        assert ticket.may_wait == 0.3
+        said = " ".join(timeouts.sentences(co.explain(ticket.ident), []))
+        assert said == (
+            "It may wait 0.3s, which is adaptive: shrunk from 0.4s, because a line had 9 of at most 10 when it came."
+        )
+        ticket.cancel()
+        with pytest.raises(WaitTimeout) as caught:
+            co.acquire("a", priority="high", wait="adaptive")
+        assert caught.value.seconds == 0.3
+        assert co.request("a", priority="high", wait=0.4).may_wait == 0.4
 
 
 def test_whoever_says_how_long_to_wait_is_heard(co: Any, other: Any) -> None:

@@ -103,3 +103,21 @@ def test_settings_turn_shares_into_counts_and_it_can_be_switched_off() -> None:
     assert Settings.of(shed={"enabled": False}).terms().low_begin == 0
     with pytest.raises(ConfigError, match=r"end \(0.9\) must be at most begin \(0.8\)"):
         Settings.of(shed={"end": 0.9})
+
+
+@given(st.integers(1, 9), st.integers(0, 12), st.integers(0, 25), st.floats(0.001, 10**8), st.floats(0, 1))
+def test_a_learnt_wait_shrinks_steadily_to_a_half_and_never_below_its_least(
+    begins: int, room: int, count: int, learnt: float, share: float
+) -> None:
+    limit, least = begins + room, learnt * share
+
+    def wait(there: int, seconds: float = learnt) -> float:
+        return shed.shrunk(seconds, least, shed.fill(there, begins, limit))
+
+    lowest = max(least, learnt / 2)
+    assert wait(begins) == learnt
+    assert lowest <= wait(count + 1) <= wait(count) <= min(learnt, wait(count, 2 * learnt))
+    if room:
+        assert wait(limit) == wait(limit + count) == lowest
+        # No edge: one that comes more takes at most its part of that half.
+        assert wait(count) - wait(count + 1) <= learnt / 2 / room + learnt * 1e-12

@@ -60,6 +60,7 @@ local function record(ctx, r, needs, owner, reason, metadata)
   local fields = { 'stamp', text(r.stamp) }
   put(fields, 'priority', r.priority ~= 1 and r.priority)
   put(fields, 'wait_by', r.wait_by)
+  put(fields, 'shrunk', r.shrunk)
   put(fields, 'end_by', r.end_by)
   put_needs(ctx, r, fields, needs)
   put_note(ctx, r, fields, owner, reason, metadata)

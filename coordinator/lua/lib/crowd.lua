@@ -2,6 +2,7 @@
 -- What it refuses stands in a key of its own for a minute after the last that joined, so below the soft limit nobody looks.
 --@include lib/overload
 --@include lib/request
+--@include lib/shrink
 local CROWDED_MS = 60000
 
 -- Why a request does not join a line of so many, or nil. What it will have to note is remembered in `r.crowds`.
@@ -12,6 +13,7 @@ local function crowded_out(ctx, r, resource, count)
   local kept = tonumber(redis.call('GET', ctx.p .. K_CROWDED .. resource) or 0) or 0
   local level = level_of(ctx, kept, count, ctx.line_bands)
   if r.priority >= level then
+    note_fill(r, 'line', count, ctx.line_bands[1].begins, ctx.max_line)
     r.crowds = r.crowds or {}
     r.crowds[resource] = { kept = kept, level = level_of(ctx, level, count + 1, ctx.line_bands), count = count + 1 }
     return nil

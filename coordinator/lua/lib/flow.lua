@@ -2,8 +2,15 @@
 -- waits for a lock of the flow waits for all that the flow itself waits for. The nested requests that wait are listed by
 -- flow, and all together in `nested`, by since when.
 --@include lib/context
+--@include lib/request
 local function flow_of(r)
   return r.flow or r.id
+end
+
+-- The flow of what is asked for while the lock of request `id` is held; of no id, none.
+local function flow_within(ctx, id)
+  local first = id ~= '' and load(ctx, id)
+  return first and flow_of(first) or id ~= '' and id or nil
 end
 
 local function note_nested(ctx, r)

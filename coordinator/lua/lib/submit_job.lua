@@ -1,10 +1,11 @@
 -- One job's way in. `job` has the words the caller gave: needs, delay_ms, wait_ms, end_ms, run_ms, retry, dedup,
--- on_conflict, scope, ttl_ms, owner, reason, metadata, learnt, rule, similar.
+-- on_conflict, scope, ttl_ms, owner, reason, metadata, learnt, least_ms, rule, similar.
 --@include lib/ask
 --@include lib/crowd
 --@include lib/duplicate
 --@include lib/enqueue
 --@include lib/shed
+--@include lib/shrink
 --@include lib/payload
 --@include lib/kept_out
 -- What of the caller's words goes into the record as it is.
@@ -50,12 +51,13 @@ end
 
 local function accept(ctx, r, job, needs)
   ctx.wrote = true
+  local wait = shrink_job(ctx, r, job)
   if job.displaces then
     displace(ctx, job)
   end
   note_crowds(ctx, r)
   r.stamp = draw(ctx)
-  local delay, wait, whole = tonumber(job.delay_ms or 0), tonumber(job.wait_ms), tonumber(job.end_ms)
+  local delay, whole = tonumber(job.delay_ms or 0), tonumber(job.end_ms)
   r.wait_by, r.end_by = wait and ctx.now + delay + wait, whole and ctx.now + whole
   r.first = first_fields(ctx, r, job, needs)
   count_in(ctx, job)
