@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperGroup
 
 from coordinator.cli import measured, tables
 from coordinator.cli.options import Common, command, connect, scope_of
@@ -34,10 +35,23 @@ class AckOptions:
     by: Annotated[str, typer.Option("--by", help="Who takes care of it.", show_default="you")] = ""
 
 
+class Listing(TyperGroup):
+    """Commands of which `ls` is meant where none is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        bare = not args or (args[0].startswith("-") and args[0] != "--help")
+        return super().parse_args(ctx, ["ls", *args] if bare else args)
+
+
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    group = typer.Typer(no_args_is_help=True, help="Alerts: figures of the fleet that are worth a person's attention.")
-    listed = ("coordinator alerts ls", "coordinator alerts ls --json | jq '.alerts[] | select(.state == \"raised\")'")
+    about = "Alerts: figures of the fleet that are worth a person's attention. Without a command: those of `ls`."
+    group = typer.Typer(cls=Listing, help=about)
+    listed = (
+        "coordinator alerts",
+        "coordinator alerts ls",
+        "coordinator alerts ls --json | jq '.alerts[] | select(.state == \"raised\")'",
+    )
     command(group, "ls", examples=listed)(ls)
     command(group, "ack", examples=("coordinator alerts ack queue_depth --by anna",))(ack)
     command(group, "rules", examples=("coordinator alerts rules", "coordinator alerts rules --config co.toml"))(rules)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from rich.table import Table
 from rich.text import Text
 
@@ -28,6 +28,8 @@ from coordinator.ops.configuring import Configuration
 from coordinator.settings import SECRETS, Settings
 
 HIDDEN = "(not shown)"
+# Makes of any value of a setting what JSON carries: tables of sections, paths, tuples.
+PLAIN: TypeAdapter[Any] = TypeAdapter(Any)
 GIVEN = {"url": "url", "namespace": "namespace", "allow_insecure_tls": "insecure"}
 
 
@@ -203,7 +205,7 @@ def table(shown: Sequence[Row]) -> Table:
     """The list for people."""
     made = tables.columns("NAME", "VALUE", "DEFAULT", "FROM")
     for one in shown:
-        cells = [json.dumps(_shown(one.knob, value), default=str) for value in (one.value, one.knob.default)]
+        cells = [json.dumps(_shown(one.knob, value)) for value in (one.value, one.knob.default)]
         style = tables.DIM if one.source == "default" else "yellow" if one.source == "fleet" else ""
         made.add_row(word(one.knob.name), word(cells[0], style), word(cells[1], tables.DIM), word(one.source, style))
     return made
@@ -235,7 +237,7 @@ def _read(text: str | None) -> Any:
 def _shown(knob: Knob, value: Any) -> Any:
     if knob.name in SECRETS:
         return HIDDEN if value else value
-    return str(value) if isinstance(value, Path) else value
+    return PLAIN.dump_python(value, mode="json")
 
 
 def _somebody() -> str:

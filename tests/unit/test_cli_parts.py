@@ -1,5 +1,6 @@
 """The parts of the command line that need no server: parsing, payloads, contributed commands, settings."""
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,11 +12,12 @@ import pytest
 import typer
 from typer.main import get_command
 
-from coordinator import __version__
-from coordinator.cli import jobs, main, options
+from coordinator import __version__, live
+from coordinator.cli import config, jobs, main, options
 from coordinator.cli.failures import EXITS, MEANINGS, Failure
 from coordinator.cli.options import Common, settings_of
 from coordinator.errors import ConfigError
+from coordinator.settings import Settings
 
 COMMANDS = (
     *("lock", "submit", "cancel", "reprioritise", "release", "replay", "define", "coalesce", "forget"),
@@ -160,3 +162,28 @@ def test_payloads_that_are_none(given: str, code: int) -> None:
     with pytest.raises(Failure) as failure:
         jobs.read_payload(given)
     assert failure.value.code == code
+
+
+def test_settings_of_every_kind_can_be_shown() -> None:
+    """Numbers, texts, null, paths, tuples, secrets, and tables of sections."""
+    settings = Settings.of(
+        queues={"bulk": {"sharing": "weighted"}},
+        metrics={"alerts": {"slow": {"figure": "queue.run.p99", "warning": 5}}},
+        priority_rules="rules.toml",
+        signing_keys={"a": "canary" * 8},
+    )
+    rows = [config.Row(one, one.of(settings), "file") for one in live.knobs().values()]
+    shown = {one.knob.name: json.loads(json.dumps(one.shape()))["value"] for one in rows}
+    assert shown["queues"] == {"bulk": {"sharing": "weighted", "weights": [16, 8, 4, 2, 1]}}
+    assert shown["metrics.alerts"]["slow"]["figure"] == "queue.run.p99"
+    assert (shown["priority_rules"], shown["signing_keys"]) == ("rules.toml", config.HIDDEN)
+    cells = [json.loads(str(cell)) for cell in config.table(rows).columns[1].cells]
+    assert cells == list(shown.values())
+
+
+def test_alerts_without_a_command_are_listed(run: Run) -> None:
+    """With the options of the list, too: a URL that cannot be is said to be one."""
+    where = ("--url", "http://nowhere")
+    assert run("alerts", *where) == run("alerts", "ls", *where)
+    assert "unknown scheme" in run("alerts", *where)[2]
+    assert "ack" in run("alerts", "--help")[1]
