@@ -11,10 +11,11 @@ from the settings in force each time, or subscribes to changes (`drivers.live`).
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from coordinator.errors import InvalidInput
 from coordinator.model.measures import is_figure
 from coordinator.model.names import label
 from coordinator.policy import adaptive, batch, retry, steal
@@ -27,6 +28,17 @@ from coordinator.policy.rate import LEAST, LOOKS, MAX_RATE, AdaptiveLimit, RateL
 from coordinator.policy.retry import MAX_FACTOR, SHORTEST, RetryPolicy
 from coordinator.policy.share import MAX_WEIGHT, WEIGHTS, Sharing
 from coordinator.policy.shed import BEGIN, END, LEAST_END, MEMORY, Shedding
+
+
+def _named(name: str) -> str:
+    try:
+        return label(name, "name")
+    except InvalidInput as error:
+        raise ValueError(f"a name {error.problem}") from None
+
+
+# What tables are by. Names are checked beside what stands under them, so that all complaints come at once.
+Name = Annotated[str, AfterValidator(_named)]
 
 
 class Section(BaseModel):
@@ -244,14 +256,7 @@ class Metrics(Section):
     max_length: int = Field(10_000, ge=100, le=10**7, description="length of the metrics stream")
     max_bytes: int = Field(8 * 1_048_576, ge=65_536, le=2**33, description="bytes of the metrics stream")
     alerts_every: float = Field(5.0, ge=0, le=3600, description="how often alerts are looked at; 0: never")
-    alerts: dict[str, AlertRule] = Field({}, description="rules of alerts by name, beside the default ones")
-
-    @field_validator("alerts")
-    @classmethod
-    def _named(cls, alerts: dict[str, AlertRule]) -> dict[str, AlertRule]:
-        for name in alerts:
-            label(name, "the name of an alert")
-        return alerts
+    alerts: dict[Name, AlertRule] = Field({}, description="rules of alerts by name, beside the default ones")
 
     def rules(self) -> tuple[Rule, ...]:
         """The rules of alerts that are in force."""

@@ -13,8 +13,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from coordinator.errors import ConfigError, shortened
 from coordinator.model.names import label
@@ -28,6 +29,7 @@ from coordinator.sections import (
     Breakers,
     Coalescing,
     Metrics,
+    Name,
     QueueRules,
     Rates,
     Retries,
@@ -42,7 +44,24 @@ Durability = Literal["fast", "durable", "replicated"]
 _KEY_ID = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_KEY_ID}}}")
 # What was given for these is never shown.
 SECRETS = ("url", "signing_keys")
+# Ends the path of a complaint about a name in a table, after that name.
+_KEY = "[key]"
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
+
+
+class _NotJson:
+    """Stands for what a variable of the environment holds that is no JSON, and does not tell it."""
+
+
+class _Environment(EnvSettingsSource):
+    """Variables of the environment. One that is no JSON and should be is a complaint beside the others."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """What a variable says, if it can be read."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except (ValueError, RecursionError):
+            return _NotJson()
 
 
 class Settings(BaseSettings):
@@ -93,7 +112,7 @@ class Settings(BaseSettings):
     priority_rules: Path | None = Field(
         None, description="a TOML file of rules that choose the priority of requests that are given none"
     )
-    queues: dict[str, QueueRules] = Field(
+    queues: dict[Name, QueueRules] = Field(
         {}, description="queues whose priorities share by weights, `[queues.NAME]`: docs/sharing.md (namespace)"
     )
     require_signatures: bool = Field(True, description="with keys: refuse what is not signed")
@@ -110,13 +129,6 @@ class Settings(BaseSettings):
     shed: Shed = Field(Shed(), description="what a queue that fills up refuses (namespace)")
     adaptive_rate: AdaptiveRates = Field(AdaptiveRates(), description="limits that find their own rate")
     metrics: Metrics = Field(Metrics(), description="what is measured and published (namespace)")
-
-    @field_validator("queues")
-    @classmethod
-    def _named(cls, queues: dict[str, QueueRules]) -> dict[str, QueueRules]:
-        for name in queues:
-            label(name, "the name of a queue")
-        return queues
 
     @model_validator(mode="after")
     def _hold_together(self) -> Self:
@@ -138,6 +150,17 @@ class Settings(BaseSettings):
         return self
 
     @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *_others: PydanticBaseSettingsSource,
+        **_named: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment."""
+        return init_settings, _Environment(settings_cls)
+
+    @classmethod
     def of(cls, **given: Any) -> Settings:
         """Settings from arguments and the environment. Raises ConfigError with every complaint."""
         try:
@@ -145,8 +168,6 @@ class Settings(BaseSettings):
         except ValidationError as error:
             problems = [_complaint(dict(one)) for one in error.errors()]
             raise ConfigError(problems) from None
-        except SettingsError:
-            raise ConfigError(['COORDINATOR_SIGNING_KEYS: must be JSON, such as {"2026": "the secret"}']) from None
 
     @classmethod
     def of_client(cls, given: Settings | None, namespace: str | None) -> Settings:
@@ -237,9 +258,12 @@ class Settings(BaseSettings):
 
 
 def _complaint(error: Mapping[str, Any]) -> str:
-    where = ".".join(str(part) for part in error["loc"])
+    path = error["loc"][:-2] if error["loc"][-1:] == (_KEY,) else error["loc"]
+    where = ".".join(str(part) for part in path)
     if error["type"] == "extra_forbidden":
         return f"{where}: no such setting{_nearest([str(part) for part in error['loc']])}"
+    if isinstance(error["input"], _NotJson):
+        return f"COORDINATOR_{'__'.join(map(str, error['loc'])).upper()}: must be JSON"
     said = str(error["msg"]).removeprefix("Value error, ")
     if not where:
         return said

@@ -69,7 +69,7 @@ class Plan:
     target: str
     url: str | None
     namespace: str | None
-    queues: tuple[str, ...]
+    queues: tuple[str, ...] | None
     concurrency: int
     grace: float
     level: str
@@ -101,12 +101,12 @@ def run(  # noqa: PLR0913, PLR0917  (typer: every option is a parameter)
     ] = None,
     namespace: Annotated[str | None, typer.Option("--namespace", "-n", help="Which coordinator on that Redis.")] = None,
     queues: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Queues, with commas between. Default: those of the handlers. With weights they share this worker: "
             "default=3,bulk=1."
         ),
-    ] = "",
+    ] = None,
     processes: Annotated[int, typer.Option(min=1, max=1024, help="Worker processes.")] = 1,
     concurrency: Annotated[int, typer.Option(min=1, max=10_000, help="Jobs at once in each process.")] = 64,
     grace: Annotated[float, typer.Option(min=0, help="Seconds that running handlers may take when stopping.")] = 25.0,
@@ -118,7 +118,7 @@ def run(  # noqa: PLR0913, PLR0917  (typer: every option is a parameter)
     watch_pipe: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Work off jobs until told to stop."""
-    names = tuple(name.strip() for name in queues.split(",") if name.strip())
+    names = None if queues is None else tuple(name.strip() for name in queues.split(",") if name.strip())
     url = url or os.environ.get(PASSED_URL)
     plan = Plan(target, url, namespace, names, concurrency, grace, log_level, config, insecure)
     raise typer.Exit(_guarded(plan, processes, watch_pipe))
@@ -128,6 +128,8 @@ def _guarded(plan: Plan, processes: int, watch_pipe: int | None) -> int:
     """Do it, and say an expected error in one line. Returns the exit code, as sysexits has it."""
     try:
         one_of(plan.level, "log-level", LEVELS)
+        if plan.queues == ():
+            raise InvalidInput("queues", "", "must name at least one queue")
         logs.configure(logs.suitable(), plan.level)
         if processes > 1:
             return _supervise(plan, processes)
@@ -148,7 +150,7 @@ async def _work(plan: Plan, watch_pipe: int | None) -> None:
     worker = Worker(
         load(plan.target),
         settings=plan.settings(),
-        queues=plan.queues,
+        queues=plan.queues or (),
         concurrency=plan.concurrency,
         grace=plan.grace,
     )
@@ -167,7 +169,7 @@ def _hurry(here: asyncio.AbstractEventLoop, worker: Worker) -> None:
 
 def _supervise(plan: Plan, processes: int) -> int:
     # What can be wrong in the plan is said once, here, and not by every child.
-    WorkerOptions(queues=plan.queues, concurrency=plan.concurrency, grace=plan.grace)
+    WorkerOptions(queues=plan.queues or (), concurrency=plan.concurrency, grace=plan.grace)
     if plan.settings().url == "embedded://":
         raise ConfigError(["embedded:// gives each process a server of its own; embedded:///DIRECTORY is shared"])
     words = ["run", plan.target, "--processes", "1", "--watch-pipe", "{pipe}", "--log-level", plan.level]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from coordinator.errors import InvalidInput
+from coordinator.errors import InvalidInput, shortened
 from coordinator.model.names import label
 from coordinator.policy.share import MAX_SHARERS, MAX_WEIGHT
 from coordinator.sections import QueueRules
@@ -19,14 +19,17 @@ class Served:
 
     @classmethod
     def of(cls, given: Iterable[object]) -> Served:
-        """`default` or `default=3` each; if any has a weight, those without have 1. Raises InvalidInput."""
+        """`default` or `default=3` each; if any has a weight, those without have 1. Raises InvalidInput with every
+        complaint."""
         weights: dict[str, int | None] = {}
+        problems: list[InvalidInput] = []
         for one in given:
-            said, equals, weight = one.partition("=") if isinstance(one, str) else (one, "", "")
-            name = label(said, "queue")
-            if weights.get(name) is not None:
-                raise InvalidInput("queues", one, "gives a queue a second weight")
-            weights[name] = _weight(weight, one) if equals else weights.get(name)
+            try:
+                _add(weights, one)
+            except InvalidInput as error:
+                problems.append(error)
+        if problems:
+            raise problems[0] if len(problems) == 1 else _together(problems)
         if any(weights.values()):
             if len(weights) > MAX_SHARERS:
                 raise InvalidInput("queues", len(weights), f"with weights there can be at most {MAX_SHARERS}")
@@ -47,6 +50,20 @@ class Served:
         share = "" if weight is None else f"={weight}"
         shared = rules is not None and rules.sharing == "weighted"
         return f"{name}{share} {':'.join(map(str, rules.weights))}" if rules and shared else f"{name}{share}"
+
+
+def _add(weights: dict[str, int | None], given: object) -> None:
+    said, equals, weight = given.partition("=") if isinstance(given, str) else (given, "", "")
+    name = label(said, "queue")
+    if weights.get(name) is not None:
+        raise InvalidInput("queues", given, "gives a queue a second weight")
+    weights[name] = _weight(weight, given) if equals else weights.get(name)
+
+
+def _together(problems: Sequence[InvalidInput]) -> InvalidInput:
+    """All complaints in one; what was given is said with each."""
+    given = [one.value for one in problems]
+    return InvalidInput("queues", given, "; ".join(f"{shortened(one.value)} {one.problem}" for one in problems))
 
 
 def _weight(text: str, given: object) -> int:

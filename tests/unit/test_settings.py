@@ -162,9 +162,37 @@ def test_what_is_measured_is_a_section_of_its_own(tmp_path: Path, monkeypatch: p
     assert rules["queue_depth"].critical == 500
 
 
+def test_variables_that_are_no_json_are_complained_of_by_name_beside_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("QUEUES__BULK__WEIGHTS", "METRICS__ALERTS", "RETRY", "SIGNING_KEYS"):
+        monkeypatch.setenv(f"COORDINATOR_{name}", "[canary")
+    monkeypatch.setenv("COORDINATOR_METRICS__MAX_LENGTH", "1")
+    with pytest.raises(ConfigError) as caught:
+        Settings.of(max_line=0)
+    assert sorted(caught.value.problems) == [
+        "COORDINATOR_METRICS__ALERTS: must be JSON",
+        "COORDINATOR_QUEUES__BULK__WEIGHTS: must be JSON",
+        "COORDINATOR_RETRY: must be JSON",
+        "COORDINATOR_SIGNING_KEYS: must be JSON",
+        "max_line: Input should be greater than or equal to 1 (got 0)",
+        "metrics.max_length: Input should be greater than or equal to 100 (got '1')",
+    ]
+    monkeypatch.setenv("COORDINATOR_QUEUES__BULK__WEIGHTS", "[16, 8, 4, 2, 1]")
+    monkeypatch.delenv("COORDINATOR_METRICS__MAX_LENGTH")
+    assert Settings.of(metrics={"alerts": {}}, retry={}, signing_keys={}).queues["bulk"].weights == (16, 8, 4, 2, 1)
+
+
+def test_names_in_tables_are_complained_of_beside_what_stands_under_them() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Settings.of(queues={"a b": {}, "bulk": {"weights": [0, 1, 1, 1, 1]}})
+    first, second = sorted(caught.value.problems)
+    assert first.startswith("queues.bulk.weights: must be whole numbers")
+    assert second.startswith("queues: a name must be 1 to 128 letters")
+    assert second.endswith("(got 'a b')")
+
+
 def test_all_complaints_about_a_section_come_at_once() -> None:
     alerts = {"a b": {"figure": "fleet.depth"}, "c": {"figure": "no.such"}}
     with pytest.raises(ConfigError) as caught:
         Settings.of(metrics={"interval": 0, "colour": 1, "alerts": alerts})
     said = str(caught.value)
-    assert all(word in said for word in ("metrics.interval", "metrics.colour", "metrics.alerts.c.figure"))
+    assert all(word in said for word in ("metrics.interval", "metrics.colour", "metrics.alerts.c.figure", "'a b'"))

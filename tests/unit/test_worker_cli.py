@@ -24,3 +24,11 @@ def test_a_plan_takes_its_settings_from_the_file_and_the_url_from_the_option(tmp
     assert (plain.url, plain.namespace, plain.session_ttl) == ("redis://file:1", "from-file", 7)
     chosen = Plan("m:jobs", "redis://option:1", "chosen", (), 1, 1.0, "info", file).settings()
     assert (chosen.url, chosen.namespace, chosen.session_ttl) == ("redis://option:1", "chosen", 7)
+
+
+@pytest.mark.parametrize("given", [",", "", " , "])
+def test_a_list_of_no_queues_is_not_taken_for_the_default(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "configure", lambda *_given: None)
+    ran = CliRunner().invoke(app, ["run", "m:jobs", "--queues", given])
+    assert ran.exit_code == os.EX_USAGE
+    assert "queues: must name at least one queue" in ran.stderr

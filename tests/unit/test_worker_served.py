@@ -42,6 +42,14 @@ def test_a_queue_has_one_weight_and_only_so_many_have() -> None:
         Served.of([*names, "bulk=2"])
 
 
+def test_all_complaints_about_queues_come_at_once() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        Served.of(["default=x", "bulk=0", "a=1", "a=2", "b c"])
+    said = str(caught.value)
+    assert all(one in said for one in ("'default=x' must be", "'bulk=0' must be", "'a=2' gives", "'b c' must be"))
+    assert "'a=1'" not in said
+
+
 def test_a_worker_takes_words() -> None:
     jobs = Registry()
     jobs.handler("note")(lambda ctx, payload: None)
