@@ -134,7 +134,8 @@ def _client(
     # A process that does not end when it is told to is asked where it hangs.
     faulthandler.register(signal.SIGUSR1)
     stopping = threading.Event()
-    stop: Callable[..., None] = lambda *_: stopping.set()  # noqa: E731
+    # Not in the handler itself: it may have interrupted a wait for the event, which holds the lock that setting needs.
+    stop: Callable[..., None] = lambda *_: threading.Thread(target=stopping.set).start()  # noqa: E731
     signal.signal(signal.SIGTERM, stop)
     recorder = Recorder(Path(history), process)
     with Coordinator.connect(url, settings=Settings.of(**settings)) as co:

@@ -20,6 +20,9 @@ from tests.support.cli import Cli
 from tests.support.scene import Scene
 from workers import Registry, Worker
 
+# What Python makes of an answer is the same for every server.
+pytestmark = pytest.mark.any_version
+
 # One operation, with the time for a server that is busy with others.
 SLOW = 5.0
 RAW_WORDS = ("user_script", "user_function", "WRONGTYPE", "attempt to", "value is not", "Traceback")
@@ -86,7 +89,6 @@ COMMANDS = (
 )
 
 
-@pytest.mark.any_version  # it prints what the operations above make of the answers
 @pytest.mark.plants_faults
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda one: one.name)
 def test_every_command_survives_it(family: Family, redis_url: str, scene: Scene, namespace: str) -> None:
@@ -107,7 +109,6 @@ def test_every_command_survives_it(family: Family, redis_url: str, scene: Scene,
                 scene.raw.restore(place, 0, dump)
 
 
-@pytest.mark.any_version  # so does a worker
 @pytest.mark.plants_faults
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda one: one.name)
 async def test_a_worker_survives_it(family: Family, redis_url: str, scene: Scene) -> None:
