@@ -265,9 +265,10 @@ def _operator(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
         return Gathering(f"latch/{next(deep.numbers)}", "latch", 2, HOLD_MS)
 
     def thawed() -> None:
-        """The largest tree there is, of which nobody can be granted anything."""
-        deep.done(calls.freeze(scope, "held/**", HOLD_MS, deed()))
-        deep.done(calls.thaw(scope, "held/**", deed()))
+        """One of very many resources, whose line is looked at anew."""
+        pattern = f"held/{pick(deep.held)}"
+        deep.done(calls.freeze(scope, pattern, HOLD_MS, deed()))
+        deep.done(calls.thaw(scope, pattern, deed()))
         while deep.call(calls.sweep(scope))[1]:
             pass
 
@@ -279,7 +280,7 @@ def _operator(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
     yield "a tree", "freeze", lambda: deep.done(calls.freeze(scope, frozen[pick(16)], HOLD_MS, deed()))
     yield "all of it", "freezes", lambda: deep.call(calls.freezes(scope))
     yield "to the front", "let_pass", lambda: deep.done(calls.let_pass(scope, pair()[2], deed()))
-    yield "a tree", "thaw", thawed
+    yield "a resource", "thaw", thawed
     yield "one comes", "gather", lambda: deep.call(calls.gather(scope, latch(), "come", deep.session, new_id(), ""))
     yield "a page", "audit", lambda: deep.call(calls.audit(scope, "", history.MOST_EVENTS))
 
