@@ -33,6 +33,8 @@ from coordinator_demo.storm.plan import APPS, Plan
 from coordinator_demo.trace import DEFAULT_TRACE, Trace, TraceError, load
 
 DEFAULT_SECONDS, STORM_SECONDS = 40.0, 20.0
+# Options that say what is replayed, and by how many.
+NOT_IN_STORM = {"trace", "instances", "workers"}
 # Wide enough for the tables where there is no terminal that says how wide it is.
 PLAIN_WIDTH = 110
 # The exit codes of sysexits.h.
@@ -83,12 +85,14 @@ def demo(  # noqa: PLR0913, PLR0917  (the options of a command are its parameter
     and a hundred callers ask for the same. Each claim is judged by what was recorded; in a pipe the verdict is JSON.
     """
     if context.invoked_subcommand is not None:
+        _refuse(context, set(context.params), f"with {context.invoked_subcommand}, which has options of its own")
         return
     # A signal that ends this process ends its children too, in order: they are in sessions of their own.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     named = namespace or f"demo-{secrets.token_hex(3)}"
     if in_storm:
+        _refuse(context, NOT_IN_STORM, "with --storm, whose processes and work are always the same")
         _weather(storm.Options(seconds or STORM_SECONDS, named, url, keep), as_json)
         return
     options = Options(trace, seconds or DEFAULT_SECONDS, named, url, keep, instances, workers)
@@ -156,6 +160,17 @@ def check(
     """Judge a run that is over, from its histories and what Redis still knows."""
     with account.raw_client(url) as client:
         _show(judge(client, Options(trace, seconds, namespace), load(trace), folder), as_json)
+
+
+def _refuse(context: typer.Context, options: set[str], why: str) -> None:
+    """Refuse options that would change nothing, rather than ignore them."""
+    given = [
+        one.opts[0]
+        for one in context.command.params
+        if one.name in options and getattr(context.get_parameter_source(one.name), "name", "") == "COMMANDLINE"
+    ]
+    if given:
+        raise typer.BadParameter(f"cannot be used {why}", ctx=context, param_hint=", ".join(given))
 
 
 def _replay(share: Share, trace: Trace, where: tuple[str, str], log: Log) -> None:

@@ -18,6 +18,7 @@ from coordinator_demo.storm.plan import (
     CHARGE,
     CHARGES_A_SECOND,
     DIGEST,
+    DIGEST_PRIORITY,
     FLOODED,
     FLOODERS,
     HIGH_BURST,
@@ -107,5 +108,5 @@ class App:
         self._recorder.note("counted", executed=found.executed, joined=found.joined, hits=hits)
 
     async def _call(self) -> None:
-        answer = await self._co.coalesce(DIGEST, {"day": "2026-11-25"}, ttl=60, timeout=30, priority="high")
+        answer = await self._co.coalesce(DIGEST, {"day": "2026-11-25"}, ttl=60, timeout=30, priority=DIGEST_PRIORITY)
         self._recorder.note("answered", by=answer["made_by"])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 CHARGE, REPORT, MAIL, ALARM, DIGEST = "storm.charge", "storm.report", "storm.mail", "storm.alarm", "storm.digest"
 STUCK, QUICK = "storm.stuck", "storm.quick"
+DIGEST_PRIORITY = "high"
 BANK = "bank"
 MAIN, FLOODED, BATCH = "default", "flood", "batch"
 

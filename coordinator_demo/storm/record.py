@@ -13,7 +13,7 @@ from coordinator_demo import account
 from coordinator_demo.account import BATCH, Event
 from coordinator_demo.history import Line
 from coordinator_demo.storm.dependency import Visit
-from coordinator_demo.storm.plan import Plan, Span
+from coordinator_demo.storm.plan import DIGEST, DIGEST_PRIORITY, Plan, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,9 @@ def moment(event: Event) -> float:
 
 
 def jobs(client: Any, namespace: str, lines: Iterable[Line]) -> list[Job]:
-    """The jobs that were accepted, with their records. One without a record is `lost`."""
-    asked = [one for one in lines if one["event"] == "asked"]
+    """The jobs that were accepted, those that coalesced calls made too, with their records. One without a record is
+    `lost`."""
+    asked = _asked(lines)
     found = []
     for start in range(0, len(asked), BATCH):
         chunk = asked[start : start + BATCH]
@@ -95,6 +96,14 @@ def jobs(client: Any, namespace: str, lines: Iterable[Line]) -> list[Job]:
             told = (state or b"lost").decode()
             found.append(Job(one["id"], one["name"], one["priority"], told, int(stamp or 0) / 1_000_000, *times))
     return found
+
+
+def _asked(lines: Iterable[Line]) -> list[Line]:
+    """What applications handed in. Who calls for a digest learns from the answer which job made it."""
+    kept = list(lines)
+    makers = dict.fromkeys(one["by"] for one in kept if one["event"] == "answered")
+    digests = [{"id": ident, "name": DIGEST, "priority": DIGEST_PRIORITY} for ident in makers]
+    return [one for one in kept if one["event"] == "asked"] + digests
 
 
 def measured(client: Any, namespace: str, now: float) -> Window:

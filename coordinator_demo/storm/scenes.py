@@ -29,6 +29,15 @@ from coordinator_demo.storm.record import Job, Record, moment
 
 Figure = float | int | str
 
+# What the server counts for each state that a job can end in.
+STATES = {
+    "succeeded": "succeed",
+    "failed": "fail",
+    "dead": "bury",
+    "cancelled": "cancel",
+    "expired": "expire",
+    "shed": "shed",
+}
 BREAKER_EVENTS = ("open", "half_open", "close")
 # What a busy machine may add: until a breaker has opened and after it might close, and to the waits of the most urgent.
 SLACK = 3.0
@@ -232,7 +241,7 @@ def account(record: Record) -> Scene:
     """All jobs together: each reached one final state, once. What the server counted says the same as the records."""
     scene = Scene("account", "all jobs that were accepted")
     states = Counter(one.state for one in record.jobs)
-    asked = len(record.jobs) + len({one["by"] for one in record.noted("answered")})
+    asked = len(record.jobs)
     ended = sum(record.counters.get(name, 0) for name in ENDS)
     unfinished = [one.ident for one in record.jobs if one.ended is None]
     counted = record.counters.get("ask", 0)
@@ -241,6 +250,9 @@ def account(record: Record) -> Scene:
     scene.claim(not unfinished, f"{len(unfinished)} jobs have not ended, such as {unfinished[:1]}")
     scene.claim(counted == asked, f"the applications know of {asked} jobs, and the server of {counted}")
     scene.claim(ended == counted, f"{counted} jobs ended {ended} times")
+    for state, name in STATES.items():
+        said, parts = record.counters.get(name, 0), states[state]
+        scene.claim(said == parts, f"by their records {parts} jobs are {state}, and the server counted {said}")
     told = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     scene.told = [f"{asked} jobs ended once each: {told}" if scene.held else told]
     return scene

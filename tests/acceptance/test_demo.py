@@ -154,6 +154,21 @@ def test_a_bad_trace_is_one_sentence_and_an_exit_code(tmp_path) -> None:
 
 
 @pytest.mark.no_redis
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (["--storm", "--workers", "3", "--trace", "x.csv"], ("--workers", "--trace", "--storm")),
+        (["--storm", "--instances", "3"], ("--instances",)),
+        (["--seconds", "3", "check", "--url", "redis://nowhere"], ("--seconds", "check")),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(given, named, tmp_path) -> None:
+    refused = demo(*given, folder=tmp_path)
+    assert refused.returncode == 2
+    assert all(one in refused.stderr for one in named), refused.stderr
+
+
+@pytest.mark.no_redis
 def test_a_run_in_which_nothing_happened_is_not_clean() -> None:
     trace = load(DEFAULT_TRACE)
     wanted = [Wanted(one.key, frozenset(one.resources), int(one.priority)) for one in trace.pulls]

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from coordinator_demo.storm.scenes import STATES
 from tests.acceptance.test_demo import demo
 
 pytestmark = pytest.mark.no_redis
@@ -24,5 +25,8 @@ def test_a_fleet_weathers_a_short_storm(tmp_path) -> None:
     assert scenes["outage"]["waited_at_breaker"] > 0
     assert scenes["outage"]["succeeded"] == scenes["outage"]["jobs"] > 30
     assert scenes["identical"]["executions"] == 1
+    books = scenes["account"]
+    parts = {state: count for state, count in books.items() if state in STATES}
+    assert sum(parts.values()) == books["accepted"] == books["ends"]
     assert "jobs over" in ran.stderr
     assert not list(tmp_path.iterdir())

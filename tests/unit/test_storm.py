@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
+import fakeredis
 import pytest
 
+from coordinator.keys import key
 from coordinator.metrics.window import Window
+from coordinator_demo.storm import record as recorded
 from coordinator_demo.storm import report
 from coordinator_demo.storm.dependency import Visit
 from coordinator_demo.storm.plan import (
@@ -16,6 +20,7 @@ from coordinator_demo.storm.plan import (
     BEHIND,
     CALLERS,
     CHARGE,
+    DIGEST,
     IN_FRONT,
     MAIL,
     QUICK,
@@ -54,10 +59,11 @@ def weathered() -> Record:
         shed,
         job("calm", ALARM, PLAN.calm.begin, priority="emergency"),
         job("wet", ALARM, FLOOD.begin, 0.02, "emergency"),
+        job("digest", DIGEST, PLAN.identical, priority="high"),
         *batches,
         *fronts,
     ]
-    count = len(jobs) + 1
+    count = len(jobs)
     events = [
         event("breaker_open", f"breaker/{BANK}", OPENED),
         event("breaker_half_open", f"breaker/{BANK}", OPENED + 6),
@@ -132,6 +138,8 @@ def test_a_storm_in_which_everything_holds_is_weathered() -> None:
         ("account", "have not ended", lambda one: changed(one, "mail", ended=None)),
         ("account", "and the server of", lambda one: replace(one, jobs=one.jobs[1:])),
         ("account", "ended", lambda one: replace(one, counters={**one.counters, "succeed": 1})),
+        ("account", "1 jobs are shed, and the server counted 2", lambda one: counted(one, succeed=-1, shed=1)),
+        ("account", "and the server counted", lambda one: changed(one, "digest", state="running")),
     ],
 )
 def test_what_does_not_hold_is_seen(scene: str, said: str, harm: Callable[[Record], Record]) -> None:
@@ -150,6 +158,29 @@ def test_a_record_of_nothing_holds_nothing() -> None:
     assert not any(one.held for one in judged)
     assert len(judged) == len(SCENES)
     assert report.as_json(judged)["scenes"]["outage"]["opened_after_s"] is None
+
+
+def test_the_books_balance() -> None:
+    account = next(one for one in judge(weathered()) if one.name == "account")
+    total, *parts = [int(one) for one in re.findall(r"\d+", account.told[0])]
+    assert total == sum(parts) == account.figures["accepted"] == len(weathered().jobs)
+
+
+def test_who_made_the_answer_that_all_share_is_a_job_like_the_others() -> None:
+    raw = fakeredis.FakeRedis()
+    for ident, state in (("a", "shed"), ("made", "succeeded")):
+        raw.hset(key("storm", "REQ", ident), mapping={"state": state, "stamp": 1_000_000, "ended": 2000})
+    lines = [
+        {"event": "asked", "name": MAIL, "priority": "low", "id": "a"},
+        {"event": "answered", "by": "made", "process": "app-0"},
+        {"event": "answered", "by": "made", "process": "app-1"},
+    ]
+    found = recorded.jobs(raw, "storm", lines)
+    assert [(one.ident, one.name, one.state) for one in found] == [("a", MAIL, "shed"), ("made", DIGEST, "succeeded")]
+
+
+def counted(record: Record, **more: int) -> Record:
+    return replace(record, counters={**record.counters, **{k: record.counters[k] + n for k, n in more.items()}})
 
 
 def refused(record: Record, priority: str) -> Record:
