@@ -11,9 +11,21 @@ from the settings in force each time, or subscribes to changes (`drivers.live`).
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Self
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails
 
 from coordinator.errors import InvalidInput
 from coordinator.model.measures import is_figure
@@ -41,7 +53,54 @@ def _named(name: str) -> str:
 Name = Annotated[str, AfterValidator(_named)]
 
 
-class Section(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Fields that are valid each for itself, and not together."""
+
+    fields: frozenset[str]
+    said: str
+
+    def error(self, given: Any) -> InitErrorDetails:
+        """The complaint, as pydantic takes it."""
+        return {"type": "value_error", "loc": (), "input": given, "ctx": {"error": ValueError(self.said)}}
+
+
+def clash(*fields: str, said: str) -> Conflict:
+    """These fields do not go together, for this reason."""
+    return Conflict(frozenset(fields), said)
+
+
+class Together(BaseModel):
+    """Fields that are also checked against each other: those that are valid, whether or not others are. So all
+    complaints come at once."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """What does not go together."""
+        return iter(())
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _all_at_once(cls, given: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            made, errors, bad = validate(given), [], set()
+        except ValidationError as error:
+            errors = [_again(one) for one in error.errors()]
+            bad = {str(one["loc"][0]) for one in error.errors() if one["loc"]}
+            try:
+                made = validate({name: value for name, value in given.items() if name not in bad})
+            except (AttributeError, ValidationError):  # no table, or one that lacks what it must have
+                raise error from None
+        errors += [one.error(given) for one in made.conflicts() if not one.fields & bad]
+        if errors:
+            raise ValidationError.from_exception_data(cls.__name__, errors)
+        return made
+
+
+def _again(error: ErrorDetails) -> InitErrorDetails:
+    return {"type": error["type"], "loc": error["loc"], "input": error["input"], "ctx": error.get("ctx", {})}
+
+
+class Section(Together):
     """Settings that belong together. `fixed` names those that only count when a process starts."""
 
     fixed: ClassVar[frozenset[str]] = frozenset()
@@ -71,13 +130,12 @@ class Retry(Section):
     factor: float = Field(2.0, ge=1, le=MAX_FACTOR, description="what pauses grow by")
     jitter: float = Field(0.1, ge=0, le=1, description="the share by which pauses are shifted")
 
-    @model_validator(mode="after")
-    def _hold_together(self) -> Self:
+    def conflicts(self) -> Iterator[Conflict]:
+        """What does not go together."""
         if self.base > self.cap:
-            raise ValueError(f"base ({self.base:g}) must be at most cap ({self.cap:g})")
+            yield clash("base", "cap", said=f"base ({self.base:g}) must be at most cap ({self.cap:g})")
         if 0 < self.base < SHORTEST:
-            raise ValueError(f"base ({self.base:g}) must be 0 or at least {SHORTEST:g}")
-        return self
+            yield clash("base", said=f"base ({self.base:g}) must be 0 or at least {SHORTEST:g}")
 
     def policy(self) -> RetryPolicy:
         """The policy of a job that has none."""
@@ -134,11 +192,10 @@ class Rates(Section):
     burst: int = Field(10, ge=1, le=int(MAX_RATE), description="runs at once")
     per_second: float = Field(1.0, ge=LEAST, le=MAX_RATE, description="runs a second")
 
-    @model_validator(mode="after")
-    def _hold_together(self) -> Self:
+    def conflicts(self) -> Iterator[Conflict]:
+        """What does not go together."""
         if self.burst < self.per_second / LOOKS:
-            raise ValueError(f"burst ({self.burst}) must be at least per_second / {LOOKS}")
-        return self
+            yield clash("burst", "per_second", said=f"burst ({self.burst}) must be at least per_second / {LOOKS}")
 
     def limit(self) -> RateLimit:
         """The limit."""
@@ -154,11 +211,12 @@ class AdaptiveRates(Section):
     increase: float = Field(1.0, ge=LEAST, le=MAX_RATE, description="what a second of successes adds")
     decrease: float = Field(0.5, ge=LEAST, lt=1, description="what a failure multiplies the rate by")
 
-    @model_validator(mode="after")
-    def _hold_together(self) -> Self:
-        if not self.least <= self.initial <= self.most:
-            raise ValueError(f"initial ({self.initial:g}) must be from least ({self.least:g}) to most ({self.most:g})")
-        return self
+    def conflicts(self) -> Iterator[Conflict]:
+        """What does not go together."""
+        for low, high in (("least", "initial"), ("initial", "most"), ("least", "most")):
+            below, above = getattr(self, low), getattr(self, high)
+            if below > above:
+                yield clash(low, high, said=f"{low} ({below:g}) must be at most {high} ({above:g})")
 
     def limit(self) -> AdaptiveLimit:
         """The limit."""
@@ -173,11 +231,10 @@ class Batching(Section):
     least: int = Field(batch.LEAST, ge=1, le=batch.MOST, description="least jobs of a claim, if there are slots")
     most: int = Field(batch.MOST, ge=1, le=batch.MOST, description="most jobs of a claim")
 
-    @model_validator(mode="after")
-    def _hold_together(self) -> Self:
+    def conflicts(self) -> Iterator[Conflict]:
+        """What does not go together."""
         if self.least > self.most:
-            raise ValueError(f"least ({self.least}) must be at most most ({self.most})")
-        return self
+            yield clash("least", "most", said=f"least ({self.least}) must be at most most ({self.most})")
 
     def aim(self) -> Aim:
         """What a worker aims at."""
@@ -204,11 +261,10 @@ class Shed(Section):
         None, ge=1, le=2**50, description="bytes of the server's memory that are the limit instead; null: by `memory`"
     )
 
-    @model_validator(mode="after")
-    def _hold_together(self) -> Self:
+    def conflicts(self) -> Iterator[Conflict]:
+        """What does not go together."""
         if self.end > self.begin:
-            raise ValueError(f"end ({self.end:g}) must be at most begin ({self.begin:g})")
-        return self
+            yield clash("end", "begin", said=f"end ({self.end:g}) must be at most begin ({self.begin:g})")
 
     def policy(self) -> Shedding:
         """The policy of a queue."""

@@ -11,9 +11,9 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -28,6 +28,7 @@ from coordinator.sections import (
     Batching,
     Breakers,
     Coalescing,
+    Conflict,
     Metrics,
     Name,
     QueueRules,
@@ -37,6 +38,8 @@ from coordinator.sections import (
     Shed,
     Stealing,
     Timeouts,
+    Together,
+    clash,
 )
 from coordinator.wire.gates import GateDefaults
 
@@ -64,7 +67,7 @@ class _Environment(EnvSettingsSource):
             return _NotJson()
 
 
-class Settings(BaseSettings):
+class Settings(Together, BaseSettings):
     """How a client or a worker behaves. All processes of a namespace should agree on the ones marked (namespace)."""
 
     model_config = SettingsConfigDict(env_prefix="COORDINATOR_", env_nested_delimiter="__", extra="forbid", frozen=True)
@@ -130,24 +133,30 @@ class Settings(BaseSettings):
     adaptive_rate: AdaptiveRates = Field(AdaptiveRates(), description="limits that find their own rate")
     metrics: Metrics = Field(Metrics(), description="what is measured and published (namespace)")
 
-    @model_validator(mode="after")
-    def _hold_together(self) -> Self:
+    def conflicts(self) -> Iterator[Conflict]:
+        """What does not go together."""
         if self.sweep_interval > self.session_ttl / 2:
-            raise ValueError(
-                f"sweep_interval ({self.sweep_interval:g}) must be at most half of session_ttl ({self.session_ttl:g}), "
-                "or dead processes are seen too late"
+            yield clash(
+                "sweep_interval",
+                "session_ttl",
+                said=f"sweep_interval ({self.sweep_interval:g}) must be at most half of session_ttl "
+                f"({self.session_ttl:g}), or dead processes are seen too late",
             )
         if self.operation_timeout > self.session_ttl:
-            raise ValueError(
-                f"operation_timeout ({self.operation_timeout:g}) must not be above session_ttl ({self.session_ttl:g}), "
-                "or one slow call loses the session"
+            yield clash(
+                "operation_timeout",
+                "session_ttl",
+                said=f"operation_timeout ({self.operation_timeout:g}) must not be above session_ttl "
+                f"({self.session_ttl:g}), or one slow call loses the session",
             )
         if self.durability == "replicated" and self.replica_timeout > self.operation_timeout / 2:
-            raise ValueError(
-                f"replica_timeout ({self.replica_timeout:g}) must be at most half of operation_timeout "
-                f"({self.operation_timeout:g}), or waiting for replicas looks like a broken connection"
+            yield clash(
+                "durability",
+                "replica_timeout",
+                "operation_timeout",
+                said=f"replica_timeout ({self.replica_timeout:g}) must be at most half of operation_timeout "
+                f"({self.operation_timeout:g}), or waiting for replicas looks like a broken connection",
             )
-        return self
 
     @classmethod
     def settings_customise_sources(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from coordinator import live
 from coordinator.errors import ConfigError
 from coordinator.model.terms import NO_AGING_US, Terms
 from coordinator.policy.adaptive import Adaptive
@@ -196,3 +197,53 @@ def test_all_complaints_about_a_section_come_at_once() -> None:
         Settings.of(metrics={"interval": 0, "colour": 1, "alerts": alerts})
     said = str(caught.value)
     assert all(word in said for word in ("metrics.interval", "metrics.colour", "metrics.alerts.c.figure", "'a b'"))
+
+
+def test_what_does_not_go_together_is_complained_of_beside_fields_that_are_bad() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Settings.of(
+            sweep_interval=6,
+            operation_timeout=11,
+            max_line=0,
+            retry={"max_attempts": 0, "base": 31},
+            shed={"begin": 0.5, "end": 0.6, "memory": 2},
+            adaptive_rate={"least": 20, "most": 5, "decrease": 1},
+            batching={"least": 5, "most": 4, "colour": 1},
+            rate={"burst": 0, "per_second": 1000},
+        )
+    said = [one.partition(" (got")[0] for one in caught.value.problems]
+    assert sorted(said) == sorted(
+        [
+            "sweep_interval (6) must be at most half of session_ttl (10), or dead processes are seen too late",
+            "operation_timeout (11) must not be above session_ttl (10), or one slow call loses the session",
+            "max_line: Input should be greater than or equal to 1",
+            "retry.max_attempts: Input should be greater than or equal to 1",
+            "retry: base (31) must be at most cap (30)",
+            "shed.memory: Input should be less than or equal to 1",
+            "shed: end (0.6) must be at most begin (0.5)",
+            "adaptive_rate.decrease: Input should be less than 1",
+            "adaptive_rate: least (20) must be at most initial (10)",
+            "adaptive_rate: initial (10) must be at most most (5)",
+            "adaptive_rate: least (20) must be at most most (5)",
+            "batching.colour: no such setting",
+            "batching: least (5) must be at most most (4)",
+            # Nothing is said of how a value that is bad goes with others.
+            "rate.burst: Input should be greater than or equal to 1",
+        ]
+    )
+
+
+def test_a_table_that_is_none_and_one_that_lacks_a_value_are_one_complaint_each() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Settings.of(retry=5, metrics={"alerts": {"slow": {"warning": "x"}}}, sweep_interval=6)
+    said = str(caught.value)
+    assert len(caught.value.problems) == 4
+    assert all(
+        one in said for one in ("retry: ", "alerts.slow.figure: ", "alerts.slow.warning: ", "sweep_interval (6)")
+    )
+
+
+def test_a_change_of_the_running_fleet_is_answered_with_every_complaint() -> None:
+    with pytest.raises(ConfigError) as caught:
+        live.revised(Settings.of(), {"retry.max_attempts": "0", "retry.base": "31", "no.such": "1"})
+    assert len(caught.value.problems) == 3
