@@ -9,6 +9,7 @@ from chaos.deep import HOLD_MS, Deep, Phase
 from coordinator.drivers.ids import new_id
 from coordinator.metrics import judging
 from coordinator.metrics.publisher import Options
+from coordinator.ops import pulse
 from coordinator.ops.similar import MOST_COMPARED
 from coordinator.policy import minhash
 from coordinator.policy.similarity import shingles
@@ -71,4 +72,4 @@ def _measures(deep: Deep) -> Iterator[Phase]:
     yield f"{RULES} alerts", "judge", judged
     yield "an alert", "acknowledge", seen
     window = round(judging.WINDOW * 1000)
-    yield "as many as are judged", "samples", lambda: call(calls.samples(scope, window, judging.MOST_JUDGED))
+    yield "a page", "samples", lambda: call(calls.samples(scope, window, pulse.PAGE))

@@ -14,6 +14,8 @@ from coordinator.wire.replies import number
 from coordinator.wire.step import Operation
 
 MOST_SAMPLES = 2000
+# So many in one call: 300 took the server 3 ms, and 15 now and then.
+PAGE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,17 @@ def publish(scope: Scope, mark: str, terms: Terms, fields: Sequence[str]) -> Ope
 
 
 def samples(scope: Scope, seconds: float, most: int = MOST_SAMPLES) -> Operation[Found]:
-    """The samples of the last so many seconds, and the alerts. Raises InvalidInput."""
-    window = milliseconds(seconds, "seconds")
-    raw = yield calls.samples(scope, window, whole(most, "most", 1, MOST_SAMPLES))
-    replies.expect(raw, "ok")
-    found = tuple((replies.text(one[0]), replies.fields(one[1])) for one in raw[2])
-    return Found(number(raw[1]) / 1000, found, replies.fields(raw[3]))
+    """The samples of the last so many seconds, page by page, and the alerts. Raises InvalidInput."""
+    window, left = milliseconds(seconds, "seconds"), whole(most, "most", 1, MOST_SAMPLES)
+    found: list[tuple[str, Mapping[str, str]]] = []
+    while True:
+        wanted = min(PAGE, left - len(found))
+        raw = yield calls.samples(scope, window, wanted, found[-1][0] if found else "")
+        replies.expect(raw, "ok")
+        page = [(replies.text(one[0]), replies.fields(one[1])) for one in raw[2]]
+        found += page
+        if len(page) < wanted or len(found) >= left:
+            return Found(number(raw[1]) / 1000, tuple(found), replies.fields(raw[3]))
 
 
 def judge(scope: Scope, mark: str, verdicts: Sequence[tuple[str, str, str, str, str, str]]) -> Operation[bool]:

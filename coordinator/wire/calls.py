@@ -361,8 +361,8 @@ def publish(scope: Scope, mark: str, limits: tuple[int, int, int, int], words: S
     return scope.call("publish", mark, *limits, *words)
 
 
-def samples(scope: Scope, window_ms: int, most: int) -> Call:
-    return scope.call("samples", window_ms, most)
+def samples(scope: Scope, window_ms: int, most: int, before: str = "") -> Call:
+    return scope.call("samples", window_ms, most, before)
 
 
 def judge(scope: Scope, mark: str, verdicts: Iterable[tuple[str, str, str, str, str, str]]) -> Call:

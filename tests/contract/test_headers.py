@@ -56,6 +56,7 @@ LONG: dict[str, Any] = {
     "capacity": 1,
     "most": 10,
     "after": "",
+    "before": "1-0",
     "fix": False,
     "grace_ms": 1000,
     "reports": [Report("j", "1", "succeeded")],

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from coordinator.ops import pulse
 from coordinator.wire import calls
 from tests.scripts.reach import reaches
 from tests.support.engine import Engine
@@ -47,6 +48,28 @@ def test_a_sample_is_published_as_it_is_and_read_the_newest_first(engine: Engine
     found = [one for one in samples(engine) if one["process"] != "fleet"]
     assert found == [{"process": "q", "number": "2"}, {"process": "p", "number": "1"}]
     assert len(samples(engine, most=2)) == 2
+
+
+def test_samples_are_read_in_pages_that_keep_a_script_short_and_none_is_missed_or_told_twice(engine: Engine) -> None:
+    many = 2 * pulse.PAGE + 7
+    for number in range(many):
+        publish(engine, f"p {number}", number=str(number))
+    asked: list[int] = []
+
+    def read(most: int) -> list[str]:
+        operation = pulse.samples(engine.scope, 60, most)
+        call: Any = next(operation)
+        try:
+            while True:
+                asked.append(int(call.args[-2]))
+                call = operation.send(engine.call(call))
+        except StopIteration as end:
+            return [fields["number"] for _, fields in end.value.samples if fields["process"] != "fleet"]
+
+    newest = [str(number) for number in reversed(range(many))]
+    assert read(2000) == newest
+    assert max(asked) <= pulse.PAGE
+    assert read(pulse.PAGE + 3) == newest[: pulse.PAGE + 3]
 
 
 def test_what_only_the_server_knows_is_published_once_an_interval_whoever_comes(engine: Engine) -> None:
