@@ -15,6 +15,7 @@ from coordinator.cli.sentences import need_sentence
 from coordinator.cli.shapes import seconds
 from coordinator.cli.words import clean, count, duration, moment, word
 from coordinator.model.lease import Explanation
+from coordinator.model.states import State
 from coordinator.ops.inspect import LineView
 
 # Fields of a request that have a line of their own, under the word that people use for them.
@@ -79,6 +80,8 @@ def _rows(found: Explanation) -> Iterator[tuple[str, Text]]:
     yield "priority", tables.priority(found.priority)
     times = [("asked", found.asked), ("due", found.due)]
     times += [(shown, seconds(found.fields, name)) for name, shown in TIMES]
+    if found.state in (State.RUNNING, State.HELD):
+        times = [one for one in times if one[0] != "waits until"]  # it has what it waited for
     if found.state.final:
         # What would have happened later no longer matters.
         times = [one for one in times if one[1] is not None and one[1] <= found.at]

@@ -68,6 +68,16 @@ def test_an_idle_worker_takes_the_tail_with_new_fences_and_no_attempt_is_burnt(e
     assert retain(engine, "v", 2, *had) == ["ok", "j1"]
 
 
+def test_what_is_late_for_its_wait_is_not_handed_on(engine: Engine) -> None:
+    [late] = victim(engine, "late", wait_ms=30_000)
+    [early] = engine.claim("v") if engine.put("early", wait_ms=90_000) else []
+    engine.worker("t")
+    spare(engine, "v", 1, late, early)
+    engine.keep_alive(60, "v", "t")
+    assert idents(engine.claim("t", 2, rob=2)) == ["early"]
+    assert engine.state("late") == "expired"
+
+
 def test_a_theft_whose_reply_was_lost_answers_as_the_first_did(engine: Engine) -> None:
     had = victim(engine, "j1", "j2")
     engine.worker("t")

@@ -215,7 +215,8 @@ class World:
             if r.state == "scheduled" and self.over(r.due) and fact.state not in ("scheduled", "cancelled", "expired"):
                 r.stamp = self.draw()
                 self.enqueue(r)
-            elif self.lapsed(r) and self.was_taken_back(r, fact):
+            # What comes back from a dead worker may be late for its wait at once.
+            while self.lapsed(r) and self.was_taken_back(r, fact):
                 self.take_back(r)
                 self.took_back = True
 

@@ -59,7 +59,7 @@ class Model(Room):
         for ident, fence in started:
             r = self.requests.get(ident)
             if r and r.state == "running" and str(r.fence) == fence and not r.started:
-                r.started, r.attempts = True, r.attempts + 1
+                r.started, r.attempts, r.wait_by = True, r.attempts + 1, None
         return ("ok",)
 
     def sweep(self) -> Answer:
@@ -295,6 +295,8 @@ class Model(Room):
             return ("stale",)
         r.attempts += report.outcome != "released" and not r.started
         r.settled = fence
+        if report.outcome != "released":
+            r.wait_by = None  # it began
         return "ok", self._apply(r, report)
 
     def _apply(self, r: Request, report: Report) -> bool:
@@ -336,7 +338,7 @@ class Model(Room):
             left = r.ident in late and fact is not None and fact.state != "running"
             if len(chosen) == ask.wanted or left or self.lapsed(r) or not self.its_turn(r):
                 continue
-            r.session, r.wait_by, r.deliveries = session, None, r.deliveries + 1
+            r.session, r.deliveries = session, r.deliveries + 1
             self.activate(r, "running", self._lease_end(r, ask.hold_ms))
             if r.scope == "until_started":
                 self.free_dedup(r)

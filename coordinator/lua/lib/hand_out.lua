@@ -37,9 +37,8 @@ end
 local function hand_out(ctx, r, session, hold_ms)
   local fence, expires = text(draw(ctx)), lease_end(ctx, r, hold_ms)
   if r.wait_by or r.end_by then
+    -- The end of its wait stays in the record: what is given back before it began waits on.
     redis.call('ZREM', ctx.p .. K_DEADLINES, r.id)
-    redis.call('HDEL', ctx.p .. K_REQ .. r.id, 'wait_by')
-    r.wait_by = nil
   end
   if ctx.offered[r.id] then
     -- It became ready and was claimed in one script: nobody needs to be rung for it.

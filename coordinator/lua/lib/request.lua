@@ -69,12 +69,21 @@ local function need_on(ctx, r, resource)
   end
 end
 
--- Why a request is out of time, if it is: its whole life has a deadline, and its wait may have one of its own.
+-- Why a request is out of time, if it is: its whole life has a deadline, and its wait may have one of its own, which
+-- rests while a worker has it.
 local function out_of_time(ctx, r)
   if r.end_by and r.end_by <= ctx.now then
     return 'deadline'
   end
-  return r.wait_by and r.wait_by <= ctx.now and 'wait ran out' or nil
+  return r.wait_by and r.wait_by <= ctx.now and r.state ~= 'running' and 'wait ran out' or nil
+end
+
+-- It has begun: however it goes on, its wait has no end any more.
+local function end_wait(ctx, r)
+  if r.wait_by then
+    redis.call('HDEL', ctx.p .. K_REQ .. r.id, 'wait_by')
+    r.wait_by = nil
+  end
 end
 
 -- Smaller is nearer the head: time of arrival, plus one aging period for each level below the most urgent. A request

@@ -59,6 +59,9 @@ local function settle_job(ctx, session, id, fence, outcome, delay_ms, value)
   elseif r.state ~= 'running' or r.fence ~= fence or r.session ~= session then
     return repeated(ctx, r, fence) or { 'stale', r.state }
   end
+  if outcome ~= 'released' then
+    end_wait(ctx, r)
+  end
   outcome = learn_from(ctx, r, outcome, delay_ms)
   local attempts = attempts_after(r, outcome)
   if r.postponed then
