@@ -63,6 +63,31 @@ def test_a_waiting_lock_request_gets_its_lock_after_all(scene: Scene, place: str
     assert ticket.wait(5).held
 
 
+@pytest.mark.parametrize("place", ["NESTED", "FLOW"])
+def test_a_nested_request_that_the_search_for_circles_would_miss_is_listed_again(scene: Scene, place: str) -> None:
+    first = scene.co.acquire("a")
+    blocker = scene.co.acquire("b")
+    ticket = scene.co.request("b", wait=60, within=first)
+    key = scene.key("NESTED") if place == "NESTED" else scene.key("FLOW", first.ident)
+    scene.raw.delete(key)
+    assert [fault.partition(":")[0] for fault in scene.faults(ticket.ident)] == [
+        f"is waiting, but is not in {place.lower()}"
+    ]
+    scene.mend()
+    assert scene.faults(ticket.ident) == []
+    blocker.release()
+    ticket.wait(5).release()
+    assert not scene.raw.exists(scene.key("NESTED"), scene.key("FLOW", first.ident))
+
+
+def test_who_waits_no_more_is_in_no_list_of_nested_requests(scene: Scene) -> None:
+    scene.raw.zadd(scene.key("NESTED"), {"ghost": 1})
+    scene.raw.sadd(scene.key("FLOW", "other"), "ghost")
+    assert set(scene.faults("ghost")) == {"has no record, but is in nested", "has no record, but is in flow:other"}
+    scene.mend()
+    assert not scene.raw.exists(scene.key("NESTED"), scene.key("FLOW", "other"))
+
+
 def test_a_stranger_in_every_list_is_taken_out(scene: Scene) -> None:
     job = submit(scene)
     scene.raw.zadd(scene.key("LINE", "a"), {"ghost": 1})

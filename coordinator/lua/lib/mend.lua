@@ -32,6 +32,7 @@ local function line_up_again(ctx, r)
     redis.call('SADD', ctx.p .. K_OWNS .. r.session, r.id)
     watch_clock(ctx, r)
     join_lines(ctx, r)
+    note_nested(ctx, r)
     return
   elseif r.state == 'ready' then
     withdraw(ctx, r)

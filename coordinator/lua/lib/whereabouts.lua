@@ -6,6 +6,7 @@ local function commands_of(place)
   for _, one in ipairs({ { K_LINE, 'ZSCORE', 'ZREM' }, { K_READY, 'ZSCORE', 'ZREM' }, { K_WAITING, 'ZSCORE', 'ZREM' },
     { K_GATED, 'ZSCORE', 'ZREM' }, { K_CLASS, 'ZSCORE', 'ZREM' }, { K_SPARE, 'ZSCORE', 'ZREM' },
     { K_SCHEDULED, 'ZSCORE', 'ZREM' }, { K_DEADLINES, 'ZSCORE', 'ZREM' }, { K_DEAD, 'ZSCORE', 'ZREM' },
+    { K_NESTED, 'ZSCORE', 'ZREM' }, { K_FLOW, 'SISMEMBER', 'SREM' },
     { K_OWNS, 'SISMEMBER', 'SREM' }, { K_HOLDERS, 'HEXISTS', 'HDEL' }, { K_PAYLOADS, 'HEXISTS', 'HDEL' } }) do
     local many = string.sub(one[1], -1) == ':'
     if place == one[1] or (many and string.sub(place, 1, #one[1]) == one[1]) then
@@ -70,6 +71,9 @@ local function proper_places(ctx, r)
     -- What an index lacks comes into it when it is next used.
     proper[class_of(r.queue, r.priority)] = r.state == 'ready' and 'may' or nil
   end
+  if r.flow and r.state == 'waiting' then
+    proper[K_NESTED], proper[K_FLOW .. r.flow] = 'must', 'must'
+  end
   local clock = clock_of(r)
   proper[K_DEADLINES] = clock and (clock == 'may' and 'may' or 'must')
   return proper
@@ -77,7 +81,7 @@ end
 
 -- Where to look for the request: `seen`, and everywhere its own record points to.
 local function possible_places(ctx, r, seen)
-  local places = { K_PAYLOADS, K_SCHEDULED, K_DEADLINES, K_DEAD }
+  local places = { K_PAYLOADS, K_SCHEDULED, K_DEADLINES, K_DEAD, K_NESTED, r and r.flow and K_FLOW .. r.flow }
   for _, place in ipairs(seen) do
     places[#places + 1] = commands_of(place) and place
   end
