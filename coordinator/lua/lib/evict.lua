@@ -1,4 +1,4 @@
--- Takes back what lapsed of the holders of one resource, and returns what the rest use.
+-- Takes back what lapsed of the holders of one resource, and returns what the rest use, and whether anything was taken.
 --@include lib/front
 --@include lib/usage
 --@include lib/lapse
@@ -26,7 +26,7 @@ local function evict(ctx, resource)
       add(used, holder)
     end
   end
-  return stale and usage(ctx, resource) or used
+  return stale and usage(ctx, resource) or used, stale
 end
 
 -- Whether the request can have all it needs now. What lapsed on its other lines is taken back first: a job that goes

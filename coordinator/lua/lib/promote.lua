@@ -75,16 +75,18 @@ end
 
 local function promote(ctx, resource)
   local line = ctx.p .. K_LINE .. resource
-  if not ctx.thorough and redis.call('EXISTS', line) == 0 then
+  local first = redis.call('ZRANGE', line, 0, 3)
+  if not ctx.thorough and not first[1] then
     return  -- nobody waits for what may have lapsed there
   end
-  local used = evict(ctx, resource)
+  local used, evicted = evict(ctx, resource)
   if full(ctx, resource, used) then
     return
   end
   local open, kept, seen = true, 0, 0
   while seen < MAX_WALK and kept < WINDOW do
-    local ids = redis.call('ZRANGE', line, kept, kept + 3)
+    -- A job that a dead worker held went back to its place, perhaps before those.
+    local ids = seen == 0 and not evicted and first or redis.call('ZRANGE', line, kept, kept + 3)
     for at, id in ipairs(ids) do
       local r, stays = load(ctx, id), false
       if not r or (r.state ~= 'waiting' and r.state ~= 'ready') then
