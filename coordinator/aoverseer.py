@@ -84,12 +84,21 @@ class AsyncOverseer:
         """All breakers, by name."""
         return await self._driver.run(gates.breakers(self._driver.scope))
 
-    async def open_breaker(self, name: str, seconds: float | None = None, reason: str = "") -> None:
-        """Hold the jobs behind a breaker back, for so many seconds or until it is closed. Raises InvalidInput."""
+    async def open_breaker(
+        self, name: str, seconds: float | None = None, reason: str = "", *, undeclared: bool = False
+    ) -> None:
+        """Hold the jobs behind a breaker back, for so many seconds or until it is closed.
+
+        `undeclared`: also if no worker has told of one of that name yet. Raises InvalidInput.
+        """
+        if not undeclared:
+            await self._driver.run(gates.declared(self._driver.scope, name))
         await self._driver.run(gates.open_breaker(self._driver.scope, name, seconds, reason, self._driver.new_id()))
 
-    async def close_breaker(self, name: str, reason: str = "") -> None:
-        """Let the jobs behind a breaker go on. Raises InvalidInput."""
+    async def close_breaker(self, name: str, reason: str = "", *, undeclared: bool = False) -> None:
+        """Let the jobs behind a breaker go on. `undeclared`: as for `open_breaker`. Raises InvalidInput."""
+        if not undeclared:
+            await self._driver.run(gates.declared(self._driver.scope, name))
         await self._driver.run(gates.close_breaker(self._driver.scope, name, reason, self._driver.new_id()))
 
     async def limits(self) -> list[LimitView]:

@@ -82,12 +82,21 @@ class Overseer:
         """All breakers, by name."""
         return self._driver.run(gates.breakers(self._driver.scope))
 
-    def open_breaker(self, name: str, seconds: float | None = None, reason: str = "") -> None:
-        """Hold the jobs behind a breaker back, for so many seconds or until it is closed. Raises InvalidInput."""
+    def open_breaker(
+        self, name: str, seconds: float | None = None, reason: str = "", *, undeclared: bool = False
+    ) -> None:
+        """Hold the jobs behind a breaker back, for so many seconds or until it is closed.
+
+        `undeclared`: also if no worker has told of one of that name yet. Raises InvalidInput.
+        """
+        if not undeclared:
+            self._driver.run(gates.declared(self._driver.scope, name))
         self._driver.run(gates.open_breaker(self._driver.scope, name, seconds, reason, self._driver.new_id()))
 
-    def close_breaker(self, name: str, reason: str = "") -> None:
-        """Let the jobs behind a breaker go on. Raises InvalidInput."""
+    def close_breaker(self, name: str, reason: str = "", *, undeclared: bool = False) -> None:
+        """Let the jobs behind a breaker go on. `undeclared`: as for `open_breaker`. Raises InvalidInput."""
+        if not undeclared:
+            self._driver.run(gates.declared(self._driver.scope, name))
         self._driver.run(gates.close_breaker(self._driver.scope, name, reason, self._driver.new_id()))
 
     def limits(self) -> list[LimitView]:

@@ -20,6 +20,11 @@ from coordinator.ops.gates import BreakerView, LimitView
 STYLES = {"closed": "green", "open": "bold red", "half_open": "yellow"}
 
 
+Undeclared = Annotated[
+    bool, typer.Option("--undeclared", help="Also if no worker has told of a breaker of that name yet.")
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenOptions:
     """Which breaker, for how long, and why."""
@@ -29,6 +34,7 @@ class OpenOptions:
         float | None, typer.Option("--for", help="For so many seconds; else until it is closed.", metavar="SECONDS")
     ] = None
     reason: Annotated[str, typer.Option(help="Why: whoever looks will read it.")] = ""
+    undeclared: Undeclared = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,7 @@ class CloseOptions:
 
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name of a handler, or of what handlers depend on.")]
     reason: Annotated[str, typer.Option(help="Why.")] = ""
+    undeclared: Undeclared = False
 
 
 def add_to(app: typer.Typer) -> None:
@@ -52,6 +59,7 @@ def add_to(app: typer.Typer) -> None:
     opens = (
         "coordinator breaker open github --for 600 --reason 'announced maintenance'",
         "coordinator breaker open deploy.apply --reason 'freeze'",
+        "coordinator breaker open new-service --undeclared --reason 'not before Monday'",
     )
     command(group, "open", examples=opens)(open_)
     command(group, "close", examples=("coordinator breaker close github --reason 'they are back'",))(close)
@@ -76,7 +84,7 @@ def open_(options: OpenOptions, common: Common) -> None:
     After the time probes are let through; without --for the breaker stays open until somebody closes it.
     """
     with connect(common) as coordinator:
-        coordinator.open_breaker(options.name, options.seconds, options.reason)
+        coordinator.open_breaker(options.name, options.seconds, options.reason, undeclared=options.undeclared)
     until = f"for {duration(options.seconds)}" if options.seconds is not None else "until it is closed"
     document = {"breaker": options.name, "state": "open", "seconds": options.seconds}
     Screen(common.json).show(document, word(f"{options.name} is open {until}"))
@@ -85,7 +93,7 @@ def open_(options: OpenOptions, common: Common) -> None:
 def close(options: CloseOptions, common: Common) -> None:
     """Let the jobs behind a breaker go on, and forget the failures that it has counted."""
     with connect(common) as coordinator:
-        coordinator.close_breaker(options.name, options.reason)
+        coordinator.close_breaker(options.name, options.reason, undeclared=options.undeclared)
     Screen(common.json).show({"breaker": options.name, "state": "closed"}, word(f"{options.name} is closed"))
 
 

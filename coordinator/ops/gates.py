@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
+from coordinator.errors import InvalidInput
 from coordinator.keys import encode
 from coordinator.model.names import MAX_SECONDS, label, milliseconds
 from coordinator.model.names import text as free_text
@@ -16,6 +18,8 @@ from coordinator.wire.replies import Raw, number, text
 from coordinator.wire.step import Operation
 
 MOST = 1000
+# How many of the breakers that there are an error names.
+LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,20 @@ def open_breaker(scope: Scope, name: str, seconds: float | None, reason: str, ca
 def close_breaker(scope: Scope, name: str, reason: str, call_id: str) -> Operation[str]:
     """Close a breaker, or forget the failures that it has counted. Raises InvalidInput."""
     return (yield from _set(scope, name, ("close", 0), reason, call_id))
+
+
+def declared(scope: Scope, name: str) -> Operation[None]:
+    """Raises InvalidInput, with the names that there are, if no worker has told of a breaker of that name, and nobody
+    has opened one."""
+    known = [one.name for one in (yield from breakers(scope))]
+    # Of more than a page of them nobody can say that it is none.
+    if label(name, "name") in known or len(known) >= MOST:
+        return
+    near = get_close_matches(name, known, LISTED)
+    listed = (near + [one for one in known if one not in near])[:LISTED]
+    rest = f" and {len(known) - len(listed)} more" if len(known) > len(listed) else ""
+    there = f"there are {', '.join(listed)}{rest}" if known else "no worker has told of any yet"
+    raise InvalidInput("name", name, f"is no breaker that is known: {there}; `undeclared` takes it all the same")
 
 
 def _set(scope: Scope, name: str, event: tuple[str, int], reason: str, call_id: str) -> Operation[str]:

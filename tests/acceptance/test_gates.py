@@ -222,6 +222,10 @@ def test_the_command_line_opens_explains_and_closes(
     cli = Cli(redis_url, namespace)
     try:
         until(lambda: "github" in states(co), 20)
+        unknown = cli.call("breaker", "open", "githbu")
+        assert unknown.returncode == os.EX_USAGE
+        assert "there are github, " in unknown.stderr
+        assert cli.json("breaker", "close", "to-come", "--undeclared")["state"] == "closed"
         said: Any = cli.json("breaker", "open", "github", "--for", "3600", "--reason", "maintenance")
         assert said == {"breaker": "github", "state": "open", "seconds": 3600.0}
         ticket = co.submit("call", 1)
