@@ -69,6 +69,7 @@ local busy, clear = blocked(ctx, r)
 -- Locks are small, and who has one finishes something: for want of memory they are refused only where all is.
 local refusal = memory_full(ctx, 4) or refused_needs(ctx, r, busy and not try) or (try and busy and { 'busy', busy })
 if refusal then
+  watch_memory(ctx, 'refused')
   return refusal
 end
 local tangled = busy and not try and (r.flow or ctx.nested)
@@ -78,6 +79,7 @@ if cycle then
 end
 
 ctx.asking = id
+watch_memory(ctx)
 refresh(ctx, session)
 note_crowds(ctx, r)
 r.wait_by = ARGV[7] ~= '' and ctx.now + shrink(r, tonumber(ARGV[7]), tonumber(ARGV[14] or ''))

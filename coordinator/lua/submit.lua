@@ -66,6 +66,7 @@ write_offers(ctx)
 ctx.offers = nil
 ctx.wrote = ctx.wrote or ctx.leftover
 settle_lines(ctx)
+watch_memory(ctx, not ctx.wrote and 'refused')
 if ctx.wrote then
   commit(ctx)
 end

@@ -23,8 +23,11 @@ The memory of the server fills up in the same way: its limit for what is new is 
 number of bytes, and at the limit nothing new is let in, however urgent. What goes by is what the server says it uses. A
 tally by namespace, kept by the scripts that add and remove, would be wrong before long: records and results go by their
 time to live, of which no script hears, and what a zset or an index takes is not the sum of its members. And what makes
-Redis refuse writes is that very number. It takes 7 us to ask for, and the sweep does so once a second; so up to a
-second's worth of jobs gets in beyond the limit, for which there is the tenth that is kept.
+Redis refuse writes is that very number. It takes 7 us to ask for, and the sweep does so once a second, or whoever hands
+something in where nobody sweeps; so up to a second's worth of jobs gets in beyond the limit, for which there is the
+tenth that is kept. A refusal writes nothing, but for a level that has changed: a queue changes its level only with jobs
+that are let in, but memory also fills and empties by itself, and without the level before nothing would be further
+down.
 
 Who waits beyond the soft limit, in a queue or in a line, waits for less long if nobody chose how long: what the fleet
 has learnt was learnt when fewer came, and a caller that will get nothing had better hear so before the limit is reached

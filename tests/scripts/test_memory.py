@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from coordinator.policy import shed
 from coordinator.policy.shed import Shedding
+from coordinator.wire import calls
 from tests.scripts.reach import reaches
 from tests.support.engine import Engine, job
 
@@ -80,8 +81,48 @@ def test_a_mark_that_nobody_renews_is_not_believed_for_long(engine: Engine) -> N
     at_level(engine, 3)
     engine.use_memory(0)
     assert engine.put("j", priority=4)[0] == "memory_full"
-    engine.advance(16)
+    engine.advance(1)
     assert engine.put("j", priority=0)[0] == "accepted"
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=st.lists(st.tuples(st.integers(500, 1100), st.integers(0, 4)), min_size=1, max_size=12))
+def test_where_nobody_sweeps_those_decide_who_hand_in(engine: Engine, history: list[tuple[int, int]]) -> None:
+    engine.rules(max_bytes=1000, shed_begin=800, shed_end=700)
+    before = int(levels(engine))
+    for used, priority in history:
+        engine.use_memory(used)
+        engine.advance(1)
+        before = shed.level(before, used, Shedding(0.8, 0.7).ceilings(1000))
+        call = calls.submit(engine.scope, 1000, [job(f"j{engine.now}", priority=priority)])
+        refused = any(one[1] == "memory_full" for one in engine.call(call, writes=True)[1:])
+        assert (refused, int(levels(engine))) == (shed.refuses(before, priority), before)
+
+
+def test_what_a_refusal_learnt_of_the_memory_is_all_that_it_leaves(engine: Engine) -> None:
+    at_level(engine, 0)
+    engine.put("j1")
+    engine.use_memory(1000)
+    engine.advance(1)
+    before = engine.census()
+    assert engine.call(calls.submit(engine.scope, 1000, [job("j2")]), writes=True)[1][1] == "memory_full"
+    after = engine.census()
+    assert {name for name in after if after[name] != before.get(name)} == {engine.key("META"), engine.key("EVENTS")}
+    assert engine.put("j3")[0] == "memory_full"  # nothing new is learnt, and nothing written
+
+
+def test_the_server_is_asked_once_a_second_however_many_come(engine: Engine) -> None:
+    at_level(engine, 0)
+    engine.use_memory(1000)
+    assert [engine.put(f"j{n}")[0] for n in range(3)] == ["accepted"] * 3
+    engine.worker("w")
+    assert engine.ask("w", "r1", "a")[0] == "granted"
+    engine.advance(1)
+    assert engine.ask("w", "r2", "b", writes=True)[0] == "memory_full"
+    engine.use_memory(0)
+    assert engine.ask("w", "r2", "b")[0] == "memory_full"
+    engine.advance(1)
+    assert engine.ask("w", "r2", "b")[0] == "granted"
 
 
 def test_without_a_limit_nobody_asks(engine: Engine) -> None:

@@ -89,7 +89,7 @@ local function sweep(ctx)
   write_gates(ctx)
   ring_stranded(ctx)
   forget_shares(ctx)
-  watch_memory(ctx)
+  watch_memory(ctx, 'sweep')
   redis.call('HSET', ctx.meta, 'swept', text(ctx.now))
   return found + purge_dead(ctx)
 end
