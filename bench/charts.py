@@ -16,7 +16,7 @@ from matplotlib.figure import Figure as Canvas
 
 from bench.catalogue import WORKLOADS
 from bench.model import Record
-from bench.peers import FLOOR, OURS
+from bench.peers import FLOORS, OURS
 from bench.report import number, with_unit
 from bench.results import Results
 from bench.statistics import Spread
@@ -158,7 +158,7 @@ def _title(workload: Workload) -> str:
 
 
 def _colour(peer: str) -> str:
-    return {OURS: OUR_COLOUR, FLOOR: FLOOR_COLOUR}.get(peer, PEER_COLOUR)
+    return {OURS: OUR_COLOUR, **dict.fromkeys(FLOORS, FLOOR_COLOUR)}.get(peer, PEER_COLOUR)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ Kind = Literal["jobs", "locks"]
 Mode = Literal["drain", "ordered", "latency", "keyed"]
 
 OURS = "coordinator"
-FLOOR = "floor"
+FLOORS = ("floor", "floor-direct")
 HIREDIS = "redis[hiredis]==8.1.0"
 LOCKS = (HIREDIS, "python-redis-lock==4.0.1")
 
@@ -71,6 +71,7 @@ _CELERY = "{bin}/celery -A bench.actors.celery worker -c {concurrency} --without
 _BULLMQ = "{bin}/python -m bench.actors bullmq work"
 _STREAQ = "{bin}/streaq run bench.actors.streaq:worker --workers {processes}"
 _RQ = "{bin}/rq worker --worker-class rq.SimpleWorker --logging_level WARNING --url {url} q4 q3 q2 q1 q0"
+_FLOOR = "{bin}/python -m bench.actors %s work"
 
 PEERS = (
     ours(),
@@ -153,11 +154,17 @@ PEERS = (
     Peer("redis-py", {"locks": "redis_lock"}, LOCKS),
     Peer("redis-py-1ms", {"locks": "redis_lock"}, LOCKS, environment={"BENCH_SLEEP": "0.001"}),
     Peer("python-redis-lock", {"locks": "python_redis_lock"}, LOCKS),
+    # What any design has to pay: no libraries, and none of them is the best peer.
     Peer(
-        FLOOR,
+        FLOORS[0],
         {"jobs": "floor", "locks": "floor"},
         LOCKS,
-        {"latency": WorkerCommand("{bin}/python -m bench.actors floor work", forks=False)},
-        only=("enqueue", "latency", "handoff"),
+        {
+            "latency": WorkerCommand(_FLOOR % "floor", forks=False),
+            "drain": WorkerCommand(_FLOOR % "floor_batches", forks=False),
+            "keyed": WorkerCommand(_FLOOR % "floor_keyed", forks=False),
+        },
+        only=("enqueue", "drain", "drain2", "latency", "keyed", "pairs", "contend", "handoff"),
     ),
+    Peer(FLOORS[1], {"locks": "floor_direct"}, only=("pairs",)),
 )

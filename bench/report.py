@@ -32,19 +32,22 @@ def markdown(results: Results, facts: Mapping[str, str]) -> str:
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> str:
-    """One line per target: ours, the best peer of this run, the ratio, what was to be reached, whether it was."""
+    """One line per target: ours, the best peer of this run, the ratio, what any design has to pay and the ratio of
+    that, what was to be reached, whether it was."""
     rows = [
         (
             f"{one.workload.title}: {one.figure.label}",
             with_unit(one.ours, one.figure),
             f"{with_unit(one.best, one.figure)} ({one.best_peer})" if one.best_peer else "-",
-            "-" if one.ratio is None else f"{one.ratio:.2f}",
+            _ratio(one.ratio),
+            "-" if one.floor is None else with_unit(one.floor, one.figure),
+            _ratio(one.floor_ratio),
             str(one.target) if one.target else "-",
             _word(one),
         )
         for one in verdicts
     ]
-    return _table(("workload", "ours", "best peer", "ratio", "target", "reached"), rows)
+    return _table(("workload", "ours", "best peer", "ratio", "floor", "its ratio", "target", "reached"), rows)
 
 
 def raw_table(results: Results, workload: Workload) -> str:
@@ -81,9 +84,16 @@ def _spread(spread: Spread | None) -> str:
     return f"{number(spread.median)} ({number(spread.least)} .. {number(spread.most)})"
 
 
+def _ratio(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
 def _word(verdict: Verdict) -> str:
+    if verdict.reached:
+        return "yes"
     if verdict.reached is not None:
-        return "yes" if verdict.reached else "**no**" + (f": {verdict.why}" if verdict.why else "")
+        beyond = "nor does the floor" if verdict.in_reach is False else ""
+        return "**no**" + "".join(f": {said}" for said in (verdict.why, beyond) if said)
     return "-" if verdict.target is None else f"{NOTHING}: {verdict.why}"
 
 

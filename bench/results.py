@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.model import Figure, Record
-from bench.peers import FLOOR, OURS
+from bench.peers import FLOORS, OURS
 from bench.statistics import Spread
 from bench.targets import BEST, TARGETS, Target
 from bench.workloads.base import Workload
@@ -16,7 +16,8 @@ from bench.workloads.base import Workload
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """One line of the report. `reached` is None if it could not be judged, and False if a repetition of ours failed;
-    `why` then says so."""
+    `why` then says so. `floor` is the best that was measured without any library, and `floor_ratio` what `ratio` would
+    be for it; `in_reach` says whether that reached the target, None if it was not measured."""
 
     workload: Workload
     figure: Figure
@@ -27,6 +28,9 @@ class Verdict:
     ratio: float | None
     reached: bool | None
     why: str = ""
+    floor: float | None = None
+    floor_ratio: float | None = None
+    in_reach: bool | None = None
 
 
 class Results:
@@ -61,15 +65,16 @@ class Results:
         return [one.name for one in self.workloads if self.failure(one.name, OURS)]
 
     def best_peer(self, workload: str, figure: Figure) -> str:
-        """Who has the best median but us and the floor, which is no library; empty if nobody has one."""
-        found = {}
-        for peer in self.peers(workload):
-            spread = self.spread(workload, peer, figure.key)
-            if peer not in (OURS, FLOOR) and spread is not None:
-                found[peer] = spread.median
-        if not found or figure.better == "neither":
+        """Who has the best median but us and the floors, which are no libraries; empty if nobody has one."""
+        peers = [peer for peer in self.peers(workload) if peer not in (OURS, *FLOORS)]
+        return "" if figure.better == "neither" else self._best(workload, figure, peers)
+
+    def _best(self, workload: str, figure: Figure, peers: Sequence[str]) -> str:
+        found = {peer: self._median(workload, peer, figure.key) for peer in peers}
+        known = {peer: value for peer, value in found.items() if value is not None}
+        if not known:
             return ""
-        return (max if figure.better == "more" else min)(found, key=lambda peer: found[peer])
+        return (max if figure.better == "more" else min)(known, key=lambda peer: known[peer])
 
     def verdicts(self) -> list[Verdict]:
         """A line for each target of each workload that was run, and for the first figure of those without one."""
@@ -89,7 +94,11 @@ class Results:
         against = target.against if target else BEST
         rival = best if against in ("", BEST) else self._median(workload.name, against, figure.key)
         ratio = ours / rival if ours is not None and rival else None
-        judged = ours if target and not target.against else ratio
+        floor = self._median(workload.name, self._best(workload.name, figure, FLOORS), figure.key)
+        floor_ratio = floor / rival if floor is not None and rival else None
+        absolute = target is not None and not target.against
+        judged, least = (ours, floor) if absolute else (ratio, floor_ratio)
+        in_reach = target.reached(least) if target and least is not None else None
         why = self.failure(workload.name, OURS)
         # Whatever the other repetitions came to: the median of those that did not fail says nothing of those that did.
         reached = False if target and why else None
@@ -97,7 +106,9 @@ class Results:
             reached = target.reached(judged)
         if not why and judged is None:
             why = "there is no peer" if against in ("", BEST) else f"{against} was not measured"
-        return Verdict(workload, figure, target, ours, best, best_peer, ratio, reached, why)
+        return Verdict(
+            workload, figure, target, ours, best, best_peer, ratio, reached, why, floor, floor_ratio, in_reach
+        )
 
     def _median(self, workload: str, peer: str, figure: str) -> float | None:
         spread = self.spread(workload, peer, figure)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 
 from bench.model import Figure
-from bench.peers import FLOOR
 from bench.processes import Actor
 from bench.scene import Scene
 from bench.server import between
@@ -60,12 +59,7 @@ def contended(scene: Scene, sizes: Sizes) -> Mapping[str, float]:
 def handed_on(scene: Scene, sizes: Sizes) -> Mapping[str, float]:
     """From before the holder's release to the return of the acquire of the one who waits, in another process."""
     holder, waiter = scene.actor(), scene.actor()
-    if scene.peer.name == FLOOR:
-        holder.tell("take")
-        waiter.ask("release", held="passed")
-        holder.hear()
-    else:
-        holder.ask("take")
+    holder.ask("take")
     deadline, found = time.monotonic() + sizes.limit, list[int]()
     before = scene.server.totals()
     while len(found) < sizes.handoffs and time.monotonic() < deadline:

@@ -60,6 +60,30 @@ def test_the_floor_is_no_peer():
     assert only_verdict(results_of("enqueue", coordinator=[5], floor=[100], dramatiq=[1])).best_peer == "dramatiq"
 
 
+def test_the_best_floor_stands_beside_a_target_with_what_it_would_reach():
+    verdict = only_verdict(results_of("pairs", **{"redis-py": [100], "floor": [110], "floor-direct": [104, 106, 120]}))
+    assert (verdict.best_peer, verdict.floor, verdict.floor_ratio, verdict.in_reach) == ("redis-py", 110, 1.1, True)
+    assert only_verdict(results_of("pairs", coordinator=[90], floor=[110])).in_reach is None  # there is no peer
+    assert only_verdict(results_of("drain", coordinator=[500], dramatiq=[100])).floor is None
+
+
+@pytest.mark.parametrize(
+    ("floor", "said"), [(104.0, "**no**: nor does the floor"), (105.0, "**no**"), (None, "**no**")]
+)
+def test_of_a_missed_target_it_is_said_whether_the_floor_misses_it_too(floor, said):
+    floors = {} if floor is None else {"floor-direct": [floor]}
+    shown = verdict_table(results_of("pairs", **{"coordinator": [90], "redis-py": [100], **floors}).verdicts())
+    assert f"| {said} |" in shown
+    beside = "- | -" if floor is None else f"{number(floor)}/s | {floor / 100:.2f}"
+    assert f"| 90/s | 100/s (redis-py) | 0.90 | {beside} | >= 1.05 x best peer |" in shown
+
+
+def test_a_bound_on_a_figure_itself_is_asked_of_the_floor_itself():
+    results = results_of("contend", **{"coordinator": [700], "redis-py": [600], "floor": [880]})
+    verdict = results.verdicts()[0]
+    assert (verdict.reached, verdict.in_reach, verdict.floor) == (False, False, 880)
+
+
 def test_a_target_may_name_its_rival():
     verdict = only_verdict(results_of("enqueue", coordinator=[120], huey=[200], dramatiq=[100]))
     assert (verdict.best_peer, verdict.ratio, verdict.reached) == ("huey", 1.2, True)
@@ -106,7 +130,8 @@ def test_a_report_has_the_facts_and_every_workload():
     said = markdown(results, {"Redis": "7"})
     assert "- Redis: 7" in said
     assert (
-        "| enqueue in bulk, 1,000 per call: jobs | 9,000/s | 1,000/s (bullmq) | 9.00 | >= 3 x best peer | yes |" in said
+        "| enqueue in bulk, 1,000 per call: jobs | 9,000/s | 1,000/s (bullmq) | 9.00 | - | - | >= 3 x best peer | yes |"
+        in said
     )
 
 
