@@ -32,7 +32,7 @@ from coordinator.errors import (
     UnknownOutcome,
     UnsafeServer,
 )
-from coordinator.policy.faults import fault
+from coordinator.policy.faults import bare, fault, full
 from coordinator.policy.resend import Remedy, pause, remedy
 from coordinator.settings import Settings
 from coordinator.wire import loader
@@ -106,7 +106,7 @@ class _Attempts:
             return ConfigError([f"TLS: {trouble}"])
         cure = remedy(_message(error))
         if cure is Remedy.FULL:
-            return StorageFull(f"Redis takes nothing new: {error}")
+            return StorageFull(full(_message(error)))
         if cure is Remedy.GIVE_UP and isinstance(error, redis.exceptions.ResponseError):
             return fault(_message(error), self._what, self._text)
         hint = "" if self._programs.known else tls.hint(str(error))
@@ -118,7 +118,7 @@ def _said(error: Exception) -> str:
     if isinstance(error, redis.sentinel.MasterNotFoundError):
         what, _, asked = str(error).partition(" : ")
         return f"{what}; {'not every Sentinel answers' if asked else 'the Sentinels know none of that name'}"
-    return str(error)
+    return bare(str(error))
 
 
 class _Programs:

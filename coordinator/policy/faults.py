@@ -14,6 +14,9 @@ from coordinator.keys import FAMILIES
 _DENIED = ("NOPERM", "can't run this command", "can't access at least one of the keys", "No permissions to")
 # 7.0 and newer end with `script: <name>, on @user_script:12.`, 6.2 begins with `... @user_script:12: ...`.
 _LINE = re.compile(r"@?user_(?:script|function):(\d+)")
+# The same places with all that is said there: numbers and names that nobody can do anything with.
+_BEFORE = re.compile(r"^.*@user_script:\s*\d+:\s*-?")
+_BEHIND = re.compile(r"\s*script: \w+, on @?user_(?:script|function):\d+\.?$")
 # Never the data's fault: what we sent is not what this server takes.
 _OURS = ("unknown command", "wrong number of arguments", "unknown subcommand", "compiling", "Function not found")
 
@@ -31,6 +34,18 @@ def fault(message: str, what: str, text: str = "") -> CoordinatorError:
     where = f"a key of the family {place!r}" if place else "a key of this namespace"
     kind = "the wrong type" if "WRONGTYPE" in message else "something that Coordinator does not write"
     return Corrupt(f"{where} has {kind}: {what} cannot go on")
+
+
+def full(message: str) -> str:
+    """Why a server that has no room takes nothing new, for people."""
+    if "MISCONF" in message:
+        return "Redis takes nothing new: it cannot write its data to disk (its log says why)"
+    return "Redis takes nothing new: its memory is used up (`maxmemory`)"
+
+
+def bare(message: str) -> str:
+    """Redis's message without what it says of the script in which a command failed."""
+    return _BEHIND.sub("", _BEFORE.sub("", message)).strip()
 
 
 def family_at(text: str, line: int) -> str:

@@ -31,7 +31,7 @@ def test_a_full_server_can_be_looked_at_and_gives_back(full_url: str, kind: str,
     with connected(kind, full_url, settings) as co:
         lease, job = co.acquire("a"), co.submit("job", b"x" * 1000)
         fill(full_url)
-        with pytest.raises(StorageFull):
+        with pytest.raises(StorageFull, match=r"^Redis takes nothing new: its memory is used up \(`maxmemory`\)$"):
             co.submit("job")
         with pytest.raises(StorageFull):
             co.acquire("b")
