@@ -16,7 +16,7 @@ from chaos import roles
 from chaos.history import Recorder
 from chaos.locking import give_back, take
 from coordinator import Coordinator, Settings
-from coordinator.client import Lease
+from coordinator.leases import Lease
 
 THREADS = 4
 CHILD_SECONDS = 20

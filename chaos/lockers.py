@@ -18,9 +18,9 @@ from chaos.history import Recorder
 from chaos.locking import give_back, take
 from chaos.store import FencedStore
 from coordinator import Coordinator, Settings
-from coordinator.client import Lease
 from coordinator.drivers import failpoints
 from coordinator.errors import CoordinatorError
+from coordinator.leases import Lease
 
 
 def locker(url: str, settings: dict[str, Any], history: str, process: str, options: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from chaos.history import Recorder
 from coordinator import Coordinator
-from coordinator.client import Lease
+from coordinator.leases import Lease
 
 
 def take(co: Coordinator, recorder: Recorder, resource: str, **options: Any) -> Lease:

@@ -4,9 +4,11 @@
 `workers.Registry` and run by `coordinator worker run`.
 """
 
-from coordinator.aclient import AsyncCoordinator, AsyncJobTicket, AsyncLease, AsyncLockTicket
-from coordinator.client import Coordinator, JobTicket, Lease, LockTicket
+from coordinator.aclient import AsyncCoordinator, AsyncJobTicket, AsyncLockTicket
+from coordinator.aleases import AsyncLease
+from coordinator.client import Coordinator, JobTicket, LockTicket
 from coordinator.errors import CoordinatorError, StaleFence
+from coordinator.leases import Lease
 from coordinator.model.answers import Answer, CoalescingStats
 from coordinator.model.names import Priority
 from coordinator.model.need import Need

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from coordinator.acoalescer import AsyncCoalescer
 from coordinator.aguarding import AsyncGuarding
+from coordinator.aleases import AsyncLease, leased
 from coordinator.aoverseer import AsyncOverseer
 from coordinator.drivers.aio import AsyncDriver
-from coordinator.errors import CoordinatorError, LeaseLost, WaitTimeout
+from coordinator.errors import WaitTimeout
 from coordinator.metrics import clients
-from coordinator.model.lease import Grant, Position
+from coordinator.model.lease import Position
 from coordinator.model.names import Priority
-from coordinator.model.names import milliseconds as checked_ms
 from coordinator.model.need import Need, needs_of
 from coordinator.model.states import State
-from coordinator.ops import asking, inspect, locks, operator, requests, timing, work
+from coordinator.ops import asking, inspect, locks, requests, timing, work
 from coordinator.ops.asking import LockOptions, Needs, Urgency, lock_options
 from coordinator.ops.likeness import Resemblance
 from coordinator.ops.locks import Asked
@@ -33,93 +31,6 @@ from coordinator.wire.step import Operation
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-
-class AsyncLease:
-    """A lock that is held. Use it as a context manager, or `release` it.
-
-    `fence` grows with every grant; hand it to whatever the lock guards. `lost` is set before anybody else can have the
-    lock; `held` answers the same from the clock alone.
-    """
-
-    def __init__(self, driver: AsyncDriver, grant: Grant, needs: tuple[Need, ...]) -> None:
-        self.ident, self.fence, self.needs = grant.ident, grant.fence, needs
-        self.trusted_until = grant.trusted_until
-        self.why_lost = ""
-        self._lost = asyncio.Event()
-        self._driver, self._keeper, self._pid, self._over = driver, driver.keeper, os.getpid(), False
-
-    @property
-    def lost(self) -> asyncio.Event:
-        """Set before anybody else can have the lock."""
-        return self._lost
-
-    @property
-    def held(self) -> bool:
-        """Whether the lock can be trusted to be ours right now. Asks nobody."""
-        ours = self._pid == os.getpid() and not self._over and not self.why_lost
-        return ours and self._driver.now() < min(self.trusted_until, self._keeper.trusted_until)
-
-    def check(self) -> None:
-        """Raises LeaseLost unless `held`."""
-        if not self.held:
-            raise LeaseLost(
-                self.ident, self.why_lost or ("released" if self._over else "it cannot be trusted any more")
-            )
-
-    async def release(self) -> None:
-        """Give the lock back. Raises LeaseLost if it was no longer ours; releasing twice does nothing, nor does
-        releasing after the client was closed, which has released it."""
-        if not self._over and not self._driver.closed and self._pid == os.getpid():
-            await self._driver.run(locks.release(self._driver.scope, self.ident, self.fence))
-            self._over = True
-
-    async def hand_over(self, to: str, reason: str = "") -> str:
-        """Give the lock to a request that waits for it, before all others. Returns the state of that one then.
-
-        `to` is its id. Raises LeaseLost, InvalidInput, NotFound.
-        """
-        driver = self._driver
-        deed = operator.deed(driver.keeper.who, reason, driver.new_id())
-        state = await driver.run(operator.hand_over(driver.scope, self.ident, self.fence, to, deed))
-        self._over = True
-        return state
-
-    async def extend(self, seconds: float) -> None:
-        """Let the lease end `seconds` from now, sooner or later than before, also beyond `max_hold`.
-
-        Raises LeaseLost, InvalidInput.
-        """
-        lease_ms = checked_ms(seconds, "seconds", least=0.05)
-        self.trusted_until = await self._driver.run(locks.extend(self._driver.scope, self.ident, self.fence, lease_ms))
-        self._driver.hold(self)
-
-    def trust(self, until: float) -> None:
-        """Believe in the lease until then, on the clock of `held`: for what holds something else along with it."""
-        self.trusted_until = until
-        self._driver.hold(self)
-
-    def lose(self, why: str) -> None:
-        """Called by the keeper of the session."""
-        self.why_lost = why
-        self._driver.in_loop(self._lost.set)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            await self.release()
-        except CoordinatorError as problem:
-            if error is None:
-                raise
-            # What went wrong inside matters more than that the lock was gone as well.
-            log.warning("releasing %s failed: %s", self.ident, problem)
-
-    def __repr__(self) -> str:
-        return f"AsyncLease({', '.join(need.resource for need in self.needs)}, fence={self.fence}, held={self.held})"
 
 
 class AsyncLockContext:
@@ -173,7 +84,7 @@ class AsyncLockTicket(AsyncTicket):
     def __init__(self, driver: AsyncDriver, asked: LockAsk, needs: tuple[Need, ...], standing: Asked) -> None:
         super().__init__(driver, asked.ident)
         self._asked, self._needs, self._sent = standing.taken(asked), needs, standing.sent
-        self._lease = None if standing.grant is None else _lease(driver, standing.grant, needs)
+        self._lease = None if standing.grant is None else leased(driver, standing.grant, needs)
 
     @property
     def may_wait(self) -> float | None:
@@ -189,7 +100,7 @@ class AsyncLockTicket(AsyncTicket):
             grant = await driver.run(waits)
             if grant is None:
                 raise WaitTimeout(self.ident, seconds or 0.0, "lock request")
-            self._lease = _lease(self._driver, grant, self._needs)
+            self._lease = leased(self._driver, grant, self._needs)
         return self._lease
 
 
@@ -282,7 +193,7 @@ class AsyncCoordinator(AsyncCoalescer, AsyncGuarding, AsyncOverseer):
         wanted = needs_of(needs)
         asked = self._ask(wanted, lock_options(priority, 0, options))
         grant = await self._driver.run(locks.acquire(self._driver.scope, asked, 0))
-        return None if grant is None else _lease(self._driver, grant, wanted)
+        return None if grant is None else leased(self._driver, grant, wanted)
 
     async def request(
         self,
@@ -366,7 +277,7 @@ class AsyncCoordinator(AsyncCoalescer, AsyncGuarding, AsyncOverseer):
         grant = await driver.run(timing.acquire(driver.scope, driver.learner, asked, wanted, driver.meter))
         if grant is None:
             raise WaitTimeout(asked.ident, 0, "lock request")
-        return _lease(driver, grant, wanted)
+        return leased(driver, grant, wanted)
 
     async def _settled(self, wanted: tuple[Need, ...], options: LockOptions) -> LockOptions:
         if options.wait != ADAPTIVE:
@@ -380,9 +291,3 @@ class AsyncCoordinator(AsyncCoalescer, AsyncGuarding, AsyncOverseer):
 
     def _ask(self, wanted: tuple[Need, ...], options: LockOptions) -> LockAsk:
         return asking.lock_ask(self._driver.new_id(), wanted, options, self.settings.max_hold, self._driver.rules)
-
-
-def _lease(driver: AsyncDriver, grant: Grant, needs: Sequence[Need]) -> AsyncLease:
-    lease = AsyncLease(driver, grant, tuple(needs))
-    driver.hold(lease)
-    return lease

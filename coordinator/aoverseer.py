@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from coordinator.aleases import AsyncLease, leased
 from coordinator.drivers.aio import AsyncDriver
+from coordinator.errors import WaitTimeout
 from coordinator.model.lease import Explanation
-from coordinator.ops import configuring, freezing, gates, inspect, operator, requests
+from coordinator.model.need import needs_of
+from coordinator.ops import asking, configuring, freezing, gates, inspect, operator, requests
+from coordinator.ops.asking import Needs, Urgency
 from coordinator.ops.configuring import Change, Configuration
 from coordinator.ops.freezing import Freeze
 from coordinator.ops.gates import BreakerView, LimitView
@@ -38,6 +42,22 @@ class AsyncOverseer:
         It becomes the first in all its lines. Raises IllegalTransition, InvalidInput, NotFound.
         """
         return await self._driver.run(operator.transfer(self._driver.scope, ident, to, self._deed(by, reason)))
+
+    async def steal(
+        self, needs: Needs, reason: str, *, priority: Urgency = None, wait: float = 10.0, by: str = "", **options: Any
+    ) -> AsyncLease:
+        """Take a lock away from whoever holds it, for oneself, before all who wait.
+
+        They are told, and their fences are refused from now on; a job goes back to its place. Options and errors as for
+        `acquire`; it takes longer than an instant only where it is frozen. For operators only.
+        """
+        driver, wanted = self._driver, needs_of(needs)
+        chosen = asking.lock_options(priority, wait, {"reason": reason, **options})
+        asked = asking.lock_ask(driver.new_id(), wanted, chosen, driver.settings.max_hold, driver.rules)
+        grant = await driver.run(operator.steal(driver.scope, asked, wait, self._deed(by, reason)))
+        if grant is None:
+            raise WaitTimeout(asked.ident, 0, "lock request")
+        return leased(driver, grant, wanted)
 
     async def reorder(
         self, ident: str, place: str = "front", *, before: str = "", reason: str = "", by: str = ""

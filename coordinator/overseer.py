@@ -6,8 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from coordinator.drivers.sync import SyncDriver
+from coordinator.errors import WaitTimeout
+from coordinator.leases import Lease, leased
 from coordinator.model.lease import Explanation
-from coordinator.ops import configuring, freezing, gates, inspect, operator, requests
+from coordinator.model.need import needs_of
+from coordinator.ops import asking, configuring, freezing, gates, inspect, operator, requests
+from coordinator.ops.asking import Needs, Urgency
 from coordinator.ops.configuring import Change, Configuration
 from coordinator.ops.freezing import Freeze
 from coordinator.ops.gates import BreakerView, LimitView
@@ -38,6 +42,22 @@ class Overseer:
         It becomes the first in all its lines. Raises IllegalTransition, InvalidInput, NotFound.
         """
         return self._driver.run(operator.transfer(self._driver.scope, ident, to, self._deed(by, reason)))
+
+    def steal(
+        self, needs: Needs, reason: str, *, priority: Urgency = None, wait: float = 10.0, by: str = "", **options: Any
+    ) -> Lease:
+        """Take a lock away from whoever holds it, for oneself, before all who wait.
+
+        They are told, and their fences are refused from now on; a job goes back to its place. Options and errors as for
+        `acquire`; it takes longer than an instant only where it is frozen. For operators only.
+        """
+        driver, wanted = self._driver, needs_of(needs)
+        chosen = asking.lock_options(priority, wait, {"reason": reason, **options})
+        asked = asking.lock_ask(driver.new_id(), wanted, chosen, driver.settings.max_hold, driver.rules)
+        grant = driver.run(operator.steal(driver.scope, asked, wait, self._deed(by, reason)))
+        if grant is None:
+            raise WaitTimeout(asked.ident, 0, "lock request")
+        return leased(driver, grant, wanted)
 
     def reorder(self, ident: str, place: str = "front", *, before: str = "", reason: str = "", by: str = "") -> str:
         """Give a request that waits another place in all its lines, or in its queue: `front`, `back`, or directly

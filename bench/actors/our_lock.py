@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.actors.locker import Locker
 from bench.actors.speech import said
 from coordinator import Coordinator
-from coordinator.client import Lease
+from coordinator.leases import Lease
 
 
 class Actor(Locker):

@@ -7,7 +7,8 @@ import time
 
 from bench.actors.speech import said
 from coordinator import AsyncCoordinator
-from coordinator.aclient import AsyncLease, AsyncLockTicket
+from coordinator.aclient import AsyncLockTicket
+from coordinator.aleases import AsyncLease
 
 RESOURCES = 100
 ASK_AT_ONCE = 200

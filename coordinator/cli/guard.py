@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from coordinator.cli.child import Child
 from coordinator.cli.failures import LOST, NOT_A_COMMAND, NOT_EXECUTABLE, Failure
 from coordinator.cli.signals import Signals
-from coordinator.client import Lease
+from coordinator.leases import Lease
 
 LOOK_SECONDS = 0.05
 

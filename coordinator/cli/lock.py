@@ -19,8 +19,9 @@ from coordinator.cli.sentences import person
 from coordinator.cli.signals import Signals
 from coordinator.cli.waiting import View, ran_out, stand
 from coordinator.cli.words import clean
-from coordinator.client import Coordinator, Lease
+from coordinator.client import Coordinator
 from coordinator.errors import CoordinatorError, InvalidInput, LeaseLost, WaitTimeout
+from coordinator.leases import Lease
 from coordinator.model.names import milliseconds
 from coordinator.model.need import Mode, Need, needs_of
 from coordinator.policy.timeout import ADAPTIVE, Wait
@@ -31,6 +32,7 @@ EXAMPLES = (
     "coordinator lock db/schema --shared --try -- ./report.sh || echo busy",
     "coordinator lock gpu --permits 2 -- python train.py",
     "coordinator lock site -- sh -c 'deploy --fence $COORDINATOR_FENCE'",
+    "coordinator lock site --steal --reason 'the runner hangs' -- ./rollback.sh",
 )
 
 
@@ -65,6 +67,9 @@ class LockOptions:
         ),
     ] = None
     now: Annotated[bool, typer.Option("--try", help="Do not wait: exit with 75 if it is not free.")] = False
+    steal: Annotated[
+        bool, typer.Option("--steal", help="Take it away from whoever holds it, before all who wait. Needs --reason.")
+    ] = False
     owner: Annotated[str | None, typer.Option(help="Who holds it, for people who look; user@host by default.")] = None
     reason: Annotated[str, typer.Option(help="What for, for people who look.")] = ""
     ttl: Annotated[
@@ -111,6 +116,8 @@ def obtain(coordinator: Coordinator, options: LockOptions, signals: Signals, scr
         "reason": options.reason,
         "ttl": options.ttl,
     }
+    if options.steal:
+        return stolen(coordinator, options, needs, asked)
     if options.now:
         lease = coordinator.try_acquire(needs, **asked)
         if lease is None:
@@ -121,6 +128,15 @@ def obtain(coordinator: Coordinator, options: LockOptions, signals: Signals, scr
     except WaitTimeout:
         raise ran_out(names, 0) from None
     return stand(ticket, View(lambda: coordinator.explain(ticket.ident), names, screen), ticket.may_wait, signals)
+
+
+def stolen(coordinator: Coordinator, options: LockOptions, needs: tuple[Need, ...], asked: dict[str, Any]) -> Lease:
+    """The lock, taken from whoever holds it. Raises InvalidInput."""
+    if not options.reason:
+        raise InvalidInput("--reason", "", "must be given: who loses the lock will read it")
+    if options.now or options.wait is not None:
+        raise InvalidInput("--steal", True, "does not wait in line, so it goes with neither --wait nor --try")
+    return coordinator.steal(needs, by=asked["owner"], **asked)
 
 
 def patience(text: str | None) -> Wait:

@@ -17,8 +17,9 @@ from coordinator.cli.screen import Screen
 from coordinator.cli.sentences import blockers, persons
 from coordinator.cli.signals import Signals, name_of
 from coordinator.cli.words import clean, ordinal, word
-from coordinator.client import Lease, LockTicket
+from coordinator.client import LockTicket
 from coordinator.errors import CoordinatorError, WaitCancelled, WaitTimeout
+from coordinator.leases import Lease
 from coordinator.model.lease import Explanation
 from coordinator.model.states import State
 

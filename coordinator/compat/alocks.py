@@ -10,7 +10,8 @@ from typing import Any, Literal
 from redis.asyncio import lock as redis_lock
 from redis.exceptions import LockNotOwnedError, RedisError
 
-from coordinator.aclient import AsyncCoordinator, AsyncLease
+from coordinator.aclient import AsyncCoordinator
+from coordinator.aleases import AsyncLease
 from coordinator.compat import plain
 from coordinator.compat.clients import async_coordinator_of
 from coordinator.compat.errors import as_redis

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from redis import lock as redis_lock
 from redis.exceptions import RedisError
 
-from coordinator.client import Coordinator, Lease
+from coordinator.client import Coordinator
 from coordinator.compat import plain
 from coordinator.compat.clients import coordinator_of
 from coordinator.compat.errors import as_redis
@@ -18,6 +18,7 @@ from coordinator.compat.plain import Patience, Place
 from coordinator.compat.renewer import Duty, Renewer
 from coordinator.drivers import clock
 from coordinator.errors import CoordinatorError, LeaseLost, WaitTimeout
+from coordinator.leases import Lease
 from coordinator.ops import locks
 
 

@@ -18,10 +18,11 @@ from typing import Generic, NamedTuple, TypeVar
 
 from redis.exceptions import RedisError
 
-from coordinator.aclient import AsyncLease
-from coordinator.client import Coordinator, Lease
+from coordinator.aleases import AsyncLease
+from coordinator.client import Coordinator
 from coordinator.drivers import clock
 from coordinator.errors import CoordinatorError
+from coordinator.leases import Lease
 from coordinator.policy.trust import trusted_until
 
 log = logging.getLogger(__name__)

@@ -76,15 +76,19 @@ def ask(scope: Scope, asked: LockAsk) -> Operation[Asked | None]:
     return outcome
 
 
-def acquire(scope: Scope, asked: LockAsk, seconds: float | None) -> Operation[Grant | None]:
+def acquire(
+    scope: Scope, asked: LockAsk, seconds: float | None, in_line: Callable[[], Operation[None]] | None = None
+) -> Operation[Grant | None]:
     """Ask and wait. None only when `trying`. Raises WaitTimeout after `seconds`, or fewer where a learnt
-    wait was shrunk, having left the lines."""
+    wait was shrunk, having left the lines. `in_line` is carried out once the request stands in line."""
     outcome = yield from ask(scope, asked)
     if outcome is None or outcome.grant is not None:
         return None if outcome is None else outcome.grant
     if outcome.shrunk_ms is not None:
         asked, seconds = outcome.taken(asked), outcome.shrunk_ms / 1000
     try:
+        if in_line is not None:
+            yield from in_line()
         grant = yield from await_grant(scope, asked, seconds, outcome)
         # Inside the `try` as well: if the store is away just now, the request must not stay to be granted to nobody.
         return grant or (yield from give_up(scope, asked, seconds or 0.0))

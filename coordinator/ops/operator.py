@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from coordinator.errors import IllegalTransition, InvalidInput, LeaseLost
+from coordinator.errors import IllegalTransition, InvalidInput, LeaseLost, NotFound
+from coordinator.model.lease import Explanation, Grant
 from coordinator.model.names import one_of, request_id, text
+from coordinator.model.states import State
+from coordinator.ops import inspect, locks
 from coordinator.ops.history import MOST_EVENTS, Happening, page
 from coordinator.wire import calls, replies
-from coordinator.wire.calls import Deed, Scope
+from coordinator.wire.calls import Deed, LockAsk, Scope
 from coordinator.wire.step import Forget, Operation
 
 PLACES = ("front", "back", "before")
 MAX_BY = 128
+# Looks at who holds it, of whom each shows some.
+MAX_ROUNDS = 64
 
 
 def deed(by: str, reason: str, call_id: str) -> Deed:
@@ -37,6 +42,40 @@ def transfer(scope: Scope, ident: str, to: str, deed: Deed) -> Operation[str]:
     if word == "refused":
         raise IllegalTransition(replies.text(raw[1]), "transfer")
     return _heir(raw, word, to)
+
+
+def steal(scope: Scope, asked: LockAsk, seconds: float, deed: Deed) -> Operation[Grant | None]:
+    """Have a lock that others hold: stand in line, and be transferred what those hold who are in the way, the least
+    urgent first, until it is granted. Raises as `locks.acquire`."""
+    return locks.acquire(scope, asked, seconds, lambda: _clear_the_way(scope, asked.ident, deed))
+
+
+def _clear_the_way(scope: Scope, ident: str, deed: Deed) -> Operation[None]:
+    for _ in range(MAX_ROUNDS):
+        found = yield from inspect.explain(scope, ident)
+        holders = _in_the_way(found)
+        if found.state == State.WAITING and not holders:
+            # Others stand before it, or its resource is frozen.
+            yield from reorder(scope, ident, "front", "", deed)
+        for holder in holders:
+            try:
+                if (yield from transfer(scope, holder, ident, deed)) == State.HELD:
+                    return
+            except (IllegalTransition, InvalidInput, NotFound):
+                break  # one of the two has what it wants by now, or is gone
+        if found.state != State.WAITING or not holders:
+            return
+
+
+def _in_the_way(found: Explanation) -> list[str]:
+    """Who holds what a request waits for, and not beside it, in the order in which to take it."""
+    holders = {
+        one.ident: (one.priority, -(one.since or 0.0))
+        for need in found.needs
+        for one in need.holders
+        if one.ident != found.ident and "exclusive" in (one.mode, need.need.mode)
+    }
+    return sorted(holders, key=lambda ident: holders[ident])
 
 
 def hand_over(scope: Scope, ident: str, fence: int, to: str, deed: Deed) -> Operation[str]:

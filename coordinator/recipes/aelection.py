@@ -8,7 +8,8 @@ from inspect import isawaitable
 from types import TracebackType
 from typing import Any, Self
 
-from coordinator.aclient import AsyncCoordinator, AsyncLease
+from coordinator.aclient import AsyncCoordinator
+from coordinator.aleases import AsyncLease
 from coordinator.errors import CoordinatorError
 from coordinator.model.lease import Person
 from coordinator.model.need import Need

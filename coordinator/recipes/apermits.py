@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from coordinator.aclient import AsyncCoordinator, AsyncLease, AsyncLockContext
+from coordinator.aclient import AsyncCoordinator, AsyncLockContext
+from coordinator.aleases import AsyncLease
 from coordinator.model.need import Need
 
 

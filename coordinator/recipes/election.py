@@ -7,8 +7,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from coordinator.client import Coordinator, Lease
+from coordinator.client import Coordinator
 from coordinator.errors import CoordinatorError
+from coordinator.leases import Lease
 from coordinator.model.lease import Person
 from coordinator.model.need import Need
 

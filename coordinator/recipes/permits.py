@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from coordinator.client import Coordinator, Lease, LockContext
+from coordinator.client import Coordinator, LockContext
+from coordinator.leases import Lease
 from coordinator.model.need import Need
 
 

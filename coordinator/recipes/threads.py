@@ -11,8 +11,9 @@ import threading
 from types import TracebackType
 from typing import Any
 
-from coordinator.client import Coordinator, Lease
+from coordinator.client import Coordinator
 from coordinator.errors import LeaseLost, StoreUnavailable, WaitTimeout
+from coordinator.leases import Lease
 from coordinator.model.need import Need
 
 FOREVER = -1

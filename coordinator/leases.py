@@ -1,0 +1,117 @@
+"""Locks that are held, in the sync client."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from coordinator.drivers.sync import SyncDriver
+from coordinator.errors import CoordinatorError, LeaseLost
+from coordinator.model.lease import Grant
+from coordinator.model.names import milliseconds as checked_ms
+from coordinator.model.need import Need
+from coordinator.ops import locks, operator
+
+log = logging.getLogger(__name__)
+
+
+class Lease:
+    """A lock that is held. Use it as a context manager, or `release` it.
+
+    `fence` grows with every grant; hand it to whatever the lock guards. `lost` is set before anybody else can have the
+    lock; `held` answers the same from the clock alone.
+    """
+
+    def __init__(self, driver: SyncDriver, grant: Grant, needs: tuple[Need, ...]) -> None:
+        self.ident, self.fence, self.needs = grant.ident, grant.fence, needs
+        self.trusted_until = grant.trusted_until
+        self.why_lost = ""
+        self._driver, self._keeper, self._pid, self._over = driver, driver.keeper, driver.pid, False
+
+    @property
+    def lost(self) -> threading.Event:
+        """Set before anybody else can have the lock."""
+        # Made when it is asked for: an event costs as much as all the rest of a lease.
+        event: threading.Event = self.__dict__.setdefault("_lost", threading.Event())
+        if self.why_lost:
+            event.set()
+        return event
+
+    @property
+    def held(self) -> bool:
+        """Whether the lock can be trusted to be ours right now. Asks nobody."""
+        ours = self._pid == self._driver.pid and not self._over and not self.why_lost
+        return ours and self._driver.now() < min(self.trusted_until, self._keeper.trusted_until)
+
+    def check(self) -> None:
+        """Raises LeaseLost unless `held`."""
+        if not self.held:
+            raise LeaseLost(
+                self.ident, self.why_lost or ("released" if self._over else "it cannot be trusted any more")
+            )
+
+    def release(self) -> None:
+        """Give the lock back. Raises LeaseLost if it was no longer ours; releasing twice does nothing, nor does
+        releasing after the client was closed, which has released it."""
+        if not self._over and not self._driver.closed and self._pid == self._driver.pid:
+            self._driver.run(locks.release(self._driver.scope, self.ident, self.fence))
+            self._over = True
+
+    def hand_over(self, to: str, reason: str = "") -> str:
+        """Give the lock to a request that waits for it, before all others. Returns the state of that one then.
+
+        `to` is its id. Raises LeaseLost, InvalidInput, NotFound.
+        """
+        driver = self._driver
+        deed = operator.deed(driver.keeper.who, reason, driver.new_id())
+        state = driver.run(operator.hand_over(driver.scope, self.ident, self.fence, to, deed))
+        self._over = True
+        return state
+
+    def extend(self, seconds: float) -> None:
+        """Let the lease end `seconds` from now, sooner or later than before, also beyond `max_hold`.
+
+        Raises LeaseLost, InvalidInput.
+        """
+        lease_ms = checked_ms(seconds, "seconds", least=0.05)
+        self.trusted_until = self._driver.run(locks.extend(self._driver.scope, self.ident, self.fence, lease_ms))
+        self._driver.hold(self)
+
+    def trust(self, until: float) -> None:
+        """Believe in the lease until then, on the clock of `held`: for what holds something else along with it."""
+        self.trusted_until = until
+        self._driver.hold(self)
+
+    def lose(self, why: str) -> None:
+        """Called by the keeper of the session."""
+        self.why_lost = why
+        event: threading.Event | None = self.__dict__.get("_lost")
+        if event is not None:
+            event.set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.release()
+        except CoordinatorError as problem:
+            if error is None:
+                raise
+            # What went wrong inside matters more than that the lock was gone as well.
+            log.warning("releasing %s failed: %s", self.ident, problem)
+
+    def __repr__(self) -> str:
+        return f"Lease({', '.join(need.resource for need in self.needs)}, fence={self.fence}, held={self.held})"
+
+
+def leased(driver: SyncDriver, grant: Grant, needs: Sequence[Need]) -> Lease:
+    """A lease on what was granted, watched over from now on."""
+    lease = Lease(driver, grant, tuple(needs))
+    driver.hold(lease)
+    return lease

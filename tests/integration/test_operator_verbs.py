@@ -1,0 +1,126 @@
+"""What operators do to a holder that is alive: it learns of it within a second, and cannot write past the fence."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+
+from coordinator import Need, StaleFence, State
+from coordinator.errors import LeaseLost, WaitCancelled, WaitTimeout
+from coordinator.fencing import fenced
+from tests.support.until import until
+
+SOON = 1.0  # seconds within which a holder learns of it
+
+
+def force_release(other: Any, lease: Any) -> Any:
+    assert other.force_release(lease.ident, "test") == State.LOST
+    return other.acquire("a", wait=5)
+
+
+def force_release_to_the_next(other: Any, lease: Any) -> Any:
+    ticket = other.request("a")
+    other.force_release(lease.ident, "test")
+    return ticket.wait(5)
+
+
+def transfer(other: Any, lease: Any) -> Any:
+    first, ticket = other.request("a", priority="high"), other.request("a")
+    assert other.transfer(lease.ident, ticket.ident, "test") == State.HELD
+    first.cancel()
+    return ticket.wait(5)
+
+
+def hand_over(other: Any, lease: Any) -> Any:
+    first, ticket = other.request("a", priority="high"), other.request("a")
+    assert lease.hand_over(ticket.ident, "test") == State.HELD
+    first.cancel()
+    return ticket.wait(5)
+
+
+def steal(other: Any, lease: Any) -> Any:
+    ticket = other.request("a", priority="high")
+    stolen = other.steal("a", "test", owner="ann")
+    assert ticket.state() == State.WAITING
+    ticket.cancel()
+    return stolen
+
+
+@pytest.mark.parametrize("verb", [force_release, force_release_to_the_next, transfer, hand_over, steal])
+def test_a_holder_learns_at_once_that_its_lock_was_taken_and_is_fenced_out(
+    co: Any, other: Any, raw: "redis.Redis", namespace: str, verb: Callable[[Any, Any], Any]
+) -> None:
+    lease = co.acquire("a")
+    store = f"store:{namespace}"
+    fenced(raw, lease, "SET", store, "of the old one")
+    new = verb(other, lease)
+    until(lambda: not lease.held, SOON)
+    if verb is not hand_over:
+        until(lease.lost.is_set, SOON)
+        with pytest.raises(LeaseLost):
+            lease.check()
+    assert new.fence > lease.fence
+    fenced(raw, new, "SET", store, "of the new one", keep=60)
+    with pytest.raises(StaleFence):
+        fenced(raw, lease, "SET", store, "late")
+    assert raw.get(store) == b"of the new one"
+    last = other.audit()[-1].fields
+    assert int(last["fence_before"]) == lease.fence < int(last["fence"]) <= new.fence
+    raw.delete(store)
+    new.release()
+
+
+def test_a_lock_is_stolen_from_all_who_are_in_the_way_and_from_nobody_else(co: Any, other: Any) -> None:
+    co.define("c", capacity=3)
+    readers = [co.acquire(Need("a", "shared")) for _ in range(3)]
+    low, high = co.acquire("c", priority="low"), co.acquire(Need("c", permits=2), priority="high")
+    permit = other.steal("c", "the least urgent one is enough")
+    until(low.lost.is_set, SOON)
+    assert high.held
+    with_them = other.steal(Need("a", "shared"), "fits beside them")
+    assert all(one.held for one in readers)
+    alone = other.steal(["a", "b"], "needs it alone")
+    for one in (*readers, with_them):
+        until(one.lost.is_set, SOON)
+    assert alone.held
+    waits = co.request("b")
+    free = other.steal("d", "it was free")
+    other.freeze("e", 60, "test")
+    with pytest.raises(WaitTimeout):
+        other.steal("e", "frozen", wait=0.1)
+    for one in (permit, high, alone, free):
+        one.release()
+    waits.wait(5).release()
+
+
+def test_who_is_moved_or_cancelled_learns_of_it(co: Any, other: Any) -> None:
+    lease = co.acquire("a")
+    first, second, third = (co.request("a") for _ in range(3))
+    other.reorder(third.ident, reason="test")
+    assert [one.ident for one in other.line("a").waiters] == [third.ident, first.ident, second.ident]
+    other.cancel(first.ident)
+    with pytest.raises(WaitCancelled):
+        first.wait(SOON)
+    lease.release()
+    last = third.wait(SOON)
+    last.release()
+    assert second.wait(SOON).fence > last.fence
+
+
+def test_what_is_frozen_stays_held_and_its_holder_writes_on_until_it_is_drained(
+    co: Any, other: Any, raw: "redis.Redis", namespace: str
+) -> None:
+    lease, waits = co.acquire("db/main"), other.request("db/main", priority="emergency")
+    other.freeze("db/**", 60, "maintenance")
+    fenced(raw, lease, "SET", f"store:{namespace}", "of the holder", keep=60)
+    assert lease.held
+    lease.release()
+    assert other.line("db/main").holders == ()
+    other.thaw("db/**")
+    new = waits.wait(SOON)
+    fenced(raw, new, "SET", f"store:{namespace}", "of the next", keep=60)
+    with pytest.raises(StaleFence):
+        fenced(raw, lease, "SET", f"store:{namespace}", "late")
+    raw.delete(f"store:{namespace}")
+    new.release()
