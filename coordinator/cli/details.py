@@ -89,6 +89,8 @@ def _rows(found: Explanation) -> Iterator[tuple[str, Text]]:
     texts = [("owner", found.owner), ("reason", found.reason)]
     texts += [(shown, found.fields.get(name, "")) for name, shown in PLAIN]
     yield from ((shown, word(text)) for shown, text in texts if text)
+    if found.stolen_from is not None:
+        yield "taken over from", word(found.stolen_from[1])
     if found.queue_place is not None:
         yield "place in queue", word(f"{found.queue_place + 1} of {found.queue_length}")
     if found.metadata:

@@ -89,6 +89,7 @@ def why(options: WhyOptions, common: Common) -> None:
         "state": str(found.state),
         "sentences": said,
         "needs": [shapes.need(one) for one in found.needs],
+        "stolen_from": found.stolen_from and found.stolen_from[1],
         "rule": found.fields.get("rule"),
         "gate": shapes.gate(found.gate),
         "blockers": [shapes.person(one) for one in sentences.blockers(found)],

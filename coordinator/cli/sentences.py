@@ -52,7 +52,8 @@ def fleet(survey: Survey, found: Explanation) -> Fleet:
 
 def why(found: Explanation, around: Fleet) -> list[str]:
     """The answer, the most important sentence first."""
-    return [_headline(found), *_BY_STATE.get(found.state, _ended)(found, around), *delays.likeness(found)]
+    said = _BY_STATE.get(found.state, _ended)(found, around)
+    return [_headline(found), *said, *_stolen(found), *delays.likeness(found)]
 
 
 def blockers(found: Explanation) -> list[Person]:
@@ -156,6 +157,13 @@ def _ready(found: Explanation, around: Fleet) -> list[str]:
         said.append(_unserved(queue, "N"))
     elif idle:
         said.append(f"{count(idle, 'worker')} of the queue {'has' if idle == 1 else 'have'} free slots.")
+    elif found.on_offer:
+        live = f" ({count(around.serving, 'live worker')})" if around.serving else ""
+        jobs = count(found.on_offer, "job")
+        said.append(
+            f"Nobody asks for it now{live}: {jobs} of the queue are claimed by workers that cannot begin them, for "
+            "something keeps those."
+        )
     elif around.serving:
         said.append(f"All slots of the queue are taken ({count(around.serving, 'live worker')}).")
     return [*said, *_last_failure(found), *_deadline(found)]
@@ -191,12 +199,7 @@ def _scheduled(found: Explanation, _around: Fleet) -> list[str]:
 
 
 def _running(found: Explanation, around: Fleet) -> list[str]:
-    since = seconds(found.fields, "since")
-    running = f"It has been running for {duration(found.at - since)}" if since else "It is running"
-    attempt = (whole(found.fields, "attempts") or 0) + (0 if "started" in found.fields else 1)
-    session = clean(found.fields.get("session", ""))
-    said = _on_offer(found, session) or [f"{running}, attempt {attempt}, in process {session}."]
-    said += _stolen(found)
+    said = _on_offer(found, around) or [_begun(found)]
     if around.holder_live is False:
         said.append("That process has lapsed: the next sweep queues the job again.")
     if found.fields.get("progress"):
@@ -206,24 +209,44 @@ def _running(found: Explanation, around: Fleet) -> list[str]:
     return said
 
 
-def _on_offer(found: Explanation, session: str) -> list[str]:
+def _begun(found: Explanation) -> str:
+    """Since when it runs. That it has begun is told with the next heartbeat of its worker; until then it may have."""
+    since, session = seconds(found.fields, "since"), clean(found.fields.get("session", ""))
+    attempt = (whole(found.fields, "attempts") or 0) + (0 if "started" in found.fields else 1)
+    if "started" in found.fields:
+        running = f"It has been running for {duration(found.at - since)}" if since else "It is running"
+        return f"{running}, attempt {attempt}, in process {session}."
+    claimed = f" {duration(found.at - since)} ago" if since else ""
+    return f"Process {session} claimed it{claimed} and has not told yet that it began; it will be attempt {attempt}."
+
+
+def _on_offer(found: Explanation, around: Fleet) -> list[str]:
     """What a job waits for that its worker cannot begin; the record has its place there, and since when in ms."""
     words = found.fields.get("spare", "").split()
     if len(words) != SPARE_WORDS or not all(one.isdecimal() for one in words):
         return []
     place, since = ordinal(int(words[0]) - 1), duration(found.at - int(words[1]) / 1000)
+    session, queue = clean(found.fields.get("session", "")), clean(found.fields.get("queue", ""))
+    alone = around.serving is not None and around.serving <= (around.holder_live is True)
+    takes = (
+        f"no other live worker serves queue {queue}, so it waits for process {session}, or for another worker that is "
+        "started"
+        if alone
+        else "the next idle worker of its queue takes it over"
+    )
     return [
-        f"It has not begun: process {session} claimed it and cannot begin it, {place} of what it has not begun. For "
-        f"{since} it has been on offer: the next idle worker of its queue takes it over."
+        f"It has not begun: process {session} claimed it and cannot begin it, {place} of what it has not begun, for "
+        f"something keeps that process. For {since} it has been on offer: {takes}."
     ]
 
 
 def _stolen(found: Explanation) -> list[str]:
-    """From whom this lease was taken; the record has its fence, and the session."""
-    fence, _, victim = found.fields.get("stolen", "").partition(" ")
-    if not victim or fence != found.fields.get("fence"):
+    """From whom its lease was taken, or an earlier one."""
+    if found.stolen_from is None:
         return []
-    return [f"It was taken over from process {clean(victim)}, which had claimed it and could not begin it."]
+    fence, victim = found.stolen_from
+    what = "It" if fence == whole(found.fields, "fence") else "An earlier run of it"
+    return [f"{what} was taken over from process {clean(victim)}, which had claimed it and could not begin it."]
 
 
 def _held(found: Explanation, around: Fleet) -> list[str]:

@@ -52,6 +52,8 @@ def request(found: Explanation) -> Shape:
         "needs": [need(one) for one in found.needs],
         "gate": gate(found.gate),
         "share": share(found.share),
+        "on_offer": found.on_offer,
+        "stolen_from": found.stolen_from and found.stolen_from[1],
     }
 
 

@@ -3,7 +3,7 @@
 -- ARGV[1] terms
 -- ARGV[2] request id
 -- ARGV[3] how many of those before it to name
--- reply: ok <now ms> [<field> <value>...] [<note field> <value>...] [<need>]... [<place in queue> <queue length> <idle workers>, and if it is shared: <how> <place in its priority> <jobs of it>] <due ms, or empty> [<place at its gate> <how many wait there> <ms at which it is looked at next> <field of the gate> <value>...] ; need: [resource, mode, permits, capacity, place, line length, [holder...], [ahead...], [<pattern> <until ms> <by> <reason>]]
+-- reply: ok <now ms> [<field> <value>...] [<note field> <value>...] [<need>]... [<place in queue> <queue length> <idle workers> <jobs on offer there>, and if it is shared: <how> <place in its priority> <jobs of it>] <due ms, or empty> [<place at its gate> <how many wait there> <ms at which it is looked at next> <field of the gate> <value>...] ; need: [resource, mode, permits, capacity, place, line length, [holder...], [ahead...], [<pattern> <until ms> <by> <reason>]]
 -- reply: gone
 -- Keeps: nothing is written.
 --@flags no-writes
@@ -30,10 +30,11 @@ end
 -- Where a job stands in a queue, and among those of its priority if the queue is shared by weights.
 local function place_of(ctx, r)
   local ready, class = ctx.p .. K_READY .. r.queue, class_of(r.queue, r.priority)
-  local place = { redis.call('ZRANK', ready, r.id), redis.call('ZCARD', ready), redis.call('ZCARD', ctx.p .. K_IDLE .. r.queue) }
+  local place = { redis.call('ZRANK', ready, r.id), redis.call('ZCARD', ready), redis.call('ZCARD', ctx.p .. K_IDLE .. r.queue),
+    redis.call('ZCARD', ctx.p .. K_SPARE .. r.queue) }
   if is_shared(ctx, r.queue) then
-    place[4] = redis.call('HGET', ctx.p .. K_SHARES, r.queue)
-    place[5], place[6] = redis.call('ZRANK', ctx.p .. class, r.id) or '', redis.call('ZCARD', ctx.p .. class)
+    place[5] = redis.call('HGET', ctx.p .. K_SHARES, r.queue)
+    place[6], place[7] = redis.call('ZRANK', ctx.p .. class, r.id) or '', redis.call('ZCARD', ctx.p .. class)
   end
   return place
 end

@@ -99,7 +99,8 @@ class Explanation:
     """Everything about one request at one moment. `at` and all times are epoch seconds by the server's clock.
 
     `due`: when a scheduled job goes to its queue. `gate`: the breaker or limit that it waits at. `share`:
-    how its queue is shared, if it is by weights.
+    how its queue is shared, if it is by weights. `on_offer`: how many jobs of the queue of a ready job are claimed by
+    workers that cannot begin them.
     """
 
     ident: str
@@ -119,6 +120,13 @@ class Explanation:
     due: float | None = None
     gate: GateView | None = None
     share: ShareView | None = None
+    on_offer: int | None = None
+
+    @property
+    def stolen_from(self) -> tuple[int, str] | None:
+        """The fence of the newest lease that was taken over from another worker, and the session of that one."""
+        fence, _, session = self.fields.get("stolen", "").partition(" ")
+        return (int(fence), session) if fence.isdecimal() and session else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ def explain(scope: Scope, ident: str) -> Operation[Explanation]:
     raw = yield calls.explain(scope, request_id(ident), MOST_NAMED)
     replies.expect(raw, "ok", ident=ident)
     fields, note = replies.fields(raw[2]), replies.fields(raw[3])
-    place = raw[5] or (None, None, None)
+    place = raw[5] or (None, None, None, None)
     return Explanation(
         ident=ident,
         kind=fields.get("kind", ""),
@@ -113,14 +113,15 @@ def explain(scope: Scope, ident: str) -> Operation[Explanation]:
         idle_workers=None if place[2] is None else number(place[2]),
         due=float(text(raw[6])) / 1000 if text(raw[6]) else None,
         gate=_gate_view(fields, raw[7]) if raw[7] else None,
-        share=_share_view(place) if place[3:] else None,
+        share=_share_view(place[4:]) if place[4:] else None,
+        on_offer=None if place[3] is None else number(place[3]),
     )
 
 
-def _share_view(place: Raw) -> ShareView:
-    weights = text(place[3]).split()[1].split(":")
-    standing = number(place[4]) if text(place[4]) else None
-    return ShareView(tuple(number(one) for one in weights), standing, number(place[5]))
+def _share_view(words: Raw) -> ShareView:
+    weights = text(words[0]).split()[1].split(":")
+    standing = number(words[1]) if text(words[1]) else None
+    return ShareView(tuple(number(one) for one in weights), standing, number(words[2]))
 
 
 def position(scope: Scope, ident: str) -> Operation[Position]:

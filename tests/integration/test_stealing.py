@@ -127,14 +127,20 @@ async def test_a_long_job_in_front_holds_nothing_up(fleet: Fleet, scene: Scene, 
     assert {attempt for _, _, attempt in scene.ran} == {1}
     await until_async(lambda: not victim.worker._executor.jobs)
     assert victim.worker._desk.taken == 0
+    # The records tell of it although the jobs are over; a claim that was not carried out yet left nothing to take.
+    thefts = [(await fleet.client.explain(one.ident)).stolen_from for one in short]
+    robbed = {one[1] for one in thefts if one is not None}
+    assert robbed == {victim.worker._driver.keeper.session} or (not seen and not robbed)
 
 
 async def test_what_nobody_takes_is_run_where_it_was_claimed(fleet: Fleet, scene: Scene, victim: Elsewhere) -> None:
     block, short = await kept(fleet, scene, victim, 5)
     await on_offer(fleet, short)
+    late = await fleet.client.submit("short")
+    assert (await fleet.client.explain(late.ident)).on_offer == len(short)
     scene.may_end.set()
-    await asyncio.gather(*(one.result(10) for one in [block, *short]))
-    assert scene.by("victim") == [block.ident, *(one.ident for one in short)]
+    await asyncio.gather(*(one.result(10) for one in [block, *short, late]))
+    assert scene.by("victim") == [block.ident, *(one.ident for one in short), late.ident]
     assert {attempt for _, _, attempt in scene.ran} == {1}
     await until_async(lambda: not victim.worker._executor.reserve.offered)
 

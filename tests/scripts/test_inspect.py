@@ -58,7 +58,7 @@ def test_an_explanation_names_who_holds_and_who_stands_before(engine: Engine) ->
     assert engine.call(calls.explain(engine.scope, "never-was", 20)) == ["gone"]
     engine.put("j1")
     engine.put("j2")
-    assert engine.call(calls.explain(engine.scope, "j2", 20))[5] == [1, 2, 0]
+    assert engine.call(calls.explain(engine.scope, "j2", 20))[5] == [1, 2, 0, 0]
 
 
 @reaches("line", "ok")

@@ -273,11 +273,11 @@ def test_the_other_states_say_where_and_since_when() -> None:
     assert "It is due now" in said(a_request(State.SCHEDULED, due=NOW - 5))
     fields = {"session": "w-1", "since": f"{(NOW - 30) * 1000:.0f}", "attempts": "1", "progress": "0.4 planning"}
     text = said(a_request(State.RUNNING, fields=fields), Fleet(holder_live=False))
-    assert "running for 30s, attempt 2, in process w-1." in text
+    assert "w-1 claimed it 30s ago and has not told yet that it began; it will be attempt 2." in text
     assert "That process has lapsed" in text
     assert "Progress: 0.4 planning." in text
     started = said(a_request(State.RUNNING, fields={**fields, "started": "1", "cancel": "wrong"}))
-    assert "attempt 1" in started
+    assert "running for 30s, attempt 1, in process w-1." in started
     assert 'told to stop: "wrong"' in started
     held = {"since": f"{(NOW - 30) * 1000:.0f}", "expires": f"{(NOW + 60) * 1000:.0f}"}
     need = a_need(place=None, line_length=2)
