@@ -19,9 +19,10 @@ from rich.text import Text
 
 from coordinator import live
 from coordinator.cli import tables
+from coordinator.cli.confirm import confirm
 from coordinator.cli.options import Common, command, connect, settings_of
 from coordinator.cli.screen import Screen
-from coordinator.cli.words import count, word
+from coordinator.cli.words import clean, count, word
 from coordinator.errors import ConfigError, InvalidInput
 from coordinator.live import Knob
 from coordinator.ops.configuring import Configuration
@@ -41,6 +42,7 @@ class SetOptions:
         list[str], typer.Argument(metavar="NAME VALUE...", help="Settings and their new values, in pairs.")
     ]
     by: Annotated[str, typer.Option(help="Who does it, for the events.", show_default="you, on this host")] = ""
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, when entries of a table are dropped.")] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +111,14 @@ def set_(options: SetOptions, common: Common) -> None:
 
     Values are JSON (30, true, null), and what is no JSON is text. All are checked together with what is in force, and
     changed or refused together. Settings of policies can be changed so, and those that travel with every call.
+
+    A table (queues, metrics.alerts) is set as a whole: entries that the new value does not have are shown, and dropped
+    if you say so. `coordinator config get queues` prints what it is now.
     """
     if len(options.words) % 2:
         raise InvalidInput("NAME VALUE", options.words[-1], "must come in pairs")
     names, values = options.words[::2], [value_of(one) for one in options.words[1::2]]
-    _change(common, dict(zip(names, values, strict=True)), (), options.by)
+    _change(common, dict(zip(names, values, strict=True)), (), options.by, ask=not options.yes)
 
 
 def unset(options: UnsetOptions, common: Common) -> None:
@@ -211,9 +216,25 @@ def table(shown: Sequence[Row]) -> Table:
     return made
 
 
-def _change(common: Common, values: Mapping[str, Any], names: Sequence[str], by: str) -> None:
+def dropped(values: Mapping[str, Any], found: Configuration, settings: Settings) -> dict[str, list[str]]:
+    """Entries of tables that new values of these do not have, by setting. What is in force is the fleet's, else what
+    this command was started with."""
+    gone = {}
+    for name, value in values.items():
+        if isinstance(value, dict) and name in live.knobs():
+            known = _read(found.values.get(name)) if name in found.values else live.knobs()[name].of(settings)
+            gone[name] = sorted(set(known) - set(value)) if isinstance(known, dict) else []
+    return {name: entries for name, entries in gone.items() if entries}
+
+
+def _change(common: Common, values: Mapping[str, Any], names: Sequence[str], by: str, *, ask: bool = False) -> None:
     with connect(common) as coordinator:
         before = coordinator.configuration()
+        # What is not valid is refused below, and nobody is asked about it.
+        if ask and (gone := dropped(values, before, settings_of(common))):
+            live.revised(settings_of(common), {**before.values, **live.to_json(values)})
+            losses = "; ".join(f"{name} loses {', '.join(entries)}" for name, entries in gone.items())
+            confirm(clean(f"{losses}, in namespace {coordinator.settings.namespace}. Go on?"))
         found = coordinator.configure(values, unset=names, by=by or _somebody())
     changed = {
         name: {"was": _read(before.values.get(name)), "now": _read(found.values.get(name))}

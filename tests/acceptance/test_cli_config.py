@@ -90,6 +90,29 @@ def test_what_is_wrong_is_refused_with_every_complaint(cli: Cli) -> None:
     assert cli.call("config", "get", "max_lin").returncode == os.EX_CONFIG
 
 
+def test_a_table_loses_no_entry_that_nobody_has_agreed_to(cli: Cli, co: Coordinator) -> None:
+    two = '{"bulk": {"sharing": "weighted"}, "mail": {"sharing": "weighted"}}'
+    assert cli.call("config", "set", "queues", two).returncode == 0
+    refused = cli.call("config", "set", "queues", '{"mail": {}, "new": {}}', "max_line", "7")
+    assert refused.returncode == os.EX_NOPERM
+    assert "--yes" in refused.stderr
+    assert co.configuration().values == {"queues": two}
+    # Entries that are added or changed take no yes, nor does what is refused anyway.
+    assert cli.call("config", "set", "queues", '{"mail": {}, "bulk": {}, "new": {}}').returncode == 0
+    assert cli.call("config", "set", "queues", '{"mail": {"weights": 1}}').returncode == os.EX_CONFIG
+    assert cli.call("config", "set", "queues", "{}", "--yes").returncode == 0
+    assert co.configuration().values == {"queues": "{}"}
+
+
+def test_who_is_at_a_terminal_is_shown_what_a_table_would_lose_and_asked(cli: Cli, co: Coordinator) -> None:
+    co.configure({"metrics.alerts": {"deep": {"figure": "fleet.depth", "warning": 5}}})
+    asked = cli.start("config", "set", "metrics.alerts", "{}", terminal=True)
+    out, _ = asked.communicate("n\n", timeout=30)
+    assert "metrics.alerts loses deep" in out
+    assert asked.returncode == os.EX_NOPERM
+    assert "deep" in co.configuration().values["metrics.alerts"]
+
+
 def test_a_file_is_checked_and_all_complaints_are_listed(cli: Cli, tmp_path: Path) -> None:
     file = tmp_path / "co.toml"
     file.write_text("max_line = 0\n[timeouts]\nmost = 0\nmots = 1\n")
