@@ -172,7 +172,7 @@ class Executor(Service):
     def release_waiting(self) -> None:
         """Hand back what has not begun."""
         for job in list(self._unfinished):
-            if not job.begun:
+            if not job.begun or self._processes.starting(job.ident):
                 self._release(job)
 
     async def finished(self) -> None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from coordinator.errors import ConfigError, CoordinatorError
 from coordinator.policy import on_error
@@ -80,6 +80,7 @@ class Processes:
         self._handlers = {one.name: one for one in handlers}
         self._size, self._max_result = size, max_result
         self._pool: ProcessPool | None = None
+        self._asked: dict[str, ProcessFuture[Any]] = {}
         self.slots = Places(size)
 
     async def run(self, context: ProcessContext, payload: Any, seconds: float | None) -> Any:
@@ -88,13 +89,22 @@ class Processes:
         module, name = self._places[context.name]
         handler = self._handlers[context.name]
         errand = Errand(module, name, context, payload, self._max_result, handler.on_error, handler.breaker_ignores)
+        asked = self._asked[context.id] = self._ready().schedule(run_errand, (errand,), timeout=seconds)
         try:
-            answer = await asyncio.wrap_future(self._ready().schedule(run_errand, (errand,), timeout=seconds))
+            answer = await asyncio.wrap_future(asked)
         except ProcessExpired as error:
             raise HandlerFailed(f"its process died with exit code {error.exitcode}") from None
+        finally:
+            if self._asked.get(context.id) is asked:
+                del self._asked[context.id]
         if isinstance(answer, Control | HandlerFailed):
             raise answer
         return Packed(answer) if answer else None
+
+    def starting(self, ident: str) -> bool:
+        """Whether a job is with the pool and no process has taken it yet: one that starts needs its time."""
+        asked = self._asked.get(ident)
+        return asked is not None and not asked.running() and not asked.done()
 
     async def stop(self) -> None:
         """Kill all processes."""

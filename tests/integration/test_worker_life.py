@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from coordinator import RetryPolicy, Settings, State
 from coordinator.drivers.embedded import EmbeddedServer
 from coordinator.errors import ConfigError, InvalidInput
 from tests.support.fleet import Fleet, until_async
+from tests.support.slow_start import GATE, SLOW_JOBS
 from workers import Registry, Worker
 
 
@@ -111,10 +113,10 @@ async def test_running_jobs_may_finish_within_the_grace_and_nothing_new_is_claim
     assert await late.state() == State.READY
 
 
-async def test_what_has_not_begun_goes_back_at_once(fleet: Fleet, scene: Scene) -> None:
+async def test_what_has_not_begun_goes_back_at_once(fleet: Fleet, scene: Scene, tmp_path: Path) -> None:
     worker = await fleet.worker(PROCESS_JOBS, grace=20, process_slots=1)
-    first, second = [await fleet.client.submit("hold") for _ in range(2)]
-    await fleet.state(first, State.RUNNING)
+    first, second = [await fleet.client.submit("hold", str(tmp_path / str(n))) for n in range(2)]
+    await until_async((tmp_path / "0").exists)
     await fleet.state(second, State.RUNNING)
     stopping = asyncio.ensure_future(worker.stop())
     await fleet.state(second, State.READY)
@@ -131,7 +133,23 @@ PROCESS_JOBS = Registry()
 
 @PROCESS_JOBS.handler("hold", executor="process")
 def hold(ctx: Any, payload: Any) -> None:
+    Path(payload).touch()
     threading.Event().wait(60)
+
+
+async def test_a_job_whose_process_is_still_starting_has_not_begun(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(GATE, str(tmp_path / "gate"))
+    worker = await fleet.worker(SLOW_JOBS, grace=20, process_slots=1)
+    ticket = await fleet.client.submit("late")
+    await until_async(lambda: len(active_children()) == 1)
+    stopping = asyncio.ensure_future(worker.stop())
+    await fleet.state(ticket, State.READY)
+    await stopping
+    (tmp_path / "gate").touch()
+    await fleet.worker(SLOW_JOBS, process_slots=1)
+    assert await ticket.result(20) == 1
 
 
 async def test_a_second_request_to_stop_does_not_wait(fleet: Fleet, scene: Scene) -> None:
