@@ -363,7 +363,7 @@ def _looks(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
 
     def configured() -> None:
         version = int(call(calls.config(scope))[1])
-        call(calls.configure(scope, new_id(), version, "depth", {"timeouts.names": f"{256 + pick(9)}"}))
+        call(calls.configure(scope, new_id(), version, "depth", "", {"timeouts.names": f"{256 + pick(9)}"}))
 
     # The most that one call asks about.
     asked = ["job", *(f"job{n}" for n in range(1, lessons.MOST_ASKED))]

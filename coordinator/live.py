@@ -24,6 +24,21 @@ from coordinator.settings import Settings
 
 # What `Settings.terms` is made of, but for `session_ttl`, by which a process beats and believes in its leases.
 TERMS = ("aging_after", "max_line", "max_queue", "result_ttl", "dead_ttl", "max_deliveries", "max_events")
+# Terms that are the fleet's when their settings are, by these names: scripts go by them in place of the caller's.
+FLEET_TERMS = {
+    "aging_after": "aging_us",
+    "max_line": "max_line",
+    "max_queue": "max_queue",
+    "result_ttl": "result_ms",
+    "dead_ttl": "dead_ms",
+    "max_deliveries": "max_crashes",
+    "max_events": "max_events",
+    "shed.enabled": "shedding",
+    "shed.begin": "shed_begin",
+    "shed.end": "shed_end",
+    "shed.memory": "memory_share",
+    "shed.max_bytes": "max_bytes",
+}
 # What a worker goes by with its next claim.
 CLAIMED_BY = ("queues",)
 # What a setting may take at most, as JSON.
@@ -103,6 +118,13 @@ def revised(base: Settings, values: Mapping[str, str]) -> Settings:
     if problems:
         raise ConfigError(problems)
     return settings
+
+
+def fleet_terms(settings: Settings, changed: Iterable[str]) -> str:
+    """The terms that are the fleet's, for the scripts: `max_line=5 shed_begin=600`. `changed`: whose settings are."""
+    terms = settings.terms()
+    names = [FLEET_TERMS[name] for name in sorted(changed) if name in FLEET_TERMS]
+    return " ".join(f"{name}={getattr(terms, name)}" for name in names)
 
 
 def _unknown(names: Iterable[str]) -> Iterator[str]:

@@ -241,8 +241,6 @@ class Settings(Together, BaseSettings):
 
     def terms(self) -> Terms:
         """The rules that travel with every call."""
-        bands = self.shed.policy().bands(self.max_queue) if self.shed.enabled else ((0, 0), (0, 0))
-        (low_begin, low_end), (normal_begin, normal_end) = bands
         return Terms(
             aging_us=NO_AGING_US if self.aging_after is None else round(self.aging_after * 1_000_000),
             max_line=self.max_line,
@@ -255,12 +253,9 @@ class Settings(Together, BaseSettings):
             retry_share=self.retries.allowed().share,
             retry_floor=self.retries.allowed().floor if self.retries.budget else 0,
             retry_window_ms=self.retries.allowed().window,
-            low_begin=low_begin,
-            low_end=low_end,
-            normal_begin=normal_begin,
-            normal_end=normal_end,
-            memory_share=round(self.shed.memory * 1000) if self.shed.enabled and self.shed.max_bytes is None else 0,
-            max_bytes=(self.shed.max_bytes or 0) if self.shed.enabled else 0,
+            shedding=int(self.shed.enabled),
+            memory_share=round(self.shed.memory * 1000),
+            max_bytes=self.shed.max_bytes or 0,
             shed_begin=round(self.shed.begin * 1000),
             shed_end=round(self.shed.end * 1000),
         )

@@ -4,11 +4,13 @@
 -- ARGV[2] id of this call
 -- ARGV[3] version that the change was checked against
 -- ARGV[4] who makes it
--- ARGV[5...] name and value pairs; an empty value takes a setting back
+-- ARGV[5] the terms that are the fleet's then, as `<name>=<number>` words, or empty
+-- ARGV[6...] name and value pairs; an empty value takes a setting back
 -- reply: ok <version>
 -- reply: changed <version>
 -- Keeps: nothing is written over what the caller has not seen; a repeated call answers as the first did. Versions keep
--- growing when the server forgets its newest writes, for they are never behind the clock.
+-- growing when the server forgets its newest writes, for they are never behind the clock. The fleet's terms stand in `meta`,
+-- so they hold with the next call of anybody.
 --@include lib/emit
 --@include lib/commit
 local MOST_SHOWN = 200
@@ -22,8 +24,13 @@ elseif version ~= ARGV[3] then
   return { 'changed', version }
 end
 version = text(math.max(tonumber(version) + 1, ctx.now))
+if ARGV[5] ~= '' then
+  redis.call('HSET', ctx.meta, 'terms', ARGV[5])
+else
+  redis.call('HDEL', ctx.meta, 'terms')
+end
 redis.call('HSET', config, ':version', version, ':call', ARGV[2])
-for i = 5, #ARGV, 2 do
+for i = 6, #ARGV, 2 do
   local name, value = ARGV[i], ARGV[i + 1]
   local was = redis.call('HGET', config, name) or ''
   if was ~= value then

@@ -67,12 +67,12 @@ def change(scope: Scope, base: Settings, wanted: Change, call_id: str) -> Operat
             if name not in found.values:
                 live.named(name)
         kept = {name: value for name, value in found.values.items() if name not in wanted.unset}
-        live.revised(base, {**kept, **fresh})
+        terms = live.fleet_terms(live.revised(base, {**kept, **fresh}), {**kept, **fresh})
         wishes = {**dict.fromkeys(wanted.unset, ""), **fresh}
         wishes = {name: value for name, value in wishes.items() if found.values.get(name, "") != value}
         if not wishes:
             return found
-        raw = yield calls.configure(scope, call_id, found.version, wanted.by, wishes)
+        raw = yield calls.configure(scope, call_id, found.version, wanted.by, terms, wishes)
         if replies.expect(raw, "ok", "changed") == "ok":
             return Configuration(number(raw[1]), {**kept, **fresh})
     raise ConfigError(["others change the configuration all the time; nothing was changed"])

@@ -275,8 +275,8 @@ def config(scope: Scope) -> Call:
     return scope.call("config")
 
 
-def configure(scope: Scope, call_id: str, version: int, who: str, changes: Mapping[str, str]) -> Call:
-    return scope.call("configure", call_id, version, who, *_pairs(changes))
+def configure(scope: Scope, call_id: str, version: int, who: str, terms: str, changes: Mapping[str, str]) -> Call:
+    return scope.call("configure", call_id, version, who, terms, *_pairs(changes))
 
 
 def tell(scope: Scope, session: str, gates: Mapping[str, str]) -> Call:

@@ -25,7 +25,7 @@ def test_every_policy_that_has_a_switch_is_off_on_one_side_and_on_on_the_other(m
     }
     assert set(found) >= {"metrics.enabled", "retries.budget", "shed.enabled", "stealing.enabled", "timeouts.learn"}
     assert not any(found.values()), found
-    assert (off.terms().retry_floor, off.terms().low_begin) == (0, 0)
+    assert (off.terms().retry_floor, off.terms().shedding) == (0, 0)
     assert overhead.ON == {}
 
 

@@ -80,6 +80,7 @@ LONG: dict[str, Any] = {
     "who": "me",
     "gates": {"job": "breaker/job:5:3:30000:60000:1"},
     "changes": {"timeouts.most": "4"},
+    "terms": "max_line=1",
     "kind": "breaker",
     "open_ms": 1000,
     "buckets": ["b1", "b2"],

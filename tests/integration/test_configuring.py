@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from coordinator import AsyncCoordinator, Coordinator, Settings
-from coordinator.errors import ConfigError, LineFull
+from coordinator.errors import ConfigError, LineFull, Overloaded, QueueFull
 from coordinator.keys import key
 from coordinator.ops import history
 from coordinator.wire.calls import Scope
@@ -53,6 +53,21 @@ def test_who_changes_a_setting_has_it_at_once_and_all_others_soon(co: Coordinato
         other.request("a")
         with pytest.raises(LineFull):
             other.request("a")
+
+
+def test_who_only_submits_goes_by_the_limits_of_the_fleet(co: Coordinator, redis_url: str, settings: Settings) -> None:
+    with Coordinator.connect(redis_url, settings=settings) as producer:
+        producer.submit("job")
+        co.configure({"max_queue": 10, "shed.begin": 0.2, "shed.end": 0.1})
+        producer.submit("job")
+        with pytest.raises(Overloaded):
+            producer.submit("job", priority="low")
+        assert producer.settings.max_queue == settings.max_queue  # it has not heard of it
+        co.configure({"shed.enabled": False, "max_queue": 2})
+        with pytest.raises(QueueFull):
+            producer.submit("job", priority="emergency")
+        co.configure({}, unset=["max_queue"])
+        producer.submit("job", priority="low")
 
 
 def test_a_setting_that_is_taken_back_is_as_each_process_began(redis_url: str, settings: Settings) -> None:

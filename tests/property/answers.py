@@ -18,7 +18,11 @@ def plainly(script: str, reply: list[Any]) -> Answer:
 
 
 def _submitted(one: list[str]) -> Answer:
-    return tuple(one[:2]) if one[0] in ("accepted", "conflict", "overloaded", "rejected") else tuple(one)
+    return (
+        tuple(one[:2])
+        if one[0] in ("accepted", "conflict", "line_overloaded", "overloaded", "rejected")
+        else tuple(one)
+    )
 
 
 def _settled(one: list[str]) -> Answer:
@@ -35,6 +39,7 @@ def _job(one: list[str]) -> Answer:
 _WORD_ONLY = ("beat", "release", "sweep", "force", "replay", "close_session")
 _SHAPES: dict[tuple[str, str], Callable[[list[Any]], Answer]] = {
     ("request", "granted"): lambda reply: (reply[0], reply[1], reply[3]),
+    ("request", "line_overloaded"): lambda reply: tuple(reply[:2]),
     ("request", "ended"): lambda reply: tuple(reply[:3]),
     ("request", "busy"): lambda reply: (reply[0],),
     ("cancel", "held"): lambda reply: (reply[0], reply[2]),

@@ -100,6 +100,7 @@ class Look:
         for resource in self.resources:
             ask("LINE", resource, "ZRANGE", "0", "-1")
             ask("HOLDERS", resource, "HGETALL")
+            ask("CROWDED", resource, "GET")
         for queue in self.queues:
             for family in ("READY", "WAITING", "IDLE"):
                 ask(family, queue, "ZRANGE", "0", "-1")
@@ -140,6 +141,11 @@ class Look:
             ident: Fact(one["state"], int(one.get("fence", 0)), int(one.get("crashes", 0)))
             for ident, one in self.requests.items()
         }
+
+    @property
+    def crowded(self) -> dict[str, int]:
+        """What each line refuses."""
+        return {name: int(self._raw["CROWDED", name] or 0) for name in self.resources}
 
     def view(self) -> View:
         sessions = {name: ends for name, ends in self.scores("SESSIONS").items() if ends > self._now}

@@ -38,10 +38,9 @@ TERMS = Terms(
     max_crashes=2,
     session_ms=10_000,
     max_events=20,
-    low_begin=4,
-    low_end=2,
-    normal_begin=5,
-    normal_end=3,
+    shedding=1,
+    shed_begin=666,  # 4 and 5 of 6, again below 2 and 3
+    shed_end=333,
 )
 START_US = 1_800_000_000_000_000
 RESOURCES = ("a", "b", "c", "d", "e")
@@ -124,7 +123,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.model.newest_fence = max([*fences, self.model.newest_fence])
         # What ran out of time within the call is over when the call is repeated, and so the answer another.
         self.repeatable = None if self.model.took_back else (call, act, tuple(subjects), reply)
-        self.look = look
+        self.look, self.model.crowded = look, look.crowded
         self.bells.hear(call, look, self.model)
         return reply
 

@@ -138,8 +138,8 @@ def test_a_key_that_is_held_for_a_time_outlives_the_retention_of_results(driver:
 
 def test_a_full_line_lets_in_who_need_not_stand_in_it(driver: Driver) -> None:
     driver.request("s1", "holder", "x1:b")
-    driver.request("s1", "head", "x1:a x1:b")
+    driver.request("s1", "head", "x1:a x1:b", priority=2)
     for number in range(TERMS.max_line - 1):
-        driver.request("s1", f"waiter{number}", "x1:a")
-    assert driver.request("s2", "like-them", "x1:a")[0] == "line_full"
-    assert driver.request("s2", "urgent", "x1:a", priority=2)[0] == "granted"
+        driver.request("s1", f"waiter{number}", "x1:a", priority=2)
+    assert driver.request("s2", "like-them", "x1:a", priority=2)[0] == "line_full"
+    assert driver.request("s2", "urgent", "x1:a", priority=3)[0] == "granted"

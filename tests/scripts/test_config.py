@@ -11,9 +11,9 @@ from tests.support.engine import EPOCH_US, HOUR, Engine
 EPOCH_MS = EPOCH_US // 1000
 
 
-def configure(engine: Engine, call_id: str, version: int, **changes: str) -> list[Any]:
+def configure(engine: Engine, call_id: str, version: int, terms: str = "", **changes: str) -> list[Any]:
     named = {name.replace("__", "."): value for name, value in changes.items()}
-    return engine.call(calls.configure(engine.scope, call_id, version, "ops", named))
+    return engine.call(calls.configure(engine.scope, call_id, version, "ops", terms, named))
 
 
 def config(engine: Engine) -> tuple[int, dict[str, str]]:
@@ -73,6 +73,27 @@ def test_a_live_worker_tells_of_its_gates_anew(engine: Engine) -> None:
     engine.advance(11)
     assert engine.call(calls.tell(engine.scope, "w", {"job": ""})) == ["session_lost"]
     assert engine.raw.hget(engine.key("GATES"), "job") == changed["job"].encode()
+
+
+def test_terms_of_the_fleet_hold_for_whoever_calls_next(engine: Engine) -> None:
+    engine.worker("s")
+    engine.hold("s", "r", "a")
+    _, version = configure(engine, "c1", 0, "max_queue=2 max_line=1", max_queue="2", max_line="1")
+    assert [engine.put(f"j{n}")[0] for n in range(3)] == ["accepted", "accepted", "queue_full"]
+    assert [engine.ask("s", f"r{n}", "a")[0] for n in range(2)] == ["waiting", "line_full"]
+    engine.rules(max_queue=1)
+    assert engine.put("j3") == ["queue_full", "default", 2]
+    configure(engine, "c2", int(version), "shedding=1 max_queue=10 shed_begin=300 shed_end=200", max_queue="10")
+    assert [engine.put(f"l{n}", priority=0)[0] for n in range(2)] == ["accepted", "overloaded"]
+    configure(engine, "c3", int(config(engine)[0]), max_queue="")
+    engine.rules(max_queue=3)
+    assert engine.put("j4") == ["queue_full", "default", 3]
+
+
+def test_shares_that_do_not_go_together_with_the_callers_are_not_taken_over(engine: Engine) -> None:
+    engine.rules(max_queue=10, shedding=1, shed_begin=300, shed_end=250)
+    configure(engine, "c1", 0, "shed_end=400", shed__end="0.4")
+    assert [engine.put(f"l{n}", priority=0)[0] for n in range(4)] == [*["accepted"] * 3, "overloaded"]
 
 
 def test_each_beat_tells_the_version(engine: Engine) -> None:

@@ -15,7 +15,7 @@ LIMIT = 10
 @pytest.fixture
 def held(engine: Engine) -> Engine:
     """A resource that is held, and whose line takes ten: LOW up to 8, again below 7, NORMAL up to 9, again below 8."""
-    engine.rules(max_line=LIMIT, low_begin=80, low_end=70, normal_begin=90, normal_end=80, shed_begin=800, shed_end=700)
+    engine.rules(max_line=LIMIT, shedding=1, shed_begin=800, shed_end=700)
     engine.worker("s")
     engine.hold("s", "holder", "a")
     return engine

@@ -13,7 +13,7 @@ from tests.support.engine import Engine, job
 
 def at_level(engine: Engine, level: int) -> None:
     """A ceiling of 1,000 bytes of which so many are used as make that level."""
-    engine.rules(max_bytes=1000, shed_begin=800, shed_end=700)
+    engine.rules(shedding=1, max_bytes=1000, shed_begin=800, shed_end=700)
     engine.use_memory((500, 800, 900, 1000)[level])
     engine.sweep()
 
@@ -68,7 +68,7 @@ def test_refusing_ends_further_down_than_it_begins_and_each_change_is_told(engin
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=st.lists(st.integers(0, 1100), min_size=1, max_size=12))
 def test_the_sweep_decides_as_the_policy_does(engine: Engine, history: list[int]) -> None:
-    engine.rules(memory_share=900, shed_begin=600, shed_end=450)
+    engine.rules(shedding=1, memory_share=900, shed_begin=600, shed_end=450)
     before = int(levels(engine))
     for used in history:
         engine.use_memory(used, limit=1000)
@@ -88,7 +88,7 @@ def test_a_mark_that_nobody_renews_is_not_believed_for_long(engine: Engine) -> N
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=st.lists(st.tuples(st.integers(500, 1100), st.integers(0, 4)), min_size=1, max_size=12))
 def test_where_nobody_sweeps_those_decide_who_hand_in(engine: Engine, history: list[tuple[int, int]]) -> None:
-    engine.rules(max_bytes=1000, shed_begin=800, shed_end=700)
+    engine.rules(shedding=1, max_bytes=1000, shed_begin=800, shed_end=700)
     before = int(levels(engine))
     for used, priority in history:
         engine.use_memory(used)

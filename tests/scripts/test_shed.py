@@ -18,10 +18,9 @@ LIMIT = 10
 
 def soften(engine: Engine, limit: int = LIMIT, policy: Shedding | None = None) -> None:
     """LOW is refused from 8 of 10 on until there are fewer than 7, NORMAL from 9 until there are fewer than 8."""
-    (low, low_end), (normal, normal_end) = (policy or Shedding()).bands(limit)
-    engine.rules(
-        max_queue=limit, low_begin=low, low_end=low_end, normal_begin=normal, normal_end=normal_end, max_events=10_000
-    )
+    chosen = policy or Shedding()
+    begin, end = round(chosen.begin * 1000), round(chosen.end * 1000)
+    engine.rules(max_queue=limit, shedding=1, shed_begin=begin, shed_end=end, max_events=10_000)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coordinator.policy import shed
-from coordinator.policy.shed import Shedding
 from coordinator.wire import calls
 from coordinator.wire.calls import JobAsk
 from tests.support.engine import Engine, job
@@ -30,9 +29,7 @@ def soft(engine: Engine) -> Engine:
 
 def limits(engine: Engine, begins: int) -> None:
     """The soft limit of queues and lines."""
-    (low, low_end), (normal, normal_end) = Shedding(begins / LIMIT, 0.01).bands(LIMIT)
-    engine.rules(max_queue=LIMIT, low_begin=low, low_end=low_end, normal_begin=normal, normal_end=normal_end)
-    engine.rules(max_line=LIMIT, shed_begin=begins * 100, shed_end=10)
+    engine.rules(max_queue=LIMIT, max_line=LIMIT, shedding=1, shed_begin=begins * 100, shed_end=10)
 
 
 def urgent(ident: str, needs: str = "", **words: int) -> JobAsk:

@@ -80,8 +80,8 @@ class Model(Room):
         needs, before = parse_needs(ask.needs), self.requests.get(ask.ident)
         if before:
             return self._asked_again(before, session, needs)
-        refusal = self._refusal(needs, joins=not ask.trying)
-        if refusal and (refusal[0] != "line_full" or self._would_wait(session, ask, needs)):
+        refusal = self.refusal(needs, ask.priority, joins=not ask.trying)
+        if refusal and (refusal[0] == "over_capacity" or self._would_wait(session, ask, needs)):
             return refusal
         r = Request(ask.ident, "lock", needs, ask.priority, self.draw(), session=session, hold_ms=ask.hold_ms)
         r.wait_by = None if ask.wait_ms is None else self.now + ask.wait_ms
@@ -120,14 +120,6 @@ class Model(Room):
         if r.state == "waiting":
             return "waiting", r.ident
         return "ended", r.ident, r.state
-
-    def _refusal(self, needs: dict[str, Ask], joins: bool) -> Answer | None:
-        for resource, ask in needs.items():
-            if ask.permits > self.capacity.get(resource, 1):
-                return "over_capacity", resource, str(self.capacity.get(resource, 1))
-            if joins and len(self.line(resource)) >= self.terms.max_line:
-                return "line_full", resource, str(self.terms.max_line)
-        return None
 
     def release(self, ident: str, fence: int) -> Answer:
         r = self.requests.get(ident)
@@ -228,7 +220,7 @@ class Model(Room):
         needs = parse_needs(words.get("needs", ""))
         if words.get("on_conflict") == "rerun":
             needs[f"~dedup/{key}"] = Ask("x", 1)
-        return self._refusal(needs, joins="delay_ms" not in words) or self._accept(job, needs, words)
+        return self.refusal(needs, job.priority, joins="delay_ms" not in words) or self._accept(job, needs, words)
 
     def _owner(self, key: str) -> Request | None:
         """Who has a dedup key. A job whose time ran out before it started ends first."""

@@ -1,6 +1,8 @@
 """Settings that change while a process runs: which can, and that they are taken over as a whole or not at all."""
 
 import logging
+import re
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -11,8 +13,10 @@ from coordinator import live
 from coordinator.drivers.live import LiveSettings
 from coordinator.errors import ConfigError, StoreUnavailable
 from coordinator.live import knobs, revised, to_json
+from coordinator.model.terms import Terms
 from coordinator.ops.configuring import Change, Configuration
 from coordinator.settings import SECRETS, Settings
+from coordinator.wire.loader import source
 
 
 def test_all_settings_are_known_by_their_full_names() -> None:
@@ -146,3 +150,19 @@ def test_one_that_cannot_take_it_does_not_keep_it_from_the_others(caplog: pytest
     one.live.take(Configuration(5, {"max_line": "9"}))
     assert told == [9]
     assert "could not be taken over" in caplog.text
+
+
+def test_the_engine_goes_by_all_that_travels_with_every_call_and_scripts_know_it_by_the_same_names() -> None:
+    sheds = {name for name in live.knobs() if name.startswith("shed.")}
+    assert set(live.FLEET_TERMS) == {*live.TERMS, *sheds}
+    names = [one.name for one in fields(Terms)]
+    assert set(live.FLEET_TERMS.values()) <= set(names)
+    [listed] = re.findall(r"local TERMS = \{(.*?)\}", source("lib/context"), re.DOTALL)
+    assert re.findall(r"'(\w+)'", listed) == names
+
+
+def test_the_terms_of_the_fleet_are_those_of_the_settings_that_it_changed() -> None:
+    settings = Settings.of(max_line=5, shed={"begin": 0.5, "end": 0.25, "max_bytes": 7})
+    changed = ["shed.end", "max_line", "shed.max_bytes", "breaker.open_for", "shed.enabled"]
+    assert live.fleet_terms(settings, changed) == "max_line=5 shedding=1 shed_end=250 max_bytes=7"
+    assert live.fleet_terms(settings, ["breaker.open_for"]) == ""

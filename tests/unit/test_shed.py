@@ -97,10 +97,10 @@ def test_the_pause_follows_the_rate_at_which_jobs_leave() -> None:
     assert shed.retry_after(10, 100, 70) == 6
 
 
-def test_settings_turn_shares_into_counts_and_it_can_be_switched_off() -> None:
+def test_settings_carry_the_shares_and_it_can_be_switched_off() -> None:
     terms = Settings.of(max_queue=1000, shed={"begin": 0.5, "end": 0.4}).terms()
-    assert (terms.low_begin, terms.low_end, terms.normal_begin, terms.normal_end) == (500, 400, 750, 650)
-    assert Settings.of(shed={"enabled": False}).terms().low_begin == 0
+    assert (terms.shedding, terms.shed_begin, terms.shed_end) == (1, 500, 400)
+    assert Settings.of(shed={"enabled": False}).terms().shedding == 0
     with pytest.raises(ConfigError, match=r"end \(0.9\) must be at most begin \(0.8\)"):
         Settings.of(shed={"end": 0.9})
 

@@ -5,45 +5,61 @@
 --@include lib/now
 -- The terms of the last call: in a library of functions they are read again only when another namespace calls. A context
 -- has them from here, and counts that begin at 0: a table with forty fields takes twice as long to make as one with twenty.
-local known_terms, terms_read
+local known_terms, known_changes, terms_read
+-- The numbers of the terms, in their order (`model/terms`).
+local TERMS = { 'aging_us', 'max_line', 'max_queue', 'result_ms', 'dead_ms', 'max_crashes', 'session_ms', 'max_events',
+  'retry_share', 'retry_floor', 'retry_window_ms', 'shedding', 'memory_share', 'max_bytes', 'shed_begin', 'shed_end' }
 
--- As `policy.shed` has it, of the shares per mille.
-local function line_bands(limit, begins, ends)
+-- Where LOW, and NORMAL too, begins to be refused, and where that ends, as `policy.shed` has it.
+local function bands_of(limit, begins, ends)
   local half = math.floor((begins + 1000) / 2)
   return { { begins = math.ceil(begins * limit / 1000), ends = math.ceil(ends * limit / 1000) },
     { begins = math.ceil(half * limit / 1000), ends = math.ceil((half - begins + ends) * limit / 1000) } }
 end
 
-local function read_terms(terms)
-  if terms ~= known_terms then
-    local aging, line, queue, result, dead, crashes, session, events, share, floor, window, low, low_end, normal, normal_end, mem, bytes, begins, ends =
-      string.match(terms, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) '
-      .. '(%d+) (%d+) (%d+) (%d+)$')
-    local read = { looks = 0, shed_looks = 0, displaced = 0,
-      aging_us = tonumber(aging), max_line = tonumber(line), max_queue = tonumber(queue),
-      result_ms = tonumber(result), dead_ms = tonumber(dead), max_crashes = tonumber(crashes),
-      session_ms = tonumber(session), max_events = tonumber(events), budget = tonumber(floor) > 0
-      and { share = tonumber(share), floor = tonumber(floor), window = tonumber(window) } }
-    read.bands = low ~= '0' and { { begins = tonumber(low), ends = tonumber(low_end) },
-      { begins = tonumber(normal), ends = tonumber(normal_end) } }
-    read.line_bands = low ~= '0' and line_bands(read.max_line, tonumber(begins), tonumber(ends))
-    read.soft = low ~= '0' and tonumber(low) or tonumber(queue)
-    read.memory_terms = (mem ~= '0' or bytes ~= '0')
-      and { share = tonumber(mem), bytes = tonumber(bytes), begins = tonumber(begins), ends = tonumber(ends) }
-    known_terms, terms_read = terms, { __index = read }
+-- What the caller knows, and what was changed for the whole fleet, of which it need not have heard yet.
+local function numbers_of(terms, changes)
+  local read, at = { looks = 0, shed_looks = 0, displaced = 0 }, 0
+  for number in string.gmatch(terms, '%d+') do
+    at = at + 1
+    read[TERMS[at]] = tonumber(number)
+  end
+  local begins, ends = read.shed_begin, read.shed_end
+  for name, number in string.gmatch(changes or '', '([%l_]+)=(%d+)') do
+    read[name] = tonumber(number)
+  end
+  if read.shed_end > read.shed_begin then
+    -- What does not go together with its own settings a process does not take over either.
+    read.shed_begin, read.shed_end = begins, ends
+  end
+  return read
+end
+
+local function read_terms(terms, changes)
+  if terms ~= known_terms or changes ~= known_changes then
+    local read = numbers_of(terms, changes)
+    local begins, ends, sheds = read.shed_begin, read.shed_end, read.shedding == 1
+    read.budget = read.retry_floor > 0
+      and { share = read.retry_share, floor = read.retry_floor, window = read.retry_window_ms }
+    read.bands = sheds and bands_of(read.max_queue, begins, ends)
+    read.line_bands = sheds and bands_of(read.max_line, begins, ends)
+    read.soft = sheds and read.bands[1].begins or read.max_queue
+    read.memory_terms = sheds and (read.memory_share > 0 or read.max_bytes > 0)
+      and { share = read.memory_share, bytes = read.max_bytes, begins = begins, ends = ends }
+    known_terms, known_changes, terms_read = terms, changes, { __index = read }
   end
   return terms_read
 end
 
 local function open(meta, words)
   local m = redis.call('HMGET', meta, 'clock', 'skew', 'tick', 'swept', 'left', 'gates', 'limits', 'shed', 'frozen',
-    'shares', 'spare', 'nested', 'memory', 'looked')
+    'shares', 'spare', 'nested', 'memory', 'looked', 'terms')
   local clock, skew = tonumber(m[1] or 0), tonumber(m[2] or 0)
   local us = server_us()
   local ctx = setmetatable({ meta = meta, p = string.sub(meta, 1, -5), tick = tonumber(m[3] or 0), swept = tonumber(m[4] or 0),
     marked = m[5], leftover = m[5], gates = m[6] or m[7], clocked = m[6], shed = m[8], frozen = m[9],
     shares = m[10], spare = m[11], nested = m[12], memory_mark = m[13], looked = tonumber(m[14] or 0), us = us, now = 0, dirty = {}, is_dirty = {}, arrived = {},
-    bells = {}, stats = {}, lives = {}, left = {}, offered = {} }, read_terms(words))
+    bells = {}, stats = {}, lives = {}, left = {}, offered = {} }, read_terms(words, m[15]))
   if us >= clock then
     ctx.skew = skew ~= 0 and 0 or nil
   else
