@@ -44,7 +44,7 @@ class Runs:
     """The runs of a worker since the last sample. Used on the loop only."""
 
     def __init__(self) -> None:
-        self._started = [0] * len(PRIORITIES)
+        self._started, self._waited = [0] * len(PRIORITIES), [0] * len(PRIORITIES)
         self._ended: dict[type, int] = {}
         self._times = Observed()
         # How long the newest run took, and when it ended.
@@ -53,7 +53,9 @@ class Runs:
 
     def begun(self, job: Job) -> None:
         """A handler begins."""
-        self._started[job.claimed.priority] += 1
+        claimed = job.claimed
+        self._started[claimed.priority] += 1
+        self._waited[claimed.priority] += claimed.waited_ms
 
     def ended(self, meter: Meter, job: Job, outcome: Outcome, now: float) -> None:
         """The outcome of a run is known. `now` by the clock of `job.began`."""
@@ -68,15 +70,17 @@ class Runs:
         counts = times.histogram.counts
         counts[place] = counts.get(place, 0) + 1
         if kind is not Succeeded or job.claimed.attempts:
-            _seldom(meter, job, outcome)
+            _seldom(meter, job, outcome, took)
 
     def tell(self, recorder: Recorder, now: float) -> None:
         """Hand over what was put down since the last time. `now` as of `ended`."""
         started, self._started = self._started, [0] * len(PRIORITIES)
+        waited, self._waited = self._waited, [0] * len(PRIORITIES)
         ended, self._ended = self._ended, {}
         times, self._times = self._times, Observed()
-        for label, count in zip(PRIORITIES, started, strict=True):
+        for label, count, ms in zip(PRIORITIES, started, waited, strict=True):
             recorder.count("queue.started", count, label)
+            recorder.count("queue.waited_ms", ms, label)
         for kind, count in ended.items():
             recorder.count("queue.processed", count, LABELS[kind])
         recorder.add("queue.run", times)
@@ -85,7 +89,7 @@ class Runs:
             recorder.gauge("queue.since_run", max(0.0, now - self._last_at))
 
 
-def _seldom(meter: Meter, job: Job, outcome: Outcome) -> None:
+def _seldom(meter: Meter, job: Job, outcome: Outcome, took: float) -> None:
     """What is to be said of runs that do not succeed at once."""
     bad = isinstance(outcome, Failed | Retry | Poisoned)
     if bad:
@@ -95,12 +99,15 @@ def _seldom(meter: Meter, job: Job, outcome: Outcome) -> None:
         meter.count("retry.scheduled", 1, outcome.strategy)
         if outcome.adjusted:
             meter.count("retry.adjusted")
-    if not job.claimed.attempts:
-        return
-    meter.gauge("retry.most_attempts", job.attempt)
-    if isinstance(outcome, Succeeded):
-        meter.count("retry.succeeded")
-    elif bad:
-        meter.count("retry.failed")
-        if isinstance(outcome, Failed):
-            meter.count("retry.exhausted")
+    if job.claimed.attempts:
+        meter.gauge("retry.most_attempts", job.attempt)
+        if bad or isinstance(outcome, Succeeded):
+            _tried_again(meter, outcome, took)
+
+
+def _tried_again(meter: Meter, outcome: Outcome, took: float) -> None:
+    """What is to be said of runs after a first attempt that succeeded or failed."""
+    meter.observe("retry.latency", took)
+    meter.count("retry.succeeded" if isinstance(outcome, Succeeded) else "retry.failed")
+    if isinstance(outcome, Failed):
+        meter.count("retry.exhausted")

@@ -18,7 +18,7 @@ from coordinator.ops.inspect import ResourceView, Survey
 MOST_QUEUES = 12
 MOST_RESOURCES = 15
 MOST_ALERTS = 4
-LATENCIES = ("queue.run", "lock.wait", "queue.batch_size", "batch.work", "retry.delay", "call.time")
+LATENCIES = ("queue.run", "lock.wait", "queue.batch_size", "batch.work", "retry.delay", "retry.latency", "call.time")
 # The counters that tell how fast work moves, under the words of the screen.
 RATES = (
     ("claim", "started"),
@@ -88,6 +88,9 @@ def _measured(found: Measured | None, wide: bool) -> Iterator[RenderableType]:
     """How long things take, and breakers, if anybody has told of any."""
     if found is None:
         return
+    waits = measured.waits(found.window)
+    if waits is not None:
+        yield waits
     times = measured.latencies(found.window, *LATENCIES)
     if times.row_count:
         yield _panel(f"latency, last {duration(found.window.seconds)}", times, wide)

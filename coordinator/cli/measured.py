@@ -15,7 +15,7 @@ from coordinator.cli.words import duration, word
 from coordinator.client import Coordinator
 from coordinator.metrics.judging import Alert, alerts_of
 from coordinator.metrics.window import Window, figures, window
-from coordinator.model.measures import MEASURES, QUANTILES, SHARES, Kind
+from coordinator.model.measures import MEASURES, PRIORITIES, QUANTILES, SHARES, Kind
 from coordinator.ops import pulse
 from coordinator.policy.alerts import ACKNOWLEDGED, CALM, CRITICAL, RAISED, Rule
 
@@ -91,6 +91,18 @@ def latencies(found: Window, *names: str) -> Table:
     return made
 
 
+def waits(found: Window) -> Text | None:
+    """How long jobs had waited by priority, on average, and the newest run; None if none began."""
+    known = figures(found)
+    waited = [(name, known[f"mean_wait:{name}"]) for name in reversed(PRIORITIES) if f"mean_wait:{name}" in known]
+    if not waited:
+        return None
+    parts = [Text(" mean wait", style=tables.DIM), *(Text(f"{name} {seconds(wait)}") for name, wait in waited)]
+    if "queue.since_run" in known:
+        parts.append(Text(f"last run {duration(known['queue.since_run'])} ago", style=tables.DIM))
+    return Text("  ").join(parts)
+
+
 def breakers(found: Window) -> Table:
     """The breakers that are not closed."""
     made = tables.columns("BREAKER", "STATE")
@@ -119,7 +131,7 @@ def figure(rule: Rule, value: float | None) -> str:
         return "-"
     if rule.figure.endswith("_share"):
         return f"{value:.1%}"
-    if rule.figure in ("mean_wait", "mean_lock_wait", "fleet.head_age"):
+    if rule.figure.partition(":")[0] in ("mean_wait", "mean_lock_wait", "fleet.head_age"):
         return duration(value)
     return f"{value:g}"
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 
 from coordinator.errors import Corrupt
 from coordinator.metrics.sample import Origin, Sample, observed_of, sample_of
 from coordinator.model.histogram import Observed
-from coordinator.model.measures import MEASURES, QUANTILES, Kind, measure
+from coordinator.model.measures import MEASURES, QUANTILES, SHARES, Kind, measure
 
 # A share of fewer things than this says nothing: of three jobs one that fails is a third.
 FEWEST = 20
@@ -17,7 +18,7 @@ FEWEST = 20
 @dataclass(slots=True)
 class Window:
     """What happened in the last `seconds`: counts and distributions of all processes added up, and gauges as each
-    process said them last, added up or the largest of them, as the table has it."""
+    process said them last, added up, or the largest or the smallest of them, as the table has it."""
 
     seconds: float
     origins: dict[str, Origin] = field(default_factory=dict)
@@ -41,7 +42,7 @@ class Window:
         found = [*self.labels(name).values(), *([self.gauges[name]] if name in self.gauges else [])]
         if not found:
             return None
-        return max(found) if measure(name).largest else sum(found)
+        return reduce(measure(name).merged, found)
 
     def observed(self, name: str) -> Observed:
         """A distribution. Parts of it that cannot be read are left out."""
@@ -84,7 +85,7 @@ def _add(made: Window, one: Sample) -> None:
         if known is None:
             made.gauges[name] = value
         else:
-            made.gauges[name] = max(known, value) if measure(name).largest else known + value
+            made.gauges[name] = measure(name).merged(known, value)
 
 
 def figures(found: Window) -> dict[str, float]:
@@ -128,4 +129,8 @@ def shares(found: Window) -> dict[str, float]:
     for name, waited, event in (("mean_wait", "waited_ms", "claim"), ("mean_lock_wait", "lock_waited_ms", "grant")):
         if did.get(event):
             made[name] = did.get(waited, 0) / 1000 / did[event]
+    waits = found.labels("queue.waited_ms")
+    for priority, started in found.labels("queue.started").items():
+        if started and f"mean_wait:{priority}" in SHARES:
+            made[f"mean_wait:{priority}"] = waits.get(priority, 0) / 1000 / started
     return made

@@ -7,7 +7,7 @@ name as a literal, and run `python -m tests.support.readme`. A test compares eve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -41,17 +41,24 @@ class Kind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Measure:
     """One name. `labels` are the words it can be split by, after a colon: `retry.scheduled:adaptive`. Gauges of several
-    processes are added up, unless the `largest` says it for all."""
+    processes are added up, unless the `largest` or the `smallest` says it for all."""
 
     name: str
     kind: Kind
     about: str
     labels: tuple[str, ...] = ()
     largest: bool = False
+    smallest: bool = False
+
+    def merged(self, one: float, other: float) -> float:
+        """What a gauge is of two that have it."""
+        if self.largest:
+            return max(one, other)
+        return min(one, other) if self.smallest else one + other
 
 
 def _group(prefix: str, *lines: Measure) -> tuple[Measure, ...]:
-    return tuple(Measure(f"{prefix}.{one.name}", one.kind, one.about, one.labels, one.largest) for one in lines)
+    return tuple(replace(one, name=f"{prefix}.{one.name}") for one in lines)
 
 
 MEASURES: tuple[Measure, ...] = (
@@ -78,12 +85,26 @@ MEASURES: tuple[Measure, ...] = (
         Measure("enqueued", Kind.COUNT, "jobs that a client handed in and that were taken", PRIORITIES),
         Measure("processed", Kind.COUNT, "runs of jobs that ended here, by outcome", OUTCOMES),
         Measure("started", Kind.COUNT, "runs of jobs that began here, by priority", PRIORITIES),
+        Measure(
+            "waited_ms",
+            Kind.COUNT,
+            "ms that these had waited until they were claimed, since they were handed in or last due",
+            PRIORITIES,
+        ),
         Measure("errors", Kind.COUNT, "runs whose handler raised something that is not an answer"),
         Measure("batches", Kind.COUNT, "claims that brought jobs"),
         Measure("batch_size", Kind.SIZE, "jobs that such a claim brought"),
         Measure("run", Kind.TIME, "how long a handler ran"),
-        Measure("last_run", Kind.GAUGE, "seconds that the newest run took", largest=True),
-        Measure("since_run", Kind.GAUGE, "seconds since a run ended here", largest=True),
+        Measure(
+            "last_run", Kind.GAUGE, "seconds that the newest run took; of several processes the longest", largest=True
+        ),
+        Measure(
+            "since_run",
+            Kind.GAUGE,
+            "seconds since a run ended here: before the sample, that was the last processing time; of several "
+            "processes the newest",
+            smallest=True,
+        ),
         Measure("running", Kind.GAUGE, "jobs that run now"),
         Measure("slots", Kind.GAUGE, "jobs that could run at once"),
     ),
@@ -110,6 +131,7 @@ MEASURES: tuple[Measure, ...] = (
         Measure("postponed", Kind.COUNT, "retries that the budget of the fleet put off"),
         Measure("adjusted", Kind.COUNT, "adaptive pauses that are longer for what the fleet has seen"),
         Measure("delay", Kind.TIME, "the pauses before retries"),
+        Measure("latency", Kind.TIME, "how long runs after a first attempt took, if they succeeded or failed"),
         Measure("most_attempts", Kind.GAUGE, "attempts of the newest run after a first attempt", largest=True),
     ),
     *_group(
@@ -179,6 +201,7 @@ QUANTILES = (50, 90, 95, 99)
 # Figures that are made of several measures.
 SHARES = {
     "mean_wait": "seconds that the jobs claimed had waited, on average",
+    **{f"mean_wait:{one}": f"of those with priority {one.upper()} that began, as workers tell" for one in PRIORITIES},
     "mean_lock_wait": "seconds that the locks granted had been waited for, on average",
     "timeout_share": "of what ended or timed out, the share that timed out",
     "retry_failure_share": "of the runs after a first attempt, the share that failed",

@@ -117,13 +117,14 @@ def gauged(process: str, at: float, **values: float) -> tuple[str, dict[str, str
 def test_gauges_are_as_each_process_said_last_and_are_added_or_the_largest() -> None:
     made = window(
         [
-            gauged("p", NOW, queue__running=1, queue__last_run=0.5),
-            gauged("q", NOW - 1, queue__running=10, queue__last_run=0.2),
-            gauged("p", NOW - 2, queue__running=100, queue__last_run=9.0),
+            gauged("p", NOW, queue__running=1, queue__last_run=0.5, queue__since_run=7),
+            gauged("q", NOW - 1, queue__running=10, queue__last_run=0.2, queue__since_run=3),
+            gauged("p", NOW - 2, queue__running=100, queue__last_run=9.0, queue__since_run=1),
         ],
         NOW,
     )
     assert (made.gauge("queue.running"), made.gauge("queue.last_run")) == (11, 0.5)
+    assert made.gauge("queue.since_run") == 3
     assert made.gauge("batch.target") is None
 
 
@@ -154,6 +155,22 @@ def test_shares_are_of_enough_things_or_not_told() -> None:
     assert known(timeout__expired=5, timeout__met=FEWEST - 5)["timeout_share"] == pytest.approx(5 / FEWEST)
     assert known(coalesce__calls=100, coalesce__executed=10)["coalesce_share"] == pytest.approx(0.9)
     assert known(retry__failed=10, retry__succeeded=30)["retry_failure_share"] == pytest.approx(0.25)
+
+
+def test_mean_waits_are_told_by_priority_of_all_processes_together() -> None:
+    entries = []
+    for process, waited, began in (("p", 900, 3), ("q", 3100, 1)):
+        recorder = Recorder()
+        recorder.count("queue.waited_ms", waited, "low")
+        recorder.count("queue.started", began, "low")
+        recorder.count("queue.started", began, "emergency")
+        entries.append(entry(fields_of(Origin(process, "worker"), 1, 1.0, recorder.take())))
+    known = figures(window(entries, NOW))
+    assert {name: value for name, value in known.items() if name.startswith("mean_wait:")} == {
+        "mean_wait:low": 1.0,
+        "mean_wait:emergency": 0.0,
+    }
+    assert is_figure("mean_wait:low")
 
 
 def test_nothing_has_no_figures_but_rates_of_nought() -> None:

@@ -7,6 +7,7 @@ import pytest
 from coordinator import RetryPolicy
 from coordinator.errors import InvalidInput
 from coordinator.metrics.recorder import Recorder, Taken
+from coordinator.model.names import Priority
 from coordinator.policy.backoff import Tally, octave
 from coordinator.policy.on_error import Ruled, Rules
 from coordinator.policy.outcome import (
@@ -228,3 +229,29 @@ def test_a_retry_is_counted_by_how_its_pause_was_chosen() -> None:
 def test_the_newest_run_tells_how_long_it_took_and_how_long_ago_it_ended() -> None:
     gauges = measured(Succeeded()).gauges
     assert (gauges["queue.last_run"], gauges["queue.since_run"]) == (0.5, 2.0)
+
+
+def test_what_began_tells_how_long_it_had_waited_by_priority() -> None:
+    recorder, runs = Recorder(), Runs()
+    for priority, waited in ((Priority.LOW, 4000), (Priority.LOW, 2000), (Priority.HIGH, 30)):
+        runs.begun(job_of(priority=priority, waited_ms=waited))
+    for ms, began in (({"low": 6000, "high": 30}, {"low": 2, "high": 1}), ({}, {})):
+        runs.tell(recorder, 1.0)
+        counts = recorder.take().counts
+        assert {name: n for name, n in counts.items() if "started" in name} == {
+            f"queue.started:{label}": n for label, n in began.items()
+        }
+        assert {name: n for name, n in counts.items() if "waited" in name} == {
+            f"queue.waited_ms:{label}": n for label, n in ms.items()
+        }
+
+
+@pytest.mark.parametrize(("outcome", "told"), [(Succeeded(), 1), (Failed("broke"), 1), (Snooze(3), 0)])
+def test_runs_after_a_first_attempt_tell_how_long_they_took(outcome: Outcome, told: int) -> None:
+    for attempts in (0, 1):
+        recorder, runs, job = Recorder(), Runs(), job_of(attempts=attempts)
+        job.began = 100.0
+        runs.ended(recorder, job, outcome, 100.5)
+        found = recorder.take().observed.get("retry.latency")
+        assert (found.count if found else 0) == told * attempts
+        assert found is None or found.mean == 0.5
