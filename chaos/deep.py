@@ -25,7 +25,7 @@ from coordinator.ops import answers, gates, history, inspect, lessons, timing
 from coordinator.ops.submission import to_ask
 from coordinator.ops.work import MAX_JOBS_PER_CALL, chunks
 from coordinator.policy.rate import RateLimit
-from coordinator.wire import calls
+from coordinator.wire import calls, looks
 from coordinator.wire.calls import Claim, Deed, Gathering, Lesson, Lessons, LockAsk, Offer, Report, Scope
 from coordinator.wire.gates import Gates
 from coordinator.wire.needs import to_wire
@@ -39,6 +39,7 @@ PAYLOAD = {"text": "x" * 90}
 PLAIN, KEYED, OTHER, GATED = "default", "keyed", "other", "gated"
 # So many resources the keyed jobs use, in turn: each job of a batch can be claimed.
 RESOURCES = 5000
+OWNED = inspect.MOST_PER_PAGE
 # So many things have a timeout that follows the fleet, and of each so much was seen.
 THINGS = 1000
 SEEN: Mapping[str | int, int] = {"ok": 10, **dict.fromkeys(range(100, 108), 1)}
@@ -382,6 +383,15 @@ def _looks(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
     yield "a call", "recall", lambda: call(calls.recall(scope, deep.session, keys))
     yield "a call", "forget", lambda: call(calls.forget(scope, "", keys))
     yield "a page", "survey", lambda: call(calls.survey(scope, f"held%2F{pick(deep.held)}", inspect.MOST_PER_PAGE, ""))
+    for n in range(OWNED):
+        ask = LockAsk(new_id(), 1, f"x1:owned/{n}", False, None, HOLD_MS, owner="deep")
+        call(calls.request(scope, deep.session, ask))
+    yield (
+        f"{OWNED} resources",
+        "holders",
+        lambda: call(looks.holders(scope, "held/*", f"held/{pick(deep.held)}", OWNED, inspect.MOST_NAMED)),
+    )
+    yield f"{OWNED} locks", "held_by", lambda: call(looks.held_by(scope, "deep", "", OWNED))
     yield "a page", "events", lambda: call(calls.events(scope, "", history.MOST_EVENTS))
     yield "a page", "dead", lambda: call(calls.dead(scope, 0, history.MOST_DEAD, None))
     yield "a page", "audit_keys", lambda: call(calls.audit_keys(scope, 0, places))

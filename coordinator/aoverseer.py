@@ -10,13 +10,14 @@ from coordinator.drivers.aio import AsyncDriver
 from coordinator.errors import WaitTimeout
 from coordinator.model.lease import Explanation
 from coordinator.model.need import needs_of
-from coordinator.ops import asking, configuring, freezing, gates, inspect, operator, requests
+from coordinator.ops import asking, configuring, freezing, gates, inspect, looking, operator, requests
 from coordinator.ops.asking import Needs, Urgency
 from coordinator.ops.configuring import Change, Configuration
 from coordinator.ops.freezing import Freeze
 from coordinator.ops.gates import BreakerView, LimitView
 from coordinator.ops.history import MOST_EVENTS, Happening
-from coordinator.ops.inspect import LineView, Survey
+from coordinator.ops.inspect import MOST_PER_PAGE, LineView, Survey
+from coordinator.ops.looking import HeldPage, OwnerPage
 from coordinator.wire.calls import Deed
 
 
@@ -132,6 +133,15 @@ class AsyncOverseer:
     async def line(self, resource: str) -> LineView:
         """One resource with its holders and the head of its line."""
         return await self._driver.run(inspect.line(self._driver.scope, resource))
+
+    async def holders(self, pattern: str, after: str = "", most: int = MOST_PER_PAGE) -> HeldPage:
+        """Who holds the resources that a pattern is for, page by page: `infra/prod/*`, `infra/*/vpc`, `infra/prod/v*`,
+        `infra/prod/**` (it and all below it), or one name. Raises InvalidInput."""
+        return await self._driver.run(looking.holders(self._driver.scope, pattern, after, most))
+
+    async def held_by(self, owner: str, after: str = "", most: int = MOST_PER_PAGE) -> OwnerPage:
+        """Everything that an owner holds or waits for, page by page. Raises InvalidInput."""
+        return await self._driver.run(looking.held_by(self._driver.scope, owner, after, most))
 
     async def survey(self, after: str = "", most: int = inspect.PAGE) -> Survey:
         """The namespace: queues, sessions, counters and one page of resources."""

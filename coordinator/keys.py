@@ -95,6 +95,14 @@ FAMILIES: tuple[Family, ...] = (
         "resources that are held or waited for, by name",
         "ZRANGE {} 0 -1",
     ),
+    Family(
+        "BY_OWNER",
+        "by_owner:",
+        "zset",
+        "owned",
+        "requests of an owner that are not over, by id",
+        "ZRANGE {} 0 -1",
+    ),
     Family("DEF", "def:", "hash", "permanent", "what was defined for a resource: capacity", "HGETALL"),
     Family("QUEUES", "queues", "set", "permanent", "names of all queues", "SMEMBERS"),
     Family(

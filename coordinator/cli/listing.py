@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from coordinator.cli import shapes, tables
+from coordinator.cli.holding import list_held, list_owned
 from coordinator.cli.options import Common, command, connect, scope_of
 from coordinator.cli.screen import Screen, Tell
 from coordinator.cli.words import word
@@ -22,6 +23,8 @@ from coordinator.ops.inspect import Survey
 EXAMPLES = (
     "coordinator ls",
     "coordinator ls infra/prod/",
+    "coordinator ls 'infra/prod/**' --json | jq -r '.resources[].holders[].owner'",
+    "coordinator ls --owner pr-1498",
     "coordinator ls --queues",
     "coordinator ls --dead --json | jq -r '.jobs[].id'",
 )
@@ -32,8 +35,16 @@ class ListOptions:
     """What to list."""
 
     prefix: Annotated[
-        str, typer.Argument(metavar="[PREFIX]", help="Only resources whose names begin like this.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="[PREFIX|PATTERN]",
+            help="Only resources whose names begin like this; or in detail those of `path/*` (one level), `path/**` "
+            "(with all below it), `a/*/b`, `a/b*`.",
+            show_default=False,
+        ),
     ] = ""
+    owner: Annotated[str, typer.Option("--owner", help="What this owner holds and waits for.", show_default=False)] = ""
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Of a pattern or an owner so many; 0 for all.")] = 1000
     queues: Annotated[bool, typer.Option("--queues", help="Queues instead of resources.")] = False
     sessions: Annotated[bool, typer.Option("--sessions", help="Processes instead of resources.")] = False
     dead: Annotated[bool, typer.Option("--dead", help="Failed and dead jobs instead of resources.")] = False
@@ -46,12 +57,16 @@ def add_to(app: typer.Typer) -> None:
 
 def ls(options: ListOptions, common: Common) -> None:
     """List resources that are held or waited for, with their holders and the length of their lines."""
-    chosen = [name for name in ("queues", "sessions", "dead") if getattr(options, name)]
+    chosen = [name for name in ("owner", "queues", "sessions", "dead") if getattr(options, name)]
     if len(chosen) > 1 or (chosen and options.prefix):
         raise InvalidInput("ls", " ".join([options.prefix, *chosen]).strip(), "lists one kind of thing at a time")
     lists = {"queues": list_queues, "sessions": list_sessions, "dead": list_dead}
     with connect(common) as coordinator:
-        if chosen:
+        if options.owner:
+            list_owned(coordinator, Screen(common.json), options.owner, options.limit)
+        elif "*" in options.prefix:
+            list_held(coordinator, Screen(common.json), options.prefix, options.limit)
+        elif chosen:
             lists[chosen[0]](coordinator, Screen(common.json))
         else:
             list_resources(coordinator, Screen(common.json), options.prefix)

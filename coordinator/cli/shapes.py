@@ -92,7 +92,7 @@ def need(view: NeedView) -> Shape:
 
 
 def person(one: Person) -> Shape:
-    """Another request; `mode`, `permits` and `until` only if it holds."""
+    """Another request; `mode`, `permits`, `until` and `fence` only if it holds."""
     return {
         "id": one.ident,
         "kind": one.kind,
@@ -108,6 +108,7 @@ def person(one: Person) -> Shape:
         "mode": one.mode or None,
         "permits": one.permits or None,
         "until": one.until,
+        "fence": one.fence,
     }
 
 

@@ -13,6 +13,7 @@
 --@include lib/enqueue
 --@include lib/payload
 --@include lib/room
+--@include lib/by_owner
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
 local r = load(ctx, ARGV[2])
@@ -40,6 +41,7 @@ for _, kept in ipairs({ key, ctx.p .. K_NEEDS .. r.id, ctx.p .. K_NOTE .. r.id }
   redis.call('PERSIST', kept)
 end
 redis.call('ZREM', ctx.p .. K_DEAD, r.id)
+list_again(ctx, r)
 if r.dedup and r.scope ~= 'ttl' and not dedup_owner(ctx, r.dedup) then
   claim_key(ctx, r)
 end

@@ -23,7 +23,8 @@ class Grant:
 class Person:
     """Another request as people see it: who, since when (epoch seconds), why, and whether its process is alive.
 
-    A holder also has the `mode` and `permits` it holds, and until when its lease lasts unless it is renewed.
+    A holder also has the `mode` and `permits` it holds, its `fence`, and until when its lease lasts unless it is
+    renewed.
     """
 
     ident: str
@@ -40,6 +41,7 @@ class Person:
     mode: str = ""
     permits: int = 0
     until: float | None = None
+    fence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ OF_REQUEST = frozenset({"REQ", "NEEDS", "NOTE"})
 OF_RESOURCE = frozenset({"LINE", "HOLDERS"})
 LISTS_REQUESTS = frozenset(
     {"LINE", "HOLDERS", "READY", "CLASS", "WAITING", "GATED", "SPARE", "SCHEDULED", "DEADLINES", "DEAD", "OWNS"}
-    | {"PAYLOADS", "NESTED", "FLOW"}
+    | {"PAYLOADS", "NESTED", "FLOW", "BY_OWNER"}
 )
 LISTS_RESOURCES = frozenset({"RESOURCES", "DIRTY"})
 

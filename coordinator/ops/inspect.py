@@ -139,7 +139,8 @@ def line(scope: Scope, resource: str, most: int = MOST_NAMED) -> Operation[LineV
     """One resource with its holders and the head of its line. Raises InvalidInput."""
     raw = yield calls.line(scope, encode(resource_name(resource)), most)
     replies.expect(raw, "ok")
-    return LineView(resource, number(raw[1]) / 1000, number(raw[2]), number(raw[3]), _persons(raw[4]), _persons(raw[5]))
+    at, capacity, length = (number(one) for one in raw[1:4])
+    return LineView(resource, at / 1000, capacity, length, persons_of(raw[4]), persons_of(raw[5]))
 
 
 def survey(scope: Scope, after: str = "", most: int = PAGE, prefix: str = "") -> Operation[Survey]:
@@ -193,14 +194,19 @@ def _gate_view(request: Mapping[str, str], raw: Raw) -> GateView:
 def _need_view(raw: Raw) -> NeedView:
     resource, mode, permits, capacity, place, length, holders, ahead, frozen = raw
     return NeedView(
-        need=Need(_shown(text(resource)), "shared" if text(mode) == "s" else "exclusive", number(permits)),
+        need=need_of(resource, mode, permits),
         capacity=number(capacity),
         place=number(place) if text(place) else None,
         line_length=number(length),
-        holders=_persons(holders),
-        ahead=_persons(ahead),
+        holders=persons_of(holders),
+        ahead=persons_of(ahead),
         frozen=_frozen_view(frozen) if frozen else None,
     )
+
+
+def need_of(resource: Raw, mode: Raw, permits: Raw) -> Need:
+    """A need as a reply has it, for people."""
+    return Need(_shown(text(resource)), "shared" if text(mode) == "s" else "exclusive", number(permits))
 
 
 def _frozen_view(raw: Raw) -> FrozenView:
@@ -214,14 +220,15 @@ def _shown(name: str) -> str:
     return f"dedup key {decode(name.partition('/')[2])}" if name.startswith(INTERNAL) else decode(name)
 
 
-def _persons(raw: Raw) -> tuple[Person, ...]:
+def persons_of(raw: Raw) -> tuple[Person, ...]:
+    """The persons of a reply."""
     return tuple(_person([text(word) for word in one]) for one in raw)
 
 
 def _person(words: list[str]) -> Person:
     ident, kind, state, priority, since, session, live, owner, reason, queue, name, holding = words
     # `x 1 <fence> <session> <expires ms>`, empty for somebody who only waits.
-    mode, permits, *_, until = holding.split() if holding else ("", "0", "")
+    mode, permits, fence, *_, until = holding.split() if holding else ("", "0", "", "")
     return Person(
         ident=ident,
         kind=kind,
@@ -237,4 +244,5 @@ def _person(words: list[str]) -> Person:
         mode={"x": "exclusive", "s": "shared"}.get(mode, ""),
         permits=int(permits),
         until=int(until) / 1000 if until else None,
+        fence=int(fence) if fence else None,
     )

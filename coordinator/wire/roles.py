@@ -30,6 +30,8 @@ _LOOK = (
     "explain",
     "survey",
     "line",
+    "holders",
+    "held_by",
     "events",
     "audit",
     "freezes",

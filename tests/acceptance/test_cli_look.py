@@ -43,6 +43,23 @@ def test_ls_names_what_is_held_and_who_waits(cli: Cli, co: Coordinator, namespac
         assert (listed["namespace"], listed["resources"]) == (namespace, [row])
 
 
+def test_ls_of_a_pattern_and_of_an_owner(cli: Cli, co: Coordinator) -> None:
+    with co.lock([HELD, "other"], owner="pr-1", reason="apply") as lease:
+        waiting = co.request(HELD, owner="pr-2")
+        path = HELD.rpartition("/")[0]
+        [one] = cli.json("ls", f"{path}/*")["resources"]
+        assert (one["resource"], one["line_length"]) == (HELD, 1)
+        assert (one["holders"][0]["owner"], one["holders"][0]["fence"]) == ("pr-1", lease.fence)
+        assert [one["resource"] for one in cli.json("ls", "**", "--limit", "1")["resources"]] == [HELD]
+        assert f"{lease.fence}" in cli.call("ls", f"{path}/**").stdout
+        [mine] = cli.json("ls", "--owner", "pr-1")["requests"]
+        assert sorted(one["resource"] for one in mine["needs"]) == sorted([HELD, "other"])
+        assert cli.json("ls", "--owner", "pr-2")["requests"][0]["id"] == waiting.ident
+        assert "waiting" in cli.call("ls", "--owner", "pr-2").stdout
+    assert cli.call("ls", "nothing/*").stdout == "nothing of nothing/* is held or waited for\n"
+    assert cli.json("ls", "--owner", "pr-1")["requests"] == []
+
+
 def test_ls_goes_through_all_pages(cli: Cli, co: Coordinator) -> None:
     names = [f"r/{number:04}" for number in range(450)] + ["r with space", "~tilde", "é"]
     for first in range(0, len(names), 200):

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from coordinator.ops import configuring, fleet, freezing, gathering, locks, operator, pulse, requests, work
+from coordinator.ops import configuring, fleet, freezing, gathering, locks, looking, operator, pulse, requests, work
 from coordinator.ops import gates as gate_ops
 from coordinator.ops import inspect as inspect_ops
-from coordinator.wire import calls, loader, replies
+from coordinator.wire import calls, loader, looks, replies
 from coordinator.wire.calls import Claim, Deed, Gathering, JobAsk, Lesson, Lessons, LockAsk, Offer, Report, Scope
 from coordinator.wire.step import Call
 from tests.contract.lua import code, statuses_answered
@@ -94,6 +94,8 @@ LONG: dict[str, Any] = {
     "was": "was",
     "now": "now",
     "by": "me",
+    "named": 20,
+    "owner": "pr-1",
 }
 SHORT: dict[str, Any] = {
     **LONG,
@@ -108,7 +110,7 @@ SHORT["fields"] = SHORT["changes"] = SHORT["gates"] = {}
 
 
 def function(script: str) -> Callable[..., Call]:
-    found: Callable[..., Call] = getattr(calls, script)
+    found: Callable[..., Call] = getattr(calls, script, None) or getattr(looks, script)
     return found
 
 
@@ -134,8 +136,9 @@ def test_each_script_has_the_call_of_its_name_and_they_agree_on_the_arguments(sc
 def test_no_call_is_without_a_script() -> None:
     public = {
         name
-        for name, one in vars(calls).items()
-        if inspect.isfunction(one) and one.__module__ == calls.__name__ and not name.startswith("_")
+        for module in (calls, looks)
+        for name, one in vars(module).items()
+        if inspect.isfunction(one) and one.__module__ == module.__name__ and not name.startswith("_")
     }
     assert public == set(SCRIPTS)
 
@@ -198,7 +201,7 @@ def test_every_reply_is_known_to_whoever_reads_it(script: str) -> None:
     known = set(replies.REFUSALS)
     for module in (
         *(fleet, freezing, gate_ops, gathering, inspect_ops),
-        *(locks, operator, pulse, requests, work, configuring),
+        *(locks, looking, operator, pulse, requests, work, configuring),
     ):
         known |= names_in(module)
     # These are read by the drivers and the worker: the keeper of the session, the worker's settler.
@@ -255,6 +258,8 @@ def test_what_drains_a_full_queue_works_when_memory_is_full(script: str) -> None
         "gates",
         "handlers",
         "line",
+        "holders",
+        "held_by",
         "samples",
         "survey",
         "timeouts",

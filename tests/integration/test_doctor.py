@@ -88,6 +88,22 @@ def test_who_waits_no_more_is_in_no_list_of_nested_requests(scene: Scene) -> Non
     assert not scene.raw.exists(scene.key("NESTED"), scene.key("FLOW", "other"))
 
 
+def test_an_entry_at_an_owner_is_put_back_and_a_stranger_is_taken_out(scene: Scene) -> None:
+    lease = scene.co.acquire("x", owner="ann")
+    place = scene.key("BY_OWNER", "ann")
+    scene.raw.zrem(place, lease.ident)
+    scene.raw.zadd(place, {"ghost": 0})
+    assert scene.faults(lease.ident) == ["is held, but is not in by_owner:ann"]
+    assert scene.faults("ghost") == ["has no record, but is in by_owner:ann"]
+    scene.mend()
+    assert [one.request.ident for one in scene.co.held_by("ann").requests] == [lease.ident]
+    lease.release()
+    scene.raw.zadd(place, {lease.ident: 0})
+    assert scene.faults(lease.ident) == ["is released, but is in by_owner:ann"]
+    scene.mend()
+    assert scene.raw.exists(place) == 0
+
+
 def test_a_stranger_in_every_list_is_taken_out(scene: Scene) -> None:
     job = submit(scene)
     scene.raw.zadd(scene.key("LINE", "a"), {"ghost": 1})

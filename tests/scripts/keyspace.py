@@ -6,6 +6,7 @@ besides what it is named after.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,7 +14,14 @@ from coordinator import keys
 from coordinator.model.states import State
 from tests.support.engine import Kept, whole
 
+LONGEST_IN_KEY = 64
 SESSION_FAMILIES = ("SESSION", "OWNS", "INBOX", "BATCH")
+
+
+def member_of(owner: str) -> str:
+    """An owner as it stands in a key."""
+    plain = keys.encode(owner)
+    return plain if len(plain) <= LONGEST_IN_KEY else hashlib.sha1(owner.encode(), usedforsecurity=False).hexdigest()
 
 
 class Keyspace:
@@ -38,7 +46,16 @@ class Keyspace:
         """Everything that is not as it must be."""
         checks = (
             *(self._declared, self._sessions, self._records, self._parts, self._places),
-            *(self._gated, self._spare, self._classes, self._lines, self._holders, self._listed, self._rest),
+            *(
+                self._owners,
+                self._gated,
+                self._spare,
+                self._classes,
+                self._lines,
+                self._holders,
+                self._listed,
+                self._rest,
+            ),
         )
         return [fault for check in checks for fault in check()]
 
@@ -114,6 +131,16 @@ class Keyspace:
                 stands_in_line = state in ("waiting", "ready") and not self._gate(ident)
                 if waits != stands_in_line or holds != (state in ("held", "running")):
                     yield f"{ident} is {state}; in the line of {resource}: {waits}, holds it: {holds}"
+
+    def _owners(self) -> Iterator[str]:
+        """What an owner has listed is what has not ended of its requests."""
+        listed = {(ident, owner) for owner, mine in self.families["BY_OWNER"].items() for ident, _ in mine}
+        wanted = {
+            (ident, member_of(owner))
+            for ident, one in self.requests.items()
+            if not State(one["state"]).final and (owner := self.one("NOTE", ident).get("owner"))
+        }
+        yield from (f"{ident} is listed for {owner}, or should be" for ident, owner in listed ^ wanted)
 
     def _classes(self) -> Iterator[str]:
         """The index of a queue that is shared by weights may lack what was ready before, and has nothing else."""

@@ -201,6 +201,8 @@ def attempts(scene: Scene, made: Populated) -> dict[str, Callable[[], Any]]:
     found: dict[str, Callable[[], Any]] = {
         "survey": co.survey,
         "line": lambda: co.line("a"),
+        "holders": lambda: co.holders("**"),
+        "held_by": lambda: co.held_by("hostile"),
         "try": lambda: co.try_acquire("a"),
         "acquire": lambda: co.acquire("fresh", wait=0.01).release(),
         "acquire several": lambda: co.acquire(["a", "gpu"], wait=0.01),

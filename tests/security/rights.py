@@ -8,7 +8,7 @@ CONNECT = {"client|setname", "info", "ping", "wait", "cluster|slots", "command"}
 INBOX = {"blpop", "lpop", "rpush", "expire"}
 LOOK = {
     *("explain", "survey", "line", "events", "audit", "freezes", "dead", "gates", "samples"),
-    *("timeouts", "handlers", "config"),
+    *("timeouts", "handlers", "config", "holders", "held_by"),
 }
 SCRIPTS = {
     "producer": SESSION

@@ -21,7 +21,19 @@ from coordinator.model.names import Priority, label, milliseconds, request_id, r
 from coordinator.model.need import needs_of
 from coordinator.model.signing import JobMark, Signer
 from coordinator.model.states import State
-from coordinator.ops import doctor, fleet, freezing, gathering, history, inspect, locks, operator, requests, work
+from coordinator.ops import (
+    doctor,
+    fleet,
+    freezing,
+    gathering,
+    history,
+    inspect,
+    locks,
+    looking,
+    operator,
+    requests,
+    work,
+)
 from coordinator.policy.faults import family_at, fault
 from coordinator.policy.resend import remedy
 from coordinator.wire import needs, replies
@@ -219,6 +231,8 @@ OPERATIONS: dict[str, Callable[[], Any]] = {
     "position": lambda: inspect.position(SCOPE, "j"),
     "line": lambda: inspect.line(SCOPE, "a"),
     "survey": lambda: inspect.survey(SCOPE),
+    "holders": lambda: looking.holders(SCOPE, "a/*"),
+    "held_by": lambda: looking.held_by(SCOPE, "ann"),
     "events": lambda: history.events(SCOPE),
     "dead": lambda: history.dead(SCOPE),
     "standing": lambda: work.standing(SCOPE, "j"),

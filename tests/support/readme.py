@@ -40,6 +40,7 @@ MEMBERS = {
     "GATED": "breaker/github:default",
     "CROWDED": "infra/prod/vpc",
     "CLASS": "bulk:0",
+    "BY_OWNER": "pr-1498",
 }
 
 

@@ -344,6 +344,7 @@ def test_shapes_can_be_written_and_keep_their_fields() -> None:
         "mode",
         "permits",
         "until",
+        "fence",
     }
     documents = [
         request,

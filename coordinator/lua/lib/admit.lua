@@ -2,8 +2,7 @@
 --@include lib/breaker
 --@include lib/bucket
 --@include lib/payload
--- A longer value of a key is known by its digest.
-local LONGEST_KEY = 64
+--@include lib/encoded
 
 -- The payload without the envelope of a signature (model/signing): a mark of two bytes, kind, length and name of a key,
 -- 32 bytes.
@@ -12,12 +11,6 @@ local function bare(payload)
     return string.sub(payload, 37 + (string.byte(payload, 4) or 0))
   end
   return payload
-end
-
--- A value as it may stand in a key, as `keys.encode` does it.
-local function encoded(value)
-  local plain = string.gsub(value, '[^%w/._@+=,-]', function(c) return string.format('%%%02X', string.byte(c)) end)
-  return #plain <= LONGEST_KEY and plain or redis.sha1hex(value)
 end
 
 -- The value of a field of the payload that a limit goes by. Jobs that have none share one limit.

@@ -5,6 +5,7 @@
 --@include lib/usage
 --@include lib/request
 --@include lib/move
+--@include lib/by_owner
 local function refused_needs(ctx, r, joins)
   for _, need in ipairs(r.needs_list) do
     local limit = need.mode == 'x' and need.permits > 1 and capacity(ctx, need.resource)
@@ -42,7 +43,11 @@ local function put_note(ctx, r, fields, owner, reason, metadata)
   put(note, 'metadata', metadata)
   if #note > 0 then
     redis.call('HSET', ctx.p .. K_NOTE .. r.id, unpack(note))
-    put(fields, 'note', '1')
+    local owned = note[1] == 'owner'
+    put(fields, 'note', owned and OWNED or '1')
+    if owned then
+      list_at_owner(ctx, r.id, owner)
+    end
   end
 end
 

@@ -4,6 +4,7 @@
 --@include lib/places
 --@include lib/payload
 --@include lib/send
+--@include lib/by_owner
 local function free_dedup(ctx, r)
   if r.dedup and r.scope ~= 'ttl' then
     local key = ctx.p .. K_DEDUP .. r.dedup
@@ -55,6 +56,10 @@ local function finish(ctx, r, event, ...)
     redis.call('PEXPIRE', ctx.p .. K_NEEDS .. r.id, keep)
   end
   if r.note then
+    local place = owner_place(ctx, r)
+    if place then
+      redis.call('ZREM', ctx.p .. place, r.id)
+    end
     redis.call('PEXPIRE', ctx.p .. K_NOTE .. r.id, keep)
   end
   if r.watched then

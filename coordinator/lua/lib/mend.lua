@@ -4,6 +4,7 @@
 --@include lib/dedup_audit
 --@include lib/sweep
 --@include lib/mend_hold
+--@include lib/by_owner
 local function mend_key(ctx, key)
   local value = redis.call('GET', ctx.p .. K_DEDUP .. key)
   local till = tonumber(string.match(value, ' (%d+)$'))
@@ -62,6 +63,7 @@ local function mend_live(ctx, r)
   if r.queue then
     redis.call('SADD', ctx.p .. K_QUEUES, r.queue)
   end
+  list_again(ctx, r)
   local why, has = lost_for_good(ctx, r), r.state == 'held' or r.state == 'running'
   local clock = tonumber(redis.call('ZSCORE', ctx.p .. K_DEADLINES, r.id) or nil)
   if why then

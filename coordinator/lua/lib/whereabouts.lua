@@ -2,12 +2,13 @@
 -- (`ready:default`, `payloads`) in which the request stands under its id.
 --@include lives
 --@include lib/places
+--@include lib/by_owner
 local function commands_of(place)
   for _, one in ipairs({ { K_LINE, 'ZSCORE', 'ZREM' }, { K_READY, 'ZSCORE', 'ZREM' }, { K_WAITING, 'ZSCORE', 'ZREM' },
     { K_GATED, 'ZSCORE', 'ZREM' }, { K_CLASS, 'ZSCORE', 'ZREM' }, { K_SPARE, 'ZSCORE', 'ZREM' },
     { K_SCHEDULED, 'ZSCORE', 'ZREM' }, { K_DEADLINES, 'ZSCORE', 'ZREM' }, { K_DEAD, 'ZSCORE', 'ZREM' },
     { K_NESTED, 'ZSCORE', 'ZREM' }, { K_FLOW, 'SISMEMBER', 'SREM' },
-    { K_OWNS, 'SISMEMBER', 'SREM' }, { K_HOLDERS, 'HEXISTS', 'HDEL' }, { K_PAYLOADS, 'HEXISTS', 'HDEL' } }) do
+    { K_BY_OWNER, 'ZSCORE', 'ZREM' }, { K_OWNS, 'SISMEMBER', 'SREM' }, { K_HOLDERS, 'HEXISTS', 'HDEL' }, { K_PAYLOADS, 'HEXISTS', 'HDEL' } }) do
     local many = string.sub(one[1], -1) == ':'
     if place == one[1] or (many and string.sub(place, 1, #one[1]) == one[1]) then
       return one[2], one[3], many and string.sub(place, #one[1] + 1)
@@ -74,6 +75,10 @@ local function proper_places(ctx, r)
   if r.flow and r.state == 'waiting' then
     proper[K_NESTED], proper[K_FLOW .. r.flow] = 'must', 'must'
   end
+  local owner = owner_place(ctx, r)
+  if owner then
+    proper[owner] = 'must'
+  end
   local clock = clock_of(r)
   proper[K_DEADLINES] = clock and (clock == 'may' and 'may' or 'must')
   return proper
@@ -90,6 +95,7 @@ local function possible_places(ctx, r, seen)
     places[#places + 1] = K_SPARE .. r.queue
     places[#places + 1] = r.gate and K_GATED .. r.gate .. ':' .. r.queue or nil
   end
+  places[#places + 1] = r and owner_place(ctx, r)
   if r and r.session then
     places[#places + 1] = K_OWNS .. r.session
   end
