@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +19,10 @@ from coordinator.ops import locks, operator
 log = logging.getLogger(__name__)
 
 
+def _once() -> bool:
+    return True
+
+
 class AsyncLease:
     """A lock that is held. Use it as a context manager, or `release` it.
 
@@ -26,10 +30,14 @@ class AsyncLease:
     lock; `held` answers the same from the clock alone.
     """
 
-    def __init__(self, driver: AsyncDriver, grant: Grant, needs: tuple[Need, ...]) -> None:
+    def __init__(
+        self, driver: AsyncDriver, grant: Grant, needs: tuple[Need, ...], last: Callable[[], bool] = _once
+    ) -> None:
         self.ident, self.fence, self.needs = grant.ident, grant.fence, needs
         self.trusted_until = grant.trusted_until
         self.why_lost = ""
+        # Whether a release is the last of as many as there were acquisitions.
+        self._last = last
         self._lost = asyncio.Event()
         self._driver, self._keeper, self._pid, self._over = driver, driver.keeper, os.getpid(), False
 
@@ -52,8 +60,11 @@ class AsyncLease:
             )
 
     async def release(self) -> None:
-        """Give the lock back. Raises LeaseLost if it was no longer ours; releasing twice does nothing, nor does
-        releasing after the client was closed, which has released it."""
+        """Give the lock back; a re-entrant one that was acquired several times, once. Raises LeaseLost if it was no
+        longer ours; releasing twice does nothing, nor does releasing after the client was closed, which has released
+        it."""
+        if not self._last():
+            return
         if not self._over and not self._driver.closed and self._pid == os.getpid():
             await self._driver.run(locks.release(self._driver.scope, self.ident, self.fence))
             self._over = True
@@ -106,8 +117,8 @@ class AsyncLease:
         return f"AsyncLease({', '.join(need.resource for need in self.needs)}, fence={self.fence}, held={self.held})"
 
 
-def leased(driver: AsyncDriver, grant: Grant, needs: Sequence[Need]) -> AsyncLease:
+def leased(driver: AsyncDriver, grant: Grant, needs: Sequence[Need], last: Callable[[], bool] = _once) -> AsyncLease:
     """A lease on what was granted, watched over from now on."""
-    lease = AsyncLease(driver, grant, tuple(needs))
+    lease = AsyncLease(driver, grant, tuple(needs), last)
     driver.hold(lease)
     return lease

@@ -8,12 +8,13 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from coordinator.coalescer import Coalescer
+from coordinator.drivers.entries import Entries
 from coordinator.drivers.sync import SyncDriver
 from coordinator.errors import WaitTimeout
 from coordinator.guarding import Guarding
 from coordinator.leases import Lease, leased
 from coordinator.metrics import clients
-from coordinator.model.lease import Position
+from coordinator.model.lease import Grant, Position
 from coordinator.model.names import Priority
 from coordinator.model.need import Need, needs_of
 from coordinator.model.states import State
@@ -130,6 +131,7 @@ class Coordinator(Coalescer, Guarding, Overseer):
 
     def __init__(self, driver: SyncDriver) -> None:
         self._driver = driver
+        self._entries = Entries[Lease]()
         clients.attach(driver)
 
     @classmethod
@@ -183,17 +185,21 @@ class Coordinator(Coalescer, Guarding, Overseer):
         as long as the fleet has learnt that it takes, see docs/timeouts.md).
 
         Options: `ttl` (seconds after which the lease ends by itself, whatever the session does), `owner`, `reason`,
-        `metadata`, `within` (a lease that is held meanwhile: a wait in a circle is ended with Deadlock). Raises
-        WaitTimeout, WaitCancelled, Deadlock, LineFull, OverCapacity, InvalidInput, StoreUnavailable.
+        `metadata`, `within` (a lease that is held meanwhile: a wait in a circle is ended with Deadlock), `reentrant`
+        (the same `owner` has what it holds already, counted: see docs/recipes.md). Raises WaitTimeout, WaitCancelled,
+        Deadlock, UpgradeRefused, LineFull, OverCapacity, InvalidInput, StoreUnavailable.
         """
         return self._acquire(needs, lock_options(priority, wait, options))
 
     def try_acquire(self, needs: Needs, *, priority: Urgency = None, **options: Any) -> Lease | None:
         """Acquire if everything is free now and nobody stands before us, else None. Options as `acquire`."""
-        wanted = needs_of(needs)
-        asked = self._ask(wanted, lock_options(priority, 0, options))
+        wanted, chosen = needs_of(needs), lock_options(priority, 0, options)
+        again = self._entries.again(chosen.owner, wanted) if chosen.reentrant else None
+        if again is not None:
+            return again
+        asked = self._ask(wanted, chosen)
         grant = self._driver.run(locks.acquire(self._driver.scope, asked, 0))
-        return None if grant is None else leased(self._driver, grant, wanted)
+        return None if grant is None else self._taken(grant, wanted, chosen)
 
     def request(
         self,
@@ -205,7 +211,7 @@ class Coordinator(Coalescer, Guarding, Overseer):
     ) -> LockTicket:
         """Ask for a lock and return at once; the request stands in line for at most `wait` seconds. As `acquire`."""
         wanted = needs_of(needs)
-        asked = self._ask(wanted, self._settled(wanted, lock_options(priority, wait, options)))
+        asked = self._ask(wanted, self._settled(wanted, asking.once(lock_options(priority, wait, options))))
         outcome = self._driver.run(timing.request(self._driver.scope, self._driver.learner, asked, wanted))
         if outcome is None:
             raise WaitTimeout(asked.ident, 0, "lock request")
@@ -271,13 +277,21 @@ class Coordinator(Coalescer, Guarding, Overseer):
         self.close()
 
     def _acquire(self, needs: Needs, options: LockOptions) -> Lease:
-        wanted = needs_of(needs)
+        wanted, driver = needs_of(needs), self._driver
+        again = self._entries.again(options.owner, wanted) if options.reentrant else None
+        if again is not None:
+            return again
         asked = self._ask(wanted, self._settled(wanted, options))
-        driver = self._driver
         grant = driver.run(timing.acquire(driver.scope, driver.learner, asked, wanted, driver.meter))
         if grant is None:
             raise WaitTimeout(asked.ident, 0, "lock request")
-        return leased(driver, grant, wanted)
+        return self._taken(grant, wanted, options)
+
+    def _taken(self, grant: Grant, wanted: tuple[Need, ...], options: LockOptions) -> Lease:
+        if not options.reentrant:
+            return leased(self._driver, grant, wanted)
+        lease = leased(self._driver, grant, wanted, lambda: self._entries.leave(options.owner, lease))
+        return self._entries.entered(options.owner, lease)
 
     def _settled(self, wanted: tuple[Need, ...], options: LockOptions) -> LockOptions:
         if options.wait != ADAPTIVE:

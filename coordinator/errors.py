@@ -174,6 +174,19 @@ class Deadlock(Refused):
         self.ident, self.cycle = ident, cycle
 
 
+class UpgradeRefused(Deadlock):
+    """What an owner holds already was asked for again, but otherwise: exclusive where it shares, with other permits, or
+    along with something else. It would wait for itself."""
+
+    def __init__(self, ident: str, resource: str) -> None:
+        Refused.__init__(
+            self,
+            f"{resource} is held already by the same owner, under {ident}, and what is asked for is not the same; "
+            "release it first, or acquire at once all that is needed",
+        )
+        self.ident, self.cycle, self.resource = ident, (ident,), resource
+
+
 class IllegalTransition(Refused):
     """What was asked is not possible in the state the request is in."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +18,10 @@ from coordinator.ops import locks, operator
 log = logging.getLogger(__name__)
 
 
+def _once() -> bool:
+    return True
+
+
 class Lease:
     """A lock that is held. Use it as a context manager, or `release` it.
 
@@ -25,10 +29,14 @@ class Lease:
     lock; `held` answers the same from the clock alone.
     """
 
-    def __init__(self, driver: SyncDriver, grant: Grant, needs: tuple[Need, ...]) -> None:
+    def __init__(
+        self, driver: SyncDriver, grant: Grant, needs: tuple[Need, ...], last: Callable[[], bool] = _once
+    ) -> None:
         self.ident, self.fence, self.needs = grant.ident, grant.fence, needs
         self.trusted_until = grant.trusted_until
         self.why_lost = ""
+        # Whether a release is the last of as many as there were acquisitions.
+        self._last = last
         self._driver, self._keeper, self._pid, self._over = driver, driver.keeper, driver.pid, False
 
     @property
@@ -54,8 +62,11 @@ class Lease:
             )
 
     def release(self) -> None:
-        """Give the lock back. Raises LeaseLost if it was no longer ours; releasing twice does nothing, nor does
-        releasing after the client was closed, which has released it."""
+        """Give the lock back; a re-entrant one that was acquired several times, once. Raises LeaseLost if it was no
+        longer ours; releasing twice does nothing, nor does releasing after the client was closed, which has released
+        it."""
+        if not self._last():
+            return
         if not self._over and not self._driver.closed and self._pid == self._driver.pid:
             self._driver.run(locks.release(self._driver.scope, self.ident, self.fence))
             self._over = True
@@ -110,8 +121,8 @@ class Lease:
         return f"Lease({', '.join(need.resource for need in self.needs)}, fence={self.fence}, held={self.held})"
 
 
-def leased(driver: SyncDriver, grant: Grant, needs: Sequence[Need]) -> Lease:
+def leased(driver: SyncDriver, grant: Grant, needs: Sequence[Need], last: Callable[[], bool] = _once) -> Lease:
     """A lease on what was granted, watched over from now on."""
-    lease = Lease(driver, grant, tuple(needs))
+    lease = Lease(driver, grant, tuple(needs), last)
     driver.hold(lease)
     return lease

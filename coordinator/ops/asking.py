@@ -19,6 +19,7 @@ from coordinator.wire.needs import to_wire
 Urgency = Priority | int | str | None
 NORMAL = int(Priority.NORMAL)
 Needs = str | Need | Iterable[str | Need]
+OPTIONS = ("ttl", "owner", "reason", "metadata", "within", "reentrant")
 
 
 class Held(Protocol):
@@ -41,13 +42,25 @@ class LockOptions:
     reason: str = ""
     metadata: Mapping[str, Any] | None = None
     within: Held | str | None = None
+    reentrant: bool = False
 
 
 def lock_options(priority: Urgency, wait: Wait, given: Mapping[str, Any]) -> LockOptions:
     """Options by name. Raises InvalidInput for an unknown one, naming the nearest that is known."""
     for name in given:
-        one_of(name, "option", ("ttl", "owner", "reason", "metadata", "within"))
+        one_of(name, "option", OPTIONS)
+    if given.get("reentrant") and not given.get("owner"):
+        raise InvalidInput(
+            "owner", given.get("owner", ""), "must be given for a re-entrant lock: who may have it again"
+        )
     return LockOptions(priority=priority, wait=wait, **given)
+
+
+def once(options: LockOptions) -> LockOptions:
+    """The options of what stands in line as a request of its own. Raises InvalidInput for a re-entrant one."""
+    if options.reentrant:
+        raise InvalidInput("reentrant", True, "is for lock, acquire and try_acquire")
+    return options
 
 
 def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float, rules: RuleSet = NO_RULES) -> LockAsk:

@@ -1,0 +1,79 @@
+"""What owners of this process hold and may acquire again: the same lease, counted, which ends when the count does.
+
+A session is one process, so what a session and an owner hold is known here, and to acquire it again asks nobody.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Generic, Protocol, TypeVar
+
+from coordinator.errors import UpgradeRefused
+from coordinator.model.need import Need
+
+
+class Held(Protocol):
+    """A lease."""
+
+    @property
+    def ident(self) -> str: ...
+    @property
+    def needs(self) -> tuple[Need, ...]: ...
+    @property
+    def held(self) -> bool: ...
+
+
+L = TypeVar("L", bound=Held)
+
+
+class Entries(Generic[L]):
+    """Leases by owner, and how often each was acquired. Safe for many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: dict[str, list[L]] = {}
+        self._times: dict[str, int] = {}
+
+    def again(self, owner: str, needs: tuple[Need, ...]) -> L | None:
+        """The lease under which the owner holds just that, counted once more; None if it holds nothing of it. Raises
+        UpgradeRefused where it holds some of it otherwise: it would wait for itself."""
+        with self._lock:
+            for lease in list(self._held.get(owner, ())):
+                if not lease.held:
+                    self._drop(owner, lease)
+                elif lease.needs == needs:
+                    self._times[lease.ident] += 1
+                    return lease
+                else:
+                    _refuse_overlap(lease, needs)
+        return None
+
+    def entered(self, owner: str, lease: L) -> L:
+        """The owner holds it, for the first time."""
+        with self._lock:
+            self._held.setdefault(owner, []).append(lease)
+            self._times[lease.ident] = 1
+        return lease
+
+    def leave(self, owner: str, lease: L) -> bool:
+        """Count once less. True: that was the last time, so it is to be given back."""
+        with self._lock:
+            times = self._times.get(lease.ident, 1)
+            if times > 1 and lease.held:
+                self._times[lease.ident] = times - 1
+                return False
+            self._drop(owner, lease)
+        return True
+
+    def _drop(self, owner: str, lease: L) -> None:
+        self._times.pop(lease.ident, None)
+        left = [one for one in self._held.pop(owner, ()) if one is not lease]
+        if left:
+            self._held[owner] = left
+
+
+def _refuse_overlap(lease: Held, needs: tuple[Need, ...]) -> None:
+    held = {need.resource: need for need in lease.needs}
+    for need in needs:
+        if need.resource in held:
+            raise UpgradeRefused(lease.ident, need.resource)
