@@ -74,7 +74,7 @@ class Exchange(Service):
         # Claims whose jobs were offered before they were seen here.
         self._offered: set[int] = set()
         self._number = 0
-        self._sizes = Sizes(driver, desk, executor, MAX_BATCH)
+        self.sizes = Sizes(driver, desk, executor, MAX_BATCH)
         # Whether the jobs that came last need resources. Those that come next are probably like them.
         self._keyed = False
         self._unread: tuple[list[Entry], fleet.Exchange] | None = None
@@ -147,7 +147,7 @@ class Exchange(Service):
         tries = 0
         while not self._closing or self._desk.waiting:
             if not self._desk.changed.is_set():
-                self._sizes.pause()
+                self.sizes.pause()
                 await self._desk.changed.wait()
             self._desk.changed.clear()
             if self._fault is not None:
@@ -167,16 +167,16 @@ class Exchange(Service):
         if self._parked and (desk.doubtful or self._leaving):
             self._unpark()
         looks = self._claiming and desk.hungry and not self._parked
-        return bool(desk.waiting) or self._leaving or (looks and self._sizes.wanted() > 0)
+        return bool(desk.waiting) or self._leaving or (looks and self.sizes.wanted() > 0)
 
     def _park(self) -> None:
         """Leave the next claim with the store. Only one that found less than it asked for comes here, so the store
         knows that this worker is idle, and rings. It is for one job: should this process be frozen when the bell rings,
         no more than that waits for the end of its session. If there are more, the store says so, and the next claim
         asks for them; else this worker is still idle there, and parks the next at once."""
-        if self._parked or not (self._sizes.wanted() and self._claiming and self._parks and self._session):
+        if self._parked or not (self.sizes.wanted() and self._claiming and self._parks and self._session):
             return
-        ask = Claim(self._number + 1, 1, self._hold_ms, self._queues, self._sizes.spare, self._steals(1))
+        ask = Claim(self._number + 1, 1, self._hold_ms, self._queues, self.sizes.spare, self._steals(1))
         parked = Parked(ask, self._session, self._driver.now())
         call = calls.claim(self._driver.scope, self._session, ask)
         if self._driver.park(call, partial(self._unparked, parked)):
@@ -308,12 +308,12 @@ class Exchange(Service):
         if failpoints.on:
             failpoints.reach("worker.before_exchange")
         now = self._driver.now()
-        self._sizes.look(now, MAX_KEYED if self._keyed else MAX_BATCH)
-        wanted = self._sizes.wanted() if self._claiming and not self._parked else 0
+        self.sizes.look(now, MAX_KEYED if self._keyed else MAX_BATCH)
+        wanted = self.sizes.wanted() if self._claiming and not self._parked else 0
         if wanted:
             # Before the call: a bell that rings while it lasts must not be forgotten.
             self._desk.hungry = self._desk.doubtful = False
-            self._sizes.sent(wanted)
+            self.sizes.sent(wanted)
         number = self._number + 1 if wanted or self._leaving else 0
         if number:
             self._sent_at = min(self._sent_at, now)
@@ -332,7 +332,7 @@ class Exchange(Service):
         return offered
 
     def _answered(self, ask: Claim, found: fleet.Exchange) -> None:
-        self._sizes.came(len(found.raw_jobs))
+        self.sizes.came(len(found.raw_jobs))
         measure.stolen(self._driver.meter, ask, found)
         with self.lock:
             self._moved_on(ask)

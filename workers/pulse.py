@@ -12,6 +12,7 @@ from coordinator.metrics.publisher import Publisher
 from workers.desk import Desk
 from workers.executor import Executor
 from workers.service import Service
+from workers.sizes import Sizes
 
 log = logging.getLogger(__name__)
 # How long the last sample may hold up the end of a worker.
@@ -21,9 +22,10 @@ LAST_WORD = 1.0
 class Pulse(Service):
     """Publishes what the worker has measured."""
 
-    def __init__(self, driver: AsyncDriver, desk: Desk, executor: Executor, publisher: Publisher) -> None:
+    def __init__(self, driver: AsyncDriver, desk: Desk, executor: Executor, sizes: Sizes, publisher: Publisher) -> None:
         super().__init__()
         self._driver, self._desk, self._executor, self._publisher = driver, desk, executor, publisher
+        self._sizes = sizes
         self._task: asyncio.Task[None] | None = None
 
     async def run_once(self, now: float) -> None:
@@ -34,8 +36,10 @@ class Pulse(Service):
         recorder.gauge("queue.slots", desk.slots)
         limited = sum(one.begun and one.seconds is not None for one in self._executor.jobs.values())
         recorder.gauge("timeout.active", limited)
+        news = self._sizes.news()
         try:
-            await self._driver.run(self._publisher.publish(now), 0.0)
+            await self._driver.run(self._publisher.publish(now, moved=news), 0.0)
+            self._sizes.tell(news)
         except CoordinatorError as error:
             log.debug("nothing was published: %s", error)
 

@@ -23,6 +23,8 @@ class Sizes:
         self._settings = driver.settings
         self._state = batch.cold(self._settings.batching.aim())
         self._plan = self._planned()
+        # The size that was told of last, which is the first.
+        self._told = self._plan.full
         # Since the last look: how many claims are still to be made before the next, and when that is due in any case;
         # how many claims were of the size in force; how many jobs came; whether more was always done at once; where the
         # clock and the counters stood.
@@ -88,6 +90,18 @@ class Sizes:
             if not jobs:
                 self._driver.meter.count("batch.empty")
         self._asked = 0
+
+    def news(self) -> str:
+        """How far the size has moved from the one that was told of last, and why; empty if not notably."""
+        plan, told = self._plan, self._told
+        if not (self._settings.batching.enabled and batch.moved(told, plan.full)):
+            return ""
+        return f"{told} {plan.full} {plan.why} {round(self._state.work.each * 1_000_000)}"
+
+    def tell(self, news: str) -> None:
+        """That has been told."""
+        if news:
+            self._told = int(news.split()[1])
 
     def pause(self) -> None:
         """Nothing is done until something changes. That is a pause if no job is about to begin."""

@@ -219,7 +219,7 @@ class Worker:
         driver.meter = recorder = Recorder()
         origin = Origin(driver.new_id(), **driver.described)
         publisher = Publisher(driver.scope, recorder, options, origin, driver.now())
-        return Pulse(driver, self._desk, self._executor, publisher)
+        return Pulse(driver, self._desk, self._executor, self._exchange.sizes, publisher)
 
     def _begun(self) -> Iterable[tuple[str, str]]:
         return self._executor.begun()

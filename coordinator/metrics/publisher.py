@@ -85,8 +85,9 @@ class Publisher:
         """How many samples were made so far."""
         return self._number
 
-    def publish(self, now: float, idle: bool = True) -> Operation[None]:
-        """Publish what was measured since the last time; without `idle` only if anything was."""
+    def publish(self, now: float, idle: bool = True, moved: str = "") -> Operation[None]:
+        """Publish what was measured since the last time; without `idle` only if anything was. `moved`: an event to
+        tell along with it, as `ops.pulse` has it."""
         options = self._options()
         self.due = now + options.interval
         taken = self.recorder.take()
@@ -96,7 +97,7 @@ class Publisher:
         mark = f"{self._origin.process} {self._number}"
         words = fields_of(self._origin, self._number, now - self._since, taken)
         try:
-            made = yield from pulse.publish(self._scope, mark, options.terms(), words)
+            made = yield from pulse.publish(self._scope, mark, options.terms(), words, moved)
         except CoordinatorError as error:
             self.due = float("inf") if isinstance(error, NEVER) else now + PAUSE * options.interval
             if isinstance(error, NOT_THERE):

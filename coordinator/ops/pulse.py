@@ -46,10 +46,11 @@ class Found:
     alerts: Mapping[str, str]
 
 
-def publish(scope: Scope, mark: str, terms: Terms, fields: Sequence[str]) -> Operation[Published]:
-    """Publish a sample. `mark` is the process and the number of the sample, by which readers know it."""
+def publish(scope: Scope, mark: str, terms: Terms, fields: Sequence[str], moved: str = "") -> Operation[Published]:
+    """Publish a sample. `mark` is the process and the number of the sample, by which readers know it; `moved` says how
+    far its batch size has moved (`policy.batch.moved`)."""
     limits = (terms.interval_ms, terms.max_length, terms.max_bytes, terms.judge_ms)
-    raw = yield calls.publish(scope, mark, limits, fields)
+    raw = yield calls.publish(scope, mark, limits, fields, moved)
     replies.expect(raw, "ok")
     return Published(number(replies.part(raw, 1)) / 1000, number(replies.part(raw, 2)) == 1)
 

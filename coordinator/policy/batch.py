@@ -78,6 +78,8 @@ DISCOUNT, SPREAD = 0.98, 0.17
 # epoch moves the level, and a cost of nothing.
 PRIOR, CALL_JOBS, QUICK, TINY = 4, 24, 0.25, 1e-9
 ARMS = MOST.bit_length()
+# From what factor on another size is news.
+NOTABLE = 4
 
 # What set the size of a claim.
 SLOTS, CALL, RESERVED, RENEWAL, LEARNT, SETTING = LIMITS
@@ -194,6 +196,12 @@ def learn(state: State, plan: Plan, seen: Seen) -> State:
     if seen.busy and seen.jobs:
         state = learnt(state, max(TINY, (seen.seconds - seen.spent) / seen.jobs))
     return state
+
+
+def moved(told: int, now: int) -> bool:
+    """Whether a size is notably another one than that of which was told: a fourth of it or less, or four times or more.
+    Trying a neighbour of the best size, half or twice as large, is no news."""
+    return now >= NOTABLE * told or told >= NOTABLE * now
 
 
 def epoch(state: State) -> int:

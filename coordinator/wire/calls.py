@@ -357,8 +357,8 @@ def set_breaker(scope: Scope, name: str, event: str, open_ms: int, reason: str, 
     return scope.call("set_breaker", name, event, open_ms, reason, call_id)
 
 
-def publish(scope: Scope, mark: str, limits: tuple[int, int, int, int], words: Sequence[str]) -> Call:
-    return scope.call("publish", mark, *limits, *words)
+def publish(scope: Scope, mark: str, limits: tuple[int, int, int, int], words: Sequence[str], moved: str = "") -> Call:
+    return scope.call("publish", mark, *limits, moved, *words)
 
 
 def samples(scope: Scope, window_ms: int, most: int, before: str = "") -> Call:

@@ -88,6 +88,7 @@ LONG: dict[str, Any] = {
     "mark": "p 1",
     "limits": (1000, 100, 10_000, 5000),
     "words": ["process", "p"],
+    "moved": "8 64 learnt 250",
     "window_ms": 1000,
     "verdicts": [("rule", "", "now", "raised", "warning", "1")],
     "rule": "rule",

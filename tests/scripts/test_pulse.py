@@ -40,6 +40,15 @@ def alerts(engine: Engine) -> dict[str, str]:
     return dict(zip(reply[3][::2], reply[3][1::2], strict=True))
 
 
+def test_a_batch_size_that_has_moved_is_an_event_with_its_figures_and_rubbish_is_none(engine: Engine) -> None:
+    for moved in ("8 64 learnt 250", "8 64 learnt", "8 64 learnt 250 x", "-8 64 learnt 250", ""):
+        engine.call(calls.publish(engine.scope, "p 3", LIMITS, ["process", "p"], moved))
+    happened = engine.call(calls.events(engine.scope, "", 100))[2]
+    found = [dict(zip(words[::2], words[1::2], strict=True)) for _, words in happened]
+    expected = {"id": "p", "from": "8", "to": "64", "why": "learnt", "work_us": "250", "number": "3"}
+    assert [{**one, "ms": ""} for one in found] == [{"event": "batch", "ms": "", **expected}]
+
+
 @reaches("publish", "ok")
 @reaches("samples", "ok")
 def test_a_sample_is_published_as_it_is_and_read_the_newest_first(engine: Engine) -> None:

@@ -45,6 +45,12 @@ def after(history: Sequence[Seen], aim: Aim, bounds: Bounds) -> State:
 # --- what holds whatever was seen
 
 
+@given(st.integers(1, MOST), st.integers(1, MOST))
+def test_only_sizes_that_are_far_from_each_other_are_news(told: int, now: int) -> None:
+    assert batch.moved(told, now) == (max(told, now) / min(told, now) >= 4)
+    assert batch.moved(told, now) == batch.moved(now, told)
+
+
 @settings(max_examples=150)
 @given(HISTORIES, AIMS, BOUNDS, st.integers(0, 5000), st.integers(0, 600), st.booleans())
 def test_a_claim_stays_within_all_its_bounds(

@@ -44,7 +44,7 @@ class Server:
         if self.error is not None:
             raise self.error
         if call.script == "publish":
-            words = [str(word) for word in call.args[6:]]
+            words = [str(word) for word in call.args[7:]]
             self.samples.append(dict(zip(words[::2], words[1::2], strict=True)))
             return ["ok", "1000", self.judge]
         return ["ok", "1000", [], []] if call.script == "samples" else ["ok"]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coordinator.model.measures import LIMITS
 from coordinator.settings import Settings
 from coordinator.wire.step import Call
 from tests.support.fleet import LoopDriver, claimed, until_async, wire
@@ -103,6 +104,20 @@ async def test_short_jobs_are_claimed_by_the_half_of_the_slots(start: Start) -> 
     assert taken.observed["batch.wanted"].count == len(bench.wanted)
     assert {"batch.work"} <= taken.observed.keys()
     assert {"batch.adjusted", "batch.empty"} <= taken.counts.keys()
+
+
+async def test_a_size_that_has_moved_far_is_news_until_it_was_told(start: Start) -> None:
+    bench = await start(keeps_the_loop(0), ready=2000)
+    assert bench.exchange.sizes.news() == ""
+    await bench.over()
+    news = bench.exchange.sizes.news()
+    told, now, why, work = news.split()
+    assert told == "8"
+    assert int(now) >= 32
+    assert why in LIMITS
+    assert int(work) >= 0
+    bench.exchange.sizes.tell(news)
+    assert bench.exchange.sizes.news() == ""
 
 
 async def test_of_long_jobs_that_keep_the_loop_no_more_is_claimed_than_the_target_of_work(start: Start) -> None:
