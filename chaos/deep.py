@@ -392,6 +392,7 @@ def _looks(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
         lambda: call(looks.holders(scope, "held/*", f"held/{pick(deep.held)}", OWNED, inspect.MOST_NAMED)),
     )
     yield f"{OWNED} locks", "held_by", lambda: call(looks.held_by(scope, "deep", "", OWNED))
+    yield "a page", "changes", lambda: call(looks.changes(scope, "0-0", history.MOST_EVENTS))
     yield "a page", "events", lambda: call(calls.events(scope, "", history.MOST_EVENTS))
     yield "a page", "dead", lambda: call(calls.dead(scope, 0, history.MOST_DEAD, None))
     yield "a page", "audit_keys", lambda: call(calls.audit_keys(scope, 0, places))

@@ -233,10 +233,11 @@ class Round(Steering):
         with self._two.lock("seen"):
             report = examine(self._one)
         timed = self._one.run(timing.look(scope))
-        with self._two.lock("tree/seen", owner="ann"):
-            seen = self._one.holders("tree/*").resources[0].holders[0].owner, self._one.held_by("ann").total
+        with self._two.watch("tree/*") as changes, self._two.lock("tree/seen", owner="ann"):
+            [holder] = self._one.holders("tree/*").resources[0].holders
+            seen = (holder.owner, self._one.held_by("ann").total, next(changes).what)
         # Only the doctor sweeps on its own account, when it mends, and only a client that has lost track reconciles.
         self._one._driver.store.call(calls.sweep(scope))
         self._one._driver.store.call(calls.reconcile(scope, self._one._driver.keeper.ensure(), ()))
         told = (bool(happened), dead.total, report.healthy, bool(self._two.survey().sessions), *seen)
-        return told == (True, 1, True, True, "ann", 1) or (*told, timed, report.problems)
+        return told == (True, 1, True, True, "ann", 1, "waiting") or (*told, timed, report.problems)

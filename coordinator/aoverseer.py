@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from coordinator.aleases import AsyncLease, leased
+from coordinator.awatches import AsyncWatch
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.errors import WaitTimeout
 from coordinator.model.lease import Explanation
@@ -142,6 +143,14 @@ class AsyncOverseer:
     async def held_by(self, owner: str, after: str = "", most: int = MOST_PER_PAGE) -> OwnerPage:
         """Everything that an owner holds or waits for, page by page. Raises InvalidInput."""
         return await self._driver.run(looking.held_by(self._driver.scope, owner, after, most))
+
+    def watch(self, pattern: str = "**", after: str = "") -> AsyncWatch:
+        """What becomes of resources as it happens: `async for change in co.watch("infra/**")`.
+
+        Patterns as for `holders`. `after` is the id of a change to go on from; a change whose `what` is `gap` says that
+        some were missed. Raises InvalidInput.
+        """
+        return AsyncWatch(self._driver, pattern, after)
 
     async def survey(self, after: str = "", most: int = inspect.PAGE) -> Survey:
         """The namespace: queues, sessions, counters and one page of resources."""

@@ -18,6 +18,7 @@ from coordinator.ops.gates import BreakerView, LimitView
 from coordinator.ops.history import MOST_EVENTS, Happening
 from coordinator.ops.inspect import MOST_PER_PAGE, LineView, Survey
 from coordinator.ops.looking import HeldPage, OwnerPage
+from coordinator.watches import Watch
 from coordinator.wire.calls import Deed
 
 
@@ -140,6 +141,14 @@ class Overseer:
     def held_by(self, owner: str, after: str = "", most: int = MOST_PER_PAGE) -> OwnerPage:
         """Everything that an owner holds or waits for, page by page. Raises InvalidInput."""
         return self._driver.run(looking.held_by(self._driver.scope, owner, after, most))
+
+    def watch(self, pattern: str = "**", after: str = "") -> Watch:
+        """What becomes of resources as it happens: `for change in co.watch("infra/**")`.
+
+        Patterns as for `holders`. `after` is the id of a change to go on from; a change whose `what` is `gap` says that
+        some were missed. Raises InvalidInput.
+        """
+        return Watch(self._driver, pattern, after)
 
     def survey(self, after: str = "", most: int = inspect.PAGE) -> Survey:
         """The namespace: queues, sessions, counters and one page of resources."""

@@ -15,7 +15,7 @@ from coordinator.wire.step import Call, Operation
 
 MOST_EVENTS = 250
 MOST_DEAD = 200
-_EVENT_ID = re.compile(r"\d+(-\d+)?")
+EVENT_ID = re.compile(r"\d+(-\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,11 @@ def page(
     call: Callable[[Scope, str, int], Call], scope: Scope, after: str, most: int
 ) -> Operation[tuple[Happening, ...]]:
     """The entries of a stream that `call` reads. Raises InvalidInput."""
-    if after and not _EVENT_ID.fullmatch(after):
+    if after and not EVENT_ID.fullmatch(after):
         raise InvalidInput("after", after, "must be the id of an event, such as 1700000000000-0")
     raw = yield call(scope, after, whole(most, "most", 1, MOST_EVENTS))
     replies.expect(raw, "ok")
-    return tuple(_happening(one) for one in raw[2])
+    return tuple(happening_of(one) for one in raw[2])
 
 
 def dead(scope: Scope, skip: int = 0, most: int = MOST_DEAD, until: float | None = None) -> Operation[DeadJobs]:
@@ -80,7 +80,8 @@ def dead(scope: Scope, skip: int = 0, most: int = MOST_DEAD, until: float | None
     return DeadJobs(number(raw[1]) / 1000, number(raw[2]), tuple(_dead_job(one) for one in raw[3]))
 
 
-def _happening(raw: Raw) -> Happening:
+def happening_of(raw: Raw) -> Happening:
+    """One entry of a stream of events."""
     fields = replies.fields(raw[1])
     event, subject, at = fields.pop("event", ""), fields.pop("id", ""), fields.pop("ms", "0")
     return Happening(text(raw[0]), number(at) / 1000, event, subject, fields)

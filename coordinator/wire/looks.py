@@ -12,3 +12,7 @@ def holders(scope: Scope, pattern: str, after: str, most: int, named: int) -> Ca
 
 def held_by(scope: Scope, owner: str, after: str, most: int) -> Call:
     return scope.call("held_by", owner, after, most)
+
+
+def changes(scope: Scope, after: str, most: int) -> Call:
+    return scope.call("changes", after, most)

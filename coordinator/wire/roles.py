@@ -32,6 +32,7 @@ _LOOK = (
     "line",
     "holders",
     "held_by",
+    "changes",
     "events",
     "audit",
     "freezes",
@@ -42,6 +43,8 @@ _LOOK = (
     "handlers",
     "config",
 )
+# How a watch waits for the next event.
+_FOLLOW = ("xread",)
 _REQUESTS = ("watch", "cancel", "reprioritise", "replay")
 _AUDIT = ("audit_keys", "audit_request", "audit_resource")
 # What every connection says first, and with `durability` replicated after every call. Redis allows AUTH and HELLO to
@@ -93,7 +96,7 @@ ROLES: tuple[Role, ...] = (
         (*_SESSION, *_PULSE, *_TICKET, "request", "release", "hand_over", "extend", "cancel", "reprioritise", "gather"),
         _INBOX,
     ),
-    Role("observer", "looks: ls, show, why, stats, events, top, alerts", _LOOK, reads=True),
+    Role("observer", "looks: ls, show, why, stats, events, top, alerts", _LOOK, _FOLLOW, reads=True),
     Role(
         "operator",
         "looks and intervenes: cancel, reprioritise, move, replay, release --force, transfer, define, breaker, config, "
@@ -114,7 +117,7 @@ ROLES: tuple[Role, ...] = (
             "sweep",
             "acknowledge",
         ),
-        ("scan", "type", "get", "hget", "hscan", "sscan", "zscan", "unlink", "persist", "pexpire", "zadd"),
+        (*_FOLLOW, "scan", "type", "get", "hget", "hscan", "sscan", "zscan", "unlink", "persist", "pexpire", "zadd"),
     ),
     Role("loader", "loads the scripts, so that nobody else needs to be able to", ()),
 )

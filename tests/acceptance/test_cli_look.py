@@ -220,6 +220,22 @@ def test_events_are_listed_and_followed(cli: Cli, co: Coordinator) -> None:
     assert process.wait(30) == 128 + signal.SIGINT
 
 
+def test_resources_are_watched(cli: Cli, co: Coordinator) -> None:
+    with co.watch() as changes:
+        with co.lock([HELD, "other"], reason="apply") as lease:
+            pass
+        first = next(changes)
+    done = cli.call("watch", HELD, "--after", first.ident, "--json", "--limit", "2").stdout.splitlines()
+    found = [json.loads(one) for one in done]
+    assert [(one["what"], one["resources"], one["subject"]) for one in found] == [
+        ("granted", [HELD], lease.ident),
+        ("released", [HELD], lease.ident),
+    ]
+    shown = cli.call("watch", "--after", "1-1", "--limit", "2").stdout
+    assert "some changes were missed here" in shown
+    assert "waiting" in shown
+
+
 # --- what every command does alike
 
 

@@ -11,7 +11,19 @@ from typing import Any
 
 import pytest
 
-from coordinator.ops import configuring, fleet, freezing, gathering, locks, looking, operator, pulse, requests, work
+from coordinator.ops import (
+    configuring,
+    fleet,
+    freezing,
+    gathering,
+    locks,
+    looking,
+    operator,
+    pulse,
+    requests,
+    watching,
+    work,
+)
 from coordinator.ops import gates as gate_ops
 from coordinator.ops import inspect as inspect_ops
 from coordinator.wire import calls, loader, looks, replies
@@ -202,7 +214,7 @@ def test_every_reply_is_known_to_whoever_reads_it(script: str) -> None:
     known = set(replies.REFUSALS)
     for module in (
         *(fleet, freezing, gate_ops, gathering, inspect_ops),
-        *(locks, looking, operator, pulse, requests, work, configuring),
+        *(locks, looking, operator, pulse, requests, watching, work, configuring),
     ):
         known |= names_in(module)
     # These are read by the drivers and the worker: the keeper of the session, the worker's settler.
@@ -261,6 +273,7 @@ def test_what_drains_a_full_queue_works_when_memory_is_full(script: str) -> None
         "line",
         "holders",
         "held_by",
+        "changes",
         "samples",
         "survey",
         "timeouts",

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from coordinator import aclient, aleases, client, leases, recipes
+from coordinator import aclient, aleases, awatches, client, leases, recipes, watches
 
 pytestmark = pytest.mark.no_redis
 
-TWINS = ("Coordinator", "Lease", "LockContext", "Ticket", "LockTicket", "JobTicket")
+TWINS = ("Coordinator", "Lease", "LockContext", "Ticket", "LockTicket", "JobTicket", "Watch")
 RECIPES = ("Barrier", "CountDownLatch", "Election", "Leadership", "RWLock", "Semaphore")
 # What the language calls differently when it is awaited.
-DUNDERS = {"__aenter__": "__enter__", "__aexit__": "__exit__"}
+DUNDERS = {"__aenter__": "__enter__", "__aexit__": "__exit__", "__aiter__": "__iter__", "__anext__": "__next__"}
 
 
 def pair(name: str) -> tuple[type, type]:
@@ -23,6 +23,8 @@ def pair(name: str) -> tuple[type, type]:
         return getattr(recipes, name), getattr(recipes, f"Async{name}")
     if name == "Lease":
         return leases.Lease, aleases.AsyncLease
+    if name == "Watch":
+        return watches.Watch, awatches.AsyncWatch
     return getattr(client, name), getattr(aclient, f"Async{name}")
 
 
@@ -87,7 +89,7 @@ def test_every_public_class_has_its_twin() -> None:
             if inspect.isclass(one) and one.__module__ == module.__name__ and not name.startswith("_")
         }
 
-    assert classes(client, "") == classes(aclient, "Async") == set(TWINS) - {"Lease"}
+    assert classes(client, "") == classes(aclient, "Async") == set(TWINS) - {"Lease", "Watch"}
 
 
 def test_what_waits_can_be_awaited() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from threading import Thread
 from typing import Any
 
 import pytest
 
-from coordinator import Need
+from coordinator import AsyncCoordinator, Coordinator, Need
 from coordinator.errors import InvalidInput
+from tests.support.until import until
 
 
 def test_who_holds_what_is_told_from_both_sides(co: Any, other: Any) -> None:
@@ -30,3 +33,78 @@ def test_who_holds_what_is_told_from_both_sides(co: Any, other: Any) -> None:
     for wrong in (lambda: co.holders("a*b"), lambda: co.held_by(""), lambda: co.holders("**", most=0)):
         with pytest.raises(InvalidInput):
             wrong()
+
+
+def test_changes_are_told_as_they_happen(co: Any, other: Any) -> None:
+    with other.watch("p/**") as changes:
+        lease = co.acquire(["p/ü", "elsewhere"], owner="ann")
+        ticket = co.request("p/ü")
+        lease.release()
+        co.freeze("p/**", 60, "why")
+        co.thaw("p/**")
+        co.define("p/x", capacity=2)
+        ticket.wait(5).release()
+        found = [next(changes) for _ in range(9)]
+        assert [(one.what, one.resources) for one in found] == [
+            *(("waiting", ("p/ü",)), ("granted", ("p/ü",)), ("waiting", ("p/ü",)), ("released", ("p/ü",))),
+            *(("granted", ("p/ü",)), ("frozen", ("p/**",)), ("thawed", ("p/**",))),
+            *(("defined", ("p/x",)), ("released", ("p/ü",))),
+        ]
+        assert (found[0].subject, found[1].fields["fence"]) == (lease.ident, str(lease.fence))
+        assert changes.after >= found[-1].ident
+    assert list(changes) == []
+    with other.watch("p/ü", found[6].ident) as rest:
+        assert next(rest).what == "released"
+    with other.watch("p/ü", "1-1") as rest:
+        assert [next(rest).what for _ in range(2)] == ["gap", "waiting"]
+    for wrong in (lambda: other.watch("a*b"), lambda: other.watch("a", "soon"), lambda: other.watch("a", 7)):
+        with pytest.raises(InvalidInput):
+            wrong()
+
+
+def blocked(raw: Any) -> int:
+    """How many connections wait for events."""
+    return sum(one["cmd"] == "xread" for one in raw.client_list())
+
+
+def test_a_watch_that_waits_ends_when_it_is_closed_and_gives_its_connection_back(
+    redis_url: str, namespace: str, raw: Any
+) -> None:
+    with Coordinator.connect(redis_url, namespace) as co:
+        changes = co.watch("p/**")
+        found: list[str] = []
+        thread = Thread(target=lambda: found.extend(one.what for one in changes))
+        thread.start()
+        until(lambda: blocked(raw))
+        co.acquire("p/a")
+        until(lambda: found == ["waiting", "granted"])
+        until(lambda: blocked(raw))
+        changes.close()
+        thread.join(5)
+        assert not thread.is_alive()
+        until(lambda: not blocked(raw))
+
+
+def test_a_watch_ends_with_its_client(redis_url: str, namespace: str) -> None:
+    co = Coordinator.connect(redis_url, namespace)
+    changes = co.watch()
+    thread = Thread(target=lambda: list(changes))
+    thread.start()
+    until(lambda: changes.after)
+    co.close()
+    thread.join(5)
+    assert (thread.is_alive(), changes.closed) == (False, True)
+
+
+async def test_a_watch_is_ended_by_another_task(redis_url: str, namespace: str, raw: Any) -> None:
+    async with AsyncCoordinator.connect(redis_url, namespace) as co, co.watch("p/**") as changes:
+
+        async def follow() -> list[str]:
+            return [one.what async for one in changes]
+
+        task = asyncio.create_task(follow())
+        while not blocked(raw):
+            await asyncio.sleep(0)
+        await changes.close()
+        assert await asyncio.wait_for(task, 5) == []
+        assert not blocked(raw)

@@ -12,7 +12,7 @@ from coordinator.keys import encode
 from coordinator.policy.pattern import pattern
 from coordinator.wire import calls, looks
 from tests.scripts.reach import reaches
-from tests.support.engine import Engine, dedup
+from tests.support.engine import Engine, dedup, wire_needs
 from tests.unit.test_pattern import names, patterns
 
 TREE = ["infra", "infra/dev/vpc", "infra/prod", "infra/prod-2/vpc", "infra/prod/lb", "infra/prod/vpc"]
@@ -176,3 +176,46 @@ def test_who_names_no_owner_pays_nothing_for_the_index(engine: Engine) -> None:
     )
     # The note itself and its time to live; and then an entry, the look at whose it is, and its removal.
     assert (reasoned - plain, named - plain) == (2, 5)
+
+
+def followed(engine: Engine, after: str, most: int = 100) -> tuple[str, str, list[tuple[str, str, str]]]:
+    """What was answered, from where to go on, and the events with their subjects and needs."""
+    word, _, last, events = engine.call(looks.changes(engine.scope, after, most))
+    fields = [dict(zip(one[1][::2], one[1][1::2], strict=True)) for one in events]
+    return word, last, [(one["event"], one["id"], event[2]) for one, event in zip(fields, events, strict=True)]
+
+
+@reaches("changes", "ok")
+def test_events_come_with_what_their_requests_need(engine: Engine) -> None:
+    engine.worker("w")
+    assert followed(engine, "") == ("ok", "0-0", [])
+    long = " ".join(f"r{n:03}" for n in range(20))
+    fence = engine.hold("w", "r1", "a s1:b")
+    engine.hold("w", "r2", long)
+    engine.put("j", "c")
+    word, last, events = followed(engine, "0-0")
+    wanted = [(event, "r1", "x1:a s1:b") for event in ("ask", "grant")]
+    wanted += [(event, "r2", wire_needs(long)) for event in ("ask", "grant")]
+    assert (word, events) == ("ok", [*wanted, ("ask", "j", "x1:c"), ("offer", "j", "x1:c")])
+    assert followed(engine, "0-0", 3)[2] == wanted[:3]
+    assert followed(engine, last) == ("ok", last, [])
+    engine.release("r1", fence)
+    # Also when nothing else is known of it any more.
+    engine.raw.delete(engine.key("REQ", "r1"))
+    assert followed(engine, last)[2] == [("release", "r1", "x1:a s1:b")]
+
+
+@reaches("changes", "gap")
+def test_a_gap_is_told_of_when_what_was_seen_last_is_gone(engine: Engine) -> None:
+    engine.open("s")
+    engine.hold("s", "r1", "a")
+    _, last, _ = followed(engine, "0-0")
+    engine.hold("s", "r2", "b")
+    stream = engine.key("EVENTS")
+    engine.raw.xtrim(stream, maxlen=2, approximate=False)
+    word, newer, events = followed(engine, last)
+    assert (word, [one[:2] for one in events]) == ("gap", [("ask", "r2"), ("grant", "r2")])
+    assert followed(engine, newer)[0] == "ok"
+    engine.raw.delete(stream)
+    assert followed(engine, newer) == ("gap", "0-0", [])
+    assert followed(engine, "0-0") == ("ok", "0-0", [])

@@ -202,6 +202,7 @@ def attempts(scene: Scene, made: Populated) -> dict[str, Callable[[], Any]]:
         "survey": co.survey,
         "line": lambda: co.line("a"),
         "holders": lambda: co.holders("**"),
+        "changes": lambda: next(co.watch("**", "1-1")),
         "held_by": lambda: co.held_by("hostile"),
         "try": lambda: co.try_acquire("a"),
         "acquire": lambda: co.acquire("fresh", wait=0.01).release(),

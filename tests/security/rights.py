@@ -8,7 +8,7 @@ CONNECT = {"client|setname", "info", "ping", "wait", "cluster|slots", "command"}
 INBOX = {"blpop", "lpop", "rpush", "expire"}
 LOOK = {
     *("explain", "survey", "line", "events", "audit", "freezes", "dead", "gates", "samples"),
-    *("timeouts", "handlers", "config", "holders", "held_by"),
+    *("timeouts", "handlers", "config", "holders", "held_by", "changes"),
 }
 SCRIPTS = {
     "producer": SESSION
@@ -32,8 +32,11 @@ COMMANDS = {
     "producer": INBOX,
     "worker": INBOX,
     "locker": INBOX,
-    "observer": set[str](),
-    "operator": {"scan", "type", "get", "hget", "hscan", "sscan", "zscan", "unlink", "persist", "pexpire", "zadd"},
+    "observer": {"xread"},
+    "operator": {
+        *("xread", "scan", "type", "get", "hget", "hscan", "sscan", "zscan"),
+        *("unlink", "persist", "pexpire", "zadd"),
+    },
     "loader": set[str](),
 }
 # What scripts do to the keys of their namespace. Nothing here reads or changes anything else of the server.

@@ -32,6 +32,7 @@ from coordinator.ops import (
     looking,
     operator,
     requests,
+    watching,
     work,
 )
 from coordinator.policy.faults import family_at, fault
@@ -232,6 +233,7 @@ OPERATIONS: dict[str, Callable[[], Any]] = {
     "line": lambda: inspect.line(SCOPE, "a"),
     "survey": lambda: inspect.survey(SCOPE),
     "holders": lambda: looking.holders(SCOPE, "a/*"),
+    "changes": lambda: watching.page(SCOPE, "1-1"),
     "held_by": lambda: looking.held_by(SCOPE, "ann"),
     "events": lambda: history.events(SCOPE),
     "dead": lambda: history.dead(SCOPE),

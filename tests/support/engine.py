@@ -40,7 +40,7 @@ TERMS = Terms(
 READ_ONLY = frozenset(
     {
         *("audit", "config", "dead", "events", "explain", "freezes", "gates", "handlers", "line", "samples"),
-        *("similar", "survey", "timeouts", "holders", "held_by"),
+        *("similar", "survey", "timeouts", "holders", "held_by", "changes"),
     }
 )
 # What may be answered without a write, and must be: these words say that nothing has changed.

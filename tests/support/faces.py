@@ -49,6 +49,15 @@ class Face:
     def __exit__(self, *error: Any) -> Any:
         return self._loop.run(self.target.__aexit__(*error))
 
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return self._loop.run(self.target.__anext__())
+        except StopAsyncIteration:
+            raise StopIteration from None
+
     def _wrap_call(self, found: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **options: Any) -> Any:
             given = [one.target if isinstance(one, Face) else one for one in args]

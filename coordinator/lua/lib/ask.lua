@@ -25,7 +25,7 @@ end
 local function arrive(ctx, r, event, ...)
   step(ctx, r, event)
   if r.needs or event ~= 'ask' then
-    emit(ctx, event, r.id, 'state', r.state, 'kind', r.kind, 'priority', r.priority, 'stamp', text(r.stamp), ...)
+    tell_of(ctx, r, event, 'kind', r.kind, 'priority', r.priority, 'stamp', text(r.stamp), ...)
   end
 end
 
