@@ -29,9 +29,9 @@
 --@include lib/settle_lines
 --@include lib/owner
 --@include lib/ask
+--@include lib/blocked
 --@include lib/untangle
 --@include lib/memory
---@include lib/crowd
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
 local session, id, try = ARGV[2], ARGV[3], ARGV[6] == 'try'

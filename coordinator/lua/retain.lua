@@ -9,6 +9,7 @@
 -- Keeps: what is answered here is nobody else's, and an older offer of it that comes later is refused.
 --@flags allow-oom
 --@include lib/spare
+--@include lib/in_turn
 --@include lib/request
 --@include lib/send
 local ctx = open(KEYS[1], ARGV[1])

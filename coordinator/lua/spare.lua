@@ -11,9 +11,11 @@
 -- reply: overtaken
 -- reply: session_lost
 -- Keeps: only what is the session's own and has not begun is offered. A claim that was not carried out yet brings nothing
--- any more, or its jobs would come to a worker that cannot begin them.
+-- any more, or its jobs would come to a worker that cannot begin them. What keeps a more urgent request from its resources
+-- gives way at once.
 --@flags allow-oom
---@include lib/spare
+--@include lib/settle_lines
+--@include lib/in_turn
 --@include lib/batch
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
@@ -38,6 +40,9 @@ local function put_up(id, fence)
   redis.call('ZADD', ctx.p .. K_SPARE .. r.queue, place, id)
   redis.call('HSET', ctx.p .. K_REQ .. id, 'spare', place .. ' ' .. text(ctx.now))
   ctx.bells[r.queue] = (ctx.bells[r.queue] or 0) + 1
+  for _, need in ipairs(needs_of(ctx, r)) do
+    touch(ctx, need.resource)
+  end
 end
 
 for i = 7, #ARGV, 2 do
@@ -52,6 +57,7 @@ if claim ~= '0' then
     put_up(job[1], job[2])
   end
 end
+settle_lines(ctx)
 -- It must not be rung for its own jobs.
 local idle = {}
 for queue in string.gmatch(redis.call('HGET', ctx.p .. K_SESSION .. session, 'queues') or '', '%S+') do

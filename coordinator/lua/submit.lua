@@ -18,6 +18,7 @@
 -- Keeps: a refused job writes nothing; a repeated one answers as the first time.
 --@include lib/settle_lines
 --@include lib/submit_job
+--@include lib/submit_plain
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
 local max_payload = tonumber(ARGV[2])

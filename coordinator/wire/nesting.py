@@ -2,9 +2,9 @@
 
 A function of Lua has at most 200 local names at a time, and all fragments together have more. So each stands in a
 block that shows only what others use of it; and in a library one that serves only another fragment, or only one script,
-stands inside that one's block, where its names count for nobody else. Those of a script stand in a function around it,
-which has its own 200. Nothing is made anew in a call for that: all of it is gone through once, when the server loads
-the library.
+stands inside that one's block, where its names count for nobody else. The blocks of a library are functions, of which
+each has its own 200, and so is what stands around a script. Nothing is made anew in a call for that: all of it is gone
+through once, when the server loads the library.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ _NO_CODE = re.compile(r"--.*|'[^']*'")
 @dataclass(frozen=True, slots=True)
 class Nesting:
     """The fragments of a program in an order in which each comes before what uses it, what of each is shown, and with
-    whom it stands: itself, or a fragment or body of this name."""
+    whom it stands: itself, or a fragment or body of this name. `apart`: each block is a function."""
 
     fragments: Mapping[str, str]
     shown: Mapping[str, set[str]]
     homes: Mapping[str, str]
+    apart: bool = False
 
     def outermost(self) -> list[str]:
         """The blocks of the fragments that belong to nobody alone, each with those that are its own."""
@@ -52,7 +53,8 @@ class Nesting:
 
         text = _DEFINES.sub(define, self.fragments[name])
         head = [f"local {', '.join(names)}"] if names else []
-        return "\n".join([*head, "do", *self._inner(name), text, "end"])
+        begin, end = (";(function()", "end)()") if self.apart else ("do", "end")
+        return "\n".join([*head, begin, *self._inner(name), text, end])
 
 
 def flat(fragments: Mapping[str, str], body: str) -> list[str]:
@@ -76,7 +78,7 @@ def nested(
         shown[name] = set().union(*(own[name] & words[user] for user in users))
         owners = {homes[user] for user in users}
         homes[name] = owners.pop() if len(owners) == 1 else name
-    return Nesting(fragments, shown, {name: homes[name] for name in fragments})
+    return Nesting(fragments, shown, {name: homes[name] for name in fragments}, apart=True)
 
 
 def _words(text: str) -> set[str]:

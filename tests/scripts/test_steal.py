@@ -111,9 +111,80 @@ def test_a_more_urgent_one_that_came_meanwhile_has_the_resource_first(engine: En
     engine.worker("t")
     spare(engine, "v", 1, *had)
     engine.put("urgent", "a", priority=3)
-    assert engine.state("urgent") == "waiting"
     assert idents(engine.claim("t", 2, rob=2)) == ["urgent"]
     assert (engine.state("j1"), engine.holders("a"), engine.line("a")) == ("waiting", ["urgent"], ["j1"])
+
+
+@pytest.mark.parametrize("kind", ["lock", "job"])
+@pytest.mark.parametrize("order", ["offered first", "asked first"])
+def test_a_job_on_offer_gives_way_to_who_is_more_urgent(engine: Engine, kind: str, order: str) -> None:
+    had = victim(engine, "j1", needs="x1:a s1:b")
+    engine.worker("t")
+    ask = {
+        "lock": lambda: engine.ask("t", "urgent", "a", priority=4),
+        "job": lambda: engine.put("urgent", "a", priority=4),
+    }[kind]
+    if order == "offered first":
+        spare(engine, "v", 1, *had)
+        ask()
+    else:
+        ask()
+        assert engine.state("urgent") == "waiting"
+        spare(engine, "v", 1, *had)
+    assert engine.state("urgent") == {"lock": "held", "job": "ready"}[kind]
+    assert (engine.state("j1"), engine.field("j1", "attempts"), engine.line("a")[-1]) == ("waiting", None, "j1")
+    assert engine.inbox("v") == [f"lost j1 {had[0].fence}"]
+    assert retain(engine, "v", 2, *had) == ["ok"]
+    assert engine.report("v", had[0], "succeeded") == ["stale", "waiting"]
+    fence = engine.field("urgent", "fence") if kind == "lock" else engine.claim("t")[0].fence
+    assert int(fence or 0) > int(had[0].fence)
+
+
+def test_nobody_gives_way_where_it_would_not_help_or_is_not_due(engine: Engine) -> None:
+    [begun] = victim(engine, "begun", needs="x1:a")
+    [offered] = victim(engine, "offered", session="u", needs="x1:b")
+    [equal] = victim(engine, "equal", session="w", needs="x1:c", priority=3)
+    engine.worker("t")
+    spare(engine, "u", 1, offered)
+    spare(engine, "w", 1, equal)
+    engine.ask("t", "both", "a b", priority=4)  # `a` is in use
+    engine.ask("t", "like", "c", priority=3)
+    engine.ask("t", "less", "d", priority=0)
+    states = [engine.state(one) for one in ("begun", "offered", "equal", "both", "like")]
+    assert states == ["running", "running", "running", "waiting", "waiting"]
+    engine.report("v", begun, "succeeded")
+    assert (engine.state("both"), engine.state("offered")) == ("held", "waiting")
+
+
+def test_one_that_has_aged_past_the_newcomer_does_not_give_way(engine: Engine) -> None:
+    [old] = victim(engine, "old", needs="x1:a", priority=0)
+    engine.worker("t")
+    engine.keep_alive(400, "v", "t")
+    spare(engine, "v", 1, old)
+    assert engine.ask("t", "newer", "a", priority=4)[0] == "waiting"
+    assert engine.state("old") == "running"
+
+
+def test_several_that_share_give_way_together_or_not_at_all(engine: Engine) -> None:
+    had = victim(engine, "s1", "s2", needs="s1:a", priority=0)
+    engine.worker("t")
+    spare(engine, "v", 1, had[1])
+    assert engine.ask("t", "urgent", "a", priority=4)[0] == "waiting"
+    assert engine.state("s2") == "running"
+    spare(engine, "v", 2, had[0])
+    assert [engine.state(one) for one in ("urgent", "s1", "s2")] == ["held", "waiting", "waiting"]
+
+
+def test_a_job_that_gives_way_has_its_tokens_back(engine: Engine) -> None:
+    told = Gates(rate=RateLimit(1, 0.001)).to_wire("work")
+    for session in ("v", "t"):
+        engine.open(session, queues="default", **{"gates work": told})
+    engine.put("j1", "a")
+    had = engine.claim("v")
+    spare(engine, "v", 1, *had)
+    assert engine.ask("t", "urgent", "a", priority=4)[0] == "granted"
+    engine.release("urgent", engine.field("urgent", "fence") or 0)
+    assert idents(engine.claim("t")) == ["j1"]
 
 
 def test_what_a_job_holds_goes_with_it(engine: Engine) -> None:

@@ -60,8 +60,8 @@ def test_what_serves_one_only_stands_with_it() -> None:
     found = nested(fragments, bodies, {name: set(fragments) for name in [*fragments, "a", "b"]} | {"c": set()})
     assert found.homes == {"lib/far": "lib/both", "lib/near": "lib/both", "lib/both": "lib/both", "lib/one": "a"}
     (outer,) = found.outermost()
-    assert outer.startswith("local both\ndo\nlocal far\ndo\nfunction far()")
-    inside = "local one\ndo\nfunction one()\nend\nend"
+    assert outer.startswith("local both\n;(function()\nlocal far\n;(function()\nfunction far()")
+    inside = "local one\n;(function()\nfunction one()\nend\nend)()"
     assert found.around("a", "A") == f";(function()\n{inside}\nA\nend)()"
     assert found.around("b", "B") == "B"
 

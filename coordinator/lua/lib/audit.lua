@@ -2,6 +2,7 @@
 --@include lib/whereabouts
 --@include lib/dedup_audit
 --@include lib/audit_line
+--@include lib/needs_lost
 local function audit_ghost(ctx, id, grace, seen, faults)
   local purged = tonumber(redis.call('ZSCORE', ctx.p .. K_DEAD, id) or nil)
   -- A dead job's record goes by its own time to live, the rest at the next sweep after that.

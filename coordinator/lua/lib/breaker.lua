@@ -2,6 +2,8 @@
 -- Each change is an event, with the figures that caused it.
 --@include lib/gate
 --@include lib/emit
+local DAY = 86400000
+
 local function told(ctx, g, event, ...)
   ctx.stats[event] = (ctx.stats[event] or 0) + 1
   emit(ctx, event, g.name, ...)

@@ -3,6 +3,7 @@
 -- handler that was told to come back later; one without terms only ever is that.
 --@include lib/gate
 local RUN = 1000000000
+local HOUR = 3600000
 
 local function pace_of(g)
   return tonumber(g.pace) or g.numbers[1] / 1000

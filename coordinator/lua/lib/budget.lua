@@ -1,6 +1,7 @@
 -- The retry budget of a handler: see policy/budget, which has the formula and why it holds. Thousandths of a token, ms.
 --@include lib/context
-local HANDLER_MS, TOKEN = 86400000, 1000
+local HANDLER_MS = 86400000
+local TOKEN = 1000
 
 -- Everything paid in up to now.
 local function look_at_account(ctx, budget, key)

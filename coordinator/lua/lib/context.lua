@@ -18,7 +18,7 @@ local function bands_of(limit, begins, ends)
 end
 
 -- What the caller knows, and what was changed for the whole fleet, of which it need not have heard yet.
-local function numbers_of(terms, changes)
+local function terms_from(terms, changes)
   local read, at = { looks = 0, shed_looks = 0, displaced = 0 }, 0
   for number in string.gmatch(terms, '%d+') do
     at = at + 1
@@ -37,7 +37,7 @@ end
 
 local function read_terms(terms, changes)
   if terms ~= known_terms or changes ~= known_changes then
-    local read = numbers_of(terms, changes)
+    local read = terms_from(terms, changes)
     local begins, ends, sheds = read.shed_begin, read.shed_end, read.shedding == 1
     read.budget = read.retry_floor > 0
       and { share = read.retry_share, floor = read.retry_floor, window = read.retry_window_ms }

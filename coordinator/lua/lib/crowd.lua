@@ -1,5 +1,6 @@
 -- A line that fills up refuses the less urgent first, as a queue does (`policy.shed`), whoever asks: lock requests and jobs.
 -- What it refuses stands in a key of its own for a minute after the last that joined, so below the soft limit nobody looks.
+--@include lib/emit
 --@include lib/overload
 --@include lib/request
 --@include lib/shrink

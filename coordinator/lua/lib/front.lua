@@ -42,20 +42,6 @@ local function front(ctx, need, rank, id)
   return false
 end
 
--- The first resource that a new request would have to wait for, if any; and whether it can be granted as things are
--- written, without joining its lines first: nobody is in them, and nothing has to be taken back.
-local function blocked(ctx, r)
-  local all_clear = true
-  for _, need in ipairs(r.needs_list) do
-    local fit, clear = front(ctx, need, tonumber(rank_of(ctx, r)), r.id)
-    if not fit or barred(ctx, r, need.resource) then
-      return need.resource, false
-    end
-    all_clear = all_clear and clear
-  end
-  return nil, all_clear
-end
-
 -- At the front of all its lines, leaving out `except`, which the caller has walked itself.
 local function front_everywhere(ctx, r, except)
   for _, need in ipairs(needs_of(ctx, r)) do

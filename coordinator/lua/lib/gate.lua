@@ -6,7 +6,7 @@
 -- A script reads each gate once, changes it in memory, and writes it before it ends. In `meta` there is a mark while
 -- any gate of the namespace has something to say (`ctx.gates`); without it nobody looks.
 --@include lib/context
-local DAY, HOUR = 86400000, 3600000
+local HOUR = 3600000
 
 -- What this script has read of gates so far.
 local function memory(ctx)

@@ -4,6 +4,7 @@
 --@include lib/dedup_audit
 --@include lib/sweep
 --@include lib/mend_hold
+--@include lib/needs_lost
 --@include lib/by_owner
 local function mend_key(ctx, key)
   local value = redis.call('GET', ctx.p .. K_DEDUP .. key)

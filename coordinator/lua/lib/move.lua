@@ -20,15 +20,6 @@ local function step(ctx, r, event)
   r.state = to
 end
 
--- The first two steps of a plain job, in the one write that makes its record.
-local PLAIN_STATE = next_state(next_state('new', 'ask'), 'offer')
-
-local function begin_plain(ctx, id, ...)
-  local stats = ctx.stats
-  stats.ask, stats.offer = (stats.ask or 0) + 1, (stats.offer or 0) + 1
-  redis.call('HSET', ctx.p .. K_REQ .. id, 'state', PLAIN_STATE, ...)
-end
-
 -- With a new request go its first fields, which no event tells of: the payload is among them.
 local function write(ctx, r, ...)
   local first = r.first

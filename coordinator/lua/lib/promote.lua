@@ -3,6 +3,7 @@
 -- at the first that has to wait (nobody passes it), and withdraws offers that now stand behind it.
 --@include lib/front
 --@include lib/evict
+--@include lib/make_way
 --@include lib/leftovers
 --@include lib/flow
 local MAX_WALK = 128  -- waiters
@@ -65,7 +66,7 @@ end
 -- Whether nobody behind who is not in use or on offer already could fit, and nobody has to step back: only arrivals of
 -- this script can stand before an offer, or those whom the sweep looks for. Most walks end here, without a look at
 -- anybody who waits.
-local function full(ctx, resource, used)
+local function all_taken(ctx, resource, used)
   if ctx.thorough or used.mode ~= 'x' or next(ctx.arrived) then
     return false
   end
@@ -80,12 +81,15 @@ local function promote(ctx, resource)
     return  -- nobody waits for what may have lapsed there
   end
   local used, evicted = evict(ctx, resource)
-  if full(ctx, resource, used) then
+  if ctx.spare and make_way(ctx, resource) then
+    used, evicted = usage(ctx, resource), true
+  end
+  if all_taken(ctx, resource, used) then
     return
   end
   local open, kept, seen = true, 0, 0
   while seen < MAX_WALK and kept < WINDOW do
-    -- A job that a dead worker held went back to its place, perhaps before those.
+    -- A job that a dead worker held, or that gave way, went back to its place, perhaps before those.
     local ids = seen == 0 and not evicted and first or redis.call('ZRANGE', line, kept, kept + 3)
     for at, id in ipairs(ids) do
       local r, stays = load(ctx, id), false
@@ -97,7 +101,7 @@ local function promote(ctx, resource)
         return
       else
         stays, open = consider(ctx, r, resource, used, open)
-        if (at < #ids or #ids == 4) and full(ctx, resource, used) then
+        if (at < #ids or #ids == 4) and all_taken(ctx, resource, used) then
           return
         end
       end

@@ -49,11 +49,6 @@ local function needs_text(ctx, r)
   return redis.call('GET', ctx.p .. K_NEEDS .. r.id) or ''
 end
 
--- Of short needs nothing can be lost but with the record.
-local function needs_lost(ctx, r)
-  return r.needs and tonumber(r.needs) and #parse_needs(needs_text(ctx, r)) ~= tonumber(r.needs)
-end
-
 local function needs_of(ctx, r)
   if not r.needs_list then
     r.needs_list = r.needs and parse_needs(needs_text(ctx, r)) or {}

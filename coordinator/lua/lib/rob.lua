@@ -2,9 +2,8 @@
 -- of the most loaded worker, and then of the one that is most loaded without it (`coordinator/policy/steal.py`). A job is
 -- given back without burning an attempt or a token, and claimed in the usual way: so its place, its resources and its
 -- gates are nobody's special case, and a more urgent one that came meanwhile is first.
---@include lib/settle_job
+--@include lib/unbegun
 --@include lib/settle_lines
---@include lib/send
 local function tails(ctx, queues, wanted)
   local found = {}
   for _, queue in ipairs(queues) do
@@ -19,14 +18,6 @@ local function tails(ctx, queues, wanted)
   return found
 end
 
-local function return_tokens(ctx, r)
-  for _, g in ipairs(ctx.gates and gates_of(ctx, r) or {}) do
-    if g.kind ~= 'breaker' then
-      take_token(ctx, g, -1)
-    end
-  end
-end
-
 -- Returns how many jobs were taken; they wait to be claimed.
 local function rob(ctx, session, wanted, queues)
   local taken = 0
@@ -38,11 +29,7 @@ local function rob(ctx, session, wanted, queues)
       taken = taken + 1
       ctx.robbed = ctx.robbed or {}
       ctx.robbed[r.id] = r.session
-      send(ctx, r.session, 'lost ' .. r.id .. ' ' .. r.fence)
-      return_tokens(ctx, r)
-      settle_job(ctx, r.session, r.id, r.fence, 'released', 0, '')
-      -- Whoever reports under this fence all the same is late: it is not the one that gave the job back.
-      redis.call('HDEL', ctx.p .. K_REQ .. r.id, 'settled')
+      take_back_spare(ctx, r)
     end
   end
   settle_lines(ctx)

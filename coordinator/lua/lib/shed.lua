@@ -2,6 +2,7 @@
 -- urgent one in place of the last of those that are less so. Nobody displaces more than one.
 --@include lib/finish
 --@include lib/overload
+--@include lib/queue_level
 --@include lib/room
 --@include lib/offers
 -- Jobs that a call looks at, in all, for those that can be displaced, and in one command.

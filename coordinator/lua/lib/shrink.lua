@@ -1,7 +1,6 @@
 -- A wait that the fleet has learnt, and nobody chose, is shorter where the queue or a line that it is for is beyond its
 -- soft limit, as `policy.shed` has it. What is not beyond it costs a comparison of numbers that are known anyway.
 --@include lib/context
---@include lib/room
 -- `what` (queue | line) has so many beside which it is to stand. Of several the fullest counts.
 local function note_fill(r, what, count, begins, limit)
   local share = begins < limit and count > begins and math.min(1, (count - begins) / (limit - begins)) or 0
@@ -18,12 +17,4 @@ local function shrink(r, wait, least)
   local ms = math.floor(math.max(math.min(least, wait), wait * (1 - r.fill.share / 2)))
   r.shrunk = ms < wait and text(ms) .. r.fill.said
   return ms
-end
-
--- The same of a job, whose lines are noted already. A delayed one comes to its queue when nobody knows how full that is.
-local function shrink_job(ctx, r, job)
-  if job.least_ms and ctx.bands and not job.delay_ms then
-    note_fill(r, 'queue', queued(ctx, job), ctx.bands[1].begins, ctx.max_queue)
-  end
-  return shrink(r, tonumber(job.wait_ms), tonumber(job.least_ms))
 end

@@ -5,7 +5,7 @@
 --@include lib/duplicate
 --@include lib/enqueue
 --@include lib/shed
---@include lib/shrink
+--@include lib/shrink_job
 --@include lib/payload
 --@include lib/kept_out
 -- What of the caller's words goes into the record as it is.
@@ -90,31 +90,4 @@ local function submit_job(ctx, job)
     needs_list = needs ~= '' and parse_needs(needs) or {}, dedup = job.dedup, scope = job.scope,
     on_conflict = job.on_conflict == 'rerun' and 'rerun', crashes = 0 }
   return refused_needs(ctx, r, not job.delay_ms) or accept(ctx, r, job, needs)
-end
-
--- The shorter way in for a job about which nothing is said and whose record is not there: it leaves the same behind.
--- Measured: 5.4 in place of 8.1 us of the server for each of a thousand. `job` has id, name, queue, priority and payload.
-local function submit_plain(ctx, job)
-  local id, payload = job.id, job.payload
-  ctx.fresh[id] = nil
-  local full = kept_out(ctx, job)
-  if full then
-    return full
-  end
-  ctx.wrote = true
-  job.stamp = draw(ctx)
-  count_in(ctx, job)
-  local stamp = text(job.stamp)
-  if #payload > SHORT then
-    begin_plain(ctx, id, 'stamp', stamp, 'name', job.name, 'queue', job.queue,
-      'data', string.sub(payload, 1, SHORT), 'data2', string.sub(payload, SHORT + 1))
-  else
-    begin_plain(ctx, id, 'stamp', stamp, 'name', job.name, 'queue', job.queue, 'data', payload)
-  end
-  put_offer(ctx, job)
-  bell(ctx, job.queue)
-end
-
-local function is_plain(ctx, job, options)
-  return options == 0 and job.priority == 1 and #job.payload <= 2 * SHORT and ctx.fresh[job.id]
 end
