@@ -268,6 +268,7 @@ class Executor(Service):
 
     def _waits(self, job: Job, task: asyncio.Task[None]) -> None:
         """A run waits for the first time: from here on it can be told to stop, and run out of time."""
+        job.task = task
         if self._desk.cramped:
             self._desk.changed.set()
         if self.reserve.offered:

@@ -54,6 +54,7 @@ class Job:
         "progress",
         "spare",
         "stopped",
+        "task",
         "timer",
         "told",
         "trusted_until",
@@ -71,6 +72,8 @@ class Job:
         # zombie: a thread still runs the handler although the outcome was reported. spare: it was offered to others
         # before it began; should it come back, that is a run of its own.
         self.begun = self.told = self.finished = self.zombie = self.spare = self._lost = False
+        # task: that of a run that has waited, which is its own from then on.
+        self.task: asyncio.Task[None] | None = None
         self.interrupt: Callable[[Stop | None], Any] | None = None
         self.progress: str | None = None
         # due: when the time of the run is up, by the loop's clock. Only a run that waits has a timer for it.

@@ -5,14 +5,20 @@ Done for every job, so it is put down in plain lists and handed to the meter wit
 
 from __future__ import annotations
 
+from collections import deque
+
 from coordinator.metrics.recorder import Recorder
 from coordinator.model.histogram import Observed, bucket
 from coordinator.model.measures import PRIORITIES, Meter
 from coordinator.ops.fleet import Exchange
 from coordinator.policy.outcome import Cancelled, Failed, Outcome, Poisoned, Released, Retry, Snooze, Succeeded
 from coordinator.wire.calls import Claim
+from workers import lag
 from workers.job import Job
+from workers.lag import Ended
 
+# How many runs that took long are remembered, for who asks what was at work a moment ago.
+MOST_LONG = 16
 LABELS: dict[type, str] = {
     Succeeded: "succeeded",
     Failed: "failed",
@@ -50,6 +56,8 @@ class Runs:
         # How long the newest run took, and when it ended.
         self._last: float | None = None
         self._last_at = 0.0
+        # The newest runs in this process that took long.
+        self.long: deque[Ended] = deque(maxlen=MOST_LONG)
 
     def begun(self, job: Job) -> None:
         """A handler begins."""
@@ -69,6 +77,8 @@ class Runs:
         times.total += took
         counts = times.histogram.counts
         counts[place] = counts.get(place, 0) + 1
+        if took >= lag.LONG and job.handler.executor != "process":
+            self.long.append(Ended(job.handler.name, job.began, now))
         if kind is not Succeeded or job.claimed.attempts:
             _seldom(meter, job, outcome, took)
 
@@ -108,6 +118,9 @@ def _seldom(meter: Meter, job: Job, outcome: Outcome, took: float) -> None:
 def _tried_again(meter: Meter, outcome: Outcome, took: float) -> None:
     """What is to be said of runs after a first attempt that succeeded or failed."""
     meter.observe("retry.latency", took)
-    meter.count("retry.succeeded" if isinstance(outcome, Succeeded) else "retry.failed")
+    if isinstance(outcome, Succeeded):
+        meter.count("retry.succeeded")
+        return
+    meter.count("retry.failed")
     if isinstance(outcome, Failed):
         meter.count("retry.exhausted")

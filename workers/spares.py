@@ -34,6 +34,7 @@ from workers.desk import Desk
 from workers.exchange import Exchange
 from workers.executor import Executor
 from workers.job import Job, Stop
+from workers.lag import Lag
 from workers.reserve import Shelf
 from workers.service import Service
 
@@ -53,13 +54,15 @@ class Spares(Service):
         self._thread: threading.Thread | None = None
         # Since when the loop has not answered; None: it has.
         self._asked: float | None = None
+        self._lag: Lag | None = None
         # The claim that was offered while the loop was kept; once is enough.
         self._claim = 0
         self._task: asyncio.Task[None] | None = None
 
     async def _begin(self) -> None:
         self._executor.on_free = self.look_back
-        self._thread = threading.Thread(target=self._watch, name="coordinator-spares", daemon=True)
+        self._lag = Lag(self._executor.jobs.values, self._executor.runs.long, asyncio.get_running_loop())
+        self._thread = threading.Thread(target=self._watch, args=(self._lag,), name="coordinator-spares", daemon=True)
         self._thread.start()
 
     async def _end(self) -> None:
@@ -69,24 +72,25 @@ class Spares(Service):
 
     # --- in the thread
 
-    def _watch(self) -> None:
+    def _watch(self, lag: Lag) -> None:
         # A change of the interval is to count soon.
-        while not self._over_now.wait(min(self._driver.settings.stealing.interval / steal.LOOKS, LONGEST_WAIT)):
+        while not lag.pause(self._over_now, min(self._driver.settings.stealing.interval / steal.LOOKS, LONGEST_WAIT)):
             try:
                 # The jobs are of this session, or void.
                 session = self._driver.keeper.session
                 offer = self.look(self._driver.now()) if session else None
                 if offer is not None:
                     self._tell(session, offer)
+                    lag.mark()
             except Exception:
                 log.exception("looking for jobs that cannot begin failed by a fault")
 
     def look(self, now: float) -> Offer | None:
         """What is to be offered now, which from here on does not begin. `now` by the clock of leases."""
         settings = self._driver.settings.stealing
+        stuck = self._stuck(now, settings.interval / steal.LOOKS)
         if not settings.enabled:
             return None
-        stuck = self._stuck(now, settings.interval / steal.LOOKS)
         with self._exchange.lock:
             if self._over_now.is_set():
                 return None
@@ -108,6 +112,8 @@ class Spares(Service):
     def _stuck(self, now: float, patience: float) -> bool:
         """Whether the loop has not come round for so long. It is only asked while jobs are here that could keep it."""
         if self._asked is not None:
+            if self._lag is not None:
+                self._lag.kept(now - self._asked)
             return now - self._asked >= patience * 0.9
         if self._desk.taken:
             self._asked = now
@@ -139,6 +145,8 @@ class Spares(Service):
 
     def _came_round(self) -> None:
         self._asked = None
+        if self._lag is not None:
+            self._lag.came_round()
 
     def _noted(self, jobs: Iterable[Job], stuck: bool) -> None:
         """The loop has come round to what was offered without it."""
