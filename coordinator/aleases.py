@@ -27,7 +27,7 @@ class AsyncLease:
     """A lock that is held. Use it as a context manager, or `release` it.
 
     `fence` grows with every grant; hand it to whatever the lock guards. `lost` is set before anybody else can have the
-    lock; `held` answers the same from the clock alone.
+    lock; `held` answers the same from the clock alone. `yield_requested` is set when somebody more urgent asks for it.
     """
 
     def __init__(
@@ -38,13 +38,18 @@ class AsyncLease:
         self.why_lost = ""
         # Whether a release is the last of as many as there were acquisitions.
         self._last = last
-        self._lost = asyncio.Event()
+        self._lost, self._yield_requested = asyncio.Event(), asyncio.Event()
         self._driver, self._keeper, self._pid, self._over = driver, driver.keeper, os.getpid(), False
 
     @property
     def lost(self) -> asyncio.Event:
         """Set before anybody else can have the lock."""
         return self._lost
+
+    @property
+    def yield_requested(self) -> asyncio.Event:
+        """Set when somebody more urgent waits for the lock and asks for it: `on_preempt` of `acquire`."""
+        return self._yield_requested
 
     @property
     def held(self) -> bool:
@@ -98,6 +103,10 @@ class AsyncLease:
         """Called by the keeper of the session."""
         self.why_lost = why
         self._driver.in_loop(self._lost.set)
+
+    def ask_to_yield(self, _grace: float | None) -> None:
+        """Called by the keeper of the session."""
+        self._driver.in_loop(self._yield_requested.set)
 
     async def __aenter__(self) -> Self:
         return self

@@ -186,8 +186,9 @@ class Coordinator(Coalescer, Guarding, Overseer):
 
         Options: `ttl` (seconds after which the lease ends by itself, whatever the session does), `owner`, `reason`,
         `metadata`, `within` (a lease that is held meanwhile: a wait in a circle is ended with Deadlock), `reentrant`
-        (the same `owner` has what it holds already, counted: see docs/recipes.md). Raises WaitTimeout, WaitCancelled,
-        Deadlock, UpgradeRefused, LineFull, OverCapacity, InvalidInput, StoreUnavailable.
+        (the same `owner` has what it holds already, counted: see docs/recipes.md), `on_preempt` (less urgent holders
+        are asked to yield: "ask", or "cancel_job" with `grace`, see docs/preemption.md). Raises WaitTimeout,
+        WaitCancelled, Deadlock, UpgradeRefused, LineFull, OverCapacity, InvalidInput, StoreUnavailable.
         """
         return self._acquire(needs, lock_options(priority, wait, options))
 
@@ -232,7 +233,7 @@ class Coordinator(Coalescer, Guarding, Overseer):
 
         Options: `resources` it must hold while it runs, `priority`, `queue`, `dedup`, `delay`, `wait_timeout` (until
         it starts, or "adaptive"), `run_timeout` (each run), `total_timeout`, `retry`, `owner`, `reason`, `metadata`,
-        `similar`; in seconds.
+        `similar`, `on_preempt`, `grace`; in seconds.
         Raises QueueFull, Overloaded, LineFull, BreakerOpen, MemoryFull, OverCapacity, PayloadTooLarge, Duplicate,
         InvalidInput, StoreUnavailable.
         """

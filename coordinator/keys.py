@@ -127,6 +127,14 @@ FAMILIES: tuple[Family, ...] = (
         "ZRANGE {} 0 9 WITHSCORES",
     ),
     Family(
+        "PREEMPTS",
+        "preempts",
+        "zset",
+        "permanent",
+        "requests that ask less urgent holders to yield, by the ms at which they ask again",
+        "ZRANGE {} 0 -1 WITHSCORES",
+    ),
+    Family(
         "DEADLINES",
         "deadlines",
         "zset",

@@ -26,7 +26,7 @@ class Lease:
     """A lock that is held. Use it as a context manager, or `release` it.
 
     `fence` grows with every grant; hand it to whatever the lock guards. `lost` is set before anybody else can have the
-    lock; `held` answers the same from the clock alone.
+    lock; `held` answers the same from the clock alone. `yield_requested` is set when somebody more urgent asks for it.
     """
 
     def __init__(
@@ -46,6 +46,12 @@ class Lease:
         event: threading.Event = self.__dict__.setdefault("_lost", threading.Event())
         if self.why_lost:
             event.set()
+        return event
+
+    @property
+    def yield_requested(self) -> threading.Event:
+        """Set when somebody more urgent waits for the lock and asks for it: `on_preempt` of `acquire`."""
+        event: threading.Event = self.__dict__.setdefault("_yield_requested", threading.Event())
         return event
 
     @property
@@ -102,6 +108,10 @@ class Lease:
         event: threading.Event | None = self.__dict__.get("_lost")
         if event is not None:
             event.set()
+
+    def ask_to_yield(self, _grace: float | None) -> None:
+        """Called by the keeper of the session."""
+        self.yield_requested.set()
 
     def __enter__(self) -> Self:
         return self

@@ -39,6 +39,7 @@ class ProcessContext:
     metadata: Mapping[str, Any]
     resources: tuple[str, ...]
     number: int
+    yield_requested: bool = field(default=False, init=False)
     cancelled: bool = field(default=False, init=False)
     cancel_reason: str = field(default="", init=False)
     lost: bool = field(default=False, init=False)
@@ -135,6 +136,12 @@ class Context:
     def rate_limited(self, retry_after: float) -> NoReturn:
         """Whom the handler depends on wants to be left alone for so many seconds: ends the run, see `RateLimited`."""
         raise RateLimited(retry_after)
+
+    @property
+    def yield_requested(self) -> bool:
+        """Whether somebody more urgent waits for what the job holds and asks for it (`on_preempt`). A handler that can
+        may end soon; `cancelled` follows after a time of grace if they ask for that."""
+        return self._job.yield_requested
 
     @property
     def cancelled(self) -> bool:

@@ -8,6 +8,7 @@ happens on the loop.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable
 from enum import Enum
@@ -19,10 +20,11 @@ from coordinator.policy.retry import RetryPolicy
 from coordinator.policy.trust import trusted_until
 
 if TYPE_CHECKING:
-    import asyncio
-
     from coordinator.drivers.aio import AsyncDriver
     from workers.registry import Handler
+
+
+PREEMPTED = "somebody more urgent waits for what the job holds"
 
 
 class Stop(Enum):
@@ -45,6 +47,7 @@ class Job:
         "due",
         "fence",
         "finished",
+        "graced",
         "handler",
         "ident",
         "interrupt",
@@ -60,6 +63,7 @@ class Job:
         "trusted_until",
         "why",
         "why_lost",
+        "yield_requested",
         "zombie",
     )
 
@@ -85,6 +89,8 @@ class Job:
         self.learnt: float | None = None
         # level: how far its handler was escalated when it began.
         self.level = 0
+        # yield_requested: somebody more urgent waits for what it holds. graced: it was told when to be handed back.
+        self.yield_requested = self.graced = False
         self._driver = driver
 
     @property
@@ -125,6 +131,17 @@ class Job:
         self.why_lost, self._lost = why, True
         self._driver.in_loop(self._interrupt, None)
 
+    def ask_to_yield(self, grace: float | None) -> None:
+        """Somebody more urgent waits for what it holds. With `grace` it is to be handed back after so many seconds, or
+        at once if it has not begun. From any thread."""
+        self.yield_requested = True
+        if grace is not None and not self.graced:
+            self.graced = True
+            self._driver.in_loop(self._give_way, grace)
+
+    def _give_way(self, grace: float) -> None:
+        asyncio.get_running_loop().call_later(grace if self.begun else 0, self.stop, Stop.RELEASE, PREEMPTED)
+
     def stop(self, how: Stop, why: str) -> None:
         """The handler is to end. The first reason counts; each further one reminds a handler that has not."""
         if self.finished:
@@ -146,6 +163,7 @@ class Job:
         """The run of a job that was offered and is still ours."""
         following = Job(self.claimed, self.handler, self._driver, self.trusted_until)
         following.payload, following.stopped, following.why = self.payload, self.stopped, self.why
+        following.yield_requested = self.yield_requested
         following.fence = self.fence
         return following
 

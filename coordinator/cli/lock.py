@@ -32,6 +32,7 @@ EXAMPLES = (
     "coordinator lock db/schema --shared --try -- ./report.sh || echo busy",
     "coordinator lock gpu --permits 2 -- python train.py",
     "coordinator lock site -- sh -c 'deploy --fence $COORDINATOR_FENCE'",
+    "coordinator lock site --priority critical --on-preempt cancel_job --grace 20 -- ./hotfix.sh",
     "coordinator lock site --steal --reason 'the runner hangs' -- ./rollback.sh",
 )
 
@@ -70,6 +71,15 @@ class LockOptions:
     steal: Annotated[
         bool, typer.Option("--steal", help="Take it away from whoever holds it, before all who wait. Needs --reason.")
     ] = False
+    on_preempt: Annotated[
+        str | None,
+        typer.Option(
+            help="What less urgent holders are asked: ask (to let go) or cancel_job (to go back to their place)."
+        ),
+    ] = None
+    grace: Annotated[
+        float | None, typer.Option(help="Seconds in which a job has to wind up that is asked to cancel; 30 by default.")
+    ] = None
     owner: Annotated[str | None, typer.Option(help="Who holds it, for people who look; user@host by default.")] = None
     reason: Annotated[str, typer.Option(help="What for, for people who look.")] = ""
     ttl: Annotated[
@@ -124,7 +134,8 @@ def obtain(coordinator: Coordinator, options: LockOptions, signals: Signals, scr
             raise busy(coordinator, needs)
         return lease
     try:
-        ticket = coordinator.request(needs, wait=patience(options.wait), **asked)
+        how: dict[str, Any] = {"on_preempt": options.on_preempt, "grace": options.grace}
+        ticket = coordinator.request(needs, wait=patience(options.wait), **asked, **how)
     except WaitTimeout:
         raise ran_out(names, 0) from None
     return stand(ticket, View(lambda: coordinator.explain(ticket.ident), names, screen), ticket.may_wait, signals)

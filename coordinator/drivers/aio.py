@@ -19,9 +19,10 @@ from coordinator.drivers import clock, failpoints
 from coordinator.drivers.connect import async_client, close_async, locate, sync_client
 from coordinator.drivers.describe import describe
 from coordinator.drivers.extras import Extras
+from coordinator.drivers.holdings import Holding
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.inbox import Answered, AsyncInbox
-from coordinator.drivers.keeper import Duties, Holding, Keeper
+from coordinator.drivers.keeper import Duties, Keeper
 from coordinator.drivers.learner import Learner
 from coordinator.drivers.live import LiveSettings
 from coordinator.drivers.messages import BURST_SECONDS, RESYNC, SESSION_LOST, Postman, Words
@@ -124,6 +125,7 @@ class AsyncDriver:
         )
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
         self.postman.on_left = self.keeper.beat_soon
+        self.postman.on_yield = self.keeper.ask_to_yield
         self.near = NearCache(settings.coalescing, lambda: self.keeper.session, lambda: self.meter)
         self.postman.on_stale = self.near.drop
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -13,10 +13,11 @@ import math
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from coordinator.drivers import clock, failpoints
 from coordinator.drivers.agreement import Agreement
+from coordinator.drivers.holdings import Early, Holding
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.store import Store
 from coordinator.errors import ClientClosed, CoordinatorError, UnsafeServer
@@ -32,24 +33,12 @@ log = logging.getLogger(__name__)
 
 # A namespace with clocks due every few ms must not make every process beat every few ms.
 LEAST_PAUSE = 0.05
-# Losses remembered whose holdings are not known yet, and what those are told then.
-MAX_EARLY = 256
+# What holdings are told of whose loss was heard before they were known.
 TAKEN_BACK = "the server took it back"
 # Lock requests withdrawn between two heartbeats.
 MAX_ORPHANS = 256
 # Batches in which a session is closed; what is left lapses.
 MAX_CLOSING = 10_000
-
-
-class Holding(Protocol):
-    """Something that is held under the session: a lock, a running job."""
-
-    ident: str
-    fence: int
-    trusted_until: float
-
-    def lose(self, why: str) -> None:
-        """Called once, from a thread of the keeper, before anybody else can have it."""
 
 
 def _nothing() -> Iterable[Any]:
@@ -103,7 +92,7 @@ class Keeper:
         self._ends: TimingWheel[Holding] = TimingWheel(clock.now())
         self._timers: dict[str, int] = {}
         self._orphans: set[str] = set()
-        self._lost_early: dict[str, int] = {}
+        self._lost_early, self._asked_early = Early[None](), Early[float | None]()
         self._threads: list[threading.Thread] = []
         self._session = ""
         self._trusted_until = 0.0
@@ -143,7 +132,8 @@ class Keeper:
     def hold(self, holding: Holding) -> None:
         """Watch over a holding until `let_go`."""
         with self._lock:
-            early = self._lost_early.pop(holding.ident, None) == holding.fence
+            early = self._lost_early.take(holding.ident, holding.fence)
+            asked = self._asked_early.take(holding.ident, holding.fence)
             if not early:
                 self._holdings[holding.ident] = holding
                 self._set_timer(holding)
@@ -152,6 +142,8 @@ class Keeper:
                 self._changed.notify()
         if early:
             holding.lose(TAKEN_BACK)
+        elif asked:
+            holding.ask_to_yield(*asked)
 
     def let_go(self, ident: str) -> None:
         """No longer watch over it."""
@@ -165,13 +157,20 @@ class Keeper:
             holding = self._holdings.get(ident)
             if holding is None or holding.fence != fence:
                 # Perhaps it is on its way: what was granted may be taken back before its holder has heard of it.
-                self._lost_early[ident] = fence
-                if len(self._lost_early) > MAX_EARLY:
-                    del self._lost_early[next(iter(self._lost_early))]
+                self._lost_early.note(ident, fence, None)
                 return
             del self._holdings[ident]
             self._stop_timer(ident)
         holding.lose(why)
+
+    def ask_to_yield(self, ident: str, fence: int, grace: float | None) -> None:
+        """The server says that somebody more urgent waits for a holding."""
+        with self._lock:
+            holding = self._holdings.get(ident)
+            if holding is None or holding.fence != fence:
+                self._asked_early.note(ident, fence, grace)
+                return
+        holding.ask_to_yield(grace)
 
     def abandon(self, ident: str) -> None:
         """Withdraw a lock request as soon as the server answers again."""

@@ -1,8 +1,8 @@
 """What arrives in a session's inbox, and who it is for. Shared by both drivers.
 
 A message is a hint of a few plain words. `granted` and `ended` are for whoever waits for that request; `cancel` and
-`bell` go to the worker; `stale` to the copies of answers that the process keeps; `lost` goes to the keeper, as does
-`left`: lines were left half walked, and a beat walks on.
+`bell` go to the worker; `stale` to the copies of answers that the process keeps; `lost` and `yield` go to the keeper,
+as does `left`: lines were left half walked, and a beat walks on.
 Whether messages were lost shows in the heartbeat's answer (see `tally`): then everybody who waits looks at the truth
 again (`resync`).
 """
@@ -55,6 +55,7 @@ class Postman:
         self.on_bell: Callable[[str], None] = _ignore
         self.on_cancel: Callable[[str, str], None] = _ignore_two
         self.on_left: Callable[[], None] = _ignore_none
+        self.on_yield: Callable[[str, int, float | None], None] = _ignore_three
         self.on_stale: Callable[[tuple[str, ...]], None] = _ignore_words
 
     def keep(self, ident: str, slot: Slot, own: bool) -> str:
@@ -109,10 +110,11 @@ class Postman:
     def _hand_out(self, words: Words) -> None:
         match words:
             case ("granted" | "ended", ident, *_):
-                for slot in list(self._slots.get(ident, {}).values()):
-                    slot.put(words)
+                self._put(ident, words)
             case ("lost", ident, fence):
                 self._lost(ident, number(fence), "the server took it back")
+            case ("yield", ident, fence, grace):
+                self.on_yield(ident, number(fence), None if grace == "-" else number(grace) / 1000)
             case ("cancel", ident, fence):
                 self.on_cancel(ident, fence)
             case ("bell", queue):
@@ -123,6 +125,10 @@ class Postman:
                 self.on_left()
             case _:
                 self._complain(f"unknown message {words[0][:40]!r}")
+
+    def _put(self, ident: str, words: Words) -> None:
+        for slot in list(self._slots.get(ident, {}).values()):
+            slot.put(words)
 
     def _complain(self, what: str) -> None:
         """Once in a session: whoever can write to an inbox could fill the log otherwise."""
@@ -149,6 +155,10 @@ def _ignore_words(_words: tuple[str, ...]) -> None:
 
 
 def _ignore(_word: str) -> None:
+    return None
+
+
+def _ignore_three(_ident: str, _fence: int, _grace: float | None) -> None:
     return None
 
 

@@ -10,6 +10,7 @@
 -- got it what it waits for.
 --@include lib/settle_lines
 --@include lib/reorder
+--@include lib/preempt
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
 local r = load(ctx, ARGV[2])
@@ -28,5 +29,6 @@ redis.call('HDEL', ctx.p .. K_REQ .. r.id, 'rule', 'rank')
 emit(ctx, 'reprioritise', r.id, 'priority', r.priority)
 take_place(ctx, r, tonumber(rank_of(ctx, r)) > before)
 settle_lines(ctx)
+preempt.ask(ctx, r.preempt and load(ctx, r.id))
 commit(ctx)
 return { 'ok', r.priority }

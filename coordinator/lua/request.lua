@@ -14,6 +14,7 @@
 -- ARGV[12] rule that chose the priority, or empty
 -- ARGV[13] id of a request whose lock is held meanwhile, or empty
 -- ARGV[14] ms below which a wait that nobody chose does not shrink, or empty
+-- ARGV[15] what less urgent holders are asked: ask | cancel <grace ms>, or empty
 -- reply: granted <id> <fence> <ms that are left of the lease>
 -- reply: waiting <id> [<ms that it may wait, if they are fewer than asked for>]
 -- reply: busy <resource>
@@ -32,6 +33,7 @@
 --@include lib/blocked
 --@include lib/untangle
 --@include lib/memory
+--@include lib/preempt
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
 local session, id, try = ARGV[2], ARGV[3], ARGV[6] == 'try'
@@ -84,12 +86,8 @@ refresh(ctx, session)
 note_crowds(ctx, r)
 r.wait_by = ARGV[7] ~= '' and ctx.now + shrink(r, tonumber(ARGV[7]), tonumber(ARGV[14] or ''))
 r.first = record(ctx, r, ARGV[5], ARGV[9], ARGV[10], ARGV[11])
-put(r.first, 'kind', 'lock')
-put(r.first, 'session', session)
-put(r.first, 'hold_ms', ARGV[8])
-put(r.first, 'rule', ARGV[12])
-put(r.first, 'flow', r.flow)
-put(r.first, 'learnt', ARGV[6] == 'adaptive' and ARGV[7])
+put(r.first, 'kind', 'lock', 'session', session, 'hold_ms', ARGV[8], 'rule', ARGV[12], 'flow', r.flow,
+  'learnt', ARGV[6] == 'adaptive' and ARGV[7], 'preempt', ARGV[15])
 redis.call('SADD', ctx.p .. K_OWNS .. session, id)
 arrive(ctx, r, 'ask', 'session', session)
 if clear then
@@ -105,6 +103,7 @@ else
   end
   settle_lines(ctx)
   r = load(ctx, id)
+  preempt.ask(ctx, r)
 end
 if try and r.state == 'waiting' then
   -- A job that a dead worker held went back to its place before us.

@@ -19,6 +19,7 @@
 --@include lib/settle_lines
 --@include lib/submit_job
 --@include lib/submit_plain
+--@include lib/preempt
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
 local max_payload = tonumber(ARGV[2])
@@ -39,7 +40,7 @@ end
 
 look_for_all()
 ctx.offers = {}
-local reply, at, number = { 'ok' }, 3, 0
+local reply, preempting, at, number = { 'ok' }, {}, 3, 0
 while at <= #ARGV do
   local options = tonumber(ARGV[at + 5])
   local following = at + 6 + options
@@ -60,6 +61,8 @@ while at <= #ARGV do
   if answer then
     table.insert(answer, 1, number)
     reply[#reply + 1] = answer
+  elseif job.preempt then
+    preempting[#preempting + 1] = job.id
   end
   number = number + 1
 end
@@ -67,6 +70,9 @@ write_offers(ctx)
 ctx.offers = nil
 ctx.wrote = ctx.wrote or ctx.leftover
 settle_lines(ctx)
+for _, id in ipairs(preempting) do
+  preempt.ask(ctx, load(ctx, id))
+end
 watch_memory(ctx, not ctx.wrote and 'refused')
 if ctx.wrote then
   commit(ctx)

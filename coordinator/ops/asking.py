@@ -19,7 +19,9 @@ from coordinator.wire.needs import to_wire
 Urgency = Priority | int | str | None
 NORMAL = int(Priority.NORMAL)
 Needs = str | Need | Iterable[str | Need]
-OPTIONS = ("ttl", "owner", "reason", "metadata", "within", "reentrant")
+OPTIONS = ("ttl", "owner", "reason", "metadata", "within", "reentrant", "on_preempt", "grace")
+# How long a job has to wind up that is asked to cancel, in seconds.
+GRACE = 30.0
 
 
 class Held(Protocol):
@@ -43,6 +45,8 @@ class LockOptions:
     metadata: Mapping[str, Any] | None = None
     within: Held | str | None = None
     reentrant: bool = False
+    on_preempt: str | None = None
+    grace: float | None = None
 
 
 def lock_options(priority: Urgency, wait: Wait, given: Mapping[str, Any]) -> LockOptions:
@@ -71,6 +75,9 @@ def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float, ru
     if hold > max_hold:
         raise InvalidInput("ttl", hold, f"must be at most max_hold ({max_hold:g} s)")
     wait_ms = None if options.wait is None else milliseconds(options.wait, "wait")
+    preempt = preemption(options.on_preempt, options.grace)
+    if preempt and wait_ms == 0:
+        raise InvalidInput("on_preempt", options.on_preempt, "is for those who wait")
     priority, rule = chosen(options.priority, rules, lambda: _attributes(wanted, options))
     return LockAsk(
         ident=ident,
@@ -85,8 +92,20 @@ def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float, ru
         adaptive=isinstance(options.wait, Learnt),
         least_ms=milliseconds(options.wait.least, "wait") if isinstance(options.wait, Learnt) else None,
         rule=rule,
+        preempt=preempt,
         within="" if options.within is None else request_id(getattr(options.within, "ident", options.within)),
     )
+
+
+def preemption(on_preempt: str | None, grace: float | None) -> str:
+    """What less urgent holders are asked, as it travels. Raises InvalidInput."""
+    if on_preempt is not None:
+        one_of(on_preempt, "on_preempt", ("ask", "cancel_job"))
+    if on_preempt == "cancel_job":
+        return f"cancel {milliseconds(GRACE if grace is None else grace, 'grace')}"
+    if grace is not None:
+        raise InvalidInput("grace", grace, 'must be given with on_preempt="cancel_job", and only then')
+    return on_preempt or ""
 
 
 def chosen(given: Urgency, rules: RuleSet, attributes: Callable[[], Attributes]) -> tuple[int, str]:

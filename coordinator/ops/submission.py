@@ -13,7 +13,7 @@ from coordinator.model import codec
 from coordinator.model.names import label, milliseconds, one_of, resource_name, text
 from coordinator.model.need import Need, needs_of
 from coordinator.model.signing import UNSIGNED, JobMark, Signer
-from coordinator.ops.asking import NORMAL, Urgency, chosen
+from coordinator.ops.asking import NORMAL, Urgency, chosen, preemption
 from coordinator.ops.likeness import Similar
 from coordinator.policy.retry import RetryPolicy
 from coordinator.policy.rules import NO_RULES, Attributes, RuleSet
@@ -73,6 +73,8 @@ class JobOptions:
     reason: str = ""
     metadata: Mapping[str, Any] | None = None
     similar: Similar | None = None
+    on_preempt: str | None = None
+    grace: float | None = None
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -148,6 +150,7 @@ def _words(options: JobOptions, needs: tuple[Need, ...]) -> dict[str, Word]:
         "reason": text(options.reason, "reason"),
         "metadata": codec.metadata_text(options.metadata),
         **_dedup(options.dedup),
+        "preempt": preemption(options.on_preempt, options.grace),
     }
     return {word: value for word, value in words.items() if value != ""}
 

@@ -34,7 +34,8 @@ class Scope:
 class LockAsk(NamedTuple):
     """One ask for a lock, in wire units. `wait_ms` None waits without end; `trying` does not wait at all; `adaptive`:
     nobody chose how long, the fleet has learnt it, and where a line is crowded it may shrink down to `least_ms`; `rule`
-    is the one that chose the priority; `within` a request whose lock is held meanwhile."""
+    is the one that chose the priority; `within` a request whose lock is held meanwhile; `preempt` what less urgent
+    holders are asked."""
 
     ident: str
     priority: int
@@ -49,6 +50,7 @@ class LockAsk(NamedTuple):
     rule: str = ""
     within: str = ""
     least_ms: int | None = None
+    preempt: str = ""
 
 
 class JobAsk(NamedTuple):
@@ -166,22 +168,10 @@ def sweep(scope: Scope) -> Call:
 def request(scope: Scope, session: str, ask: LockAsk) -> Call:
     wait = "" if ask.wait_ms is None else ask.wait_ms
     how = "try" if ask.trying else "adaptive" if ask.adaptive else "wait"
-    return scope.call(
-        "request",
-        session,
-        ask.ident,
-        ask.priority,
-        ask.needs,
-        how,
-        wait,
-        ask.hold_ms,
-        ask.owner,
-        ask.reason,
-        ask.metadata,
-        ask.rule,
-        ask.within,
-        "" if ask.least_ms is None else ask.least_ms,
-    )
+    least = "" if ask.least_ms is None else ask.least_ms
+    asked = (ask.ident, ask.priority, ask.needs, how, wait, ask.hold_ms)
+    said = (ask.owner, ask.reason, ask.metadata, ask.rule, ask.within)
+    return scope.call("request", session, *asked, *said, least, ask.preempt)
 
 
 def release(scope: Scope, ident: str, fence: int) -> Call:

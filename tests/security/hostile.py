@@ -56,6 +56,7 @@ class Populated:
         self.many = co.acquire([f"{at}-{'n' * 400}" for at in range(5)])
         self.waiter = co.request("a", owner="me")
         co.request("a", within=co.acquire("outer"))
+        co.request("a", priority="high", on_preempt="ask")
         self.idents = [self.lease.ident, self.waiter.ident]
         co.define("gpu", capacity=2)
         for name in ("done", "failed", "running"):

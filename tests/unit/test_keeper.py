@@ -92,6 +92,9 @@ class Held:
     def lose(self, why: str) -> None:
         self.told.append(why)
 
+    def ask_to_yield(self, grace: float | None) -> None:
+        self.told.append(f"yield {grace}")
+
 
 @pytest.mark.parametrize(("fence", "losses"), [(77, 1), (76, 0)])
 def test_what_was_taken_back_before_its_holder_heard_of_it_is_lost_when_it_comes(

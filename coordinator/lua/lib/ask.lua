@@ -29,10 +29,13 @@ local function arrive(ctx, r, event, ...)
   end
 end
 
-local function put(fields, name, value)
+local function put(fields, name, value, ...)
   if value and value ~= '' then
     fields[#fields + 1] = name
     fields[#fields + 1] = type(value) == 'number' and text(value) or value
+  end
+  if (...) then
+    put(fields, ...)
   end
 end
 

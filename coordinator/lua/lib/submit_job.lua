@@ -1,5 +1,5 @@
 -- One job's way in. `job` has the words the caller gave: needs, delay_ms, wait_ms, end_ms, run_ms, retry, dedup,
--- on_conflict, scope, ttl_ms, owner, reason, metadata, learnt, least_ms, rule, similar.
+-- on_conflict, scope, ttl_ms, owner, reason, metadata, learnt, least_ms, rule, similar, preempt.
 --@include lib/ask
 --@include lib/crowd
 --@include lib/duplicate
@@ -9,7 +9,7 @@
 --@include lib/payload
 --@include lib/kept_out
 -- What of the caller's words goes into the record as it is.
-local JOB_WORDS = { 'name', 'queue', 'run_ms', 'retry', 'dedup', 'scope', 'learnt', 'rule', 'similar' }
+local JOB_WORDS = { 'name', 'queue', 'run_ms', 'retry', 'dedup', 'scope', 'learnt', 'rule', 'similar', 'preempt' }
 
 local function repeated_submit(ctx, job)
   -- Of one that stands in the call twice the second is looked up.

@@ -7,6 +7,7 @@
 --@include lib/stranded
 --@include lib/thaw
 --@include lib/untangle
+--@include lib/preempt
 --@include lib/forget_shares
 --@include lib/memory
 local MAX_SESSIONS, MAX_OWNED, MAX_DUE = 1, 64, 64
@@ -86,6 +87,7 @@ local function sweep(ctx)
   end
   found = found + untangle_some(ctx) + thaw_due(ctx) + take_up(ctx) + pass_due(ctx)
   settle_lines(ctx)
+  preempt.due(ctx)
   write_gates(ctx)
   ring_stranded(ctx)
   forget_shares(ctx)

@@ -1,0 +1,71 @@
+-- Asks less urgent holders of what a request waits for to let go of it, where the request says so: `preempt` is `ask`,
+-- or `cancel <grace ms>` for jobs that are to go back to their place. Nothing is taken from anybody. As a message may be
+-- lost, the request gains urgency as it ages, and others may hold what it waits for by then, sweeps look again.
+--@include lib/request
+--@include lib/usage
+--@include lib/emit
+-- Holders of one resource that are asked, waiters that one sweep looks at, and ms from one look to the next.
+local MAX_ASKED, MAX_LOOKS, PAUSE_MS = 64, 16, 5000
+local preempt = {}
+
+-- By now: it gains a level for each aging period that it waits.
+local function urgency(ctx, r)
+  return math.min(4, r.priority + math.floor(math.max(0, ctx.us - r.stamp) / ctx.aging_us))
+end
+
+-- Less urgent ones that do not fit beside a need, the least urgent first, and of those the youngest.
+local function in_the_way(ctx, r, need)
+  local key, found, level = ctx.p .. K_HOLDERS .. need.resource, {}, urgency(ctx, r)
+  local held = redis.call('HRANDFIELD', key, MAX_ASKED, 'WITHVALUES')
+  for i = 1, #held, 2 do
+    local holder = parse_holder(held[i + 1])
+    local other = (holder.mode == 'x' or need.mode == 'x') and load(ctx, held[i])
+    if other and other.priority < level and (other.state == 'held' or other.state == 'running') then
+      found[#found + 1] = { r = other, permits = holder.permits, mode = holder.mode }
+    end
+  end
+  table.sort(found, function(a, b)
+    return a.r.priority < b.r.priority or (a.r.priority == b.r.priority and tonumber(a.r.fence) > tonumber(b.r.fence))
+  end)
+  return found
+end
+
+local function ask_to_yield(ctx, holder, r)
+  local asked, grace = holder.fence .. ' ' .. r.id, string.match(r.preempt, '%d+') or '-'
+  if holder.yield ~= asked then
+    redis.call('HSET', ctx.p .. K_REQ .. holder.id, 'yield', asked)
+    emit(ctx, 'yield', holder.id, 'to', r.id)
+  end
+  send(ctx, holder.session, 'yield ' .. holder.id .. ' ' .. holder.fence .. ' ' .. grace)
+end
+
+function preempt.ask(ctx, r)
+  if not r or not r.preempt or r.state ~= 'waiting' then
+    return
+  end
+  for _, need in ipairs(needs_of(ctx, r)) do
+    local wanted = need.permits
+    for _, one in ipairs(in_the_way(ctx, r, need)) do
+      if wanted > 0 then
+        ask_to_yield(ctx, one.r, r)
+      end
+      -- Of a counted resource no more of them than it takes.
+      wanted = wanted - (one.mode == need.mode and one.permits or 0)
+    end
+  end
+  redis.call('ZADD', ctx.p .. K_PREEMPTS, text(ctx.now + PAUSE_MS), r.id)
+end
+
+function preempt.due(ctx)
+  local due = redis.call('ZRANGEBYSCORE', ctx.p .. K_PREEMPTS, '-inf', text(ctx.now), 'LIMIT', 0, MAX_LOOKS)
+  for _, id in ipairs(due) do
+    local r = load(ctx, id)
+    if r and r.state == 'waiting' then
+      preempt.ask(ctx, r)
+    elseif r and (r.state == 'running' or r.state == 'scheduled' or r.state == 'ready') then
+      redis.call('ZADD', ctx.p .. K_PREEMPTS, text(ctx.now + PAUSE_MS), id)
+    else
+      redis.call('ZREM', ctx.p .. K_PREEMPTS, id)
+    end
+  end
+end
