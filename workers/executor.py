@@ -17,9 +17,10 @@ from typing import Any
 
 from coordinator.drivers import failpoints
 from coordinator.drivers.aio import AsyncDriver
-from coordinator.errors import Corrupt
+from coordinator.errors import CoordinatorError, Corrupt
 from coordinator.model import codec
 from coordinator.model.signing import MARK, JobMark
+from coordinator.ops import fleet
 from coordinator.ops.fleet import Claimed
 from coordinator.policy.outcome import Outcome, Poisoned, Released, Retry, Succeeded
 from workers import judge, words
@@ -229,7 +230,7 @@ class Executor(Service):
         outcome: Outcome = Released()
         context = Context(job, self.progress.note)
         try:
-            if job.stopped is None and not job.lost:
+            if job.stopped is None and not job.lost and (not job.claimed.unsure or await self._on_record(job)):
                 if failpoints.on:
                     failpoints.reach("worker.before_handler")
                 result = await self._runners[job.handler.executor](job, context)
@@ -243,6 +244,14 @@ class Executor(Service):
             # A handler that calls sys.exit() ends itself, not the worker.
             outcome = self._failed(job, context, error)
         self._conclude(job, outcome)
+
+    async def _on_record(self, job: Job) -> bool:
+        """A worker may have died of this job: its start counts before it begins, or it does not begin."""
+        try:
+            job.told = await self._driver.run(fleet.note_start(self._driver.scope, job.ident, job.fence))
+        except CoordinatorError as error:
+            log.warning("the start of job %s could not be noted, so it does not begin: %s", job.ident, error)
+        return job.told and job.stopped is None and not job.lost
 
     def _conclude(self, job: Job, outcome: Outcome) -> None:
         if not job.begun and job.handler.executor == "process" and not self.reserve.processes.take(job):

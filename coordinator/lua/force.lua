@@ -25,12 +25,10 @@ elseif (r.state ~= 'held' and r.state ~= 'running') or (ARGV[3] ~= '' and ARGV[3
   return { 'refused', r.state }
 end
 redis.call('HSET', ctx.p .. K_REQ .. r.id, 'forced', ARGV[5])
--- What an operator does is no crash of the job's.
-r.crashes = r.crashes - 1
 -- Whoever has it next gets a larger one than this.
 local before, after = r.fence, text(draw(ctx))
 audited(ctx, 'force', r.id, ARGV[6], ARGV[4], 'fence_before', before, 'fence', after)
-lapse(ctx, r, 'forced: ' .. ARGV[4])
+lapse(ctx, r, 'forced: ' .. ARGV[4], true)
 settle_lines(ctx)
 commit(ctx)
 -- Its line may have moved it on.

@@ -34,9 +34,7 @@ local before = r.fence
 redis.call('HSET', ctx.p .. K_REQ .. r.id, 'forced', ARGV[7])
 -- Before the job, too, that goes back to its place.
 put_at(ctx, heir, math.min(rank_at_end(ctx, heir, true), tonumber(rank_of(ctx, r)) - 1))
--- What an operator does is no crash of the job's.
-r.crashes = r.crashes - 1
-lapse(ctx, r, 'transferred: ' .. ARGV[6])
+lapse(ctx, r, 'transferred: ' .. ARGV[6], true)
 settle_lines(ctx)
 heir = load(ctx, heir.id)
 audited(ctx, 'transfer', r.id, ARGV[5], ARGV[6], 'to', heir.id, 'fence_before', before,

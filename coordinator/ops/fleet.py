@@ -18,7 +18,7 @@ from coordinator.wire.calls import Claim, Report, Scope
 from coordinator.wire.replies import Raw, number, text
 from coordinator.wire.step import Call, Now, Operation
 
-# A job that was taken from another worker has one more.
+# A job that was taken from another worker has one more, and one under which a worker may have died two.
 WORDS_PER_JOB = 14
 
 
@@ -27,7 +27,8 @@ class Claimed(NamedTuple):
 
     `attempts` and `deliveries` count starts before this one and leases up to this one; `run_ms` 0 is no limit;
     `waited_ms` is how long it waited since it was handed in, or was last due. `stolen_from` is the session that had it
-    and could not begin it, if it was taken from one.
+    and could not begin it, if it was taken from one. `unsure`: a worker died that had it, and nobody knows whether it
+    had begun; its next start is to be on record before it begins.
     """
 
     ident: str
@@ -46,6 +47,7 @@ class Claimed(NamedTuple):
     waited_ms: int = 0
     problem: str = ""
     stolen_from: str = ""
+    unsure: bool = False
 
 
 class Verdict(NamedTuple):
@@ -78,7 +80,7 @@ class Exchange:
     @property
     def stolen(self) -> int:
         """How many of the jobs were other workers'."""
-        return [*map(len, [raw for raw in self.raw_jobs if type(raw) is list])].count(WORDS_PER_JOB + 1)
+        return sum(bool(raw[WORDS_PER_JOB:][:1] > [b""]) for raw in self.raw_jobs if type(raw) is list)
 
     def verdicts(self) -> Iterator[Verdict]:
         """What became of the reports, in their order."""
@@ -134,6 +136,11 @@ def note_progress(scope: Scope, ident: str, fence: int, progress: str) -> Operat
     return replies.expect(raw, "ok", "stale") == "ok"
 
 
+def note_start(scope: Scope, ident: str, fence: int) -> Operation[bool]:
+    """Put on record that a job begins, before it does. False: the job is no longer ours."""
+    return (yield from note_progress(scope, ident, fence, ""))
+
+
 def wish(scope: Scope, ident: str, fence: int) -> Operation[str | None]:
     """What somebody wants of a running job: the reason why it is to stop, empty for nothing, None if it is not ours."""
     raw = yield calls.explain(scope, ident, 0)
@@ -187,7 +194,7 @@ def _doubtful(raw: Raw) -> Claimed:
     ident, fence = "", 0
     try:
         ident, fence = text(raw[0]), number(raw[1])
-        if not WORDS_PER_JOB <= len(raw) <= WORDS_PER_JOB + 1:
+        if not WORDS_PER_JOB <= len(raw) <= WORDS_PER_JOB + 2:
             raise Corrupt("its record is not complete")
         return Claimed(
             ident,
@@ -205,6 +212,7 @@ def _doubtful(raw: Raw) -> Claimed:
             text(raw[12]),
             number(raw[13]),
             stolen_from=text(raw[14]) if len(raw) > WORDS_PER_JOB else "",
+            unsure=len(raw) > WORDS_PER_JOB + 1,
         )
     except (Corrupt, IndexError, TypeError) as error:
         return Claimed(ident, fence, problem=f"unreadable record: {error}")

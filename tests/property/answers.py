@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from coordinator.ops.fleet import WORDS_PER_JOB
 from tests.support.model_calls import Answer
 
 
@@ -32,7 +33,7 @@ def _settled(one: list[str]) -> Answer:
 
 
 def _job(one: list[str]) -> Answer:
-    ident, _fence, _name, queue, priority, attempts, deliveries, *_rest, payload, dedup, _waited = one
+    ident, _fence, _name, queue, priority, attempts, deliveries, *_rest, payload, dedup, _waited = one[:WORDS_PER_JOB]
     return ident, queue, priority, attempts, deliveries, payload.encode(), dedup
 
 

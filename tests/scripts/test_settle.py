@@ -50,6 +50,7 @@ def test_a_report_under_an_older_fence_is_stale(engine: Engine) -> None:
 def test_a_late_report_for_a_job_that_was_buried_is_stale(engine: Engine) -> None:
     engine.rules(max_crashes=1)
     given = running(engine, run_ms=1000)
+    engine.beat("w", [("j", given.fence)])
     engine.keep_alive(11.1, "w")
     engine.sweep()
     assert engine.state("j") == "dead"

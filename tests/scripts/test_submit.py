@@ -208,6 +208,7 @@ def end(engine: Engine, how: str) -> None:
     for _ in range(3 if how == "crashed" else 1):
         [given] = engine.claim("w")
         if how == "crashed":
+            engine.beat("w", [("j1", given.fence)])
             engine.advance(60)
             engine.sweep()
             engine.worker("w")

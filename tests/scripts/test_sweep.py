@@ -40,7 +40,8 @@ def test_a_running_job_of_a_dead_worker_goes_back_to_its_place_and_dies_at_the_t
     engine.put("j", "a")
     for crash in range(1, 4):
         engine.worker(f"w{crash}")
-        assert [one.ident for one in engine.claim(f"w{crash}")] == ["j"]
+        [given] = engine.claim(f"w{crash}")
+        engine.beat(f"w{crash}", [("j", given.fence)])
         engine.put(f"later{crash}", "a")
         engine.advance(10)
         engine.sweep_all()
@@ -50,6 +51,42 @@ def test_a_running_job_of_a_dead_worker_goes_back_to_its_place_and_dies_at_the_t
     assert (engine.state("j"), engine.field("j", "why")) == ("dead", "session lost, 3 times")
     assert engine.payload("j") == b"payload"
     assert engine.state("later1") == "ready"
+
+
+def test_what_had_not_begun_is_not_what_its_worker_died_of(engine: Engine) -> None:
+    engine.put("j", "a")
+    for death in range(1, 6):
+        engine.worker(f"w{death}")
+        [given] = engine.claim(f"w{death}")
+        assert given.unsure == ("1" if death > 1 else "")
+        engine.advance(10)
+        engine.sweep_all()
+    assert (engine.state("j"), engine.field("j", "crashes"), engine.field("j", "attempts")) == ("ready", "0", None)
+    assert (engine.field("j", "deliveries"), engine.line("a")) == ("5", ["j"])
+
+
+def test_what_takes_its_worker_down_at_once_is_dead_at_the_third_all_the_same(engine: Engine) -> None:
+    engine.put("j")
+    for death in range(1, 4):
+        engine.worker(f"w{death}")
+        [given] = engine.claim(f"w{death}")
+        if given.unsure:
+            call = calls.note_progress(engine.scope, "j", given.fence, "")
+            assert [engine.call(call), engine.call(call)] == [["ok"], ["ok"]]
+        engine.advance(10)
+        engine.sweep_all()
+    assert (engine.state("j"), engine.field("j", "why")) == ("dead", "session lost, 3 times")
+    assert engine.field("j", "attempts") == "2"
+
+
+def test_a_job_on_offer_is_known_not_to_have_begun(engine: Engine) -> None:
+    engine.worker("w")
+    engine.put("j")
+    [given] = engine.claim("w")
+    engine.call(calls.spare(engine.scope, "w", calls.Offer(1, False, 0, 0, [("j", given.fence)])))
+    engine.advance(10)
+    engine.sweep_all()
+    assert (engine.state("j"), engine.field("j", "unsure")) == ("ready", None)
 
 
 def test_a_cancelled_job_of_a_dead_worker_does_not_run_again(engine: Engine) -> None:
@@ -102,6 +139,7 @@ def test_a_run_timeout_is_a_crash(engine: Engine) -> None:
     engine.worker("w")
     engine.put("j", run_ms=2000)
     [given] = engine.claim("w")
+    engine.beat("w", [("j", given.fence)])
     engine.keep_alive(11.9, "w")  # the run time, and a session's time for the worker to report it itself
     engine.sweep_all()
     assert engine.state("j") == "running"

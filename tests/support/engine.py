@@ -106,6 +106,7 @@ class Job:
     dedup: str
     waited_ms: int
     stolen_from: str = ""
+    unsure: str = ""
 
 
 def plain(value: Any) -> Any:

@@ -67,6 +67,7 @@ class Request:
     attempts: int = 0
     deliveries: int = 0
     crashes: int = 0
+    unsure: bool = False  # a worker died that had it, and nobody knows whether it had begun
     settled: int | None = None  # the fence of the last report that counted
     resumed: int | None = None  # the fence that a retry at once was given
     replayed: str = ""
@@ -224,7 +225,7 @@ class World:
         if r.state == "held":
             return fact.state == "lost"
         if r.state == "running":
-            return fact.crashes > r.crashes or (self.over(r.end_by) and fact.state == "expired")
+            return fact.state != "running" or fact.fence != r.fence
         return fact.state in self.ways_out(r)
 
     def ways_out(self, r: Request) -> list[str]:
@@ -241,10 +242,12 @@ class World:
         elif self.over(r.end_by):
             self.finish(r, "expired")
         elif r.state == "running":
-            r.crashes += crash
-            if r.crashes >= self.terms.max_crashes and not r.cancelled:
+            begun = r.started and crash
+            r.crashes += begun
+            if begun and r.crashes + r.unsure >= self.terms.max_crashes and not r.cancelled:
                 self.finish(r, "dead")
             else:
+                r.unsure = r.unsure or (crash and not r.started)
                 self.put_back(r)
         else:
             ways = self.ways_out(r)

@@ -358,6 +358,7 @@ class Model(Room):
         if full:
             return full
         r.stamp, r.replayed, r.cancelled, r.started = self.draw(), call_id, False, False
+        r.unsure, r.attempts = False, 0
         r.attempts = r.crashes = r.deliveries = 0
         r.wait_by = r.end_by = None
         if r.dedup and r.scope != "ttl" and self._owner(r.dedup) is None:

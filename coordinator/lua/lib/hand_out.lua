@@ -17,13 +17,15 @@ local function robbed_of(r)
   return fence and fence == r.fence and victim or nil
 end
 
--- What the worker is told of a job it has been given. The last words are how many ms it waited since it was last put in,
--- and from which session it was taken, which most were not.
+-- What the worker is told of a job it has been given. The last words are how many ms it waited since it was last put in;
+-- from which session it was taken, which most were not; and 1 if its start is to be on record first, which few need.
 local function describe(ctx, r)
+  local stolen = r.stolen and robbed_of(r)
   return { r.id, r.fence, r.name, r.queue, r.priority, tonumber(r.attempts or 0), tonumber(r.deliveries),
     r.run_ms and text(r.run_ms) or '', r.retry or '', needs_text(ctx, r),
     r.note and redis.call('HGET', ctx.p .. K_NOTE .. r.id, 'metadata') or '', payload_of(ctx, r) or '',
-    r.dedup or '', math.max(0, tonumber(r.since) - math.floor((r.stamp or 0) / 1000)), r.stolen and robbed_of(r) or nil }
+    r.dedup or '', math.max(0, tonumber(r.since) - math.floor((r.stamp or 0) / 1000)), stolen or (r.unsure and '' or nil),
+    r.unsure and '1' or nil }
 end
 
 -- The thief is told, and the record, and whoever follows the events.
