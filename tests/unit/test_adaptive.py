@@ -138,6 +138,30 @@ def test_success_rate_takes_its_share_from_the_counts_and_goes_there_at_once(
 # --- rules
 
 
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0.01, 1), st.floats(1, 20))
+def test_success_rate_has_a_floor_and_a_cap_and_turns_only_at_its_corners(
+    one: float, other: float, least: float, most: float
+) -> None:
+    low, high = sorted((one, other))
+    first, second = multiplier(low, least, most), multiplier(high, least, most)
+    # Between the corners it is what it was defined to be, whatever the bounds: 0.99 at the least, 1.03 at the most.
+    assert min(least, 0.99) - 1e-9 <= first <= max(most, 1.03) + 1e-9
+    if low > 0.9:
+        assert first <= second + 1e-9
+    elif high < 0.5 or 0.5 <= low <= high <= 0.9:
+        assert first >= second - 1e-9
+
+
+@given(st.floats(0.001, 10**6), BASE, RULES)
+def test_what_was_learnt_under_other_rules_comes_within_these_and_stays(
+    current: float, base: float, rules: Adaptive
+) -> None:
+    found = clamped(current, base, rules)
+    assert rules.least * base <= found <= rules.most * base
+    assert clamped(found, base, rules) == found
+    assert found == current or not rules.least * base <= current <= rules.most * base
+
+
 @pytest.mark.parametrize(
     "given", [{"base": 0}, {"base": -1}, {"strategy": "quantil"}, {"least": 2}, {"most": 0.5}, {"least": 0}]
 )

@@ -1,5 +1,7 @@
 """Patterns of resources: what they are for, and which two can be for the same."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +45,13 @@ def test_what_is_no_pattern(text: object) -> None:
 
 def test_names_are_encoded_and_stars_are_not() -> None:
     assert pattern("c c/é*/**").wire == "c%20c/%C3%A9*/**"
+
+
+@given(text=patterns, name=names)
+def test_a_pattern_is_for_what_a_regular_expression_of_the_same_is_for(text: str, name: str) -> None:
+    above, everything_below, _ = text.partition("/**") if text.endswith("/**") else (text, "", "")
+    wanted = re.escape(above).replace(r"\*", "[^/]*") + ("(/.*)?" if everything_below else "")
+    assert pattern(text).covers(name) == (re.fullmatch(wanted, name, re.DOTALL) is not None)
 
 
 @given(text=patterns, other=patterns, name=names)

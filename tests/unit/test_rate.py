@@ -81,6 +81,30 @@ def test_an_adaptive_limit_stays_within_its_bounds(limit: AdaptiveLimit, runs: l
         assert pace.speed.full >= rate.PARTS
 
 
+@given(ADAPTIVE, st.lists(st.tuples(st.integers(1, 5000), st.booleans()), max_size=30))
+def test_whatever_has_happened_an_adaptive_limit_comes_back_once_runs_succeed(
+    limit: AdaptiveLimit, runs: list[tuple[int, bool]]
+) -> None:
+    pace, now = Pace(limit.initial), 0
+    for pause, good in runs:
+        began, now = now, now + pause
+        pace = rate.faster(limit, pace) if good else rate.slower(limit, pace, began, now)
+    # Each success adds so much at least, so enough of them lead to the top from wherever it was.
+    begun = pace.rate
+    for successes in range(1, 100):
+        pace = rate.faster(limit, pace)
+        assert pace.rate >= min(limit.most, begun + successes * limit.increase / limit.most) - 1e-6
+
+
+@given(ADAPTIVE, st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
+def test_only_runs_that_began_after_the_last_cut_cut_again(
+    limit: AdaptiveLimit, began: int, cut: int, later: int
+) -> None:
+    pace = Pace(limit.most, cut)
+    found = rate.slower(limit, pace, began, max(began, cut) + later)
+    assert (found == pace) == (began <= cut)
+
+
 def test_used_to_the_full_it_grows_by_its_increase_a_second_and_one_storm_cuts_it_once() -> None:
     limit, pace = AdaptiveLimit(), Pace(10.0)
     for _ in range(10):

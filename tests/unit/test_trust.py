@@ -28,6 +28,14 @@ def test_of_a_long_lease_the_margin_is_a_second_and_a_thousandth() -> None:
     assert trusted_until(0, 86_400) == pytest.approx(86_400 - 1 - 86.4)
 
 
+@given(st.floats(1, 3600), st.floats(0.05, 60))
+def test_two_renewals_may_be_lost_and_sweeps_are_never_rarer_than_asked(session_ttl: float, sweep: float) -> None:
+    interval = beat_interval(session_ttl, sweep)
+    assert 0 < interval <= sweep
+    # With the third beat in a row the lease is still believed in.
+    assert 2 * interval < trusted_until(0, session_ttl)
+
+
 def test_a_session_is_renewed_three_times_within_its_life() -> None:
     assert beat_interval(3, 60) == 1
     assert beat_interval(60, 1) == 1
