@@ -14,7 +14,7 @@ from coordinator.errors import CoordinatorError, LeaseLost
 from coordinator.model.lease import Grant
 from coordinator.model.names import milliseconds as checked_ms
 from coordinator.model.need import Need
-from coordinator.ops import locks, operator
+from coordinator.ops import locks, operator, timing
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class AsyncLease:
         self, driver: AsyncDriver, grant: Grant, needs: tuple[Need, ...], last: Callable[[], bool] = _once
     ) -> None:
         self.ident, self.fence, self.needs = grant.ident, grant.fence, needs
-        self.trusted_until = grant.trusted_until
+        self.trusted_until, self._since = grant.trusted_until, driver.now()
         self.why_lost = ""
         # Whether a release is the last of as many as there were acquisitions.
         self._last = last
@@ -71,7 +71,9 @@ class AsyncLease:
         if not self._last():
             return
         if not self._over and not self._driver.closed and self._pid == os.getpid():
-            await self._driver.run(locks.release(self._driver.scope, self.ident, self.fence))
+            driver = self._driver
+            giving = timing.release(driver.scope, driver.book, self.ident, self.fence, self.needs, self._since)
+            await driver.run(giving)
             self._over = True
 
     async def hand_over(self, to: str, reason: str = "") -> str:

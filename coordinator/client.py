@@ -18,7 +18,7 @@ from coordinator.model.lease import Grant, Position
 from coordinator.model.names import Priority
 from coordinator.model.need import Need, needs_of
 from coordinator.model.states import State
-from coordinator.ops import asking, inspect, locks, requests, timing, work
+from coordinator.ops import asking, forecasting, locks, requests, timing, work
 from coordinator.ops.asking import LockOptions, Needs, Urgency, lock_options
 from coordinator.ops.likeness import Resemblance
 from coordinator.ops.locks import Asked
@@ -65,7 +65,7 @@ class Ticket:
 
     def position(self) -> Position:
         """Where the request stands, and whom it waits for. Raises NotFound."""
-        return self._driver.run(inspect.position(self._driver.scope, self.ident))
+        return self._driver.run(forecasting.position(self._driver.scope, self.ident))
 
     def cancel(self, reason: str = "") -> bool:
         """Cancel it. True: it is over; False: it runs and was told to stop. Raises IllegalTransition, NotFound."""

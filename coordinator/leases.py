@@ -13,7 +13,7 @@ from coordinator.errors import CoordinatorError, LeaseLost
 from coordinator.model.lease import Grant
 from coordinator.model.names import milliseconds as checked_ms
 from coordinator.model.need import Need
-from coordinator.ops import locks, operator
+from coordinator.ops import locks, operator, timing
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Lease:
         self, driver: SyncDriver, grant: Grant, needs: tuple[Need, ...], last: Callable[[], bool] = _once
     ) -> None:
         self.ident, self.fence, self.needs = grant.ident, grant.fence, needs
-        self.trusted_until = grant.trusted_until
+        self.trusted_until, self._since = grant.trusted_until, driver.now()
         self.why_lost = ""
         # Whether a release is the last of as many as there were acquisitions.
         self._last = last
@@ -74,7 +74,9 @@ class Lease:
         if not self._last():
             return
         if not self._over and not self._driver.closed and self._pid == self._driver.pid:
-            self._driver.run(locks.release(self._driver.scope, self.ident, self.fence))
+            driver = self._driver
+            giving = timing.release(driver.scope, driver.book, self.ident, self.fence, self.needs, self._since)
+            driver.run(giving)
             self._over = True
 
     def hand_over(self, to: str, reason: str = "") -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import typer
@@ -16,7 +16,7 @@ from coordinator.client import Coordinator
 from coordinator.errors import NotFound
 from coordinator.model.lease import Explanation
 from coordinator.model.states import State
-from coordinator.ops import timing
+from coordinator.ops import forecasting, timing
 
 # Ids of requests look like `k3f9x2a7qp0d-1c`; a resource may be called so as well.
 IDENT = re.compile(r"[1-9A-Za-z]{9}-[1-9A-Za-z]{1,3}")
@@ -82,7 +82,13 @@ def why(options: WhyOptions, common: Common) -> None:
         names = timeouts.of_request(found)
         timed = coordinator.run(timing.look(scope_of(coordinator), names)) if names else []
         known = timeouts.learnt_of(coordinator, found)
-    said = [*sentences.why(found, around), *rules.sentence(found), *timeouts.sentences(found, timed)]
+        expected = coordinator.run(forecasting.expect(scope_of(coordinator), found))
+    said = [
+        *sentences.why(found, around),
+        *sentences.expected(expected),
+        *rules.sentence(found),
+        *timeouts.sentences(found, timed),
+    ]
     said += delays.escalated(found.fields.get("name", ""), known)
     document = {
         "id": found.ident,
@@ -97,6 +103,7 @@ def why(options: WhyOptions, common: Common) -> None:
         "holder_live": around.holder_live,
         "timeouts": [timeouts.shape(one) for one in timed],
         "level": known.escalation.level,
+        "expected": None if expected is None else asdict(expected),
     }
     Screen(common.json).show(document, Text(said[0], style="bold"), *map(details.indented, said[1:]))
 

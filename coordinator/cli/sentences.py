@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from coordinator.cli import delays
 from coordinator.cli.shapes import seconds, whole
 from coordinator.cli.words import clean, count, duration, moment, ordinal
-from coordinator.model.lease import Explanation, FrozenView, NeedView, Person, ShareView
+from coordinator.model.lease import Expected, Explanation, FrozenView, NeedView, Person, ShareView
 from coordinator.model.names import Priority
 from coordinator.model.states import State
 from coordinator.ops.inspect import Survey
@@ -19,6 +19,8 @@ from coordinator.policy.shed import retry_after
 # A survey names at most so many sessions: from that many on, one that is not named may still live.
 MOST_SESSIONS = 200
 MOST_NAMED = 3
+# A forecast from fewer holds is a guess.
+FEW = 10
 # Words that a record has of being on offer.
 SPARE_WORDS = 2
 # Words that a record has of being shed.
@@ -61,6 +63,18 @@ def blockers(found: Explanation) -> list[Person]:
     waiting = [one for one in found.needs if one.place is not None]
     known = {one.ident: one for need in waiting for one in (*need.holders, *need.ahead)}
     return list(known.values())
+
+
+def expected(one: Expected | None) -> list[str]:
+    """How long it will probably wait, and how sure that is."""
+    if one is None or not one.samples:
+        return []
+    known = f"from {count(one.samples, 'hold')} in 24 hours"
+    guess = ", which is a guess" if one.samples < FEW else ""
+    return [
+        f"It will probably wait another {duration(one.p50)}, and in nine of ten cases no longer than "
+        f"{duration(one.p90)} ({known}{guess})."
+    ]
 
 
 def person(one: Person, at: float) -> str:

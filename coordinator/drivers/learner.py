@@ -26,6 +26,7 @@ from coordinator.ops.timing import Heard, TimeoutView
 from coordinator.policy.adaptive import (
     BASES,
     CONNECTION,
+    HOLD,
     OTHER,
     RENEWAL,
     SHARE,
@@ -52,6 +53,8 @@ MOST_REPORTED = 32
 FORGET_AFTER = 150
 # News of these alone are handed in every so many seconds only: every process has some with each of its heartbeats.
 PATIENT, PATIENCE = (RENEWAL, CONNECTION), 30.0
+# What is only counted has one value, and nothing moves it.
+COUNTED = Adaptive(base=60.0, least=1.0, most=1.0)
 # Of the time that a call may take, that which one without an answer has taken if it was cut off, and not refused.
 CUT_OFF = 0.9
 # Of the time between two reports, that which must lie between two moves: reports do not come like clockwork.
@@ -323,6 +326,8 @@ class Learner:
                 self._take(thing, one.current, one.version, one.seen)
                 thing.total = one.total
                 kind = lesson.name.partition("/")[0]
+                if kind == HOLD:
+                    continue
                 meter.count("timeout.met", lesson.counts.get("ok", 0), kind)
                 meter.add("timeout.resolution", thing.resolved)
                 thing.resolved = Observed()
@@ -345,7 +350,7 @@ class Learner:
                 key = f"{kind}/{OTHER}"
                 thing = self._things.get(key)
             if thing is None:
-                rules = self._habits.rules.get(kind) or Adaptive()
+                rules = self._habits.rules.get(kind) or (COUNTED if kind == HOLD else Adaptive())
                 base = rules.base or BASES[kind]
                 thing = self._things[key] = _Thing(base, rules, base)
         return thing
@@ -353,7 +358,7 @@ class Learner:
 
 def _habits(settings: Settings) -> Habits:
     section, every = settings.timeouts, 2 * settings.sweep_interval
-    return Habits(section.rules(), section.names, every, settings.operation_timeout, section.learn)
+    return Habits({**section.rules(), HOLD: COUNTED}, section.names, every, settings.operation_timeout, section.learn)
 
 
 def _nothing(_seconds: float) -> None:

@@ -11,7 +11,7 @@
 --@include lib/by_owner
 --@include lib/person
 local ctx = open(KEYS[1], ARGV[1])
-local place = place_at_owner(ARGV[2])
+local place = owner_place(ctx, nil, ARGV[2])
 local found = {}
 
 local function show(r)

@@ -41,7 +41,10 @@ for _, kept in ipairs({ key, ctx.p .. K_NEEDS .. r.id, ctx.p .. K_NOTE .. r.id }
   redis.call('PERSIST', kept)
 end
 redis.call('ZREM', ctx.p .. K_DEAD, r.id)
-list_again(ctx, r)
+local place = owner_place(ctx, r)
+if place then
+  redis.call('ZADD', ctx.p .. place, 0, r.id)
+end
 if r.dedup and r.scope ~= 'ttl' and not dedup_owner(ctx, r.dedup) then
   claim_key(ctx, r)
 end

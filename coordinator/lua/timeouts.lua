@@ -1,4 +1,4 @@
--- How adaptive timeouts stand, and what they follow from.
+-- How adaptive timeouts stand, and what they follow from. How long locks are held is told of by name only.
 -- KEYS[1] meta
 -- ARGV[1] terms
 -- ARGV[2] how many at most
@@ -7,13 +7,16 @@
 -- Keeps: nothing is written; what is not known is left out.
 --@flags no-writes
 --@include lib/context
+local MAX_READ = 511
 local ctx = open(KEYS[1], ARGV[1])
 local all, names = ctx.p .. K_TIMEOUTS, {}
 for i = 3, #ARGV do
   names[#names + 1] = ARGV[i]
 end
 if #names == 0 then
-  names = redis.call('ZREVRANGE', all, 0, tonumber(ARGV[2]) - 1)
+  for _, name in ipairs(redis.call('ZREVRANGE', all, 0, MAX_READ)) do
+    names[#names + 1] = string.sub(name, 1, 5) ~= 'hold/' and name or nil
+  end
 end
 local reply = { 'ok', text(ctx.now) }
 for i = 1, math.min(#names, tonumber(ARGV[2])) do

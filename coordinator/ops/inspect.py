@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from coordinator.keys import decode, encode
 from coordinator.model.codec import metadata_of
-from coordinator.model.lease import Explanation, FrozenView, GateView, NeedView, Person, Position, ShareView
+from coordinator.model.lease import Explanation, FrozenView, GateView, NeedView, Person, ShareView
 from coordinator.model.names import Priority, request_id, resource_name, whole
 from coordinator.model.names import text as free_text
 from coordinator.model.need import Need
@@ -122,17 +122,6 @@ def _share_view(words: Raw) -> ShareView:
     weights = text(words[0]).split()[1].split(":")
     standing = number(words[1]) if text(words[1]) else None
     return ShareView(tuple(number(one) for one in weights), standing, number(words[2]))
-
-
-def position(scope: Scope, ident: str) -> Operation[Position]:
-    """Where a request stands, and whom it waits for. Raises NotFound."""
-    found = yield from explain(scope, ident)
-    waiting = [one for one in found.needs if one.place is not None]
-    if not waiting:
-        return Position(ident, found.state, found.queue_place, found.queue_length or 0)
-    worst = max(waiting, key=lambda one: one.place or 0)
-    blockers = {one.ident: one for need in waiting for one in (*need.holders, *need.ahead)}
-    return Position(ident, found.state, worst.place, worst.line_length, tuple(blockers.values()))
 
 
 def line(scope: Scope, resource: str, most: int = MOST_NAMED) -> Operation[LineView]:

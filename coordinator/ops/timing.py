@@ -18,7 +18,7 @@ from coordinator.ops import locks
 from coordinator.ops.asking import LockOptions
 from coordinator.ops.locks import Asked
 from coordinator.ops.submission import OPTION_NAMES, Submission
-from coordinator.policy.adaptive import LOCK, OTHER, QUEUE, Seen
+from coordinator.policy.adaptive import HOLD, LOCK, OTHER, QUEUE, Seen
 from coordinator.policy.timeout import ADAPTIVE, Learnt
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import LockAsk, Scope
@@ -188,6 +188,14 @@ def await_grant(
     if grant is not None:
         _took(book, needs, book.now() - sent)
     return grant
+
+
+def release(scope: Scope, book: Book, ident: str, fence: int, needs: Sequence[Need], since: float) -> Operation[None]:
+    """As `locks.release`; how long it was held since then is counted."""
+    yield from locks.release(scope, ident, fence)
+    seconds = book.now() - since
+    for one in needs[:MOST_NEEDS]:
+        book.took(key_of(HOLD, one.resource), seconds)
 
 
 def _took(book: Book, needs: Sequence[Need], seconds: float) -> None:

@@ -44,6 +44,8 @@ Strategy = Literal["quantile", "success_rate"]
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
 
 LOCK, QUEUE, RENEWAL, CONNECTION, OPERATION = "lock", "queue", "renewal", "connection", "operation"
+# How long locks are held is counted along with these, and is no timeout: forecasts of waits go by it.
+HOLD = "hold"
 # Seconds to begin from, by type.
 BASES = {LOCK: 30.0, QUEUE: 300.0, RENEWAL: 10.0, CONNECTION: 5.0, OPERATION: 60.0}
 # What is counted together when there are too many to count apart. No name of a resource or handler is encoded so.

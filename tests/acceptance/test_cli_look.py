@@ -12,6 +12,7 @@ from coordinator.settings import Settings
 from coordinator.wire import calls
 from tests.support.cli import Cli
 from tests.support.hand import fail_one, run_one, scope_of
+from tests.support.holds import seen_holds
 from tests.support.until import until
 
 HELD = "infra/prod/vpc"
@@ -218,6 +219,17 @@ def test_events_are_listed_and_followed(cli: Cli, co: Coordinator) -> None:
     assert [(one["event"], one["subject"]) for one in followed] == [("ask", lease.ident), ("grant", lease.ident)]
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 128 + signal.SIGINT
+
+
+def test_why_says_how_long_it_will_probably_take(cli: Cli, co: Coordinator, raw: Any, namespace: str) -> None:
+    with co.lock(HELD):
+        ticket = co.request(HELD)
+        assert cli.json("why", ticket.ident)["expected"] is None
+        seen_holds(raw, namespace, HELD, *[120.0] * 5)
+        said = cli.json("why", ticket.ident)
+        assert said["expected"]["samples"] == 5
+        assert 100 < said["expected"]["p50"] <= said["expected"]["p90"] < 130
+        assert "from 5 holds in 24 hours, which is a guess" in cli.call("why", ticket.ident).stdout
 
 
 def test_resources_are_watched(cli: Cli, co: Coordinator) -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from coordinator import AsyncCoordinator, Coordinator, Need
 from coordinator.errors import InvalidInput
+from coordinator.ops import timing
+from tests.support.holds import seen_holds
 from tests.support.until import until
 
 
@@ -108,3 +110,31 @@ async def test_a_watch_is_ended_by_another_task(redis_url: str, namespace: str, 
         await changes.close()
         assert await asyncio.wait_for(task, 5) == []
         assert not blocked(raw)
+
+
+def test_a_position_says_how_long_it_will_probably_take(co: Any, other: Any, raw: Any, namespace: str) -> None:
+    lease = co.acquire("p/a", owner="ann", reason="apply")
+    tickets = [other.request("p/a") for _ in range(3)]
+    assert tickets[0].position().expected is None
+    seen_holds(raw, namespace, "p/a", *[100.0] * 20)
+    found = [one.position() for one in tickets]
+    assert [one.place for one in found] == [0, 1, 2]
+    assert [round(one.expected.p50, -1) for one in found] == [100, 200, 300]
+    assert found[0].expected.samples == 20
+    [blocker] = found[0].blockers
+    assert (blocker.owner, blocker.reason, blocker.fence) == ("ann", "apply", lease.fence)
+    lease.release()
+    assert tickets[0].position().expected is None
+
+
+def test_how_long_locks_are_held_is_counted_by_their_clients(redis_url: str, namespace: str) -> None:
+    with Coordinator.connect(redis_url, namespace) as observer:
+        with Coordinator.connect(redis_url, namespace) as co:
+            for _ in range(3):
+                co.acquire(["p/a", "p/b"]).release()
+        names = ["hold/p/a", "hold/p/b"]
+        found = observer.run(timing.look(observer._driver.scope, names))
+        assert [(one.key, one.seen.latencies.total, one.version) for one in found] == [(one, 3, 0) for one in names]
+        listed = {one.kind for one in observer.run(timing.look(observer._driver.scope))}
+        assert "lock" in listed
+        assert "hold" not in listed

@@ -24,6 +24,7 @@ from coordinator.model.states import State
 from coordinator.ops import (
     doctor,
     fleet,
+    forecasting,
     freezing,
     gathering,
     history,
@@ -229,7 +230,7 @@ LATCH = Gathering("l", "latch", 2, 1000)
 CLAIM, REPORT = Claim(1, 5, 1000, ("q",)), Report("j", "1", "succeeded", 0, b"\x01")
 OPERATIONS: dict[str, Callable[[], Any]] = {
     "explain": lambda: inspect.explain(SCOPE, "j"),
-    "position": lambda: inspect.position(SCOPE, "j"),
+    "position": lambda: forecasting.position(SCOPE, "j"),
     "line": lambda: inspect.line(SCOPE, "a"),
     "survey": lambda: inspect.survey(SCOPE),
     "holders": lambda: looking.holders(SCOPE, "a/*"),

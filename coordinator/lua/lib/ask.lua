@@ -25,7 +25,7 @@ end
 local function arrive(ctx, r, event, ...)
   step(ctx, r, event)
   if r.needs or event ~= 'ask' then
-    tell_of(ctx, r, event, 'kind', r.kind, 'priority', r.priority, 'stamp', text(r.stamp), ...)
+    emit(ctx, event, r, 'kind', r.kind, 'priority', r.priority, 'stamp', text(r.stamp), ...)
   end
 end
 
@@ -47,9 +47,9 @@ local function put_note(ctx, r, fields, owner, reason, metadata)
   if #note > 0 then
     redis.call('HSET', ctx.p .. K_NOTE .. r.id, unpack(note))
     local owned = note[1] == 'owner'
-    put(fields, 'note', owned and OWNED or '1')
+    put(fields, 'note', owned and 'owner' or '1')
     if owned then
-      list_at_owner(ctx, r.id, owner)
+      redis.call('ZADD', ctx.p .. owner_place(ctx, r, owner), 0, r.id)
     end
   end
 end

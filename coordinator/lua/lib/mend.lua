@@ -64,7 +64,10 @@ local function mend_live(ctx, r)
   if r.queue then
     redis.call('SADD', ctx.p .. K_QUEUES, r.queue)
   end
-  list_again(ctx, r)
+  local place = owner_place(ctx, r)
+  if place then
+    redis.call('ZADD', ctx.p .. place, 0, r.id)
+  end
   local why, has = lost_for_good(ctx, r), r.state == 'held' or r.state == 'running'
   local clock = tonumber(redis.call('ZSCORE', ctx.p .. K_DEADLINES, r.id) or nil)
   if why then

@@ -35,20 +35,10 @@ local function write(ctx, r, ...)
   r.first = nil
 end
 
--- What becomes of a request, with what it needs where that is short enough to stand in its record: whoever follows a
--- resource learns from it what it is about, also when the record is gone.
-local function tell_of(ctx, r, event, ...)
-  if r.needs and string.find(r.needs, ':', 1, true) then
-    emit(ctx, event, r.id, 'state', r.state, 'needs', r.needs, ...)
-  else
-    emit(ctx, event, r.id, 'state', r.state, ...)
-  end
-end
-
 local function move(ctx, r, event, ...)
   step(ctx, r, event)
   write(ctx, r, ...)
   if r.needs or not ROUTINE[event] then
-    tell_of(ctx, r, event, ...)
+    emit(ctx, event, r, ...)
   end
 end
