@@ -187,8 +187,9 @@ class Coordinator(Coalescer, Guarding, Overseer):
         Options: `ttl` (seconds after which the lease ends by itself, whatever the session does), `owner`, `reason`,
         `metadata`, `within` (a lease that is held meanwhile: a wait in a circle is ended with Deadlock), `reentrant`
         (the same `owner` has what it holds already, counted: see docs/recipes.md), `on_preempt` (less urgent holders
-        are asked to yield: "ask", or "cancel_job" with `grace`, see docs/preemption.md). Raises WaitTimeout,
-        WaitCancelled, Deadlock, UpgradeRefused, LineFull, OverCapacity, InvalidInput, StoreUnavailable.
+        are asked to yield: "ask", or "cancel_job" with `grace`, see docs/preemption.md), `durability` ("replicated":
+        replicas have the grant, else it is given back with Unconfirmed, see docs/durability.md). Raises WaitTimeout,
+        WaitCancelled, Deadlock, UpgradeRefused, Unconfirmed, LineFull, OverCapacity, InvalidInput, StoreUnavailable.
         """
         return self._acquire(needs, lock_options(priority, wait, options))
 

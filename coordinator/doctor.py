@@ -16,7 +16,8 @@ from itertools import islice
 from coordinator.client import Coordinator
 from coordinator.drivers.census import Census
 from coordinator.drivers.connect import sync_client
-from coordinator.drivers.store import OLDEST, Demands, Store
+from coordinator.drivers.demands import Demands
+from coordinator.drivers.store import OLDEST, Store
 from coordinator.errors import Corrupt, ProtocolError
 from coordinator.keys import key, prefix
 from coordinator.model.names import milliseconds

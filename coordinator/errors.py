@@ -270,6 +270,10 @@ class StoreUnavailable(CoordinatorError):
     """Redis cannot be reached or cannot serve now. Nothing was changed; trying again is safe."""
 
 
+class Unconfirmed(StoreUnavailable):
+    """Too few replicas said in time that they have a grant that was to be replicated: it was given back."""
+
+
 class StorageFull(StoreUnavailable):
     """Redis is out of memory or disk: it takes nothing new, but finishing work still goes through."""
 

@@ -235,6 +235,11 @@ class Settings(Together, BaseSettings):
         """How many replicas must have a write before it is acknowledged, and how many ms one try waits for them."""
         return (self.replicas, round(self.replica_timeout * 1000)) if self.durability == "replicated" else None
 
+    @property
+    def confirmed_by(self) -> tuple[int, int]:
+        """The same for a single grant that is to be replicated, whatever holds for all others."""
+        return self.replicas, round(min(self.replica_timeout, self.operation_timeout / 2) * 1000)
+
     def gate_defaults(self) -> GateDefaults:
         """What holds for gates of which their handlers do not say more."""
         return GateDefaults(self.breaker.policy(), self.rate.limit(), self.adaptive_rate.limit())

@@ -18,7 +18,8 @@ from coordinator.cli.options import Common, command, settings_of
 from coordinator.cli.screen import Screen
 from coordinator.cli.words import count, word
 from coordinator.drivers.connect import locate, sync_client
-from coordinator.drivers.store import Demands, Store
+from coordinator.drivers.demands import Demands
+from coordinator.drivers.store import Store
 from coordinator.errors import InvalidInput
 from coordinator.model.names import label, one_of, whole
 from coordinator.wire import roles

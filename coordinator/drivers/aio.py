@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from coordinator.drivers import clock, failpoints
 from coordinator.drivers.connect import async_client, close_async, locate, sync_client
+from coordinator.drivers.demands import Demands
 from coordinator.drivers.describe import describe
 from coordinator.drivers.extras import Extras
 from coordinator.drivers.holdings import Holding
@@ -27,7 +28,7 @@ from coordinator.drivers.learner import Learner
 from coordinator.drivers.live import LiveSettings
 from coordinator.drivers.messages import BURST_SECONDS, RESYNC, SESSION_LOST, Postman, Words
 from coordinator.drivers.near import NearCache
-from coordinator.drivers.store import FAILED, AsyncStore, Demands, Store
+from coordinator.drivers.store import FAILED, AsyncStore, Store
 from coordinator.drivers.teller import Teller
 from coordinator.errors import ClientClosed, CoordinatorError
 from coordinator.keys import key
@@ -254,7 +255,7 @@ class AsyncDriver:
         if isinstance(step, Call):
             return await self._call(step, retry_for)
         if isinstance(step, Stream):
-            return await self.store.stream(step.calls)
+            return await self.store.stream(step)
         if isinstance(step, Session):
             return await self.session(step.lost)
         slot = self.postman.slot(step.ident, step.reader)

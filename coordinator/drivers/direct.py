@@ -22,7 +22,7 @@ from typing import Any
 import redis
 from hiredis import pack_command
 
-from coordinator.errors import ConfigError
+from coordinator.drivers.demands import no_cluster
 
 Words = tuple[Any, ...]
 
@@ -311,7 +311,7 @@ def sync_exchange(client: Any, acknowledged_by: tuple[int, int] | None = None) -
 
 def _refuse_cluster(acknowledged_by: tuple[int, int] | None) -> None:
     if acknowledged_by:
-        raise ConfigError(["durability: `replicated` is for one server or Sentinel, not for a Cluster"])
+        raise no_cluster()
 
 
 def async_exchange(

@@ -12,8 +12,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Awaitable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Generator
 from typing import Any, TypeVar
 
 import redis
@@ -21,6 +20,7 @@ import redis.sentinel
 
 from coordinator.drivers import failpoints, tls
 from coordinator.drivers.connect import close_async, close_sync
+from coordinator.drivers.demands import Demands, no_cluster
 from coordinator.drivers.direct import AsyncDirect, Direct, Words, async_exchange, sync_exchange
 from coordinator.errors import (
     ConfigError,
@@ -34,11 +34,10 @@ from coordinator.errors import (
 )
 from coordinator.policy.faults import bare, fault, full
 from coordinator.policy.resend import Remedy, pause, remedy
-from coordinator.settings import Settings
 from coordinator.wire import loader
 from coordinator.wire.loader import Program
 from coordinator.wire.replies import UNREADABLE
-from coordinator.wire.step import Call
+from coordinator.wire.step import Call, Stream
 
 log = logging.getLogger(__name__)
 OLDEST = (6, 2)
@@ -48,23 +47,6 @@ STRANGE = (*UNREADABLE, MemoryError, RecursionError)
 # A cluster of which no node can be reached is told apart from all other errors of redis-py.
 BROKEN = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.RedisClusterException)
 FAILED = (redis.RedisError, redis.exceptions.RedisClusterException)
-
-
-@dataclass(frozen=True, slots=True)
-class Demands:
-    """What is asked of the server. `retry_for`: seconds for which calls are repeated while it is away; `durable`: it
-    must keep an append-only file; `acknowledged_by`: as in the settings."""
-
-    retry_for: float
-    allow_unsafe: bool = False
-    durable: bool = False
-    acknowledged_by: tuple[int, int] | None = None
-
-    @classmethod
-    def of(cls, settings: Settings) -> Demands:
-        """What the settings ask."""
-        durable = settings.durability == "durable"
-        return cls(settings.retry_for, settings.allow_unsafe, durable, settings.acknowledged_by)
 
 
 class _Attempts:
@@ -85,6 +67,13 @@ class _Attempts:
         if not helps or rest <= 0:
             raise self._give_up(error) from error
         return min(wait, rest)
+
+    def final(self, error: Exception) -> CoordinatorError:
+        """Our error, if that was the only try."""
+        if not isinstance(error, FAILED):
+            return strange(error)
+        self._helps(error)
+        return self._give_up(error)
 
     def _helps(self, error: Exception) -> bool:
         if isinstance(error, redis.exceptions.AuthenticationError):
@@ -210,7 +199,7 @@ class Store:
     """Calls on a sync client. Safe for many threads."""
 
     def __init__(self, client: Any, demands: Demands) -> None:
-        self.client = client
+        self.client, self._demands = client, demands
         self._retry_for = demands.retry_for
         self._programs = _Programs(demands)
         self._lock = threading.Lock()
@@ -232,25 +221,32 @@ class Store:
             except FAILED as error:
                 failed = error
 
-    def stream(self, calls: Sequence[Call]) -> list[Any]:
-        """The raw replies of several calls, in order. Raises as `call`."""
+    def stream(self, asked: Stream) -> list[Any]:
+        """The raw replies of several calls, in order. Raises as `call`, and Unconfirmed."""
+        if asked.confirmed:
+            return [self._confirm(asked.calls[0])]
         if self._programs.known and isinstance(self._exchange, Direct):
             try:
-                return self._exchange.stream(map(self._programs.words, calls))
+                return self._exchange.stream(map(self._programs.words, asked.calls))
             except (*FAILED, *STRANGE) as error:
                 # Whatever was carried out answers as the first time.
                 log.debug("a stream of calls broke, and is made again one by one: %s", error)
-        return [self.call(one) for one in calls]
+        return [self.call(one) for one in asked.calls]
+
+    def _confirm(self, call: Call) -> Any:
+        if not isinstance(self._exchange, Direct):
+            raise no_cluster()
+        try:
+            return self._demands.confirmed(self._exchange.stream([self._programs.words(call), self._demands.wait]))
+        except (*FAILED, *STRANGE) as error:
+            raise _Attempts(0, self._programs, call.script).final(error) from error
 
     def command(self, *words: Any, **options: Any) -> Any:
         """One plain command, tried once. Raises StoreUnavailable or UnknownOutcome."""
         try:
             return self.client.execute_command(*words, **options)
-        except FAILED as error:
-            _Attempts(0, self._programs, str(words[0])).after(error)
-            raise
-        except STRANGE as error:
-            raise strange(error) from error
+        except (*FAILED, *STRANGE) as error:
+            raise _Attempts(0, self._programs, str(words[0])).final(error) from error
 
     def load(self) -> tuple[str, ...]:
         """Load all scripts. Returns their names. Raises as `call` does, and UnsafeServer."""
@@ -299,7 +295,7 @@ class AsyncStore:
     """Calls on an asyncio client; see `Store`."""
 
     def __init__(self, client: Any, demands: Demands) -> None:
-        self.client = client
+        self.client, self._demands = client, demands
         self._retry_for = demands.retry_for
         self.programs = _Programs(demands)
         self._exchange, self._seconds = async_exchange(client, demands.acknowledged_by)
@@ -320,25 +316,32 @@ class AsyncStore:
             except FAILED as error:
                 failed = error
 
-    async def stream(self, calls: Sequence[Call]) -> list[Any]:
-        """The raw replies of several calls, in order. Raises as `call`."""
+    async def stream(self, asked: Stream) -> list[Any]:
+        """The raw replies of several calls, in order. Raises as `call`, and Unconfirmed."""
+        if asked.confirmed:
+            return [await self._confirm(asked.calls[0])]
         if self.programs.known and isinstance(self._exchange, AsyncDirect):
             try:
-                return await self._exchange.stream(map(self.programs.words, calls))
+                return await self._exchange.stream(map(self.programs.words, asked.calls))
             except (*FAILED, *STRANGE) as error:
                 # Whatever was carried out answers as the first time.
                 log.debug("a stream of calls broke, and is made again one by one: %s", error)
-        return [await self.call(one) for one in calls]
+        return [await self.call(one) for one in asked.calls]
+
+    async def _confirm(self, call: Call) -> Any:
+        if not isinstance(self._exchange, AsyncDirect):
+            raise no_cluster()
+        try:
+            return self._demands.confirmed(await self._exchange.stream([self.programs.words(call), self._demands.wait]))
+        except (*FAILED, *STRANGE) as error:
+            raise _Attempts(0, self.programs, call.script).final(error) from error
 
     async def command(self, *words: Any, **options: Any) -> Any:
         """One plain command, tried once. Raises StoreUnavailable or UnknownOutcome."""
         try:
             return await self._patiently(self.client.execute_command(*words, **options))
-        except FAILED as error:
-            _Attempts(0, self.programs, str(words[0])).after(error)
-            raise
-        except STRANGE as error:
-            raise strange(error) from error
+        except (*FAILED, *STRANGE) as error:
+            raise _Attempts(0, self.programs, str(words[0])).final(error) from error
 
     async def close(self) -> None:
         """Close all connections."""

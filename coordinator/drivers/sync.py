@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from coordinator.drivers import clock, failpoints
 from coordinator.drivers.connect import Target, close_sync, locate, sync_client
+from coordinator.drivers.demands import Demands
 from coordinator.drivers.describe import describe
 from coordinator.drivers.direct import sync_exchange
 from coordinator.drivers.holdings import Holding
@@ -36,7 +37,7 @@ from coordinator.drivers.messages import (
     Words,
 )
 from coordinator.drivers.near import NearCache
-from coordinator.drivers.store import FAILED, Demands, Store
+from coordinator.drivers.store import FAILED, Store
 from coordinator.errors import ClientClosed, CoordinatorError
 from coordinator.keys import key
 from coordinator.model.measures import Meter, NoMeter
@@ -259,7 +260,7 @@ class SyncDriver:
         if isinstance(step, Call):
             return self._call(step, retry_for)
         if isinstance(step, Stream):
-            return self.store.stream(step.calls)
+            return self.store.stream(step)
         if isinstance(step, Wait):
             slot = self.postman.slot(step.ident, step.reader)
             return slot.get(step.seconds) if isinstance(slot, _Slot) else None

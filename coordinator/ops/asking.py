@@ -19,7 +19,9 @@ from coordinator.wire.needs import to_wire
 Urgency = Priority | int | str | None
 NORMAL = int(Priority.NORMAL)
 Needs = str | Need | Iterable[str | Need]
-OPTIONS = ("ttl", "owner", "reason", "metadata", "within", "reentrant", "on_preempt", "grace")
+OPTIONS = ("ttl", "owner", "reason", "metadata", "within", "reentrant", "on_preempt", "grace", "durability")
+# What may be asked of a single grant; all else is the server's.
+REPLICATED = ("replicated",)
 # How long a job has to wind up that is asked to cancel, in seconds.
 GRACE = 30.0
 
@@ -47,6 +49,7 @@ class LockOptions:
     reentrant: bool = False
     on_preempt: str | None = None
     grace: float | None = None
+    durability: str | None = None
 
 
 def lock_options(priority: Urgency, wait: Wait, given: Mapping[str, Any]) -> LockOptions:
@@ -93,6 +96,7 @@ def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float, ru
         least_ms=milliseconds(options.wait.least, "wait") if isinstance(options.wait, Learnt) else None,
         rule=rule,
         preempt=preempt,
+        replicated=options.durability is not None and one_of(options.durability, "durability", REPLICATED) != "",
         within="" if options.within is None else request_id(getattr(options.within, "ident", options.within)),
     )
 

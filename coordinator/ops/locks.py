@@ -25,12 +25,13 @@ from coordinator.policy.trust import trusted_until
 from coordinator.wire import calls
 from coordinator.wire.calls import LockAsk, Scope
 from coordinator.wire.replies import Raw, expect, number, text
-from coordinator.wire.step import Abandon, Call, Expect, Forget, Hear, Now, Operation, Session, Wait
+from coordinator.wire.step import Abandon, Call, Expect, Forget, Hear, Now, Operation, Session, Stream, Wait
 
 # A process whose session lapsed opens another and asks again; where they lapse at once, more tries are no use.
 SESSION_TRIES = 3
 # How the reason begins for which a request was ended that stood in a circle of waits.
 TANGLED = "deadlock: "
+ANSWERS = ("granted", "waiting", "busy", "ended", "deadlock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def await_grant(
             raise WaitCancelled(asked.ident, "cancelled", "session lost")
         if words[0] == "ended":
             raise _ended(asked, words[2], words[3] if len(words) > 3 else "")  # noqa: PLR2004
-        if words[0] == "granted" and len(words) == 4 and standing is not None:  # noqa: PLR2004
+        if words[0] == "granted" and len(words) == 4 and standing is not None and not asked.replicated:  # noqa: PLR2004
             told = yield from _told(asked, words, standing)
             if told is not None:
                 return told
@@ -190,7 +191,9 @@ def _look(scope: Scope, asked: LockAsk) -> Operation[Asked | None]:
         used = session
         return calls.request(scope, session, asked)
 
-    raw = yield from with_session(make, "granted", "waiting", "busy", "ended", "deadlock", ident=asked.ident)
+    raw = yield from with_session(make, *ANSWERS, ident=asked.ident)
+    if asked.replicated and text(raw[0]) == "granted":
+        raw = yield from _confirmed(scope, asked, calls.request(scope, used, asked))
     word = text(raw[0])
     if word == "granted":
         return Asked(Grant(asked.ident, number(raw[2]), trusted_until(sent, number(raw[3]) / 1000)))
@@ -200,6 +203,17 @@ def _look(scope: Scope, asked: LockAsk) -> Operation[Asked | None]:
         why = text(raw[3])
         raise _ended(asked, text(raw[2]), why.removeprefix(TANGLED) if why.startswith(TANGLED) else "")
     return Asked(None, used, sent, number(raw[2]) if raw[2:] else None) if word == "waiting" else None
+
+
+def _confirmed(scope: Scope, asked: LockAsk, call: Call) -> Operation[Raw]:
+    """The answer once more, which replicas have; a grant that they do not is given back."""
+    try:
+        raws: list[Raw] = yield Stream([call], confirmed=True)
+        expect(raws[0], *ANSWERS, ident=asked.ident)
+    except BaseException:
+        yield from _withdraw(scope, asked.ident)
+        raise
+    return raws[0]
 
 
 def _ended(asked: LockAsk, state: str, cycle: str) -> CoordinatorError:

@@ -35,7 +35,7 @@ class LockAsk(NamedTuple):
     """One ask for a lock, in wire units. `wait_ms` None waits without end; `trying` does not wait at all; `adaptive`:
     nobody chose how long, the fleet has learnt it, and where a line is crowded it may shrink down to `least_ms`; `rule`
     is the one that chose the priority; `within` a request whose lock is held meanwhile; `preempt` what less urgent
-    holders are asked."""
+    holders are asked. `replicated`: the grant is to be on replicas before anybody is told of it; not on the wire."""
 
     ident: str
     priority: int
@@ -51,6 +51,7 @@ class LockAsk(NamedTuple):
     within: str = ""
     least_ms: int | None = None
     preempt: str = ""
+    replicated: bool = False
 
 
 class JobAsk(NamedTuple):

@@ -22,9 +22,14 @@ class Call(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """Run several scripts in order, each sent while the one before is still at work. Sends back a list of replies."""
+    """Run several scripts in order, each sent while the one before is still at work. Sends back a list of replies.
+
+    `confirmed`: of one that was run before, when replicas have all that was written until then; raises Unconfirmed if
+    too few of them say so in time.
+    """
 
     calls: Sequence[Call]
+    confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 
 from chaos.faults.sentinel import Watched, watched
 from coordinator import Settings
-from coordinator.errors import ConfigError, UnknownOutcome, UnsafeServer
+from coordinator.errors import ConfigError, Unconfirmed, UnknownOutcome, UnsafeServer
 from tests.support import topology
 from tests.support.faces import connected
 from tests.support.server import chosen_server
@@ -57,13 +57,36 @@ def test_a_call_is_repeated_until_it_is_certain(kind: str, setup: Watched, caref
         assert setup.primary.ask("ZCARD", ready) == 2, "repeating it made no second job"
 
 
+def test_a_single_grant_is_on_replicas_or_given_back(kind: str, setup: Watched, careful: Settings) -> None:
+    plain = careful.model_copy(update={"durability": "fast"})
+    with connected(kind, setup.url, plain) as co, connected(kind, setup.url, plain) as other:
+        sure = {"durability": "replicated", "wait": 10}
+        lease = co.acquire("a", **sure)
+        assert setup.replicas[0].ask("HEXISTS", f"co:{{{careful.namespace}}}:holders:a", lease.ident) == 1
+        waits, next_one = other.request("a", **sure), co.request("a")
+        setup.replicas[0].pause()
+        lease.release()
+        with pytest.raises(Unconfirmed, match="0 of 1 replicas"):
+            waits.wait(10)
+        assert next_one.wait(10).fence > lease.fence, "it was given back, and who asked for nothing of the kind has it"
+        with pytest.raises(Unconfirmed):
+            co.acquire("b", **sure)
+        assert other.try_acquire("b", durability=None).held
+        setup.replicas[0].resume()
+        until(lambda: setup.primary.ask("WAIT", 1, 100), what="the replica is back")
+        assert co.acquire("c", **sure).held
+
+
 def test_a_cluster_cannot_promise_it(kind: str, careful: Settings, tmp_path: Path) -> None:
     with (
         topology.cluster(tmp_path) as url,
-        pytest.raises(ConfigError, match="not for a Cluster"),
-        connected(kind, url, careful),
+        connected(kind, url, careful.model_copy(update={"durability": "fast"})) as co,
     ):
-        pass
+        with pytest.raises(ConfigError, match="not for a Cluster"), connected(kind, url, careful):
+            pass
+        with pytest.raises(ConfigError, match="not for a Cluster"):
+            co.acquire("a", durability="replicated")
+        assert co.try_acquire("a").held, "it was given back"
 
 
 def test_durable_needs_an_append_only_file(kind: str, redis_url: str, settings: Settings) -> None:
