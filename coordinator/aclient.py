@@ -85,7 +85,7 @@ class AsyncLockTicket(AsyncTicket):
     def __init__(self, driver: AsyncDriver, asked: LockAsk, needs: tuple[Need, ...], standing: Asked) -> None:
         super().__init__(driver, asked.ident)
         self._asked, self._needs, self._sent = standing.taken(asked), needs, standing.sent
-        self._lease = None if standing.grant is None else leased(driver, standing.grant, needs)
+        self._lease = None if standing.grant is None else leased(driver, standing.grant, needs, asked)
 
     @property
     def may_wait(self) -> float | None:
@@ -101,7 +101,7 @@ class AsyncLockTicket(AsyncTicket):
             grant = await driver.run(waits)
             if grant is None:
                 raise WaitTimeout(self.ident, seconds or 0.0, "lock request")
-            self._lease = leased(self._driver, grant, self._needs)
+            self._lease = leased(self._driver, grant, self._needs, asked)
         return self._lease
 
 
@@ -291,8 +291,8 @@ class AsyncCoordinator(AsyncCoalescer, AsyncGuarding, AsyncOverseer):
 
     def _taken(self, grant: Grant, wanted: tuple[Need, ...], options: LockOptions) -> AsyncLease:
         if not options.reentrant:
-            return leased(self._driver, grant, wanted)
-        lease = leased(self._driver, grant, wanted, lambda: self._entries.leave(options.owner, lease))
+            return leased(self._driver, grant, wanted, options)
+        lease = leased(self._driver, grant, wanted, options, lambda: self._entries.leave(options.owner, lease))
         return self._entries.entered(options.owner, lease)
 
     async def _settled(self, wanted: tuple[Need, ...], options: LockOptions) -> LockOptions:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.errors import CoordinatorError, LeaseLost
-from coordinator.model.lease import Grant
+from coordinator.model.lease import Grant, LeaseInfo, Person
 from coordinator.model.names import milliseconds as checked_ms
 from coordinator.model.need import Need
-from coordinator.ops import locks, operator, timing
+from coordinator.ops import locks, looking, operator, timing
+from coordinator.ops.asking import Said
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +33,17 @@ class AsyncLease:
     """
 
     def __init__(
-        self, driver: AsyncDriver, grant: Grant, needs: tuple[Need, ...], last: Callable[[], bool] = _once
+        self,
+        driver: AsyncDriver,
+        grant: Grant,
+        needs: tuple[Need, ...],
+        said: Said,
+        last: Callable[[], bool] = _once,
     ) -> None:
         self.ident, self.fence, self.needs = grant.ident, grant.fence, needs
         self.trusted_until, self._since = grant.trusted_until, driver.now()
         self.why_lost = ""
+        self._said = said
         # Whether a release is the last of as many as there were acquisitions.
         self._last = last
         self._lost, self._yield_requested = asyncio.Event(), asyncio.Event()
@@ -50,6 +58,22 @@ class AsyncLease:
     def yield_requested(self) -> asyncio.Event:
         """Set when somebody more urgent waits for the lock and asks for it: `on_preempt` of `acquire`."""
         return self._yield_requested
+
+    @property
+    def info(self) -> LeaseInfo:
+        """What this process knows of the lock: what it holds in which mode, fence, owner, reason, since and until when.
+        Asks nobody; `waiters` asks who waits behind it."""
+        clock = time.time() - self._driver.now()
+        until = min(self.trusted_until, self._keeper.trusted_until)
+        return LeaseInfo(
+            *(self.ident, self.needs, self.fence, self._said.owner, self._said.reason),
+            since=clock + self._since,
+            until=clock + until,
+        )
+
+    async def waiters(self) -> tuple[Person, ...]:
+        """Who waits for what this lock holds, each once: from the head of each line, at most 20 of each."""
+        return await self._driver.run(looking.waiters(self._driver.scope, self.needs))
 
     @property
     def held(self) -> bool:
@@ -128,8 +152,10 @@ class AsyncLease:
         return f"AsyncLease({', '.join(need.resource for need in self.needs)}, fence={self.fence}, held={self.held})"
 
 
-def leased(driver: AsyncDriver, grant: Grant, needs: Sequence[Need], last: Callable[[], bool] = _once) -> AsyncLease:
-    """A lease on what was granted, watched over from now on."""
-    lease = AsyncLease(driver, grant, tuple(needs), last)
+def leased(
+    driver: AsyncDriver, grant: Grant, needs: Sequence[Need], said: Said, last: Callable[[], bool] = _once
+) -> AsyncLease:
+    """A lease on what was granted, watched over from now on. `said` is what was said of it when it was asked for."""
+    lease = AsyncLease(driver, grant, tuple(needs), said, last)
     driver.hold(lease)
     return lease

@@ -59,7 +59,7 @@ class AsyncOverseer:
         grant = await driver.run(operator.steal(driver.scope, asked, wait, self._deed(by, reason)))
         if grant is None:
             raise WaitTimeout(asked.ident, 0, "lock request")
-        return leased(driver, grant, wanted)
+        return leased(driver, grant, wanted, asked)
 
     async def reorder(
         self, ident: str, place: str = "front", *, before: str = "", reason: str = "", by: str = ""

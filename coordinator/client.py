@@ -85,7 +85,7 @@ class LockTicket(Ticket):
     def __init__(self, driver: SyncDriver, asked: LockAsk, needs: tuple[Need, ...], standing: Asked) -> None:
         super().__init__(driver, asked.ident)
         self._asked, self._needs, self._sent = standing.taken(asked), needs, standing.sent
-        self._lease = None if standing.grant is None else leased(driver, standing.grant, needs)
+        self._lease = None if standing.grant is None else leased(driver, standing.grant, needs, asked)
 
     @property
     def may_wait(self) -> float | None:
@@ -101,7 +101,7 @@ class LockTicket(Ticket):
             grant = driver.run(waits)
             if grant is None:
                 raise WaitTimeout(self.ident, seconds or 0.0, "lock request")
-            self._lease = leased(self._driver, grant, self._needs)
+            self._lease = leased(self._driver, grant, self._needs, asked)
         return self._lease
 
 
@@ -291,8 +291,8 @@ class Coordinator(Coalescer, Guarding, Overseer):
 
     def _taken(self, grant: Grant, wanted: tuple[Need, ...], options: LockOptions) -> Lease:
         if not options.reentrant:
-            return leased(self._driver, grant, wanted)
-        lease = leased(self._driver, grant, wanted, lambda: self._entries.leave(options.owner, lease))
+            return leased(self._driver, grant, wanted, options)
+        lease = leased(self._driver, grant, wanted, options, lambda: self._entries.leave(options.owner, lease))
         return self._entries.entered(options.owner, lease)
 
     def _settled(self, wanted: tuple[Need, ...], options: LockOptions) -> LockOptions:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
 from coordinator.drivers.sync import SyncDriver
 from coordinator.errors import CoordinatorError, LeaseLost
-from coordinator.model.lease import Grant
+from coordinator.model.lease import Grant, LeaseInfo, Person
 from coordinator.model.names import milliseconds as checked_ms
 from coordinator.model.need import Need
-from coordinator.ops import locks, operator, timing
+from coordinator.ops import locks, looking, operator, timing
+from coordinator.ops.asking import Said
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +32,17 @@ class Lease:
     """
 
     def __init__(
-        self, driver: SyncDriver, grant: Grant, needs: tuple[Need, ...], last: Callable[[], bool] = _once
+        self,
+        driver: SyncDriver,
+        grant: Grant,
+        needs: tuple[Need, ...],
+        said: Said,
+        last: Callable[[], bool] = _once,
     ) -> None:
         self.ident, self.fence, self.needs = grant.ident, grant.fence, needs
         self.trusted_until, self._since = grant.trusted_until, driver.now()
         self.why_lost = ""
+        self._said = said
         # Whether a release is the last of as many as there were acquisitions.
         self._last = last
         self._driver, self._keeper, self._pid, self._over = driver, driver.keeper, driver.pid, False
@@ -53,6 +61,22 @@ class Lease:
         """Set when somebody more urgent waits for the lock and asks for it: `on_preempt` of `acquire`."""
         event: threading.Event = self.__dict__.setdefault("_yield_requested", threading.Event())
         return event
+
+    @property
+    def info(self) -> LeaseInfo:
+        """What this process knows of the lock: what it holds in which mode, fence, owner, reason, since and until when.
+        Asks nobody; `waiters` asks who waits behind it."""
+        clock = time.time() - self._driver.now()
+        until = min(self.trusted_until, self._keeper.trusted_until)
+        return LeaseInfo(
+            *(self.ident, self.needs, self.fence, self._said.owner, self._said.reason),
+            since=clock + self._since,
+            until=clock + until,
+        )
+
+    def waiters(self) -> tuple[Person, ...]:
+        """Who waits for what this lock holds, each once: from the head of each line, at most 20 of each."""
+        return self._driver.run(looking.waiters(self._driver.scope, self.needs))
 
     @property
     def held(self) -> bool:
@@ -133,8 +157,10 @@ class Lease:
         return f"Lease({', '.join(need.resource for need in self.needs)}, fence={self.fence}, held={self.held})"
 
 
-def leased(driver: SyncDriver, grant: Grant, needs: Sequence[Need], last: Callable[[], bool] = _once) -> Lease:
-    """A lease on what was granted, watched over from now on."""
-    lease = Lease(driver, grant, tuple(needs), last)
+def leased(
+    driver: SyncDriver, grant: Grant, needs: Sequence[Need], said: Said, last: Callable[[], bool] = _once
+) -> Lease:
+    """A lease on what was granted, watched over from now on. `said` is what was said of it when it was asked for."""
+    lease = Lease(driver, grant, tuple(needs), said, last)
     driver.hold(lease)
     return lease

@@ -20,6 +20,23 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseInfo:
+    """What a process knows of a lock that it holds, without asking anybody.
+
+    `since` and `until` are epoch seconds by the clock of this process: when it learnt of the grant, and how long it may
+    trust the lease as things stand. Heartbeats move `until` on, as far as the lease itself goes.
+    """
+
+    ident: str
+    needs: tuple[Need, ...]
+    fence: int
+    owner: str
+    reason: str
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """Another request as people see it: who, since when (epoch seconds), why, and whether its process is alive.
 

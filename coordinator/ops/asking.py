@@ -26,6 +26,18 @@ REPLICATED = ("replicated",)
 GRACE = 30.0
 
 
+class Said(Protocol):
+    """What somebody says of what they ask for."""
+
+    @property
+    def owner(self) -> str:
+        """For whom."""
+
+    @property
+    def reason(self) -> str:
+        """Why."""
+
+
 class Held(Protocol):
     """A lock that is held."""
 

@@ -5,20 +5,21 @@ Both go by ordered indexes, so what a page costs depends on what is on it, and h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from coordinator.errors import InvalidInput
-from coordinator.keys import decode
+from coordinator.keys import decode, encode
 from coordinator.model.lease import Person
 from coordinator.model.names import text as free_text
 from coordinator.model.names import whole
 from coordinator.model.need import Need
 from coordinator.ops.inspect import LONGEST_MARK, MOST_NAMED, MOST_PER_PAGE, need_of, persons_of
 from coordinator.policy.pattern import pattern as parsed
-from coordinator.wire import looks, replies
+from coordinator.wire import calls, looks, replies
 from coordinator.wire.calls import Scope
 from coordinator.wire.replies import Raw, number, part, text
-from coordinator.wire.step import Operation
+from coordinator.wire.step import Operation, Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +105,13 @@ def _possession(raw: Raw) -> Possession:
         until=number(until) / 1000 if text(until) else None,
         needs=tuple(need_of(*one) for one in needs),
     )
+
+
+def waiters(scope: Scope, needs: Sequence[Need]) -> Operation[tuple[Person, ...]]:
+    """Who waits for some resources, each once, from the head of each line."""
+    raws = yield Stream([calls.line(scope, encode(one.resource), MOST_NAMED) for one in needs])
+    found: dict[str, Person] = {}
+    for raw in raws:
+        replies.expect(raw, "ok")
+        found.update((one.ident, one) for one in persons_of(part(raw, 5)) if one.ident not in found)
+    return tuple(found.values())

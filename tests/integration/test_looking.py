@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from threading import Thread
 from typing import Any
 
@@ -105,11 +106,10 @@ async def test_a_watch_is_ended_by_another_task(redis_url: str, namespace: str, 
             return [one.what async for one in changes]
 
         task = asyncio.create_task(follow())
-        while not blocked(raw):
-            await asyncio.sleep(0)
+        await asyncio.to_thread(until, lambda: blocked(raw))
         await changes.close()
         assert await asyncio.wait_for(task, 5) == []
-        assert not blocked(raw)
+        await asyncio.to_thread(until, lambda: not blocked(raw))
 
 
 def test_a_position_says_how_long_it_will_probably_take(co: Any, other: Any, raw: Any, namespace: str) -> None:
@@ -138,3 +138,24 @@ def test_how_long_locks_are_held_is_counted_by_their_clients(redis_url: str, nam
         listed = {one.kind for one in observer.run(timing.look(observer._driver.scope))}
         assert "lock" in listed
         assert "hold" not in listed
+
+
+def test_a_lease_tells_what_it_is_and_who_waits_behind_it(co: Any, other: Any) -> None:
+    began = time.time()
+    needs = (Need("p/a"), Need("p/b", "shared"))
+    lease = co.acquire(needs, owner="ann", reason="apply", ttl=60)
+    info = lease.info
+    assert (info.ident, info.needs, info.fence, info.owner, info.reason) == (
+        *(lease.ident, needs, lease.fence),
+        *("ann", "apply"),
+    )
+    assert began <= info.since <= time.time() < info.until < info.since + 60
+    assert lease.waiters() == ()
+    tickets = [
+        other.request(Need("p/b", "shared"), owner="bob"),
+        other.request(["p/a", "p/b"], owner="eve", reason="plan"),
+    ]
+    tickets[0].wait(5)
+    assert [(one.ident, one.owner, one.reason) for one in lease.waiters()] == [(tickets[1].ident, "eve", "plan")]
+    taken = other.request("p/c", owner="ann").wait(5)
+    assert (taken.info.owner, co.steal("p/c", "outage", owner="op").info.owner) == ("ann", "op")

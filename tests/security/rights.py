@@ -18,7 +18,7 @@ SCRIPTS = {
     "worker": SESSION | PULSE | {"tell", "claim", "settle", "spare", "retain", "note_progress", "explain", "handlers"},
     "locker": SESSION
     | PULSE
-    | {"request", "release", "hand_over", "extend", "cancel", "reprioritise", "watch", "explain", "gather"},
+    | {"request", "release", "hand_over", "extend", "cancel", "reprioritise", "watch", "explain", "gather", "line"},
     "observer": LOOK,
     "operator": {
         *LOOK,

@@ -18,7 +18,7 @@ from coordinator.errors import CoordinatorError, Corrupt, InvalidInput, StoreUna
 from coordinator.keys import FAMILIES, classify, decode, encode, key
 from coordinator.model import codec
 from coordinator.model.names import Priority, label, milliseconds, request_id, resource_name
-from coordinator.model.need import needs_of
+from coordinator.model.need import Need, needs_of
 from coordinator.model.signing import JobMark, Signer
 from coordinator.model.states import State
 from coordinator.ops import (
@@ -235,6 +235,7 @@ OPERATIONS: dict[str, Callable[[], Any]] = {
     "survey": lambda: inspect.survey(SCOPE),
     "holders": lambda: looking.holders(SCOPE, "a/*"),
     "changes": lambda: watching.page(SCOPE, "1-1"),
+    "waiters": lambda: looking.waiters(SCOPE, [Need("a"), Need("b")]),
     "held_by": lambda: looking.held_by(SCOPE, "ann"),
     "events": lambda: history.events(SCOPE),
     "dead": lambda: history.dead(SCOPE),
