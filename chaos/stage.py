@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaos import account, checker, forking, history, lockers, roles
+from chaos import account, checker, climbers, forking, history, lockers, roles
 from chaos.checker import Problem
 from chaos.history import Op, Recorder
 from chaos.processes import Child, Nursery
@@ -30,7 +30,7 @@ QUICK: Mapping[str, Any] = {
 }
 BATCH = 500
 # What children are made of, imported once.
-CHILDREN = (roles.__name__, lockers.__name__, forking.__name__)
+CHILDREN = (roles.__name__, lockers.__name__, climbers.__name__, forking.__name__)
 # Events that begin and that end a request, as the server counts them.
 BEGINNINGS = ("ask", "delay", "replay")
 ENDS = ("succeed", "fail", "bury", "cancel", "expire", "shed", "release", "lose")

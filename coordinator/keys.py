@@ -256,6 +256,26 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "FREEZES", "freezes", "hash", "permanent", "what is granted to nobody: until and since in ms, why", "HGETALL"
     ),
+    Family(
+        "TREES", "trees", "hash", "permanent", "subtrees that are held or waited for: `=`, or how far noted", "HGETALL"
+    ),
+    Family(
+        "HELD_BELOW",
+        "held-below:",
+        "zset",
+        "owned",
+        "what is held below a subtree in use: 1 exclusively, 0 shared",
+        "ZRANGE {} 0 9 WITHSCORES",
+    ),
+    Family(
+        "WAITS_BELOW",
+        "waits-below:",
+        "zset",
+        "owned",
+        "what is waited for below a subtree in use, by the rank of the first",
+        "ZRANGE {} 0 9 WITHSCORES",
+    ),
+    Family("WAKES", "wakes", "hash", "permanent", "subtrees that came free: how far lines below are woken", "HGETALL"),
     Family("EVENTS", "events", "stream", "permanent", "what happened, capped in length", "XREVRANGE {} + - COUNT 10"),
 )
 

@@ -10,6 +10,7 @@ A history is a list of operations (`chaos.history.Op`). What the rules understan
   was no longer held;
 - `write` {resource, place, guarded} with a fence: an outside store was written to, `ok` if it took the write. `place`
   is the store's own order. A guarded store is one that compares fences;
+- a resource may be a subtree, `path/**`: whoever has it has all that lies at and below the path;
 - of the process `server`, its own account: `job` {job, state, result_fence} with the fence it was settled under,
   `counted` {name, count} for its counters, and `fact` {...} for its events in order (see `chaos.checker.lines`).
 
@@ -24,6 +25,7 @@ from chaos.checker.facts import Problem, Rule
 from chaos.checker.jobs import check_jobs
 from chaos.checker.lines import check_lines
 from chaos.checker.locks import check_locks
+from chaos.checker.trees import flat, held_flat
 from chaos.checker.writes import check_writes, stale_writes
 from chaos.history import Op
 from coordinator.model.terms import NO_AGING_US
@@ -35,7 +37,7 @@ def judge(ops: Sequence[Op], *, drained: bool = True, aging_us: int = NO_AGING_U
     """Every breach in a history. `drained`: the run went on until there was nothing left to do."""
     return (
         *check_jobs(ops, drained=drained),
-        *check_locks(ops),
+        *check_locks(held_flat(ops)),
         *check_writes(ops),
-        *check_lines(ops, aging_us, drained=drained),
+        *check_lines(flat(ops), aging_us, drained=drained),
     )

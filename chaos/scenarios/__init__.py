@@ -13,6 +13,7 @@ from chaos.scenarios import (
     of_redis,
     replies,
     sigterm,
+    subtree_storm,
     wake_ups,
 )
 
@@ -21,6 +22,7 @@ SCENARIOS: dict[str, Scenario] = named(
         kill_storm.SCENARIO,
         failpoint_storm.SCENARIO,
         lock_storm.SCENARIO,
+        subtree_storm.SCENARIO,
         replies.SCENARIO,
         deaths.SCENARIO,
         wake_ups.SCENARIO,

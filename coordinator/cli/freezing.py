@@ -19,7 +19,8 @@ from coordinator.cli.options import Common, command, connect
 from coordinator.cli.screen import Screen
 from coordinator.cli.words import clean, count, moment, word
 from coordinator.client import Coordinator
-from coordinator.ops.freezing import BELOW, EVERYTHING, Freeze
+from coordinator.model.names import SUBTREE
+from coordinator.ops.freezing import EVERYTHING, Freeze
 
 Pattern = Annotated[str, typer.Argument(metavar="PATTERN", help="A resource, `path/**` for all below it too, or `**`.")]
 Reason = Annotated[str, typer.Option(help="Why: whoever waits will read it.")]
@@ -136,11 +137,11 @@ def drain(options: DrainOptions, common: Common) -> None:
 
 def held(coordinator: Coordinator, pattern: str) -> Iterator[str]:
     """The resources of a pattern that somebody holds."""
-    if pattern != EVERYTHING and not pattern.endswith(BELOW):
+    if pattern != EVERYTHING and not pattern.endswith(SUBTREE):
         if coordinator.line(pattern).holders:
             yield pattern
         return
-    path = "" if pattern == EVERYTHING else pattern.removesuffix(BELOW)
+    path = "" if pattern == EVERYTHING else pattern.removesuffix(SUBTREE)
     for page in surveys(coordinator, path, lambda _done, _total: None):
         for one in page.resources:
             if one.holders and (not path or one.name == path or one.name.startswith(f"{path}/")):

@@ -85,6 +85,8 @@ def person(one: Person, at: float) -> str:
         said += f" for {duration(at - one.since)}"
     if one.mode == "shared" or one.permits > 1:
         said += ", shared" if one.mode == "shared" else f", {one.permits} permits"
+    if one.resource:
+        said += f", {'holds' if one.mode else 'waits for'} {clean(one.resource)}"
     if one.reason:
         said += f': "{clean(one.reason)}"'
     return said + lapsed(one, at)
@@ -115,7 +117,7 @@ def need_sentence(view: NeedView, at: float) -> str:
     if view.holders:
         said.append(f"held by {persons(view.holders, len(view.holders), at)}")
     if view.ahead:
-        said.append(f"before it {persons(view.ahead, view.place, at)}")
+        said.append(f"before it {persons(view.ahead, max(view.place, len(view.ahead)), at)}")
     if not view.holders and not view.ahead:
         said.append("nobody holds it")
     if view.frozen is not None:

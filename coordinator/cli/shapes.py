@@ -92,7 +92,7 @@ def need(view: NeedView) -> Shape:
 
 
 def person(one: Person) -> Shape:
-    """Another request; `mode`, `permits`, `until` and `fence` only if it holds."""
+    """Another request; `mode`, `permits`, `until` and `fence` only if it holds; `resource` as in `Person`."""
     return {
         "id": one.ident,
         "kind": one.kind,
@@ -109,6 +109,7 @@ def person(one: Person) -> Shape:
         "permits": one.permits or None,
         "until": one.until,
         "fence": one.fence,
+        "resource": one.resource or None,
     }
 
 

@@ -9,7 +9,7 @@ import threading
 from typing import Generic, Protocol, TypeVar
 
 from coordinator.errors import UpgradeRefused
-from coordinator.model.need import Need
+from coordinator.model.need import Need, in_the_way
 
 
 class Held(Protocol):
@@ -73,7 +73,7 @@ class Entries(Generic[L]):
 
 
 def _refuse_overlap(lease: Held, needs: tuple[Need, ...]) -> None:
-    held = {need.resource: need for need in lease.needs}
     for need in needs:
-        if need.resource in held:
-            raise UpgradeRefused(lease.ident, need.resource)
+        for held in lease.needs:
+            if held.resource == need.resource or in_the_way(held, need):
+                raise UpgradeRefused(lease.ident, need.resource)

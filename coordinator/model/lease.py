@@ -41,7 +41,8 @@ class Person:
     """Another request as people see it: who, since when (epoch seconds), why, and whether its process is alive.
 
     A holder also has the `mode` and `permits` it holds, its `fence`, and until when its lease lasts unless it is
-    renewed.
+    renewed. `resource` names what it holds or waits for if that is a subtree around the resource asked about, or lies
+    in the subtree.
     """
 
     ident: str
@@ -59,6 +60,7 @@ class Person:
     permits: int = 0
     until: float | None = None
     fence: int | None = None
+    resource: str = ""
 
 
 @dataclass(frozen=True, slots=True)

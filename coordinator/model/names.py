@@ -19,6 +19,10 @@ MAX_NAME_BYTES = 512
 MAX_TEXT_BYTES = 1024
 MAX_SECONDS = 10 * 365 * 86400.0
 
+# What follows a path where everything at and below it is meant, and how many levels such a path may have.
+SUBTREE = "/**"
+MAX_DEPTH = 16
+
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+:/-]{0,127}")
 _FORBIDDEN = frozenset("{}*?[]\\")
 
@@ -57,6 +61,27 @@ def resource_name(value: object, argument: str = "resource") -> str:
     if bad:
         raise InvalidInput(argument, value, f"must not contain {', '.join(map(repr, bad))}")
     return value
+
+
+def resource_or_subtree(value: object, argument: str = "resource") -> str:
+    """A name of a resource, or `path/**` for all at and below a path of at most 16 levels. Raises InvalidInput."""
+    if not isinstance(value, str) or "**" not in value:
+        return resource_name(value, argument)
+    path = value.removesuffix(SUBTREE)
+    if path == value or "*" in path:
+        raise InvalidInput(argument, value, "must have `**` only as its last part, as in 'infra/prod/**'")
+    if not path:
+        raise InvalidInput(argument, value, "must name a path before `/**`: a subtree of everything is no resource")
+    if path.count("/") >= MAX_DEPTH:
+        raise InvalidInput(argument, value, f"must have at most {MAX_DEPTH} levels before `/**`")
+    resource_name(path, argument)
+    return value
+
+
+def in_subtree(resource: str, subtree: str) -> bool:
+    """Whether a resource, or another subtree, lies at or below the path of a subtree."""
+    path = subtree.removesuffix(SUBTREE)
+    return resource == path or resource.startswith(path + "/")
 
 
 def label(value: object, argument: str) -> str:

@@ -19,12 +19,12 @@ Cure = Literal["none", "unlink", "expire", "persist", "reap"]
 
 OF_SESSION = frozenset({"SESSION", "OWNS", "INBOX", "BATCH"})
 OF_REQUEST = frozenset({"REQ", "NEEDS", "NOTE"})
-OF_RESOURCE = frozenset({"LINE", "HOLDERS"})
+OF_RESOURCE = frozenset({"LINE", "HOLDERS", "HELD_BELOW", "WAITS_BELOW"})
 LISTS_REQUESTS = frozenset(
     {"LINE", "HOLDERS", "READY", "CLASS", "WAITING", "GATED", "SPARE", "SCHEDULED", "DEADLINES", "DEAD", "OWNS"}
     | {"PAYLOADS", "NESTED", "FLOW", "BY_OWNER"}
 )
-LISTS_RESOURCES = frozenset({"RESOURCES", "DIRTY"})
+LISTS_RESOURCES = frozenset({"RESOURCES", "DIRTY", "TREES", "WAKES", "HELD_BELOW", "WAITS_BELOW"})
 
 NO_TTL = -1
 

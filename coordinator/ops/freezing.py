@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from coordinator.errors import IllegalTransition, InvalidInput, NotFound
-from coordinator.keys import decode, encode
-from coordinator.model.names import milliseconds, request_id, resource_name
+from coordinator.keys import decode
+from coordinator.model.names import SUBTREE, milliseconds, request_id, resource_name
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import Deed, Scope
+from coordinator.wire.needs import node
 from coordinator.wire.replies import Raw, number, text
 from coordinator.wire.step import Operation
 
-BELOW = "/**"
 EVERYTHING = "**"
 LEAST_SECONDS = 0.05
 
@@ -33,16 +33,16 @@ def to_wire(pattern: str) -> str:
     InvalidInput."""
     if pattern == EVERYTHING:
         return pattern
-    below = str(pattern).endswith(BELOW)
-    name = encode(resource_name(str(pattern).removesuffix(BELOW) if below else pattern, "pattern"))
-    return name + BELOW if below else name
+    below = str(pattern).endswith(SUBTREE)
+    resource_name(str(pattern).removesuffix(SUBTREE) if below else pattern, "pattern")
+    return node(pattern)
 
 
 def shown(pattern: str) -> str:
     """The pattern that `to_wire` was given."""
     if pattern == EVERYTHING:
         return pattern
-    return decode(pattern.removesuffix(BELOW)) + (BELOW if pattern.endswith(BELOW) else "")
+    return decode(pattern)
 
 
 def freeze(scope: Scope, pattern: str, seconds: float, deed: Deed) -> Operation[Freeze]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from coordinator.keys import decode, encode
 from coordinator.model.codec import metadata_of
 from coordinator.model.lease import Explanation, FrozenView, GateView, NeedView, Person, ShareView
-from coordinator.model.names import Priority, request_id, resource_name, whole
+from coordinator.model.names import Priority, request_id, resource_or_subtree, whole
 from coordinator.model.names import text as free_text
 from coordinator.model.need import Need
 from coordinator.model.states import State
@@ -16,7 +16,7 @@ from coordinator.ops import freezing
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import Scope
 from coordinator.wire.gates import shown
-from coordinator.wire.needs import INTERNAL
+from coordinator.wire.needs import INTERNAL, node
 from coordinator.wire.replies import Raw, number, text
 from coordinator.wire.step import Operation
 
@@ -125,11 +125,13 @@ def _share_view(words: Raw) -> ShareView:
 
 
 def line(scope: Scope, resource: str, most: int = MOST_NAMED) -> Operation[LineView]:
-    """One resource with its holders and the head of its line. Raises InvalidInput."""
-    raw = yield calls.line(scope, encode(resource_name(resource)), most)
+    """One resource or subtree with its holders and the head of its line; also who holds a subtree around it, or
+    something in it. Raises InvalidInput."""
+    raw = yield calls.line(scope, node(resource_or_subtree(resource)), most)
     replies.expect(raw, "ok")
     at, capacity, length = (number(one) for one in raw[1:4])
-    return LineView(resource, at / 1000, capacity, length, persons_of(raw[4]), persons_of(raw[5]))
+    holders = (*persons_of(raw[4]), *_elsewhere((_shown(text(one[0])), persons_of(one[1])) for one in raw[6]))
+    return LineView(resource, at / 1000, capacity, length, holders, persons_of(raw[5]))
 
 
 def survey(scope: Scope, after: str = "", most: int = PAGE, prefix: str = "") -> Operation[Survey]:
@@ -181,14 +183,15 @@ def _gate_view(request: Mapping[str, str], raw: Raw) -> GateView:
 
 
 def _need_view(raw: Raw) -> NeedView:
-    resource, mode, permits, capacity, place, length, holders, ahead, frozen = raw
+    resource, mode, permits, capacity, place, length, holders, ahead, frozen, around = raw
+    others = [(_shown(text(one[0])), persons_of(one[1]), persons_of(one[2])) for one in around]
     return NeedView(
         need=need_of(resource, mode, permits),
         capacity=number(capacity),
         place=number(place) if text(place) else None,
         line_length=number(length),
-        holders=persons_of(holders),
-        ahead=persons_of(ahead),
+        holders=(*persons_of(holders), *_elsewhere((name, have) for name, have, _ in others)),
+        ahead=(*persons_of(ahead), *_elsewhere((name, want) for name, _, want in others)),
         frozen=_frozen_view(frozen) if frozen else None,
     )
 
@@ -196,6 +199,11 @@ def _need_view(raw: Raw) -> NeedView:
 def need_of(resource: Raw, mode: Raw, permits: Raw) -> Need:
     """A need as a reply has it, for people."""
     return Need(_shown(text(resource)), "shared" if text(mode) == "s" else "exclusive", number(permits))
+
+
+def _elsewhere(around: Iterable[tuple[str, tuple[Person, ...]]]) -> Iterator[Person]:
+    for name, persons in around:
+        yield from (replace(one, resource=name) for one in persons)
 
 
 def _frozen_view(raw: Raw) -> FrozenView:

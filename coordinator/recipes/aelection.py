@@ -94,7 +94,8 @@ class AsyncElection:
 
     async def leader(self) -> Person | None:
         """Who leads now, as the server knows it, or None."""
-        holders = (await self._co.line(self._name)).holders
+        line = await self._co.line(self._name)
+        holders = [one for one in line.holders if not one.resource]
         return holders[0] if holders else None
 
     async def candidates(self) -> tuple[Person, ...]:

@@ -90,7 +90,7 @@ class Election:
 
     def leader(self) -> Person | None:
         """Who leads now, as the server knows it, or None."""
-        holders = self._co.line(self._name).holders
+        holders = [one for one in self._co.line(self._name).holders if not one.resource]
         return holders[0] if holders else None
 
     def candidates(self) -> tuple[Person, ...]:

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from coordinator.errors import Corrupt
 from coordinator.keys import decode, encode
+from coordinator.model.names import SUBTREE
 from coordinator.model.need import Need
 
 # Resources whose encoded name begins so are made by the engine; no user's name encodes to one.
@@ -23,7 +24,13 @@ def to_wire(needs: Iterable[Need]) -> str:
 
 @lru_cache(maxsize=4096)
 def _word(need: Need) -> str:
-    return f"{'s' if need.mode == 'shared' else 'x'}{need.permits}:{encode(need.resource)}"
+    return f"{'s' if need.mode == 'shared' else 'x'}{need.permits}:{node(need.resource)}"
+
+
+def node(resource: str) -> str:
+    """A resource as it stands in keys. Of a subtree the path is encoded: no other name has a `*` there."""
+    path = resource.removesuffix(SUBTREE)
+    return encode(path) + (SUBTREE if path != resource else "")
 
 
 def from_wire(wire: str) -> tuple[Need, ...]:

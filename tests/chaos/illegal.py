@@ -19,6 +19,54 @@ def breaks(rule: Rule) -> Callable[[Callable[[Story], None]], Callable[[Story], 
     return mark
 
 
+@breaks("exclusion")
+def a_leaf_of_a_subtree_that_is_held(s: Story) -> None:
+    s.acquire("p1", 1, "a/**")
+    s.acquire("p2", 2, "a/b")
+    s.release("p1", 1, "a/**")
+    s.release("p2", 2, "a/b")
+
+
+@breaks("exclusion")
+def a_subtree_around_one_that_is_held(s: Story) -> None:
+    s.acquire("p1", 1, "a/b/**")
+    s.acquire("p2", 2, "a/**")
+    s.release("p1", 1, "a/b/**")
+
+
+@breaks("exclusion")
+def a_subtree_granted_above_a_holder(s: Story) -> None:
+    s.asked("leaf", 1, ("a",))
+    s.granted("leaf", 1)
+    s.asked("tree", 2, ("a/**",))
+    s.granted("tree", 2)
+    s.ended("leaf")
+    s.ended("tree")
+
+
+@breaks("order")
+def a_leaf_overtakes_a_subtree(s: Story) -> None:
+    s.asked("leaf", 1, ("a/b",))
+    s.granted("leaf", 1)
+    s.asked("tree", 2, ("a/**",))
+    s.asked("later", 3, ("a/c",))
+    s.granted("later", 2)
+    s.ended("leaf")
+    s.ended("later")
+    s.granted("tree", 3)
+    s.ended("tree")
+
+
+@breaks("fence")
+def a_subtree_with_an_older_fence_than_what_was_held_in_it(s: Story) -> None:
+    s.asked("leaf", 1, ("a/b",))
+    s.granted("leaf", 9)
+    s.ended("leaf")
+    s.asked("tree", 2, ("a/**",))
+    s.granted("tree", 8)
+    s.ended("tree")
+
+
 @breaks("lost")
 def an_accepted_job_is_nowhere(s: Story) -> None:
     s.submit("j")

@@ -233,6 +233,23 @@ def a_grant_that_reached_nobody(s: Story) -> None:
     s.ended("x")
 
 
+def subtrees_one_after_the_other(s: Story) -> None:
+    s.acquire("p1", 1, "a/**")
+    s.acquire("p2", 2, "ab/c")
+    s.release("p1", 1, "a/**")
+    s.acquire("p3", 3, "a/b")
+    s.release("p2", 2, "ab/c")
+    s.release("p3", 3, "a/b")
+
+
+def subtrees_in_the_account(s: Story) -> None:
+    for fence, resource in enumerate(("a/b", "a/**", "a/b/**"), 10):
+        s.asked(f"{resource}{fence}", fence, (resource,))
+        s.granted(f"{resource}{fence}", fence)
+        s.ended(f"{resource}{fence}")
+        s.hold("p", fence, resource)
+
+
 def an_account_that_is_whole(s: Story) -> None:
     s.asked("a10", 1)
     s.granted("a10", 10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from chaos.checker import judge
@@ -65,7 +66,7 @@ class Story:
 
     # --- lines
 
-    def asked(self, request: str, stamp: int, resources: str = "a", priority: int = 1) -> None:
+    def asked(self, request: str, stamp: int, resources: Iterable[str] = "a", priority: int = 1) -> None:
         self.server("fact", what="asked", request=request, resources=sorted(resources), priority=priority, stamp=stamp)
 
     def granted(self, request: str, fence: int) -> None:

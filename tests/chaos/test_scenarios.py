@@ -12,6 +12,7 @@ MINE = (
     "kill-storm",
     "failpoints",
     "lock-storm",
+    "subtree-storm",
     "replies",
     "deaths",
     "wake-ups",

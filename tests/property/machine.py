@@ -7,14 +7,15 @@ was killed makes no more of them and lapses.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from coordinator.model.names import SUBTREE
 from coordinator.model.terms import Terms
 from coordinator.wire import calls
 from coordinator.wire.calls import Claim, Deed, LockAsk, Scope
@@ -23,7 +24,7 @@ from tests.property.answers import plainly
 from tests.property.bells import Bells
 from tests.property.engine import Engine, differences, expected
 from tests.support.engine import per_job
-from tests.support.model import ACTIVE, QUEUED, Request
+from tests.support.model import ACTIVE, QUEUED, Request, overlap
 from tests.support.model_calls import Answer, Model
 
 # Aging is no multiple of the grain of time: then no two requests of different priority have the same rank, and how many
@@ -73,7 +74,9 @@ def serves(session: str) -> tuple[str, ...]:
 
 
 class EngineMachine(RuleBasedStateMachine):
-    """One namespace under random calls. Subclasses say which server."""
+    """One namespace under random calls. Subclasses say which server, and may give the resources other names."""
+
+    names_of: ClassVar[Mapping[str, str]] = {name: name for name in RESOURCES}
 
     def connect(self, namespace: str) -> Engine:
         raise NotImplementedError
@@ -90,7 +93,8 @@ class EngineMachine(RuleBasedStateMachine):
         self.bells = Bells()
         self.repeatable: tuple[Any, ...] | None = None
         for resource, capacity in CAPACITY.items():
-            self.step(calls.define(self.scope, resource, capacity), partial(self.model.define, resource, capacity))
+            name = self.names_of[resource]
+            self.step(calls.define(self.scope, name, capacity), partial(self.model.define, name, capacity))
         self.open()
         self.open()
 
@@ -109,7 +113,7 @@ class EngineMachine(RuleBasedStateMachine):
         reply = plainly(call.script, self.raw)
         note(f"{call.script} {' '.join(map(str, call.args[1:]))} -> {reply}")
         keys = [f"~dedup/{one}" for one in KEYS]
-        look = self.engine.look(self.model, [*RESOURCES, *keys], QUEUES, KEYS)
+        look = self.engine.look(self.model, [*self.names_of.values(), *keys], QUEUES, KEYS)
         self.model.facts, self.model.took_back = look.facts, False
         self.model.follow(skip=set(subjects))
         answer = act()
@@ -130,6 +134,16 @@ class EngineMachine(RuleBasedStateMachine):
     def new(self, letter: str) -> str:
         self.names += 1
         return f"{letter}{self.names:03}"
+
+    def named(self, needs: str) -> str:
+        """Needs by the names that resources have here, without those in a subtree, or around one, named before."""
+        kept: dict[str, str] = {}
+        for word in needs.split():
+            how, name = word.split(":")
+            resource = self.names_of[name]
+            if not any(overlap(resource, other) for other in kept):
+                kept[resource] = how
+        return " ".join(f"{how}:{resource}" for resource, how in sorted(kept.items()))
 
     def live_sessions(self) -> list[str]:
         return [name for name in self.model.sessions if self.model.live(name) and name not in self.silent]
@@ -205,7 +219,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.ask(n, LockAsk(self.new("r"), priority, needs, True, None, hold * 3))
 
     def ask(self, n: int, ask: LockAsk) -> None:
-        session = self.session(n)
+        session, ask = self.session(n), ask._replace(needs=self.named(ask.needs))
         self.step(calls.request(self.scope, session, ask), lambda: self.model.request(session, ask))
 
     @rule(n=which, other=which, same=st.booleans())
@@ -214,7 +228,11 @@ class EngineMachine(RuleBasedStateMachine):
         r = self.pick(n, ("waiting", "held", "released", "cancelled", "lost"), "lock")
         if r:
             session = r.session if same else self.session(other)
-            needs = " ".join(f"{ask.mode}{ask.permits}:{name}" for name, ask in r.needs.items()) if other else "x1:a"
+            needs = (
+                " ".join(f"{ask.mode}{ask.permits}:{name}" for name, ask in r.needs.items())
+                if other
+                else self.named("x1:a")
+            )
             ask = LockAsk(r.ident, r.priority, needs, False, None, r.hold_ms)
             self.step(calls.request(self.scope, session, ask), lambda: self.model.request(session, ask), [r.ident])
 
@@ -269,7 +287,9 @@ class EngineMachine(RuleBasedStateMachine):
 
     @rule(resource=st.sampled_from(RESOURCES), capacity=st.integers(1, 3))
     def define(self, resource: str, capacity: int) -> None:
-        self.step(calls.define(self.scope, resource, capacity), lambda: self.model.define(resource, capacity))
+        name = self.names_of[resource]
+        if not name.endswith(SUBTREE):
+            self.step(calls.define(self.scope, name, capacity), lambda: self.model.define(name, capacity))
 
     @rule()
     @precondition(lambda self: self.repeatable is not None)

@@ -67,7 +67,8 @@ class JobMachine(EngineMachine):
         asks = []
         for queue, priority, words in jobs:
             ident = self.new("j")
-            asks.append(JobAsk(ident, "work", queue, priority, payload_of(ident), words))
+            named = {name: self.named(str(word)) if name == "needs" else word for name, word in words.items()}
+            asks.append(JobAsk(ident, "work", queue, priority, payload_of(ident), named))
         # What lapsed is taken back after all were accepted: till then a job whose worker died has no say about its key.
         there = tuple(self.model.requests)
         self.step(calls.submit(self.scope, 1000, asks), lambda: self.model.submit(asks), there)

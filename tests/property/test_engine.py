@@ -6,6 +6,8 @@ A run is short here. For a long one: `COORDINATOR_PROPERTY_RUN=2000x50 pytest te
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import ClassVar
 
 import fakeredis
 import pytest
@@ -41,6 +43,22 @@ def test_on_an_imitation() -> None:
             return Engine(client, namespace, shebang=False)
 
     run_state_machine_as_test(OnImitation, settings=PROFILE)
+
+
+class TreeMachine(JobMachine):
+    """Two subtrees, one in the other, and three resources in them, of which two are counted."""
+
+    names_of: ClassVar[Mapping[str, str]] = {"a": "p/**", "b": "p/q", "c": "p/q/**", "d": "p/q/r", "e": "p/s"}
+
+
+def test_subtrees_on_a_server(raw: redis.Redis) -> None:
+    shebang = int(raw.info()["redis_version"].split(".")[0]) >= 7
+
+    class OnServer(TreeMachine):
+        def connect(self, namespace: str) -> Engine:
+            return Engine(raw, namespace, shebang)
+
+    run_state_machine_as_test(OnServer, settings=PROFILE)
 
 
 def test_on_a_server(raw: redis.Redis) -> None:

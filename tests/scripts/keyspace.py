@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from coordinator import keys
+from coordinator.model.names import SUBTREE, in_subtree
 from coordinator.model.states import State
 from tests.support.engine import Kept, whole
 
@@ -54,6 +55,7 @@ class Keyspace:
                 self._lines,
                 self._holders,
                 self._listed,
+                self._subtrees,
                 self._rest,
             ),
         )
@@ -179,7 +181,7 @@ class Keyspace:
             yield from (f"{ident} in the line of {resource} is gone" for ident in idents if ident not in self.requests)
             head = self.requests.get(idents[0], {})
             free = not self.one("HOLDERS", resource) and len(self._resources(idents[0])) == 1
-            frozen = "frozen" in self.one("META")
+            frozen = "frozen" in self.one("META") or "trees" in self.one("META")
             if (
                 free
                 and not frozen
@@ -214,6 +216,20 @@ class Keyspace:
                 yield f"{resource} is listed and nobody holds or wants it"
         for name in ("LINE", "HOLDERS"):
             yield from (f"{one} is not listed" for one in self.families[name] if one not in listed)
+
+    def _subtrees(self) -> Iterator[str]:
+        """What is in use as a subtree is listed, and knows of all that is held or waited for in it."""
+        wanted = {one for one in self.scores("RESOURCES") if one.endswith(SUBTREE)}
+        listed = self.one("TREES")
+        yield from (f"{one} is a subtree in use, or listed: not both" for one in wanted ^ set(listed))
+        if ("trees" in self.one("META")) != bool(listed or self.one("WAKES")):
+            yield "meta does not say whether there are subtrees"
+        for name in ("HELD_BELOW", "WAITS_BELOW"):
+            yield from (f"{name} of {one} is left behind" for one in set(self.families[name]) - wanted)
+        for tree in (one for one, state in listed.items() if state == "="):
+            for name, family in (("HELD_BELOW", "HOLDERS"), ("WAITS_BELOW", "LINE")):
+                below = {one for one in self.families[family] if one != tree and in_subtree(one, tree)}
+                yield from (f"{name} of {tree} lacks {one}" for one in below - set(self.scores(name, tree)))
 
     def _rest(self) -> Iterator[str]:
         for ident in self.scores("DEADLINES"):

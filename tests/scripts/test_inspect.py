@@ -54,7 +54,7 @@ def test_an_explanation_names_who_holds_and_who_stands_before(engine: Engine) ->
     assert needs["a"][1:6] == ["x", 1, 1, "1", 2]
     assert [one[0] for one in needs["a"][6]] == ["holder"]
     assert [one[0] for one in needs["a"][7]] == ["ahead"]
-    assert needs["b"][4:] == ["0", 1, [], [], []]
+    assert needs["b"][4:] == ["0", 1, [], [], [], []]
     assert engine.call(calls.explain(engine.scope, "never-was", 20)) == ["gone"]
     engine.put("j1")
     engine.put("j2")

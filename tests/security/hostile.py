@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from coordinator import Coordinator, CountDownLatch, Dedup, RetryPolicy, Similar
+from coordinator import Coordinator, CountDownLatch, Dedup, Need, RetryPolicy, Similar
 from coordinator.cli import measured
 from coordinator.errors import WaitTimeout
 from coordinator.keys import FAMILIES, Family, encode, key
@@ -58,6 +58,11 @@ class Populated:
         co.request("a", within=co.acquire("outer"))
         co.request("a", priority="high", on_preempt="ask")
         self.idents = [self.lease.ident, self.waiter.ident]
+        # A subtree with something held and something waited for in it; another one came free while many waited.
+        co.acquire([Need("wood/**", "shared")])
+        co.acquire([Need("wood/oak", "shared")])
+        self.idents.append(co.request("wood/elm").ident)
+        scene.raw.hset(scene.key("WAKES"), "cleared/**", "0-")
         co.define("gpu", capacity=2)
         for name in ("done", "failed", "running"):
             self.idents.append(co.submit(name, {"a": "x" * 300}, queue="hostile", retry=RetryPolicy.none()).ident)

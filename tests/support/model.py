@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from coordinator.model.names import SUBTREE, in_subtree
 from coordinator.model.terms import Terms
 
 QUEUED = ("waiting", "ready")
@@ -81,6 +82,11 @@ def fits(taken: list[Ask], ask: Ask, capacity: int) -> bool:
     if any(other.mode != ask.mode for other in taken):
         return False
     return ask.mode == "s" or sum(other.permits for other in taken) + min(ask.permits, capacity) <= capacity
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether one of two resources is a subtree and the other lies in it, or is a subtree around it."""
+    return one != other and any(a.endswith(SUBTREE) and in_subtree(b, a) for a, b in ((one, other), (other, one)))
 
 
 class World:
@@ -153,9 +159,21 @@ class World:
                 if other.state != "ready" or not fits(taken, other.needs[resource], capacity):
                     return False
                 taken.append(other.needs[resource])
-            if not fits(taken, ask, capacity):
+            if not fits(taken, ask, capacity) or self.entangled(r, resource, ask, past_lapsed):
                 return False
         return True
+
+    def entangled(self, r: Request, resource: str, ask: Ask, past_lapsed: bool) -> bool:
+        """Whether somebody holds, or wants before `r`, what lies in the subtree or around it, and both do not share."""
+        for other in self.requests.values():
+            near = [their for name, their in other.needs.items() if overlap(resource, name)]
+            if other is r or all(ask.mode == their.mode == "s" for their in near):
+                continue
+            if other.state in ACTIVE:
+                return True
+            if other.state in QUEUED and self.rank(other) < self.rank(r) and not (past_lapsed and self.lapsed(other)):
+                return True
+        return False
 
     def its_turn(self, r: Request) -> bool:
         """At the front; or so without lapsed waiters, which the engine may have passed over or not looked at yet."""

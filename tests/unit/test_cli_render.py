@@ -343,6 +343,7 @@ def test_shapes_can_be_written_and_keep_their_fields() -> None:
         "since",
         "mode",
         "permits",
+        "resource",
         "until",
         "fence",
     }

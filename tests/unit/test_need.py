@@ -56,6 +56,46 @@ def test_a_need_is_checked_when_it_is_made(arguments: tuple[object, ...]) -> Non
         Need(*arguments)  # type: ignore[arg-type]
 
 
+LEVELS = "/".join("abcdefghijklmnop")
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ("a/**/b", "only as its last part"),
+        ("**/a", "only as its last part"),
+        ("a**", "only as its last part"),
+        ("a/**/**", "only as its last part"),
+        ("**", "only as its last part"),
+        ("/**", "must name a path"),
+        (f"{LEVELS}/q/**", "at most 16 levels"),
+        (" /**", "white space"),
+        ("a/*", "must not contain"),
+    ],
+)
+def test_a_subtree_is_a_path_and_two_stars(bad: str, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        Need(bad)
+
+
+def test_a_subtree_travels_as_it_is_named() -> None:
+    needs = needs_of(["con fig/**", Need(f"{LEVELS}/**", "shared")])
+    assert to_wire(needs) == f"s1:{LEVELS}/** x1:con%20fig/**"
+    assert from_wire(to_wire(needs)) == needs
+
+
+def test_a_subtree_has_no_permits() -> None:
+    with pytest.raises(InvalidInput, match="must be 1 for a subtree"):
+        Need("a/**", permits=2)
+
+
+@pytest.mark.parametrize("within", ["a", "a/b", "a/b/**"])
+def test_what_lies_in_a_subtree_is_not_asked_for_beside_it(within: str) -> None:
+    with pytest.raises(InvalidInput, match=r"lies in 'a/\*\*'"):
+        needs_of([within, Need("a/**", "shared"), "b"])
+    assert len(needs_of(["a/**", "ab", "b/a", "c/**"])) == 4
+
+
 def test_what_only_the_engine_names_is_left_out() -> None:
     assert from_wire("x1:a x1:~dedup/k") == (Need("a"),)
     assert "~" not in to_wire([Need("~dedup/k")])

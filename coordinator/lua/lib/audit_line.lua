@@ -1,10 +1,10 @@
 -- Judges the standing of a request in its lines. An offer must be one that a worker could take up now, and a request
 -- must have the same rank everywhere, or two could wait for each other.
 --@include lib/front
---@include lib/frozen
--- Whether the resource can be judged: every entry of its holders can be read, and no look at its line is pending.
+-- Whether the resource can be judged: every entry of its holders can be read, and no look at its line is pending, as there
+-- is below a subtree that came free while many waited.
 local function settled(ctx, resource)
-  if redis.call('SISMEMBER', ctx.p .. K_DIRTY, resource) == 1 then
+  if redis.call('SISMEMBER', ctx.p .. K_DIRTY, resource) == 1 or (ctx.trees and redis.call('EXISTS', ctx.p .. K_WAKES) == 1) then
     return false
   end
   for _, value in ipairs(redis.call('HVALS', ctx.p .. K_HOLDERS .. resource)) do
@@ -34,10 +34,11 @@ local function in_sight(ctx, r)
   return true
 end
 
--- What was offered before a freeze is offered still: it steps back when it is claimed.
+-- What was offered before a freeze, or before a subtree above or below was wanted, may be offered still: it steps back
+-- when it is claimed.
 local function is_barred(ctx, r)
   for _, need in ipairs(needs_of(ctx, r)) do
-    if barred(ctx, r, need.resource) then
+    if beside.kept_from(ctx, r, need) then
       return true
     end
   end
@@ -56,7 +57,7 @@ local function audit_standing(ctx, r, faults)
   end
   if r.state == 'waiting' and not r.needs and not r.gate then
     faults[#faults + 1] = 'waits although it needs nothing'
-  elseif r.state == 'ready' and r.needs and in_sight(ctx, r) and all_settled(ctx, r) and not waiter_lapsed(ctx, r)
+  elseif r.state == 'ready' and r.needs and in_sight(ctx, r) and all_settled(ctx, r) and not beside.lapsed(ctx, r)
     and not is_barred(ctx, r) and not front_everywhere(ctx, r) then
     faults[#faults + 1] = 'is offered although it is not its turn'
   end

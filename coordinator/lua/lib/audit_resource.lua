@@ -1,5 +1,6 @@
 -- Judges one resource: its holders, its place in the register, its line. Reading only.
 --@include lib/audit_line
+--@include lib/audit_tree
 -- Holders looked at in one call; a resource with more is shared, and each of them is judged as a request too.
 local MAX_HOLDERS = 4096
 
@@ -40,11 +41,11 @@ local function forgotten(ctx, resource, grace)
   ctx.now = now - grace
   for _, id in ipairs(redis.call('ZRANGE', ctx.p .. K_LINE .. resource, 0, WINDOW - 1)) do
     local r = load(ctx, id)
-    if r and r.state ~= 'ready' and not waiter_lapsed(ctx, r) then
+    if r and r.state ~= 'ready' and not beside.lapsed(ctx, r) then
       local could = r.state == 'waiting' and need_on(ctx, r, resource) and all_settled(ctx, r)
         and front_everywhere(ctx, r)
       ctx.now = now
-      return could and not waiter_lapsed(ctx, r) and id
+      return could and not beside.lapsed(ctx, r) and id
     end
   end
   ctx.now = now
@@ -57,6 +58,7 @@ local function audit_resource(ctx, resource, grace)
   if there ~= (redis.call('ZSCORE', ctx.p .. K_RESOURCES, resource) ~= false) then
     faults[#faults + 1] = there and 'is in use, but not registered' or 'is registered, but not in use'
   end
+  audit_tree(ctx, resource, there, faults)
   local waiter = #faults == 0 and forgotten(ctx, resource, grace)
   if waiter then
     faults[#faults + 1] = waiter .. ' waits for it although it could have it'

@@ -53,13 +53,14 @@ end
 
 local function open(meta, words)
   local m = redis.call('HMGET', meta, 'clock', 'skew', 'tick', 'swept', 'left', 'gates', 'limits', 'shed', 'frozen',
-    'shares', 'spare', 'nested', 'memory', 'looked', 'terms')
+    'shares', 'spare', 'nested', 'memory', 'looked', 'terms', 'trees')
   local clock, skew = tonumber(m[1] or 0), tonumber(m[2] or 0)
   local us = server_us()
   local ctx = setmetatable({ meta = meta, p = string.sub(meta, 1, -5), tick = tonumber(m[3] or 0), swept = tonumber(m[4] or 0),
     marked = m[5], leftover = m[5], gates = m[6] or m[7], clocked = m[6], shed = m[8], frozen = m[9],
-    shares = m[10], spare = m[11], nested = m[12], memory_mark = m[13], looked = tonumber(m[14] or 0), us = us, now = 0, dirty = {}, is_dirty = {}, arrived = {},
-    bells = {}, stats = {}, lives = {}, left = {}, offered = {} }, read_terms(words, m[15]))
+    shares = m[10], spare = m[11], nested = m[12], memory_mark = m[13], looked = tonumber(m[14] or 0), trees = m[16], us = us,
+    now = 0, dirty = {}, is_dirty = {}, arrived = {}, bells = {}, stats = {}, lives = {}, left = {},
+    offered = {} }, read_terms(words, m[15]))
   if us >= clock then
     ctx.skew = skew ~= 0 and 0 or nil
   else

@@ -4,6 +4,7 @@
 --@include lib/request
 --@include lib/usage
 --@include lib/flow
+--@include lib/overlap
 -- Requests that one search looks at, and of one line those nearest the front.
 local MAX_VISITED, MAX_AHEAD = 256, 64
 
@@ -11,10 +12,11 @@ local function holds_up(need, holder, permits)
   return need.mode ~= holder.mode or (need.mode == 'x' and permits == 1)
 end
 
--- Those who have to get something, or go, before a request can have what it needs on one resource.
-local function blockers_on(ctx, r, need, search)
-  local found, waits = redis.call('HGETALL', ctx.p .. K_HOLDERS .. need.resource), {}
-  local permits = found[1] and capacity(ctx, need.resource)
+-- What has to come before those who hold a resource and are in the way of a need let go. Of a resource `beside` the one
+-- needed, above or below it, all permits are in the way.
+local function add_holders(ctx, resource, need, beside, search, waits)
+  local found = redis.call('HGETALL', ctx.p .. K_HOLDERS .. resource)
+  local permits = found[1] and (beside and 1 or capacity(ctx, resource))
   for i = 1, #found, 2 do
     local holder = holds_up(need, parse_holder(found[i + 1]), permits) and load(ctx, found[i])
     for _, id in ipairs(holder and redis.call('SMEMBERS', ctx.p .. K_FLOW .. flow_of(holder)) or {}) do
@@ -24,7 +26,32 @@ local function blockers_on(ctx, r, need, search)
       waits[#waits + 1] = search.r.id
     end
   end
-  local rank, new = tonumber(rank_of(ctx, r)), search.r
+end
+
+-- Those who stand before a request above and below what it needs, and what those hold there wait for.
+local function add_beside(ctx, r, need, search, waits)
+  local rank, new = rank_of(ctx, r), search.r
+  for _, other in ipairs(beside.around(ctx, need.resource, need.mode, rank)) do
+    add_holders(ctx, other, need, true, search, waits)
+    for _, id in ipairs(beside.ahead_on(ctx, other, need, rank)) do
+      waits[#waits + 1] = id
+    end
+  end
+  for _, their in ipairs(needs_of(ctx, new)) do
+    if r.id ~= new.id and beside.overlap(need.resource, their.resource) and not beside.goes_with(need, their)
+      and tonumber(rank_of(ctx, new)) < tonumber(rank) then
+      waits[#waits + 1] = new.id
+    end
+  end
+end
+
+-- Those who have to get something, or go, before a request can have what it needs on one resource.
+local function blockers_on(ctx, r, need, search)
+  local waits, rank, new = {}, tonumber(rank_of(ctx, r)), search.r
+  add_holders(ctx, need.resource, need, false, search, waits)
+  if ctx.trees or tree.is(need.resource) then
+    add_beside(ctx, r, need, search, waits)
+  end
   local ahead = redis.call('ZRANGE', ctx.p .. K_LINE .. need.resource, 0, MAX_AHEAD - 1, 'WITHSCORES')
   for i = 1, #ahead, 2 do
     if ahead[i] ~= r.id and tonumber(ahead[i + 1]) <= rank then
@@ -65,32 +92,4 @@ local function circle(ctx, r)
     order[#order + 1] = way[i]
   end
   return way and order
-end
-
--- Since when a piece of work has been at it. By that, and not by its last request, it is young or old: who has nearly
--- all it needs has the youngest requests, and were it to give way nobody would come to an end.
-local function age_of(ctx, r)
-  local first = r.flow and load(ctx, r.flow)
-  return first and first.stamp or r.stamp
-end
-
--- Who has to give way: of the lock requests the least urgent, and of those the youngest. A job never does: nobody would
--- begin anew for it.
-local function victim_of(ctx, way)
-  local chosen, youngest
-  for _, r in ipairs(way) do
-    local age = r.kind == 'lock' and age_of(ctx, r)
-    if age and (not chosen or r.priority < chosen.priority or (r.priority == chosen.priority and age > youngest)) then
-      chosen, youngest = r, age
-    end
-  end
-  return chosen
-end
-
-local function said(way)
-  local ids = {}
-  for i, r in ipairs(way) do
-    ids[i] = r.id
-  end
-  return table.concat(ids, ',')
 end

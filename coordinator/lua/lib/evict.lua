@@ -29,12 +29,31 @@ local function evict(ctx, resource)
   return stale and usage(ctx, resource) or used, stale
 end
 
+-- The same above and below what a request needs, where that matters to it.
+local function evict_around(ctx, r)
+  for _, need in ipairs(needs_of(ctx, r)) do
+    local stale = {}
+    beside.entangled(ctx, r, need, stale)
+    for _, resource in ipairs(stale) do
+      evict(ctx, resource)
+      ctx.looks = ctx.looks + 4
+    end
+  end
+end
+
 -- Whether the request can have all it needs now. What lapsed on its other lines is taken back first: a job that goes
 -- back to its place there may stand before it.
 local function its_turn(ctx, r, except)
   for _, need in ipairs(needs_of(ctx, r)) do
     if need.resource ~= except then
       evict(ctx, need.resource)
+    end
+  end
+  if ctx.trees then
+    evict_around(ctx, r)
+    local need = except and need_on(ctx, r, except)
+    if need and beside.kept_from(ctx, r, need) then
+      return false
     end
   end
   return front_everywhere(ctx, r, except)

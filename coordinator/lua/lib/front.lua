@@ -2,13 +2,9 @@
 -- and all of them, the holders and the request itself fit together. Reading only.
 --@include lib/request
 --@include lib/usage
---@include lib/frozen
+--@include lib/overlap
 -- How many unclaimed candidates one line may have at once; the next come up as these are claimed.
 local WINDOW = 64
-
-local function waiter_lapsed(ctx, r)
-  return out_of_time(ctx, r) or (r.kind == 'lock' and not live(ctx, r.session))
-end
 
 -- `id` may be a request that is not in line yet: everybody of its rank or better then counts as before it. Also returns
 -- whether it could be granted as things are written: nothing lapsed is left to take back, and nobody else is in line.
@@ -27,7 +23,7 @@ local function front(ctx, need, rank, id)
         return fits(ctx, need.resource, used, need), clear
       end
       local other = load(ctx, ahead[i])
-      if other and not waiter_lapsed(ctx, other) then
+      if other and not beside.lapsed(ctx, other) then
         local their = need_on(ctx, other, need.resource)
         if other.state ~= 'ready' or not their or not fits(ctx, need.resource, used, their) then
           return false
@@ -46,7 +42,7 @@ end
 local function front_everywhere(ctx, r, except)
   for _, need in ipairs(needs_of(ctx, r)) do
     -- It is in line, so the walk ends at its own entry: its rank was computed when it joined, and is not again here.
-    if need.resource ~= except and (barred(ctx, r, need.resource) or not front(ctx, need, math.huge, r.id)) then
+    if need.resource ~= except and (beside.kept_from(ctx, r, need) or not front(ctx, need, math.huge, r.id)) then
       return false
     end
   end

@@ -1,22 +1,8 @@
 -- Freezes: resources that are granted to nobody for a time, while everybody keeps their place. What is held stays held.
 -- One is kept under its pattern, a resource or `path/**` for all below it too, as `<until ms> <since ms> <cursor> <call> <by>`
 -- and the reason on another line. One that is over is thawed page by page from its cursor: the lines below it have to move on.
+--@include lib/tree
 local FREEZE = '^(%d+) (%d+) (%S+) (%S+) ([^\n]*)\n(.*)$'
-
--- The path above all that a pattern is for, if it is for more than one resource; empty for everything.
-local function path_of(pattern)
-  return pattern == '**' and '' or string.match(pattern, '^(.*)/%*%*$')
-end
-
-local function covers(pattern, resource)
-  local path = path_of(pattern)
-  if not path then
-    return pattern == resource
-  end
-  -- What only the engine names is nobody's resource.
-  return (path == '' and string.sub(resource, 1, 1) ~= '~') or path == resource
-    or string.sub(resource, 1, #path + 1) == path .. '/'
-end
 
 local function freezes(ctx)
   if not ctx.freezes then
@@ -33,10 +19,15 @@ local function freezes(ctx)
   return ctx.freezes
 end
 
+-- Whether a freeze keeps a resource from being granted; a subtree is kept by a freeze of anything in it.
+local function stops(pattern, resource)
+  return tree.covers(pattern, resource) or (tree.is(resource) and tree.covers(resource, tree.path_of(pattern) or pattern))
+end
+
 -- The freeze that keeps a resource from being granted now, if any.
 local function freeze_on(ctx, resource)
   for _, one in ipairs(ctx.frozen and freezes(ctx) or {}) do
-    if one.ends > ctx.now and covers(one.pattern, resource) then
+    if one.ends > ctx.now and stops(one.pattern, resource) then
       return one
     end
   end

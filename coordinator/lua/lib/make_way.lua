@@ -1,6 +1,6 @@
 -- A job that a worker has claimed holds what it needs, for it may begin at any time and asks nobody. One that is on offer
 -- begins nowhere: if only such jobs, all of them less urgent, keep the first in line from what it needs, they give way.
---@include lib/front
+--@include lib/overlap
 --@include lib/unbegun
 -- Of those who hold a resource, the spare jobs that `first` comes before, if it fits once they are gone. Nil: it does not.
 local function in_the_way(ctx, need, first)
@@ -26,13 +26,13 @@ end
 local function make_way(ctx, resource)
   local id = redis.call('ZRANGE', ctx.p .. K_LINE .. resource, 0, 0)[1]
   local first = id and load(ctx, id)
-  if not first or first.state ~= 'waiting' or waiter_lapsed(ctx, first) then
+  if not first or first.state ~= 'waiting' or beside.lapsed(ctx, first) then
     return false
   end
   local givers = {}
   for _, need in ipairs(needs_of(ctx, first)) do
     local found = redis.call('ZRANGE', ctx.p .. K_LINE .. need.resource, 0, 0)[1] == id
-      and not barred(ctx, first, need.resource) and in_the_way(ctx, need, first)
+      and not beside.kept_from(ctx, first, need) and in_the_way(ctx, need, first)
     if not found then
       return false
     end

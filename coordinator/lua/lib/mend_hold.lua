@@ -45,9 +45,9 @@ local function hold_again(ctx, r)
   end
   local expires = hold_end(ctx, r)
   if r.needs then
+    register(ctx, r)
     take(ctx, r, r.session, r.fence, expires)
     for _, need in ipairs(needs_of(ctx, r)) do
-      redis.call('ZADD', ctx.p .. K_RESOURCES, 0, need.resource)
       redis.call('ZREM', ctx.p .. K_LINE .. need.resource, r.id)
       touch(ctx, need.resource)
     end

@@ -3,6 +3,7 @@
 --@include lib/audit_resource
 --@include lib/mend_hold
 --@include lib/lapse
+--@include lib/mend_tree
 -- The holders as a list, the newest fence first; those that cannot be read come last.
 local function by_fence(ctx, resource)
   local held, list = entries(ctx, resource), {}
@@ -34,6 +35,7 @@ local function mend_resource(ctx, resource)
   for _, holder in ipairs(by_fence(ctx, resource)) do
     mend_holder(ctx, resource, holder, used)
   end
+  mend_tree(ctx, resource)
   if redis.call('EXISTS', ctx.p .. K_LINE .. resource, ctx.p .. K_HOLDERS .. resource) > 0 then
     redis.call('ZADD', ctx.p .. K_RESOURCES, 0, resource)
   else

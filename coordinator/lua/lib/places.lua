@@ -4,8 +4,11 @@
 --@include lib/offers
 --@include lib/spare
 --@include lib/flow
+--@include lib/tree
+--@include lib/plant
 -- Returns whether nobody has or wants it any more.
 local function retire_resource(ctx, resource)
+  tree.loosen(ctx, resource)
   if redis.call('EXISTS', ctx.p .. K_LINE .. resource, ctx.p .. K_HOLDERS .. resource) ~= 0 then
     return false
   end
@@ -16,6 +19,9 @@ end
 local function register(ctx, r)
   for _, need in ipairs(needs_of(ctx, r)) do
     redis.call('ZADD', ctx.p .. K_RESOURCES, 0, need.resource)
+    if tree.is(need.resource) then
+      listing.plant(ctx, need.resource)
+    end
   end
 end
 
@@ -25,6 +31,7 @@ local function join_lines(ctx, r)
   for _, need in ipairs(needs_of(ctx, r)) do
     redis.call('ZADD', ctx.p .. K_LINE .. need.resource, rank, r.id)
     touch(ctx, need.resource)
+    tree.stir(ctx, need.resource, rank)
   end
   ctx.arrived[r.id] = true
 end
@@ -44,6 +51,7 @@ local function take(ctx, r, session, fence, expires)
   for _, need in ipairs(needs_of(ctx, r)) do
     redis.call('HSET', ctx.p .. K_HOLDERS .. need.resource, r.id,
       need.mode .. ' ' .. need.permits .. ' ' .. fence .. ' ' .. session .. ' ' .. text(expires))
+    tree.note_held(ctx, need.resource, need.mode)
   end
 end
 

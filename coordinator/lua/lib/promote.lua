@@ -6,6 +6,7 @@
 --@include lib/make_way
 --@include lib/leftovers
 --@include lib/flow
+--@include lib/wake
 local MAX_WALK = 128  -- waiters
 local function grant(ctx, r)
   local fence = text(draw(ctx))
@@ -37,12 +38,12 @@ end
 
 -- Looks at one waiter. Returns whether it stays in line, and whether the walk goes on behind it.
 local function consider(ctx, r, resource, used, open)
-  if waiter_lapsed(ctx, r) then
+  if beside.lapsed(ctx, r) then
     retire(ctx, r)
     return false, open
   end
   local need = need_on(ctx, r, resource)
-  local fit = open and need and fits(ctx, resource, used, need) and not barred(ctx, r, resource)
+  local fit = open and need and fits(ctx, resource, used, need) and not beside.kept_from(ctx, r, need)
   if r.state == 'ready' then
     if not fit then
       withdraw(ctx, r)
@@ -80,6 +81,7 @@ local function promote(ctx, resource)
   if not ctx.thorough and not first[1] then
     return  -- nobody waits for what may have lapsed there
   end
+  rouse.tend(ctx, resource)
   local used, evicted = evict(ctx, resource)
   if ctx.spare and make_way(ctx, resource) then
     used, evicted = usage(ctx, resource), true

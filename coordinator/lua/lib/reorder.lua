@@ -21,6 +21,9 @@ local function take_place(ctx, r, falls)
     redis.call('ZADD', ctx.p .. K_GATED .. r.gate .. ':' .. r.queue, rank, r.id)
   elseif r.state ~= 'scheduled' and r.needs then
     join_lines(ctx, r)
+    for _, need in ipairs(falls and needs_of(ctx, r) or {}) do
+      tree.loosen(ctx, need.resource)
+    end
   end
 end
 

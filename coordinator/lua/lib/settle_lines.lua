@@ -10,7 +10,7 @@ local function settle_lines(ctx)
   end
   write_owners(ctx)
   local at = 1
-  while at <= #ctx.dirty do
+  while at <= #ctx.dirty or (ctx.loose and rouse.below(ctx)) do
     local resource = ctx.dirty[at]
     if at > MAX_PROMOTIONS or ctx.looks >= MAX_LOOKS then
       leave(ctx, resource)

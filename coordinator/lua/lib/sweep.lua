@@ -6,6 +6,7 @@
 --@include lib/gated
 --@include lib/stranded
 --@include lib/thaw
+--@include lib/wake
 --@include lib/untangle
 --@include lib/preempt
 --@include lib/forget_shares
@@ -85,7 +86,7 @@ local function sweep(ctx)
     requeue(ctx, id)
     found = found + 1
   end
-  found = found + untangle_some(ctx) + thaw_due(ctx) + take_up(ctx) + pass_due(ctx)
+  found = found + untangle_some(ctx) + thaw_due(ctx) + rouse.some(ctx) + take_up(ctx) + pass_due(ctx)
   settle_lines(ctx)
   preempt.due(ctx)
   write_gates(ctx)
@@ -104,6 +105,9 @@ local function next_due(ctx, limit)
     if first[2] then
       wait = math.min(wait, math.max(0, tonumber(first[2]) - ctx.now))
     end
+  end
+  if ctx.trees and redis.call('EXISTS', ctx.p .. K_WAKES) == 1 then
+    wait = 0
   end
   for _, one in ipairs(freezes(ctx)) do
     wait = math.min(wait, math.max(0, one.ends - ctx.now))

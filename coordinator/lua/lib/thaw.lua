@@ -1,5 +1,6 @@
 -- Moves on the lines that freezes have stopped, when they are over.
 --@include lib/frozen
+--@include lib/tree
 --@include lib/leftovers
 local PAGE = 256
 
@@ -17,7 +18,10 @@ end
 
 -- One page of the lines below a pattern. The sweep that takes them up comes at once if there are many.
 local function thaw_some(ctx, one)
-  local path = path_of(one.pattern)
+  local path = tree.path_of(one.pattern)
+  for _, node in ipairs(tree.above(ctx, one.pattern)) do
+    touch(ctx, node)
+  end
   if not path then
     touch(ctx, one.pattern)
     return end_freeze(ctx, one)
@@ -26,7 +30,7 @@ local function thaw_some(ctx, one)
   local names = redis.call('ZRANGEBYLEX', ctx.p .. K_RESOURCES, from, path == '' and '+' or '[' .. path .. '/\255',
     'LIMIT', 0, PAGE)
   for _, resource in ipairs(names) do
-    if covers(one.pattern, resource) then
+    if tree.covers(one.pattern, resource) then
       leave(ctx, resource)
     end
   end

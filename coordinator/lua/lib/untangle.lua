@@ -4,6 +4,34 @@
 -- Circles that one script ends, and nested waiters that one sweep looks at.
 local MAX_CIRCLES, MAX_LOOKED_AT = 8, 16
 
+-- Since when a piece of work has been at it. By that, and not by its last request, it is young or old: who has nearly
+-- all it needs has the youngest requests, and were it to give way nobody would come to an end.
+local function age_of(ctx, r)
+  local first = r.flow and load(ctx, r.flow)
+  return first and first.stamp or r.stamp
+end
+
+-- Who has to give way: of the lock requests the least urgent, and of those the youngest. A job never does: nobody would
+-- begin anew for it.
+local function victim_of(ctx, way)
+  local chosen, youngest
+  for _, r in ipairs(way) do
+    local age = r.kind == 'lock' and age_of(ctx, r)
+    if age and (not chosen or r.priority < chosen.priority or (r.priority == chosen.priority and age > youngest)) then
+      chosen, youngest = r, age
+    end
+  end
+  return chosen
+end
+
+local function said(way)
+  local ids = {}
+  for i, r in ipairs(way) do
+    ids[i] = r.id
+  end
+  return table.concat(ids, ',')
+end
+
 local function give_way(ctx, victim, way)
   local cycle = said(way)
   finish(ctx, victim, 'cancel', 'why', 'deadlock: ' .. cycle)

@@ -1,0 +1,50 @@
+"""Subtrees, in terms of plain resources: whoever has `a/**` has it and everything in it that a history names.
+
+Two requests then get in each other's way exactly if they have a name in common, so the rules about single resources
+judge exclusion, order and fences across the levels of a path too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from chaos.history import SERVER, Op
+from coordinator.model.names import SUBTREE, in_subtree
+
+
+def flat(ops: Sequence[Op]) -> list[Op]:
+    """The history with the subtrees in the server's account spread out."""
+    names = _names(ops)
+    return [replace(one, args=_spread(one, names)) if _is_fact(one) else one for one in ops]
+
+
+def held_flat(ops: Sequence[Op]) -> list[Op]:
+    """The same, with one grant and one release for each resource that a holder had."""
+    names = _names(ops)
+    return [each for one in flat(ops) for each in (_each(one, names) if one.op in ("acquire", "release") else (one,))]
+
+
+def _names(ops: Iterable[Op]) -> frozenset[str]:
+    said = {one.arg("resource") for one in ops}
+    return frozenset(said.union(*(one.args["resources"] for one in ops if _is_fact(one))))
+
+
+def _is_fact(one: Op) -> bool:
+    return one.process == SERVER and "resources" in one.args
+
+
+def _spread(one: Op, names: frozenset[str]) -> dict[str, object]:
+    everything = sorted({inner for name in one.args["resources"] for inner in _inside(name, names)})
+    return {**one.args, "resources": everything}
+
+
+def _each(one: Op, names: frozenset[str]) -> Iterator[Op]:
+    for name in _inside(one.arg("resource"), names):
+        yield replace(one, args={**one.args, "resource": name})
+
+
+def _inside(name: str, names: frozenset[str]) -> set[str]:
+    if not name.endswith(SUBTREE):
+        return {name}
+    return {name, *(one for one in names if in_subtree(one, name))}
