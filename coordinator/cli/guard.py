@@ -51,6 +51,16 @@ def run(lease: Lease, command: Sequence[str], signals: Signals, kill_after: floa
     return code
 
 
+def pass_on_when_asked(lease: Lease, number: int, signals: Signals) -> None:
+    """Send the command a signal once somebody more urgent asks for the lock."""
+
+    def wait() -> None:
+        lease.yield_requested.wait()
+        signals.pass_on(number)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def _ring_when_lost(lease: Lease, signals: Signals) -> None:
     """For a thread that ends with the process, since most locks are never lost."""
     lease.lost.wait()

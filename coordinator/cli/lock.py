@@ -16,7 +16,7 @@ from coordinator.cli.failures import Failure
 from coordinator.cli.options import PRIORITIES, Common, command, connect
 from coordinator.cli.screen import Screen
 from coordinator.cli.sentences import person
-from coordinator.cli.signals import Signals
+from coordinator.cli.signals import Signals, numbered
 from coordinator.cli.waiting import View, ran_out, stand
 from coordinator.cli.words import clean
 from coordinator.client import Coordinator
@@ -32,6 +32,7 @@ EXAMPLES = (
     "coordinator lock db/schema --shared --try -- ./report.sh || echo busy",
     "coordinator lock gpu --permits 2 -- python train.py",
     "coordinator lock site -- sh -c 'deploy --fence $COORDINATOR_FENCE'",
+    "coordinator lock reports --priority low --on-yield TERM -- ./nightly.sh",
     "coordinator lock site --priority critical --on-preempt cancel_job --grace 20 -- ./hotfix.sh",
     "coordinator lock site --steal --reason 'the runner hangs' -- ./rollback.sh",
 )
@@ -85,6 +86,10 @@ class LockOptions:
     ttl: Annotated[
         float | None, typer.Option(help="Seconds after which the lock ends by itself, and the command is stopped.")
     ] = None
+    on_yield: Annotated[
+        str | None,
+        typer.Option(metavar="SIGNAL", help="Sent to the command when somebody more urgent asks for the lock."),
+    ] = None
     kill_after: Annotated[float, typer.Option(help="Seconds between SIGTERM and SIGKILL when the lock is lost.")] = 5.0
     command: Annotated[list[str] | None, typer.Option("--command", hidden=True)] = None
 
@@ -108,9 +113,12 @@ def lock(options: LockOptions, common: Common) -> int:
     if not words:
         raise InvalidInput("command", "", "must be given after --, as in `coordinator lock NAME -- make deploy`")
     milliseconds(options.kill_after, "--kill-after")
+    on_yield = None if options.on_yield is None else numbered(options.on_yield)
     guard.runnable(words)
     with Signals() as signals, connect(common, patience=None) as coordinator:
         lease = obtain(coordinator, options, signals, screen)
+        if on_yield is not None:
+            guard.pass_on_when_asked(lease, on_yield, signals)
         code = guard.run(lease, words, signals, options.kill_after)
         return give_back(lease, code, screen)
 

@@ -10,6 +10,8 @@ from collections import deque
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from coordinator.errors import InvalidInput
+
 # What somebody sends to end a command. One that is ignored on entry (nohup) stays ignored.
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
@@ -47,6 +49,11 @@ class Signals:
         """The next signal that has arrived, each once; None if there is none."""
         return self._arrived.popleft() if self._arrived else None
 
+    def pass_on(self, number: int) -> None:
+        """As if that signal had arrived, from any thread."""
+        self._arrived.append(number)
+        self.ring()
+
     def ring(self) -> None:
         """End a `wait`, from any thread. What rings after the context is over rings for nobody."""
         with contextlib.suppress(OSError):
@@ -60,6 +67,15 @@ class Signals:
     def _note(self, number: int, _frame: FrameType | None) -> None:
         if number != signal.SIGCHLD:
             self._arrived.append(number)
+
+
+def numbered(name: str) -> int:
+    """The number of `TERM`, `SIGTERM` or `usr1`. Raises InvalidInput."""
+    full = f"SIG{name.upper().removeprefix('SIG')}"
+    try:
+        return signal.Signals[full].value
+    except KeyError:
+        raise InvalidInput("signal", name, "must be the name of a signal, as TERM") from None
 
 
 def name_of(number: int) -> str:

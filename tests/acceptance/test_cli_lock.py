@@ -88,6 +88,17 @@ def test_signals_are_passed_to_the_command(cli: Cli, co: Coordinator, tmp_path: 
     assert co.line(HELD).holders == ()
 
 
+def test_a_command_is_told_when_somebody_more_urgent_asks(cli: Cli, co: Coordinator, tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    script = f"trap 'echo made way; exit 0' USR1; : > {ready}; while :; do sleep 0.02; done"
+    process = cli.start("lock", HELD, "--priority", "low", "--on-yield", "usr1", "--", "sh", "-c", script)
+    until(ready.exists, 30)
+    lease = co.acquire(HELD, priority="high", on_preempt="ask", wait=10)
+    assert ended(process)[:2] == (0, "made way\n")
+    lease.release()
+    assert cli.call("lock", HELD, "--on-yield", "NOD", "--", "true").returncode == os.EX_USAGE
+
+
 def test_a_signal_while_waiting_leaves_the_line(cli: Cli, co: Coordinator) -> None:
     with co.lock(HELD, owner="pr-1", reason="apply"):
         process = cli.start("lock", HELD, "--", "echo", "never")
