@@ -14,6 +14,7 @@ from coordinator import __version__
 from workers.context import Context, ProcessContext
 from workers.control import GiveUp, JobCancelled, RateLimited, RetryLater, SnoozeFor
 from workers.registry import Registry
+from workers.shards import Shards
 from workers.worker import Worker, WorkerOptions
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "RateLimited",
     "Registry",
     "RetryLater",
+    "Shards",
     "SnoozeFor",
     "Worker",
     "WorkerOptions",

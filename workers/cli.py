@@ -8,7 +8,7 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,6 +24,8 @@ from coordinator.model.names import one_of
 from coordinator.settings import Settings
 from workers import logs, loop
 from workers.registry import load
+from workers.served import Served
+from workers.shards import Shards
 from workers.supervisor import Supervisor, watch_supervisor
 from workers.worker import Worker, WorkerOptions
 
@@ -56,6 +58,7 @@ Then:
 \b
     coordinator worker run app.tasks:jobs --queues default,bulk --processes 2
     coordinator worker run app.tasks:jobs --queues default=3,bulk=1
+    coordinator worker run app.tasks:jobs --namespace orders:0 --namespace orders:1=2
 
 SIGTERM or Ctrl-C: claims nothing more, hands back what has not begun, and lets running handlers finish for `--grace` \
 seconds; a second signal does not wait for them. Jobs that are handed back lose no attempt. The exit code is 0.
@@ -68,7 +71,7 @@ class Plan:
 
     target: str
     url: str | None
-    namespace: str | None
+    namespaces: tuple[str, ...]
     queues: tuple[str, ...] | None
     concurrency: int
     grace: float
@@ -81,7 +84,15 @@ class Plan:
         options = {"url": self.url, "allow_insecure_tls": self.insecure or None}
         given = {name: value for name, value in options.items() if value is not None}
         found = Settings.of(**given) if self.config is None else Settings.from_toml(self.config, **given)
-        return Settings.of_client(found, self.namespace)
+        return Settings.of_client(found, next(iter(self.weights()), None))
+
+    def weights(self) -> dict[str, int]:
+        """The namespaces that were named, with their weights. Raises InvalidInput."""
+        try:
+            found = Served.of(self.namespaces).weights
+        except InvalidInput as error:
+            raise InvalidInput("namespace", error.value, error.problem) from None
+        return {name: weight or 1 for name, weight in found.items()}
 
 
 @app.callback()
@@ -99,7 +110,15 @@ def run(  # noqa: PLR0913, PLR0917  (typer: every option is a parameter)
     url: Annotated[
         str | None, typer.Option(help="Where Redis is. Default: $COORDINATOR_URL, else 127.0.0.1:6379.")
     ] = None,
-    namespace: Annotated[str | None, typer.Option("--namespace", "-n", help="Which coordinator on that Redis.")] = None,
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--namespace",
+            "-n",
+            help="Which coordinator on that Redis. Given several times, they share this worker, also by weights: "
+            "-n orders:0 -n orders:1=2.",
+        ),
+    ] = None,
     queues: Annotated[
         str | None,
         typer.Option(
@@ -120,7 +139,7 @@ def run(  # noqa: PLR0913, PLR0917  (typer: every option is a parameter)
     """Work off jobs until told to stop."""
     names = None if queues is None else tuple(name.strip() for name in queues.split(",") if name.strip())
     url = url or os.environ.get(PASSED_URL)
-    plan = Plan(target, url, namespace, names, concurrency, grace, log_level, config, insecure)
+    plan = Plan(target, url, tuple(namespace or ()), names, concurrency, grace, log_level, config, insecure)
     raise typer.Exit(_guarded(plan, processes, watch_pipe))
 
 
@@ -147,13 +166,13 @@ def _guarded(plan: Plan, processes: int, watch_pipe: int | None) -> int:
 
 
 async def _work(plan: Plan, watch_pipe: int | None) -> None:
-    worker = Worker(
-        load(plan.target),
-        settings=plan.settings(),
-        queues=plan.queues or (),
-        concurrency=plan.concurrency,
-        grace=plan.grace,
-    )
+    settings, namespaces = plan.settings(), plan.weights()
+    options: dict[str, Any] = {"queues": plan.queues or (), "concurrency": plan.concurrency, "grace": plan.grace}
+    worker: Worker | Shards
+    if len(namespaces) > 1:
+        worker = Shards(load(plan.target), namespaces, settings=settings, **options)
+    else:
+        worker = Worker(load(plan.target), settings=settings, **options)
     here = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         here.add_signal_handler(number, worker.stop_soon)
@@ -162,7 +181,7 @@ async def _work(plan: Plan, watch_pipe: int | None) -> None:
     await worker.run()
 
 
-def _hurry(here: asyncio.AbstractEventLoop, worker: Worker) -> None:
+def _hurry(here: asyncio.AbstractEventLoop, worker: Worker | Shards) -> None:
     for _ in range(2):
         here.call_soon_threadsafe(worker.stop_soon)
 
@@ -174,8 +193,8 @@ def _supervise(plan: Plan, processes: int) -> int:
         raise ConfigError(["embedded:// gives each process a server of its own; embedded:///DIRECTORY is shared"])
     words = ["run", plan.target, "--processes", "1", "--watch-pipe", "{pipe}", "--log-level", plan.level]
     words += ["--concurrency", str(plan.concurrency), "--grace", str(plan.grace)]
-    if plan.namespace is not None:
-        words += ["--namespace", plan.namespace]
+    for one in plan.namespaces:
+        words += ["--namespace", one]
     if plan.config is not None:
         words += ["--config", str(plan.config)]
     if plan.insecure:

@@ -25,6 +25,8 @@ class Desk:
     def __init__(self, slots: int) -> None:
         # coming: jobs that have been claimed and not been begun yet, each of which will take a slot.
         self.slots, self.taken, self.coming = slots, 0, 0
+        # asked: jobs that a claim under way asks for.
+        self.asked = 0
         self.waiting: deque[Entry] = deque()
         # Whether there may be jobs that were not looked for yet.
         self.hungry = False
@@ -50,6 +52,10 @@ class Desk:
         self.taken -= 1
         self.hungry = True
         self.changed.set()
+
+    def answered(self) -> None:
+        """The claim under way has been answered."""
+        self.asked = 0
 
     def ring(self) -> None:
         """There may be jobs: look. Where a claim is parked its answer comes with the bell: who was woken by that would

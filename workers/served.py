@@ -56,7 +56,7 @@ def _add(weights: dict[str, int | None], given: object) -> None:
     said, equals, weight = given.partition("=") if isinstance(given, str) else (given, "", "")
     name = label(said, "queue")
     if weights.get(name) is not None:
-        raise InvalidInput("queues", given, "gives a queue a second weight")
+        raise InvalidInput("queues", given, "gives a name a second weight")
     weights[name] = _weight(weight, given) if equals else weights.get(name)
 
 

@@ -74,7 +74,7 @@ class Sizes:
         meter, plan = self._driver.meter, self._plan
         meter.observe("batch.wanted", wanted)
         self._busy = self._busy and not self._asked and wanted == plan.full
-        self._asked = wanted
+        self._asked = self._desk.asked = wanted
         if not self._settings.batching.enabled:
             meter.count("batch.limited", 1, batch.SETTING)
         elif wanted == plan.full:
@@ -90,6 +90,7 @@ class Sizes:
             if not jobs:
                 self._driver.meter.count("batch.empty")
         self._asked = 0
+        self._desk.answered()
 
     def news(self) -> str:
         """How far the size has moved from the one that was told of last, and why; empty if not notably."""

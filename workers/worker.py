@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -64,6 +64,14 @@ class WorkerOptions:
         milliseconds(self.grace, "grace")
         milliseconds(self.poll, "poll", least=0.01)
 
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Self:
+        """Options by name. Raises InvalidInput."""
+        for name in given:
+            one_of(name, "option", tuple(cls.__dataclass_fields__))
+        queues = given.get("queues") or ()
+        return cls(**{**given, "queues": (queues,) if isinstance(queues, str) else tuple(queues)})
+
 
 class Worker:
     """Runs the jobs of some queues, in this process and on this event loop.
@@ -73,7 +81,8 @@ class Worker:
         await Worker(registry).run()    # until `stop_soon` is called or the task is cancelled
 
     A worker that is told to stop claims nothing more, hands back what has not begun, lets handlers finish for `grace`
-    seconds, then cancels them and hands back their jobs, none of which costs a job an attempt.
+    seconds, then cancels them and hands back their jobs, none of which costs a job an attempt. `desk`: its slots, if
+    they are shared with others (`Shards`).
     Raises ConfigError, InvalidInput; on starting UnsafeServer, StoreUnavailable.
     """
 
@@ -83,9 +92,10 @@ class Worker:
         url: str | None = None,
         namespace: str | None = None,
         settings: Settings | None = None,
+        desk: Desk | None = None,
         **options: Any,
     ) -> None:
-        chosen = _options(options)
+        chosen = WorkerOptions.of(options)
         if not len(registry):
             raise ConfigError(["the registry has no handlers"])
         served = Served.of(chosen.queues or registry.queues)
@@ -97,7 +107,7 @@ class Worker:
         extras = Extras(kind="worker", fields=fields, started=self._begun, claiming=self._claiming, reads=reads)
         self._driver = AsyncDriver(url, client, extras)
         self._driver.live.on_change(lambda changed: self._driver.teller.change(_gates(registry, changed)))
-        self._desk = Desk(chosen.concurrency)
+        self._desk = desk or Desk(chosen.concurrency)
         self._executor = Executor(registry, self._driver, self._desk, chosen.process_slots)
         self._exchange = Exchange(self._driver, self._desk, self._executor, served.words(client.queues))
         self._driver.live.on_change(lambda changed: self._exchange.serve(served.words(changed.queues)))
@@ -250,10 +260,3 @@ class Worker:
 def _gates(registry: Registry, settings: Settings) -> dict[str, str]:
     """What the server is told of the gates of each handler."""
     return {one.name: one.gates.to_wire(one.name, settings.gate_defaults()) for one in registry}
-
-
-def _options(given: dict[str, Any]) -> WorkerOptions:
-    for name in given:
-        one_of(name, "option", tuple(WorkerOptions.__dataclass_fields__))
-    queues = given.get("queues") or ()
-    return WorkerOptions(**{**given, "queues": (queues,) if isinstance(queues, str) else tuple(queues)})
