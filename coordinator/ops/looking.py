@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from coordinator.errors import InvalidInput
-from coordinator.keys import decode, encode
+from coordinator.keys import decode
 from coordinator.model.lease import Person
 from coordinator.model.names import text as free_text
 from coordinator.model.names import whole
@@ -18,6 +18,7 @@ from coordinator.ops.inspect import LONGEST_MARK, MOST_NAMED, MOST_PER_PAGE, nee
 from coordinator.policy.pattern import pattern as parsed
 from coordinator.wire import calls, looks, replies
 from coordinator.wire.calls import Scope
+from coordinator.wire.needs import node
 from coordinator.wire.replies import Raw, number, part, text
 from coordinator.wire.step import Operation, Stream
 
@@ -109,7 +110,7 @@ def _possession(raw: Raw) -> Possession:
 
 def waiters(scope: Scope, needs: Sequence[Need]) -> Operation[tuple[Person, ...]]:
     """Who waits for some resources, each once, from the head of each line."""
-    raws = yield Stream([calls.line(scope, encode(one.resource), MOST_NAMED) for one in needs])
+    raws = yield Stream([calls.line(scope, node(one.resource), MOST_NAMED) for one in needs])
     found: dict[str, Person] = {}
     for raw in raws:
         replies.expect(raw, "ok")

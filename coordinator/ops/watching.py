@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from coordinator.errors import InvalidInput
 from coordinator.keys import decode
+from coordinator.model.names import SUBTREE
 from coordinator.ops import freezing
 from coordinator.ops.history import EVENT_ID, MOST_EVENTS, Happening, happening_of
 from coordinator.policy.pattern import Pattern
@@ -89,14 +90,19 @@ def changes(found: Page, watched: Pattern, after: str) -> Iterator[Change]:
         if one.event in _OF_PATTERNS:
             if _meets(watched, subject):
                 yield _change(one, subject, (subject,))
-        elif covered := tuple(name for name in names if watched.covers(name)):
+        elif covered := tuple(name for name in names if _covers(watched, name)):
             yield _change(one, subject, covered)
 
 
-def _meets(watched: Pattern, frozen: str) -> bool:
+def _covers(watched: Pattern, name: str) -> bool:
+    """Whether something that is needed is watched: of a subtree it is enough that a part is."""
+    return _meets(watched, name) if name.endswith(SUBTREE) else watched.covers(name)
+
+
+def _meets(watched: Pattern, other: str) -> bool:
     try:
-        return watched.meets(parsed(frozen))
-    except InvalidInput:  # nothing that anybody could have frozen
+        return watched.meets(parsed(other))
+    except InvalidInput:  # no pattern of anybody's
         return False
 
 

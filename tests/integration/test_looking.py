@@ -159,3 +159,14 @@ def test_a_lease_tells_what_it_is_and_who_waits_behind_it(co: Any, other: Any) -
     assert [(one.ident, one.owner, one.reason) for one in lease.waiters()] == [(tickets[1].ident, "eve", "plan")]
     taken = other.request("p/c", owner="ann").wait(5)
     assert (taken.info.owner, co.steal("p/c", "outage", owner="op").info.owner) == ("ann", "op")
+
+
+def test_a_lock_on_a_subtree_is_looked_at_like_any_other(co: Any, other: Any) -> None:
+    with other.watch("p/ü") as changes, co.lock("p/**", owner="ann") as lease:
+        assert [next(changes).resources for _ in range(2)] == [("p/**",), ("p/**",)]
+        [one] = co.holders("p/**").resources
+        assert (one.name, one.holders[0].fence) == ("p/**", lease.fence)
+        assert co.held_by("ann").requests[0].needs == (Need("p/**"),)
+        ticket = other.request("p/**", owner="bob")
+        assert [one.owner for one in lease.waiters()] == ["bob"]
+        assert ticket.position().blockers[0].owner == "ann"

@@ -19,7 +19,11 @@ def test_locks_and_jobs(kind: str, kind_of_server: str, settings: Settings, tmp_
         with co.lock(["a", "ü b"]) as lease:
             assert other.try_acquire("a") is None
             ticket = other.request("a", priority="high")
-        assert ticket.wait(10).fence > lease.fence
+        following = ticket.wait(10)
+        assert following.fence > lease.fence
         job = co.submit("job", {"n": 1}, resources="a")
         assert job.state() == State.WAITING
         assert job.cancel()
+        with co.watch("a") as changes:
+            following.release()
+            assert next(changes).what == "released"

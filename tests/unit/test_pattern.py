@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.errors import InvalidInput
+from coordinator.ops.history import Happening
+from coordinator.ops.watching import Page, changes
 from coordinator.policy.pattern import pattern
 
 pytestmark = pytest.mark.no_redis
@@ -65,3 +67,13 @@ def test_two_patterns_that_are_for_the_same_meet(text: str, other: str, name: st
 def test_a_name_is_a_pattern_too(text: str, name: str) -> None:
     assert pattern(name).covers(name)
     assert pattern(text).meets(pattern(name)) == pattern(text).covers(name)
+
+
+def test_a_watch_of_a_resource_is_told_of_a_tree_that_it_stands_in() -> None:
+    happening = Happening("1-1", 0.0, "grant", "r1", {"needs": "x1:a/**", "fence": "7"})
+    page = Page(0.0, "1-1", False, ((happening, "x1:a/**"),))
+    for watched, told in (("a/b", True), ("a", True), ("**", True), ("b", False), ("ab/*", False)):
+        found = list(changes(page, pattern(watched), ""))
+        assert [(one.what, one.resources, dict(one.fields)) for one in found] == [
+            ("granted", ("a/**",), {"fence": "7"})
+        ] * told
