@@ -25,7 +25,7 @@ end
 local function arrive(ctx, r, event, ...)
   step(ctx, r, event)
   if r.needs or event ~= 'ask' then
-    emit(ctx, event, r, 'kind', r.kind, 'priority', r.priority, 'stamp', text(r.stamp), ...)
+    emit(ctx, event, r, 'kind', r.kind, 'priority', text(r.priority), 'stamp', text(r.stamp), ...)
   end
 end
 

@@ -32,7 +32,7 @@ local function commit(ctx)
   end
   for name, count in pairs(ctx.stats) do
     if count ~= 0 then
-      redis.call('HINCRBY', ctx.p .. K_STATS, name, count)
+      redis.call('HINCRBY', ctx.p .. K_STATS, name, text(count))
     end
   end
   local clock = {}

@@ -3,7 +3,7 @@
 -- resource learns from it what it is about, also when the record is gone.
 --@include lib/context
 local function add_event(ctx, event, id, ...)
-  redis.call('XADD', ctx.p .. K_EVENTS, 'MAXLEN', '~', ctx.max_events, '*', 'event', event, 'id', id, 'ms', text(ctx.now), ...)
+  redis.call('XADD', ctx.p .. K_EVENTS, 'MAXLEN', '~', ctx.events_words, '*', 'event', event, 'id', id, 'ms', now_text(ctx), ...)
 end
 
 local function emit(ctx, event, subject, ...)

@@ -40,13 +40,13 @@ end
 
 local function finish(ctx, r, event, ...)
   leave_place(ctx, r)
-  move(ctx, r, event, 'ended', text(ctx.now), ...)
+  move(ctx, r, event, 'ended', now_text(ctx), ...)
   free_dedup(ctx, r)
-  local keep = ctx.result_ms
+  local keep = ctx.result_words
   if r.state == 'failed' or r.state == 'dead' then
     -- Longer than it is listed: the sweep that takes it off the list deletes the record.
-    keep = ctx.dead_ms + 60000
-    redis.call('ZADD', ctx.p .. K_DEAD, text(ctx.now), r.id)
+    keep = text(ctx.dead_ms + 60000)
+    redis.call('ZADD', ctx.p .. K_DEAD, now_text(ctx), r.id)
   elseif r.kind == 'job' then
     drop_payload(ctx, r)
   end

@@ -16,7 +16,7 @@ local function front(ctx, need, rank, id)
   local used = usage(ctx, need.resource)
   local clear = not used.stale
   for from = 0, WINDOW, 4 do
-    local ahead = redis.call('ZRANGE', line, from, from + 3, 'WITHSCORES')
+    local ahead = redis.call('ZRANGE', line, text(from), text(from + 3), 'WITHSCORES')
     clear = clear and not ahead[1]
     for i = 1, #ahead, 2 do
       if ahead[i] == id or tonumber(ahead[i + 1]) > rank then

@@ -55,8 +55,8 @@ local function hand_out(ctx, r, session, hold_ms)
   if r.scope == 'until_started' then
     free_dedup(ctx, r)
   end
-  r.fence, r.session, r.deliveries, r.since = fence, session, tonumber(r.deliveries or 0) + 1, text(ctx.now)
-  move(ctx, r, 'claim', 'session', session, 'fence', fence, 'since', r.since, 'deliveries', r.deliveries)
+  r.fence, r.session, r.deliveries, r.since = fence, session, tonumber(r.deliveries or 0) + 1, now_text(ctx)
+  move(ctx, r, 'claim', 'session', session, 'fence', fence, 'since', r.since, 'deliveries', text(r.deliveries))
   if ctx.robbed and ctx.robbed[r.id] then
     note_theft(ctx, r, ctx.robbed[r.id])
   end

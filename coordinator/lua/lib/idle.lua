@@ -16,7 +16,7 @@ end
 local function note_idle(ctx, session, queues, idle)
   for _, queue in ipairs(queues) do
     if idle then
-      redis.call('ZADD', ctx.p .. K_IDLE .. queue, text(ctx.now), session)
+      redis.call('ZADD', ctx.p .. K_IDLE .. queue, now_text(ctx), session)
     else
       redis.call('ZREM', ctx.p .. K_IDLE .. queue, session)
     end

@@ -18,7 +18,7 @@ end
 
 local function register(ctx, r)
   for _, need in ipairs(needs_of(ctx, r)) do
-    redis.call('ZADD', ctx.p .. K_RESOURCES, 0, need.resource)
+    redis.call('ZADD', ctx.p .. K_RESOURCES, '0', need.resource)
     if tree.is(need.resource) then
       listing.plant(ctx, need.resource)
     end
@@ -50,7 +50,7 @@ end
 local function take(ctx, r, session, fence, expires)
   for _, need in ipairs(needs_of(ctx, r)) do
     redis.call('HSET', ctx.p .. K_HOLDERS .. need.resource, r.id,
-      need.mode .. ' ' .. need.permits .. ' ' .. fence .. ' ' .. session .. ' ' .. text(expires))
+      need.mode .. ' ' .. text(need.permits) .. ' ' .. fence .. ' ' .. session .. ' ' .. text(expires))
     tree.note_held(ctx, need.resource, need.mode)
   end
 end

@@ -13,8 +13,9 @@ local function grant(ctx, r)
   r.fence, r.expires = fence, ctx.now + r.hold_ms
   forget_nested(ctx, r)
   take(ctx, r, r.session, fence, r.expires)
-  redis.call('ZADD', ctx.p .. K_DEADLINES, text(r.expires), r.id)
-  move(ctx, r, 'grant', 'fence', fence, 'since', text(ctx.now), 'expires', text(r.expires))
+  local expires = text(r.expires)
+  redis.call('ZADD', ctx.p .. K_DEADLINES, expires, r.id)
+  move(ctx, r, 'grant', 'fence', fence, 'since', now_text(ctx), 'expires', expires)
   ctx.granted = r.session
   if ctx.asking ~= r.id then
     send(ctx, r.session, 'granted ' .. r.id .. ' ' .. fence .. ' ' .. text(r.hold_ms))
@@ -77,7 +78,7 @@ end
 
 local function promote(ctx, resource)
   local line = ctx.p .. K_LINE .. resource
-  local first = redis.call('ZRANGE', line, 0, 3)
+  local first = redis.call('ZRANGE', line, '0', '3')
   if not ctx.thorough and not first[1] then
     return  -- nobody waits for what may have lapsed there
   end

@@ -2,8 +2,6 @@
 -- memory: asking for eighteen fields by name would walk it eighteen times. A record without `kind` is a job's, one
 -- without `priority` has the normal one: so the commonest record stays small.
 --@include lib/context
-local NUMBERS = { 'wait_by', 'end_by', 'hold_ms', 'run_ms', 'ttl_ms' }
-
 local function load(ctx, id)
   local v = redis.call('HGETALL', ctx.p .. K_REQ .. id)
   if not v[1] then
@@ -20,13 +18,16 @@ local function load(ctx, id)
   if not r.state then
     return nil
   end
-  r.priority, r.stamp, r.crashes = tonumber(r.priority), tonumber(r.stamp or nil), tonumber(r.crashes)
-  r.expires = tonumber(r.expires)
-  for _, name in ipairs(NUMBERS) do
-    if r[name] then
-      r[name] = tonumber(r[name])
-    end
-  end
+  -- Each by its name, and only what is there: a loop over the names would take as long as all the rest of this.
+  r.stamp = r.stamp and tonumber(r.stamp) or nil
+  if r.priority ~= 1 then r.priority = tonumber(r.priority) end
+  if r.crashes ~= 0 then r.crashes = tonumber(r.crashes) end
+  if r.expires ~= 0 then r.expires = tonumber(r.expires) end
+  if r.wait_by then r.wait_by = tonumber(r.wait_by) end
+  if r.end_by then r.end_by = tonumber(r.end_by) end
+  if r.hold_ms then r.hold_ms = tonumber(r.hold_ms) end
+  if r.run_ms then r.run_ms = tonumber(r.run_ms) end
+  if r.ttl_ms then r.ttl_ms = tonumber(r.ttl_ms) end
   return r
 end
 
@@ -35,6 +36,11 @@ end
 local SHORT = 64
 
 local function parse_needs(needs)
+  -- Most need one resource, and to begin a search for several costs as much as to find it.
+  local mode, permits, resource = string.match(needs, '^([xs])(%d+):(%S+)$')
+  if mode then
+    return { { mode = mode, permits = tonumber(permits), resource = resource } }
+  end
   local list = {}
   for mode, permits, resource in string.gmatch(needs, '([xs])(%d+):(%S+)') do
     list[#list + 1] = { mode = mode, permits = tonumber(permits), resource = resource }
@@ -84,6 +90,11 @@ end
 -- Smaller is nearer the head: time of arrival, plus one aging period for each level below the most urgent. A request
 -- is therefore overtaken only by more urgent ones that come within (difference in levels) x aging_after of it, and
 -- nothing ever has to be re-scored as it ages. A place that was given by hand (lib/reorder) goes before that.
+local function rank_number(ctx, r)
+  return tonumber(r.rank or nil) or r.stamp + (4 - r.priority) * ctx.aging_us
+end
+
+-- The same as it is written.
 local function rank_of(ctx, r)
-  return r.rank or text(r.stamp + (4 - r.priority) * ctx.aging_us)
+  return r.rank or text(rank_number(ctx, r))
 end

@@ -23,6 +23,6 @@ local function send(ctx, session, message)
       -- It is also told in the reply, which is there sooner.
       ctx.news[#ctx.news + 1] = message
     end
-    redis.call('HINCRBY', ctx.p .. K_SESSION .. session, 'mail', 1)
+    redis.call('HINCRBY', ctx.p .. K_SESSION .. session, 'mail', '1')
   end
 end

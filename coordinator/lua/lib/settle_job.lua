@@ -9,6 +9,7 @@ local EVENTS = { succeeded = 'succeed', failed = 'fail', cancelled = 'cancel', d
 
 local function end_job(ctx, r, outcome, attempts, value)
   local event = EVENTS[outcome]
+  attempts = text(attempts)
   if outcome == 'succeeded' and value ~= '' then
     redis.call('SET', ctx.p .. K_RESULT .. r.id, value, 'PX', math.max(ctx.result_ms, r.ttl_ms or 0))
   end
