@@ -84,6 +84,11 @@ def test_a_lock_is_stolen_from_all_who_are_in_the_way_and_from_nobody_else(co: A
     for one in (*readers, with_them):
         until(one.lost.is_set, SOON)
     assert alone.held
+    below, above = co.acquire("tree/leaf"), other.steal("tree/**", "all of it")
+    until(below.lost.is_set, SOON)
+    leaf = other.steal("tree/leaf", "only that")
+    until(above.lost.is_set, SOON)
+    leaf.release()
     waits = co.request("b")
     free = other.steal("d", "it was free")
     other.freeze("e", 60, "test")

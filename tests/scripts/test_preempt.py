@@ -100,3 +100,14 @@ def test_a_running_job_is_told_its_time_of_grace(engine: Engine, kind: str) -> N
     engine.report("w", given, "released")
     assert (engine.state("j"), int(engine.field("j", "attempts") or 0)) == ("waiting", 0)
     assert engine.state("u") == ("held" if kind == "lock" else "ready")
+
+
+@pytest.mark.parametrize(("held", "wanted"), [("x/y", "x/**"), ("x/**", "x/y"), ("x/y/**", "x/**")])
+def test_holders_above_and_below_are_asked_too(engine: Engine, held: str, wanted: str) -> None:
+    engine.open("s")
+    fence = engine.hold("s", "r", held, priority=LOW)
+    engine.hold("s", "other", "z", priority=LOW)
+    engine.ask("s", "u", wanted, priority=HIGH, preempt="ask")
+    assert asked(engine) == [f"yield r {fence} -"]
+    engine.release("r", fence)
+    assert engine.state("u") == "held"

@@ -3,8 +3,9 @@
 -- lost, the request gains urgency as it ages, and others may hold what it waits for by then, sweeps look again.
 --@include lib/request
 --@include lib/usage
+--@include lib/overlap
 --@include lib/emit
--- Holders of one resource that are asked, waiters that one sweep looks at, and ms from one look to the next.
+-- Holders that one look takes in, waiters that one sweep looks at, and ms from one look to the next.
 local MAX_ASKED, MAX_LOOKS, PAUSE_MS = 64, 16, 5000
 local preempt = {}
 
@@ -13,10 +14,11 @@ local function urgency(ctx, r)
   return math.min(4, r.priority + math.floor(math.max(0, ctx.us - r.stamp) / ctx.aging_us))
 end
 
--- Less urgent ones that do not fit beside a need, the least urgent first, and of those the youngest.
-local function in_the_way(ctx, r, need)
-  local key, found, level = ctx.p .. K_HOLDERS .. need.resource, {}, urgency(ctx, r)
-  local held = redis.call('HRANDFIELD', key, MAX_ASKED, 'WITHVALUES')
+-- Less urgent holders of a resource that do not fit beside a need, the least urgent first, and of those the youngest.
+local function in_the_way(ctx, r, need, resource, budget)
+  local found, level = {}, urgency(ctx, r)
+  local held = redis.call('HRANDFIELD', ctx.p .. K_HOLDERS .. resource, budget.left, 'WITHVALUES')
+  budget.left = budget.left - #held / 2
   for i = 1, #held, 2 do
     local holder = parse_holder(held[i + 1])
     local other = (holder.mode == 'x' or need.mode == 'x') and load(ctx, held[i])
@@ -27,6 +29,17 @@ local function in_the_way(ctx, r, need)
   table.sort(found, function(a, b)
     return a.r.priority < b.r.priority or (a.r.priority == b.r.priority and tonumber(a.r.fence) > tonumber(b.r.fence))
   end)
+  return found
+end
+
+-- The resource of a need, and those above and below it.
+local function where_it_is_held(ctx, r, need)
+  local found = { need.resource }
+  if ctx.trees or tree.is(need.resource) then
+    for _, other in ipairs(beside.around(ctx, need.resource, need.mode, rank_of(ctx, r))) do
+      found[#found + 1] = other
+    end
+  end
   return found
 end
 
@@ -43,14 +56,17 @@ function preempt.ask(ctx, r)
   if not r or not r.preempt or r.state ~= 'waiting' then
     return
   end
+  local budget = { left = MAX_ASKED }
   for _, need in ipairs(needs_of(ctx, r)) do
-    local wanted = need.permits
-    for _, one in ipairs(in_the_way(ctx, r, need)) do
-      if wanted > 0 then
-        ask_to_yield(ctx, one.r, r)
+    for _, resource in ipairs(where_it_is_held(ctx, r, need)) do
+      local wanted = resource == need.resource and need.permits or math.huge
+      for _, one in ipairs(in_the_way(ctx, r, need, resource, budget)) do
+        if wanted > 0 then
+          ask_to_yield(ctx, one.r, r)
+        end
+        -- Of a counted resource no more of them than it takes.
+        wanted = wanted - (one.mode == need.mode and one.permits or 0)
       end
-      -- Of a counted resource no more of them than it takes.
-      wanted = wanted - (one.mode == need.mode and one.permits or 0)
     end
   end
   redis.call('ZADD', ctx.p .. K_PREEMPTS, text(ctx.now + PAUSE_MS), r.id)
