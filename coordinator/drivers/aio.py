@@ -86,7 +86,7 @@ class AsyncDriver:
     def __init__(self, url: str | None, settings: Settings, extras: Extras | None = None) -> None:
         self.live = LiveSettings(settings, self._configuration, self._adopt)
         self.target = locate(url or settings.url, settings.allow_insecure_tls)
-        self.scope = Scope.of(settings.namespace, settings.terms())
+        self.scope = Scope.of(settings.namespace, settings.terms(), settings.acknowledged_by is None)
         self.signer = settings.signer()
         self.rules = settings.rules()
         self.meter: Meter = NoMeter()
@@ -306,7 +306,7 @@ class AsyncDriver:
         return configuring.read(self.call_aside(calls.config(self.scope)))
 
     def _adopt(self, settings: Settings) -> None:
-        self.scope = Scope.of(settings.namespace, settings.terms())
+        self.scope = Scope.of(settings.namespace, settings.terms(), settings.acknowledged_by is None)
         self.keeper.adopt(self.scope)
         self.learner.adopt(settings, self.scope)
         self.near.adopt(settings.coalescing)

@@ -87,7 +87,7 @@ class _Attempts:
 
     def _give_up(self, error: Exception) -> CoordinatorError:
         if self._may_have_happened:
-            return UnknownOutcome(f"the call was sent, and nobody can say what came of it: {error}")
+            return UnknownOutcome(f"the call was sent, and nobody can say what came of it: {_said(error)}")
         if isinstance(error, redis.exceptions.AuthenticationError):
             return ConfigError([f"Redis refuses the credentials: {error}"])
         trouble = tls.problem(str(error)) if isinstance(error, BROKEN) else None

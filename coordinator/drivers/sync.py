@@ -134,7 +134,7 @@ class SyncDriver:
     def __init__(self, url: str | None, settings: Settings, kind: str = "app") -> None:
         self.live = LiveSettings(settings, self._configuration, self._adopt)
         self.target = locate(url or settings.url, settings.allow_insecure_tls)
-        self.scope = Scope.of(settings.namespace, settings.terms())
+        self.scope = Scope.of(settings.namespace, settings.terms(), settings.acknowledged_by is None)
         self.signer = settings.signer()
         self.rules = settings.rules()
         self.meter: Meter = NoMeter()
@@ -325,7 +325,7 @@ class SyncDriver:
         return configuring.read(self._keeper_store.call(calls.config(self.scope), 0.0))
 
     def _adopt(self, settings: Settings) -> None:
-        self.scope = Scope.of(settings.namespace, settings.terms())
+        self.scope = Scope.of(settings.namespace, settings.terms(), settings.acknowledged_by is None)
         self.keeper.adopt(self.scope)
         self.learner.adopt(settings, self.scope)
         self.near.adopt(settings.coalescing)

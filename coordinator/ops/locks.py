@@ -112,19 +112,29 @@ def await_grant(
         words = yield Wait(asked.ident, None if ends is None else max(0.0, ends - now))
         if words is None:
             return None
-        if words[0] == "session_lost":
-            raise WaitCancelled(asked.ident, "cancelled", "session lost")
-        if words[0] == "ended":
-            raise _ended(asked, words[2], words[3] if len(words) > 3 else "")  # noqa: PLR2004
-        if words[0] == "granted" and len(words) == 4 and standing is not None and not asked.replicated:  # noqa: PLR2004
+        _goes_on(asked, words)
+        if words[0] == "granted" and standing is not None and scope.told and not asked.replicated:
             told = yield from _told(asked, words, standing)
             if told is not None:
                 return told
         # Granted, or we do not know: the server says how much is left of the lease, counted from this call.
-        outcome = yield from _look(scope, asked)
+        try:
+            outcome = yield from _look(scope, asked)
+        except CoordinatorError:
+            # Whoever waits for this again is to look again, and not for another message.
+            yield Hear(" ".join(words))
+            raise
         if outcome is not None and outcome.grant is not None:
             return outcome.grant
         now = yield Now()
+
+
+def _goes_on(asked: LockAsk, words: Sequence[str]) -> None:
+    """Raises WaitCancelled for a message by which the request is over."""
+    if words[0] == "session_lost":
+        raise WaitCancelled(asked.ident, "cancelled", "session lost")
+    if words[0] == "ended":
+        raise _ended(asked, words[2], words[3] if len(words) > 3 else "")  # noqa: PLR2004
 
 
 def _told(asked: LockAsk, words: Sequence[str], standing: Asked) -> Operation[Grant | None]:
@@ -133,6 +143,8 @@ def _told(asked: LockAsk, words: Sequence[str], standing: Asked) -> Operation[Gr
     When it was granted is not known here, only that this was after the request was sent, so the lease is counted from
     then. The message may be old: the session it was granted to must still be ours.
     """
+    if len(words) != 4:  # noqa: PLR2004
+        return None
     now: float = yield Now()
     ends = trusted_until(standing.sent, number(words[3]) / 1000)
     if ends - now < asked.hold_ms / 2000:

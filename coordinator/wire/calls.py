@@ -15,16 +15,18 @@ Word = str | bytes | int
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What every call carries: the namespace's routing key and its terms."""
+    """What every call carries: the namespace's routing key and its terms. `told`: the message of a grant is as good as
+    an answer; where answers mean that replicas have it, it is not, for it is sent before they do."""
 
     namespace: str
     meta: str
     terms: str
+    told: bool = True
 
     @classmethod
-    def of(cls, namespace: str, terms: Terms) -> Scope:
+    def of(cls, namespace: str, terms: Terms, told: bool = True) -> Scope:
         """The scope of a namespace."""
-        return cls(namespace, key(namespace, "META"), terms.text)
+        return cls(namespace, key(namespace, "META"), terms.text, told)
 
     def call(self, script: str, *args: Word) -> Call:
         """A call of `script` with the terms in front."""

@@ -40,6 +40,37 @@ def test_what_no_replica_has_is_not_acknowledged(kind: str, setup: Watched, care
         assert co.acquire("a", wait=10).held, "the grant that nobody was told of was taken back"
 
 
+def test_a_grant_that_only_a_message_tells_of_is_not_handed_out_before_a_replica_has_it(
+    kind: str, setup: Watched, careful: Settings
+) -> None:
+    with connected(kind, setup.url, careful) as co, connected(kind, setup.url, careful) as other:
+        lease, mine = co.acquire("a"), other.acquire("b")
+        came: list[Any] = []
+
+        def take() -> None:
+            try:
+                came.append(co.acquire("b", wait=10))
+            except UnknownOutcome as error:
+                came.append(str(error))
+
+        taken = threading.Thread(target=take)
+        taken.start()
+        waits = other.request("a", wait=10)
+        prefix = f"co:{{{careful.namespace}}}"
+        until(lambda: setup.primary.ask("ZCARD", f"{prefix}:line:b") == 1)
+        setup.replicas[0].pause()
+        for held in (lease, mine):
+            with pytest.raises(UnknownOutcome):
+                held.release()
+        assert setup.primary.ask("HEXISTS", f"{prefix}:holders:a", waits.ident) == 1
+        with pytest.raises(UnknownOutcome, match="0 of 1 replicas"):
+            waits.wait(10)
+        taken.join(10)
+        assert "0 of 1 replicas" in came[0]
+        setup.replicas[0].resume()
+        assert waits.wait(10).fence > lease.fence
+
+
 def test_a_call_is_repeated_until_it_is_certain(kind: str, setup: Watched, careful: Settings) -> None:
     with connected(kind, setup.url, careful.model_copy(update={"retry_for": 20.0})) as co:
         co.submit("warm")
