@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 
-from coordinator import AsyncCoordinator, Coordinator, Settings, Submission
+from coordinator import AsyncCoordinator, Coordinator, RetryPolicy, Settings, Submission
 from coordinator.keys import key
 from coordinator.metrics import judging
 from coordinator.metrics.window import Window, window
@@ -85,6 +86,41 @@ async def test_every_process_publishes_what_it_did_and_all_of_it_adds_up(fleet: 
     assert found.observed("queue.run").count == sum(found.labels("queue.processed").values())
     kinds = sorted(one.kind for one in found.origins.values())
     assert kinds == ["app", "fleet", "worker", "worker", "worker"]
+
+
+async def waited_since(fleet: Fleet, at: float) -> bool:
+    """Whether 50 ms have passed at the server."""
+    return (await fleet.client.survey()).at >= at + 0.05
+
+
+async def test_whoever_reads_the_stream_as_it_is_finds_waits_by_priority_and_retries(
+    fleet: Fleet, raw: "redis.Redis"
+) -> None:
+    """With XREAD alone, and what docs/metrics.md says."""
+    await fleet.client.submit_many([Submission("good", priority=one) for one in ("low", "low", "emergency")])
+    await fleet.client.submit("bad", retry=RetryPolicy(2, base=0.05, cap=0.05, jitter=0, strategy="fixed"))
+    asked = await fleet.client.survey()
+    await until_async(lambda: waited_since(fleet, asked.at))
+    await fleet.worker(jobs)
+    stream, last, sums = key(fleet.settings.namespace, "METRICS"), "0-0", Counter[str]()
+
+    def read() -> bool:
+        nonlocal last
+        for _, entries in raw.xread({stream: last}, count=100):
+            for ident, fields in entries:
+                last = ident.decode()
+                for name, value in fields.items():
+                    if name.startswith((b"queue.started:", b"queue.waited_ms:")):
+                        sums[name.decode()] += int(value)
+                    elif name == b"retry.latency":
+                        told = dict(word.split("=", 1) for word in value.decode().split())
+                        sums["retries"] += int(told["n"])
+        return bool(sums["queue.started:normal"] == 2 and sums["retries"])
+
+    await until_async(read)
+    assert (sums["queue.started:low"], sums["queue.started:emergency"], sums["retries"]) == (2, 1, 1)
+    assert sums["queue.waited_ms:low"] / 2 >= 50
+    assert sums["queue.waited_ms:emergency"] >= 50
 
 
 async def test_what_a_worker_did_last_is_published_when_it_stops(fleet: Fleet) -> None:
