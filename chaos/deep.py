@@ -240,7 +240,6 @@ def _locks(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
         "reprioritise",
         lambda: call(calls.reprioritise(scope, deep.lock(f"held/{pick(deep.held)}")[0], pick(5))),
     )
-    yield "a resource", "define", lambda: call(calls.define(scope, f"held/{pick(deep.held)}", 1 + pick(3)))
 
 
 def _operator(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
@@ -273,6 +272,7 @@ def _operator(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
         while deep.call(calls.sweep(scope))[1]:
             pass
 
+    yield "a resource", "define", lambda: deep.call(calls.define(scope, "held/1", deed(), {"capacity": 1 + pick(3)}))
     yield "a lock", "force", lambda: deep.done(calls.force(scope, pair()[0], "", deed()))
     yield "a lock", "transfer", transferred
     yield "a lock", "hand_over", handed_over

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from coordinator.aleases import AsyncLease, leased
 from coordinator.awatches import AsyncWatch
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.errors import WaitTimeout
+from coordinator.model.definition import Definition, Terms
 from coordinator.model.lease import Explanation
 from coordinator.model.need import needs_of
 from coordinator.ops import asking, configuring, freezing, gates, inspect, looking, operator, requests
@@ -27,9 +28,15 @@ class AsyncOverseer:
 
     _driver: AsyncDriver
 
-    async def define(self, resource: str, *, capacity: int) -> None:
-        """Set how many permits a resource has (1 unless defined). Raises InvalidInput."""
-        await self._driver.run(requests.define(self._driver.scope, resource, capacity))
+    async def define(self, resource: str, *, reason: str = "", by: str = "", **terms: Unpack[Terms]) -> Definition:
+        """Say how a resource is granted; what is not named stays as it is, and None is as where nothing was defined.
+
+        `capacity`: permits (1). `mode`: the order of its line (`priority`, `oldest_first`, `newest_first`,
+        `newest_ready_first`, `unordered`). `max_line`: waiters. `max_hold`: how long one grant lasts at most.
+        `lock_delay`: for how long nobody is granted it after a crash of a holder. Raises InvalidInput.
+        """
+        doing = requests.define(self._driver.scope, resource, self._deed(by, reason), terms)
+        return await self._driver.run(doing)
 
     async def force_release(self, ident: str, reason: str, *, by: str = "") -> str:
         """Take a held lock or a running job away from its holder. Returns its state then.

@@ -103,7 +103,14 @@ FAMILIES: tuple[Family, ...] = (
         "requests of an owner that are not over, by id",
         "ZRANGE {} 0 -1",
     ),
-    Family("DEF", "def:", "hash", "permanent", "what was defined for a resource: capacity", "HGETALL"),
+    Family(
+        "DEF",
+        "def:",
+        "hash",
+        "permanent",
+        "what was defined for a resource: capacity, mode of its line, limits",
+        "HGETALL",
+    ),
     Family("QUEUES", "queues", "set", "permanent", "names of all queues", "SMEMBERS"),
     Family(
         "READY", "ready:", "zset", "permanent", "jobs of a queue that can run now, the first in front", "ZRANGE {} 0 9"

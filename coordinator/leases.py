@@ -115,7 +115,8 @@ class Lease:
         return state
 
     def extend(self, seconds: float) -> None:
-        """Let the lease end `seconds` from now, sooner or later than before, also beyond `max_hold`.
+        """Let the lease end `seconds` from now, sooner or later than before, also beyond the `max_hold` of the
+        settings; not beyond that of the resource.
 
         Raises LeaseLost, InvalidInput.
         """

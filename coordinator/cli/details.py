@@ -11,7 +11,7 @@ from rich.text import Text
 
 from coordinator.cli import tables
 from coordinator.cli.screen import dumps
-from coordinator.cli.sentences import need_sentence
+from coordinator.cli.sentences import need_sentence, sayings
 from coordinator.cli.shapes import seconds
 from coordinator.cli.words import clean, count, duration, moment, word
 from coordinator.model.lease import Explanation
@@ -59,10 +59,14 @@ def indented(sentence: str) -> RenderableType:
 
 def resource(view: LineView) -> RenderableType:
     """`show RESOURCE`."""
-    permits = f", {view.capacity} permits" if view.capacity > 1 else ""
+    said = sayings(view.defined)[0 if view.capacity > 1 else 1 :]
     held = count(len(view.holders), "holder")
-    title = Text.assemble((clean(view.name), "bold"), f"{permits}: {held}, {count(view.line_length, 'waiter')}")
+    told = "".join(f", {term}" for term in said)
+    title = Text.assemble((clean(view.name), "bold"), f"{told}: {held}, {count(view.line_length, 'waiter')}")
     parts: list[RenderableType] = [title]
+    if view.defined.delayed_until is not None and view.defined.delayed_until > view.at:
+        delay = duration(view.defined.delayed_until - view.at)
+        parts.append(word(f"granted to nobody for another {delay}: lock_delay after a crash", "yellow"))
     if view.holders:
         parts += ["", tables.holding(view.holders, view.at)]
     if view.waiters:

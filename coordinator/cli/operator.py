@@ -1,4 +1,4 @@
-"""What only people do: take from others, hand on, move in line, define a resource; and the record of it."""
+"""What only people do: take from others, hand on, move in line; and the record of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from coordinator.cli import shapes, tables
 from coordinator.cli.confirm import confirm, question
 from coordinator.cli.options import Common, command, connect
 from coordinator.cli.screen import Screen
-from coordinator.cli.words import count, word
+from coordinator.cli.words import word
 from coordinator.errors import IllegalTransition, InvalidInput
 from coordinator.model.states import State
 from coordinator.ops.history import MOST_EVENTS
@@ -61,14 +61,6 @@ class AuditOptions:
     limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_EVENTS, help="At most so many, the newest.")] = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DefineOptions:
-    """Which resource, and how many permits."""
-
-    resource: Annotated[str, typer.Argument(metavar="RESOURCE", help="The resource.")]
-    capacity: Annotated[int, typer.Option(help="How many permits it has.")]
-
-
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this file."""
     releases = ("coordinator release k3f9x2a7qp0d-1c --force --reason 'runner is gone'",)
@@ -77,7 +69,6 @@ def add_to(app: typer.Typer) -> None:
     command(app, "transfer", examples=transfers)(transfer)
     moves = ("coordinator move k3f9x2a7qp0d-1c --front", "coordinator move k3f9x2a7qp0d-1c --before k3f9x2a7qp0d-2f")
     command(app, "move", examples=moves)(move)
-    command(app, "define", examples=("coordinator define gpu --capacity 8",))(define)
     command(app, "audit", examples=("coordinator audit", "coordinator audit --json | jq '.audit[].fields.by'"))(audit)
 
 
@@ -134,14 +125,6 @@ def move(options: MoveOptions, common: Common) -> None:
     Screen(common.json).show(
         {"id": options.ident, "state": state}, word(f"{options.ident} went {where} and is {state}")
     )
-
-
-def define(options: DefineOptions, common: Common) -> None:
-    """Set how many permits a resource has; 1 unless defined. Fewer never takes one back from a holder."""
-    with connect(common) as coordinator:
-        coordinator.define(options.resource, capacity=options.capacity)
-    said = word(f"{options.resource} has {count(options.capacity, 'permit')}")
-    Screen(common.json).show({"resource": options.resource, "capacity": options.capacity}, said)
 
 
 def audit(options: AuditOptions, common: Common) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from coordinator.cli import delays
 from coordinator.cli.shapes import seconds, whole
 from coordinator.cli.words import clean, count, duration, moment, ordinal
+from coordinator.model.definition import BY_PRIORITY, Definition
 from coordinator.model.lease import Expected, Explanation, FrozenView, NeedView, Person, ShareView
 from coordinator.model.names import Priority
 from coordinator.model.states import State
@@ -21,6 +22,8 @@ MOST_SESSIONS = 200
 MOST_NAMED = 3
 # A forecast from fewer holds is a guess.
 FEW = 10
+# How the reason begins for which a resource is granted to nobody after a crash.
+DELAY = "lock_delay "
 # Words that a record has of being on offer.
 SPARE_WORDS = 2
 # Words that a record has of being shed.
@@ -113,7 +116,7 @@ def need_sentence(view: NeedView, at: float) -> str:
     name = clean(view.need.resource)
     if view.place is None:
         return f"{name}: held by {persons(view.holders, len(view.holders), at)}." if view.holders else f"{name}: free."
-    said = [f"{name}: {ordinal(view.place)} of {view.line_length} in line{_kind(view)}"]
+    said = [f"{name}: {ordinal(view.place)} of {view.line_length} in line{_kind(view)}{_ORDERS.get(view.order, '')}"]
     if view.holders:
         said.append(f"held by {persons(view.holders, len(view.holders), at)}")
     if view.ahead:
@@ -127,8 +130,24 @@ def need_sentence(view: NeedView, at: float) -> str:
 
 def frozen(one: FrozenView, at: float) -> str:
     """By whom, for how long and why a resource is granted to nobody."""
+    if one.reason.startswith(DELAY):
+        return f"nobody is granted it for another {duration(one.until - at)}: {clean(one.reason)}"
     by = f" by {clean(one.by)}" if one.by else ""
     return f'{clean(one.pattern)} is frozen{by} for another {duration(one.until - at)}: "{clean(one.reason)}"'
+
+
+def sayings(found: Definition) -> list[str]:
+    """What of a definition is not as where nothing is defined, and the permits, in a few words each."""
+    said = [count(found.capacity, "permit")]
+    if found.mode != BY_PRIORITY:
+        said.append(found.mode)
+    if found.max_line is not None:
+        said.append(f"at most {found.max_line} in line")
+    if found.max_hold is not None:
+        said.append(f"held for {duration(found.max_hold)} at most")
+    if found.lock_delay is not None:
+        said.append(f"lock_delay {duration(found.lock_delay)} after a crash")
+    return said
 
 
 def _kind(view: NeedView) -> str:
@@ -323,6 +342,12 @@ def _deadline(found: Explanation) -> list[str]:
     return [f"It gives up waiting in {duration(wait_by - found.at)}."]
 
 
+_ORDERS = {
+    "oldest_first": " (oldest first)",
+    "newest_first": " (newest first)",
+    "newest_ready_first": " (newest that fits first)",
+    "unordered": " (whoever fits first)",
+}
 _BY_STATE = {
     State.WAITING: _waiting,
     State.READY: _ready,

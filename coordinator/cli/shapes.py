@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from coordinator.model.definition import Definition
 from coordinator.model.lease import Explanation, GateView, NeedView, Person, ShareView
 from coordinator.ops.history import DeadJob, Happening
 from coordinator.ops.inspect import LineView, QueueView, ResourceView, SessionView, Survey
@@ -88,6 +89,7 @@ def need(view: NeedView) -> Shape:
         "holders": [person(one) for one in view.holders],
         "ahead": [person(one) for one in view.ahead],
         "frozen": None if view.frozen is None else asdict(view.frozen),
+        "order": view.order,
     }
 
 
@@ -120,6 +122,7 @@ def resource(view: LineView) -> Shape:
         "at": view.at,
         "capacity": view.capacity,
         "line_length": view.line_length,
+        "defined": defined(view.defined),
         "holders": [person(one) for one in view.holders],
         "waiters": [person(one) for one in view.waiters],
     }
@@ -133,10 +136,16 @@ def resources(namespace: str, at: float, found: Iterable[ResourceView]) -> Shape
             "capacity": one.capacity,
             "line_length": one.line_length,
             "holders": sorted(one.holders),
+            "mode": one.defined.mode,
         }
         for one in found
     ]
     return {"namespace": namespace, "at": at, "resources": listed}
+
+
+def defined(found: Definition) -> Shape:
+    """What a resource was defined with; null is what holds where nothing is defined."""
+    return {name: value for name, value in asdict(found).items() if name != "reordering"}
 
 
 def queues(namespace: str, survey: Survey) -> Shape:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from coordinator.cli.sentences import MOST_SESSIONS, lapsed
 from coordinator.cli.words import clean, duration, moment, word
+from coordinator.model.definition import BY_PRIORITY
 from coordinator.model.lease import Person
 from coordinator.model.names import Priority
 from coordinator.ops.history import DeadJob, Happening
@@ -54,7 +55,10 @@ def resources(found: Iterable[ResourceView], survey: Survey) -> Table:
     live = live_sessions(survey)
     for one in found:
         line = word(one.line_length, "yellow" if one.line_length else DIM)
-        table.add_row(word(one.name), word(one.capacity, DIM), line, holders(one.holders, survey.at, live))
+        held = holders(one.holders, survey.at, live)
+        if one.defined.mode != BY_PRIORITY:
+            line.append(f" {one.defined.mode}", DIM)
+        table.add_row(word(one.name), word(one.capacity, DIM), line, held)
     return table
 
 

@@ -1,18 +1,83 @@
--- Sets how many permits a resource has. More of them helps those who already wait; fewer never takes one back.
+-- Says how a resource is granted. More permits help those who already wait; fewer never take one back.
 -- KEYS[1] meta
 -- ARGV[1] terms
 -- ARGV[2] resource
--- ARGV[3] capacity, 1 or more
--- reply: ok <capacity>
--- Keeps: the capacity is read live from here, never copied into requests.
+-- ARGV[3] who does it
+-- ARGV[4] reason
+-- ARGV[5] id of this call
+-- ARGV[6...] pairs of capacity | mode | max_line | max_hold | lock_delay and value (times in ms), or empty for what holds
+--   where nothing is defined
+-- reply: ok [<field> <value>...]
+-- With `turn` among the fields its line is not all in its new order yet: another call goes on with that.
+-- Keeps: what is not named; what is defined is read live from here, never copied into requests; a repeated call changes
+-- nothing more.
 --@include lib/settle_lines
+--@include lib/defined
+--@include lib/audited
 --@include lib/commit
+local function fields_of(pairs_of)
+  local fields = {}
+  for i = 1, #pairs_of, 2 do
+    fields[pairs_of[i]] = pairs_of[i + 1]
+  end
+  return fields
+end
+
+-- 1 for what is looked at only where it is noted in `meta` that there is any.
+local function special(fields)
+  return (defined.special(fields) or fields.turn) and 1 or 0
+end
+
+-- The named fields that are not as they are to be.
+local function changes(was, wanted)
+  local changed = {}
+  for i = 1, #wanted, 2 do
+    if (was[wanted[i]] or '') ~= wanted[i + 1] then
+      changed[#changed + 1], changed[#changed + 2] = wanted[i], wanted[i + 1]
+    end
+  end
+  return changed
+end
+
+local function write_definition(ctx, resource, was, changed)
+  local key = ctx.p .. K_DEF .. resource
+  for i = 1, #changed, 2 do
+    if changed[i + 1] == '' then
+      redis.call('HDEL', key, changed[i])
+    else
+      redis.call('HSET', key, changed[i], changed[i + 1])
+    end
+    if changed[i] == 'mode' and redis.call('EXISTS', ctx.p .. K_LINE .. resource) == 1 then
+      redis.call('HSET', key, 'turn', '0')
+    end
+  end
+  local now = fields_of(redis.call('HGETALL', key))
+  defined.count(ctx, special(now) - special(was))
+  if was.delayed and not now.lock_delay then
+    defined.end_delay(ctx, '!' .. resource)
+  end
+end
+
 local ctx = open(KEYS[1], ARGV[1])
-redis.call('HSET', ctx.p .. K_DEF .. ARGV[2], 'capacity', ARGV[3])
-emit(ctx, 'define', ARGV[2], 'capacity', ARGV[3])
-touch(ctx, ARGV[2])
--- With fewer permits an offer may have to step back although nobody has arrived.
-ctx.thorough = true
-settle_lines(ctx)
-commit(ctx)
-return { 'ok', ARGV[3] }
+local resource, key = ARGV[2], ctx.p .. K_DEF .. ARGV[2]
+local was = fields_of(redis.call('HGETALL', key))
+local changed = was.call ~= ARGV[5] and changes(was, { unpack(ARGV, 6) }) or {}
+if changed[1] or was.turn then
+  if changed[1] then
+    redis.call('HSET', key, 'call', ARGV[5])
+    write_definition(ctx, resource, was, changed)
+    audited(ctx, 'define', resource, ARGV[3], ARGV[4], unpack(changed))
+  end
+  touch(ctx, resource)
+  -- With fewer permits, or another order, an offer may have to step back although nobody has arrived.
+  ctx.thorough = true
+  settle_lines(ctx)
+  commit(ctx)
+end
+local shown = {}
+for name, value in pairs(fields_of(redis.call('HGETALL', key))) do
+  if name ~= 'call' then
+    shown[#shown + 1], shown[#shown + 2] = name, value
+  end
+end
+return { 'ok', unpack(shown) }

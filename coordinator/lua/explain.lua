@@ -3,7 +3,7 @@
 -- ARGV[1] terms
 -- ARGV[2] request id
 -- ARGV[3] how many of those before it to name
--- reply: ok <now ms> [<field> <value>...] [<note field> <value>...] [<need>]... [<place in queue> <queue length> <idle workers> <jobs on offer there>, and if it is shared: <how> <place in its priority> <jobs of it>] <due ms, or empty> [<place at its gate> <how many wait there> <ms at which it is looked at next> <field of the gate> <value>...] ; need: [resource, mode, permits, capacity, place, line length, [holder...], [ahead...], [<pattern> <until ms> <by> <reason>], [<around>...]] ; around: [resource, [holder...], [ahead...]]
+-- reply: ok <now ms> [<field> <value>...] [<note field> <value>...] [<need>]... [<place in queue> <queue length> <idle workers> <jobs on offer there>, and if it is shared: <how> <place in its priority> <jobs of it>] <due ms, or empty> [<place at its gate> <how many wait there> <ms at which it is looked at next> <field of the gate> <value>...] ; need: [resource, mode, permits, capacity, place, line length, [holder...], [ahead...], [<pattern> <until ms> <by> <reason>], [<around>...], mode of the line, or empty for by priority] ; around: [resource, [holder...], [ahead...]]
 -- reply: gone
 -- Keeps: nothing is written.
 --@flags no-writes
@@ -65,7 +65,8 @@ for _, need in ipairs(needs_of(ctx, r)) do
   local ahead = place and place > 0 and redis.call('ZRANGE', line, 0, math.min(place, most) - 1) or {}
   needs[#needs + 1] = { need.resource, need.mode, need.permits, capacity(ctx, need.resource),
     place and tostring(place) or '', redis.call('ZCARD', line), holders_of(ctx, need.resource, most),
-    persons(ctx, ahead), frozen_words(barred(ctx, r, need.resource)), place and beside.neighbours(ctx, need, rank_of(ctx, r), most) or {} }
+    persons(ctx, ahead), frozen_words(barred(ctx, r, need.resource)), place and beside.neighbours(ctx, need, rank_of(ctx, r), most) or {},
+    defined.of(ctx, need.resource).mode or '' }
 end
 local queue = r.kind == 'job' and r.state == 'ready' and place_of(ctx, r) or {}
 return { 'ok', text(ctx.now), shown, redis.call('HGETALL', ctx.p .. K_NOTE .. id),

@@ -4,7 +4,7 @@
 -- ARGV[2] resources after this one in order of name, or empty for the first page
 -- ARGV[3] how many resources
 -- ARGV[4] only resources whose name begins with this, or empty for all
--- reply: ok <now ms> [<resource>]... [<queue>]... [<session>]... [<counter> <value>...] ; resource: [name, capacity, line length, [<request id> <holder>...]]; queue: [name, ready, waiting, idle workers]; session: [id, expires ms, [<field> <value>...]]
+-- reply: ok <now ms> [<resource>]... [<queue>]... [<session>]... [<counter> <value>...] ; resource: [name, capacity, line length, [<request id> <holder>...], [<field> <value>...] of what was defined]; queue: [name, ready, waiting, idle workers]; session: [id, expires ms, [<field> <value>...]]
 -- Keeps: nothing is written, and each call does bounded work.
 --@flags no-writes
 --@include lib/context
@@ -18,7 +18,8 @@ local to = ARGV[4] == '' and '+' or '(' .. ARGV[4] .. '\255'
 for _, name in ipairs(redis.call('ZRANGEBYLEX', ctx.p .. K_RESOURCES, from, to, 'LIMIT', 0, ARGV[3])) do
   local holders = ctx.p .. K_HOLDERS .. name
   resources[#resources + 1] = { name, capacity(ctx, name), redis.call('ZCARD', ctx.p .. K_LINE .. name),
-    redis.call('HLEN', holders) <= MAX_LISTED and redis.call('HGETALL', holders) or {} }
+    redis.call('HLEN', holders) <= MAX_LISTED and redis.call('HGETALL', holders) or {},
+    ctx.defined and redis.call('HGETALL', ctx.p .. K_DEF .. name) or {} }
 end
 for _, name in ipairs(redis.call('SRANDMEMBER', ctx.p .. K_QUEUES, MAX_LISTED)) do
   queues[#queues + 1] = { name, redis.call('ZCARD', ctx.p .. K_READY .. name),

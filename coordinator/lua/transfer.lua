@@ -33,7 +33,11 @@ end
 local before = r.fence
 redis.call('HSET', ctx.p .. K_REQ .. r.id, 'forced', ARGV[7])
 -- Before the job, too, that goes back to its place.
-put_at(ctx, heir, math.min(rank_at_end(ctx, heir, true), tonumber(rank_of(ctx, r)) - 1))
+local rank = rank_at_end(ctx, heir, true)
+for _, need in ipairs(needs_of(ctx, r)) do
+  rank = math.min(rank, defined.score(ctx, r, need.resource) - 1)
+end
+put_at(ctx, heir, rank)
 lapse(ctx, r, 'transferred: ' .. ARGV[6], true)
 settle_lines(ctx)
 heir = load(ctx, heir.id)

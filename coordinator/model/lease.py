@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from coordinator.model.definition import BY_PRIORITY
 from coordinator.model.names import Priority
 from coordinator.model.need import Need
 from coordinator.model.states import State
@@ -76,7 +77,7 @@ class FrozenView:
 @dataclass(frozen=True, slots=True)
 class NeedView:
     """How one need of a request stands. `place` counts from 0 at the head of the line; None once it is held. `frozen`
-    is set if the resource is granted to nobody now, whoever holds it."""
+    is set if the resource is granted to nobody now, whoever holds it; `order` is the mode of the line."""
 
     need: Need
     capacity: int
@@ -85,6 +86,7 @@ class NeedView:
     holders: tuple[Person, ...]
     ahead: tuple[Person, ...]
     frozen: FrozenView | None = None
+    order: str = BY_PRIORITY
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ LISTS_REQUESTS = frozenset(
 LISTS_RESOURCES = frozenset({"RESOURCES", "DIRTY", "TREES", "WAKES", "HELD_BELOW", "WAITS_BELOW"})
 
 NO_TTL = -1
+# Among the clocks of requests are those of resources that nobody is granted for a time after a crash.
+DELAY = b"!"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,9 @@ class Subjects:
 
     def see_member(self, found: Family, place: bytes, member: bytes) -> None:
         """An entry was seen in `place`, a key without its prefix."""
-        if found.name in LISTS_REQUESTS:
+        if found.name == "DEADLINES" and member.startswith(DELAY):
+            self.resources.add(member.removeprefix(DELAY))
+        elif found.name in LISTS_REQUESTS:
             self.see(member, place)
         elif found.name in LISTS_RESOURCES:
             self.resources.add(member)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from coordinator.keys import decode, encode
 from coordinator.model.codec import metadata_of
+from coordinator.model.definition import BY_PRIORITY, Definition
 from coordinator.model.lease import Explanation, FrozenView, GateView, NeedView, Person, ShareView
 from coordinator.model.names import Priority, request_id, resource_or_subtree, whole
 from coordinator.model.names import text as free_text
@@ -27,6 +28,7 @@ MOST_PER_PAGE = 100
 LONGEST_MARK = 4096
 # No name of a resource has this character, so a mark is never taken for a name.
 MARK = "*"
+PLAIN = Definition()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class ResourceView:
     capacity: int
     line_length: int
     holders: Mapping[str, str]
+    defined: Definition = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class LineView:
     line_length: int
     holders: tuple[Person, ...]
     waiters: tuple[Person, ...]
+    defined: Definition = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,8 @@ def line(scope: Scope, resource: str, most: int = MOST_NAMED) -> Operation[LineV
     replies.expect(raw, "ok")
     at, capacity, length = (number(one) for one in raw[1:4])
     holders = (*persons_of(raw[4]), *_elsewhere((_shown(text(one[0])), persons_of(one[1])) for one in raw[6]))
-    return LineView(resource, at / 1000, capacity, length, holders, persons_of(raw[5]))
+    defined = Definition.of(replies.fields(raw[7]))
+    return LineView(resource, at / 1000, capacity, length, holders, persons_of(raw[5]), defined)
 
 
 def survey(scope: Scope, after: str = "", most: int = PAGE, prefix: str = "") -> Operation[Survey]:
@@ -147,7 +152,14 @@ def survey(scope: Scope, after: str = "", most: int = PAGE, prefix: str = "") ->
     return Survey(
         at=number(raw[1]) / 1000,
         resources=tuple(
-            ResourceView(_shown(text(one[0])), number(one[1]), number(one[2]), replies.fields(one[3])) for one in raw[2]
+            ResourceView(
+                _shown(text(one[0])),
+                number(one[1]),
+                number(one[2]),
+                replies.fields(one[3]),
+                Definition.of(replies.fields(one[4])),
+            )
+            for one in raw[2]
         ),
         queues=tuple(
             sorted(
@@ -183,7 +195,7 @@ def _gate_view(request: Mapping[str, str], raw: Raw) -> GateView:
 
 
 def _need_view(raw: Raw) -> NeedView:
-    resource, mode, permits, capacity, place, length, holders, ahead, frozen, around = raw
+    resource, mode, permits, capacity, place, length, holders, ahead, frozen, around, order = raw
     others = [(_shown(text(one[0])), persons_of(one[1]), persons_of(one[2])) for one in around]
     return NeedView(
         need=need_of(resource, mode, permits),
@@ -193,6 +205,7 @@ def _need_view(raw: Raw) -> NeedView:
         holders=(*persons_of(holders), *_elsewhere((name, have) for name, have, _ in others)),
         ahead=(*persons_of(ahead), *_elsewhere((name, want) for name, _, want in others)),
         frozen=_frozen_view(frozen) if frozen else None,
+        order=text(order) or BY_PRIORITY,
     )
 
 

@@ -147,7 +147,7 @@ def _told(asked: LockAsk, words: Sequence[str], standing: Asked) -> Operation[Gr
         return None
     now: float = yield Now()
     ends = trusted_until(standing.sent, number(words[3]) / 1000)
-    if ends - now < asked.hold_ms / 2000:
+    if ends - now < number(words[3]) / 2000:
         return None
     session = yield Session()
     return Grant(asked.ident, number(words[2]), ends) if session == standing.session else None
@@ -185,7 +185,7 @@ def extend(scope: Scope, ident: str, fence: int, lease_ms: int) -> Operation[flo
     sent: float = yield Now()
     raw = yield calls.extend(scope, ident, fence, lease_ms)
     _ours(raw, ident)
-    return trusted_until(sent, lease_ms / 1000)
+    return trusted_until(sent, number(raw[1]) / 1000)
 
 
 def _ours(raw: Raw, ident: str) -> None:

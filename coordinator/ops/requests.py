@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from coordinator.errors import IllegalTransition
 from coordinator.keys import encode
-from coordinator.model.names import Priority, request_id, resource_name, text, whole
-from coordinator.model.need import MAX_PERMITS
+from coordinator.model.definition import Definition, Terms, words
+from coordinator.model.names import Priority, request_id, resource_name, text
 from coordinator.wire import calls, replies
-from coordinator.wire.calls import Scope
+from coordinator.wire.calls import Deed, Scope
 from coordinator.wire.step import Operation
 
 
@@ -37,8 +37,13 @@ def replay(scope: Scope, ident: str, call_id: str) -> Operation[None]:
         raise IllegalTransition(replies.text(raw[1]), "replay")
 
 
-def define(scope: Scope, resource: str, capacity: int) -> Operation[None]:
-    """Set how many permits a resource has, from 1 to 10,000. Raises InvalidInput."""
-    name = encode(resource_name(resource))
-    raw = yield calls.define(scope, name, whole(capacity, "capacity", 1, MAX_PERMITS))
-    replies.expect(raw, "ok")
+def define(scope: Scope, resource: str, deed: Deed, terms: Terms) -> Operation[Definition]:
+    """Say how a resource is granted; what is not named stays. Raises InvalidInput."""
+    name, wanted = encode(resource_name(resource)), words(terms)
+    while True:
+        raw = yield calls.define(scope, name, deed, wanted)
+        replies.expect(raw, "ok")
+        found = Definition.of(replies.fields(raw[1:]))
+        # A long line takes its new order page by page. If this is interrupted, others go on with it.
+        if not found.reordering:
+            return found

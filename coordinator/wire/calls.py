@@ -260,8 +260,8 @@ def gather(scope: Scope, thing: Gathering, act: str, session: str, ident: str, c
     return scope.call("gather", *thing, act, session, ident, came_in)
 
 
-def define(scope: Scope, resource: str, capacity: int) -> Call:
-    return scope.call("define", resource, capacity)
+def define(scope: Scope, resource: str, deed: Deed, fields: Mapping[str, Word]) -> Call:
+    return scope.call("define", resource, *deed, *_pairs(fields))
 
 
 def config(scope: Scope) -> Call:

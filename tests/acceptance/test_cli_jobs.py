@@ -110,7 +110,11 @@ def test_a_tree_is_frozen_drained_and_thawed(cli: Cli, co: Coordinator) -> None:
 
 
 def test_define_sets_the_permits(cli: Cli, co: Coordinator) -> None:
-    assert cli.json("define", "gpu", "--capacity", "8") == {"resource": "gpu", "capacity": 8}
+    made = cli.json("define", "gpu", "--capacity", "8", "--mode", "oldest_first", "--lock-delay", "2.5")
+    assert (made["resource"], made["capacity"], made["mode"], made["lock_delay"]) == ("gpu", 8, "oldest_first", 2.5)
+    assert cli.json("define", "gpu", "--mode", "priority", "--lock-delay", "0")["lock_delay"] is None
+    assert cli.json("show", "gpu")["defined"]["mode"] == "priority"
+    assert cli.call("define", "gpu").returncode == os.EX_USAGE
     assert co.line("gpu").capacity == 8
     assert cli.call("define", "gpu", "--capacity", "0").returncode == os.EX_USAGE
 

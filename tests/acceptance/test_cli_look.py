@@ -40,7 +40,7 @@ def test_ls_names_what_is_held_and_who_waits(cli: Cli, co: Coordinator, namespac
         assert lines[0].split() == ["RESOURCE", "CAPACITY", "LINE", "HOLDERS"]
         assert lines[1].split() == [HELD, "1", "1", holder]
         listed = cli.json("ls", "infra/")
-        row = {"resource": HELD, "capacity": 1, "line_length": 1, "holders": [holder]}
+        row = {"resource": HELD, "capacity": 1, "line_length": 1, "holders": [holder], "mode": "priority"}
         assert (listed["namespace"], listed["resources"]) == (namespace, [row])
 
 

@@ -87,7 +87,11 @@ def undefined(name: str) -> set[str]:
     """Names that a file calls or compares, and that neither it, nor what it includes, nor Lua defines."""
     whole = re.sub(r"'[^']*'", "''", "\n".join(line.partition("--")[0] for line in loader.resolve(name).splitlines()))
     known = set(DEFINES.findall(whole)) | LUA
-    for pattern in (r"\blocal (?!function)([\w, ]+)", r"\bfunction ?\w*\(([\w, .]*)\)", r"\bfor ([\w, ]+?) (?:in|=)"):
+    for pattern in (
+        r"\blocal (?!function)([\w, ]+)",
+        r"\bfunction ?[\w.]*\(([\w, .]*)\)",
+        r"\bfor ([\w, ]+?) (?:in|=)",
+    ):
         known |= words(" ".join(re.findall(pattern, whole)))
     known |= set(re.findall(r"[{,]\s*(\w+) =", whole))
     return {one for one in words(re.sub(r"\.\w+", "", whole)) if one not in known}

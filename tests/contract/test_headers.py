@@ -65,7 +65,6 @@ LONG: dict[str, Any] = {
     "pattern": "a/**",
     "ms": 1000,
     "resource": "a",
-    "capacity": 1,
     "most": 10,
     "after": "",
     "before": "1-0",

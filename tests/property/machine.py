@@ -93,8 +93,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.bells = Bells()
         self.repeatable: tuple[Any, ...] | None = None
         for resource, capacity in CAPACITY.items():
-            name = self.names_of[resource]
-            self.step(calls.define(self.scope, name, capacity), partial(self.model.define, name, capacity))
+            self.define(resource, capacity)
         self.open()
         self.open()
 
@@ -289,7 +288,9 @@ class EngineMachine(RuleBasedStateMachine):
     def define(self, resource: str, capacity: int) -> None:
         name = self.names_of[resource]
         if not name.endswith(SUBTREE):
-            self.step(calls.define(self.scope, name, capacity), lambda: self.model.define(name, capacity))
+            deed = Deed("op", "so it must be", self.new("c"))
+            call = calls.define(self.scope, name, deed, {"capacity": capacity})
+            self.step(call, lambda: self.model.define(name, capacity))
 
     @rule()
     @precondition(lambda self: self.repeatable is not None)

@@ -6,6 +6,7 @@ import pytest
 import redis
 
 from tests.scripts.keyspace import Keyspace
+from tests.support.defining import Defining
 from tests.support.engine import Engine
 
 
@@ -18,3 +19,10 @@ def engine(raw: redis.Redis, namespace: str, request: pytest.FixtureRequest) -> 
     missing: set[tuple[str, str]] = getattr(request.function, "reached", set()) - one.seen
     assert not missing, f"never answered: {sorted(missing)}"
     assert Keyspace(namespace, one.census(), one.now).faults() == []
+
+
+@pytest.fixture
+def define(engine: Engine) -> Defining:
+    """Says how resources are granted; the session `s` is there to ask for them."""
+    engine.open("s")
+    return Defining(engine)

@@ -57,6 +57,7 @@ class Keyspace:
                 self._listed,
                 self._subtrees,
                 self._rest,
+                self._clocks,
             ),
         )
         return [fault for check in checks for fault in check()]
@@ -179,9 +180,15 @@ class Keyspace:
         for resource, line in self.families["LINE"].items():
             idents = [ident for ident, _ in line]
             yield from (f"{ident} in the line of {resource} is gone" for ident in idents if ident not in self.requests)
+            terms = self.one("DEF", resource)
+            # Where lines have orders of their own, who needs more than this is passed over.
+            if "mode" in terms:
+                alone = [one for one in idents if len(self._resources(one)) == 1]
+                on_offer = [one for one in idents if self.requests[one]["state"] == "ready"]
+                idents = on_offer or alone or idents
             head = self.requests.get(idents[0], {})
             free = not self.one("HOLDERS", resource) and len(self._resources(idents[0])) == 1
-            frozen = "frozen" in self.one("META") or "trees" in self.one("META")
+            frozen = not {"frozen", "trees"}.isdisjoint(self.one("META")) or not {"delayed", "turn"}.isdisjoint(terms)
             if (
                 free
                 and not frozen
@@ -231,10 +238,15 @@ class Keyspace:
                 below = {one for one in self.families[family] if one != tree and in_subtree(one, tree)}
                 yield from (f"{name} of {tree} lacks {one}" for one in below - set(self.scores(name, tree)))
 
-    def _rest(self) -> Iterator[str]:
+    def _clocks(self) -> Iterator[str]:
         for ident in self.scores("DEADLINES"):
-            if State(self.requests.get(ident, {"state": "lost"})["state"]).final:
+            if ident.startswith("!"):
+                if "delayed" not in self.one("DEF", ident[1:]):
+                    yield f"{ident[1:]} is not delayed and has a clock"
+            elif State(self.requests.get(ident, {"state": "lost"})["state"]).final:
                 yield f"{ident} is over and has a clock"
+
+    def _rest(self) -> Iterator[str]:
         for ident in self.scores("DEAD"):
             if self.requests.get(ident, {"state": "dead"})["state"] not in ("failed", "dead"):
                 yield f"{ident} is not dead"

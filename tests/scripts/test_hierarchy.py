@@ -3,7 +3,7 @@
 import pytest
 
 from coordinator.wire import calls
-from coordinator.wire.calls import Call, LockAsk, Report
+from coordinator.wire.calls import Call, Deed, LockAsk, Report
 from tests.support.engine import Engine, job, plain, script_text, wire_needs
 
 HIGH = 2
@@ -51,7 +51,7 @@ def asks(engine: Engine, count: int) -> list[list[str]]:
     ],
 )
 def test_what_goes_together(engine: Engine, held: str, asked: str, goes: bool) -> None:
-    engine.call(calls.define(engine.scope, "c/q", 3))
+    engine.call(calls.define(engine.scope, "c/q", Deed("op", "test", "c"), {"capacity": 3}))
     engine.open("s")
     engine.hold("s", "r1", held)
     assert engine.ask("s", "t", asked, trying=True)[0] == ("granted" if goes else "busy")

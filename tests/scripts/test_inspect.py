@@ -3,6 +3,7 @@
 import pytest
 
 from coordinator.wire import calls
+from coordinator.wire.calls import Deed
 from tests.scripts.reach import reaches
 from tests.support.engine import Engine, dedup
 
@@ -54,7 +55,7 @@ def test_an_explanation_names_who_holds_and_who_stands_before(engine: Engine) ->
     assert needs["a"][1:6] == ["x", 1, 1, "1", 2]
     assert [one[0] for one in needs["a"][6]] == ["holder"]
     assert [one[0] for one in needs["a"][7]] == ["ahead"]
-    assert needs["b"][4:] == ["0", 1, [], [], [], []]
+    assert needs["b"][4:] == ["0", 1, [], [], [], [], ""]
     assert engine.call(calls.explain(engine.scope, "never-was", 20)) == ["gone"]
     engine.put("j1")
     engine.put("j2")
@@ -190,5 +191,5 @@ def test_the_events_stream_is_capped_and_can_be_off(engine: Engine) -> None:
     assert engine.raw.exists(engine.key("EVENTS")) == 0
     engine.rules(max_events=100)
     for n in range(150):
-        engine.call(calls.define(engine.scope, "a", n % 7 + 1))
+        engine.call(calls.define(engine.scope, "a", Deed("op", "test", f"c{n}"), {"capacity": n % 7 + 1}))
     assert engine.raw.xlen(engine.key("EVENTS")) <= 200  # the cap is by whole nodes of the stream, of 100 each

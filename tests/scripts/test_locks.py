@@ -198,7 +198,12 @@ def test_what_an_operator_takes_back_is_no_crash(engine: Engine) -> None:
 
 
 def define(engine: Engine, capacity: int) -> None:
-    assert engine.call(calls.define(engine.scope, "a", capacity)) == ["ok", str(capacity)]
+    deed = Deed("op", "test", f"define {capacity}")
+    assert engine.call(calls.define(engine.scope, "a", deed, {"capacity": capacity})) == [
+        "ok",
+        "capacity",
+        str(capacity),
+    ]
 
 
 def test_a_waiter_that_wants_more_permits_than_are_left_takes_them_all(engine: Engine) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from coordinator.wire import calls
+from coordinator.wire.calls import Deed
 from tests.support.engine import HOUR, Engine, job
 
 LOW, NORMAL, HIGH, CRITICAL, EMERGENCY = range(5)
@@ -96,7 +97,7 @@ def test_shared_holders_go_together_and_an_exclusive_one_alone(engine: Engine) -
 
 def test_a_counted_resource_is_not_shared_and_held_at_once(engine: Engine) -> None:
     engine.open("s")
-    engine.call(calls.define(engine.scope, "a", 3))
+    engine.call(calls.define(engine.scope, "a", Deed("op", "test", "c"), {"capacity": 3}))
     fence = engine.hold("s", "r1", "s1:a")
     assert engine.ask("s", "r2", "a") == ["waiting", "r2"]
     engine.release("r1", fence)
@@ -106,7 +107,7 @@ def test_a_counted_resource_is_not_shared_and_held_at_once(engine: Engine) -> No
 
 def test_permits_are_given_while_they_last_and_one_release_helps_several(engine: Engine) -> None:
     engine.open("s")
-    engine.call(calls.define(engine.scope, "a", 3))
+    engine.call(calls.define(engine.scope, "a", Deed("op", "test", "c"), {"capacity": 3}))
     fence = engine.hold("s", "r1", "x3:a")
     for ident, need in [("r2", "x1:a"), ("r3", "x2:a"), ("r4", "x1:a")]:
         assert engine.ask("s", ident, need) == ["waiting", ident]
@@ -117,7 +118,7 @@ def test_permits_are_given_while_they_last_and_one_release_helps_several(engine:
 
 def test_a_large_need_at_the_head_is_not_passed_by_a_small_one(engine: Engine) -> None:
     engine.open("s")
-    engine.call(calls.define(engine.scope, "a", 2))
+    engine.call(calls.define(engine.scope, "a", Deed("op", "test", "c"), {"capacity": 2}))
     fence = engine.hold("s", "r1", "x1:a")
     engine.ask("s", "large", "x2:a")
     assert engine.ask("s", "small", "x1:a") == ["waiting", "small"]

@@ -3,6 +3,7 @@
 import pytest
 
 from coordinator.wire import calls
+from coordinator.wire.calls import Deed
 from tests.support.engine import Engine
 
 LOW, NORMAL, HIGH = range(3)
@@ -49,7 +50,7 @@ def test_who_does_not_ask_for_it_costs_nothing(engine: Engine) -> None:
 
 def test_those_who_share_with_it_or_whose_permits_it_does_not_take_are_left_alone(engine: Engine) -> None:
     engine.open("s")
-    engine.call(calls.define(engine.scope, "c", 4))
+    engine.call(calls.define(engine.scope, "c", Deed("op", "test", "c"), {"capacity": 4}))
     engine.hold("s", "old", "x2:c", priority=LOW)
     young = engine.hold("s", "young", "x2:c", priority=LOW)
     engine.ask("s", "u", "x2:c", priority=HIGH, preempt="ask")

@@ -4,6 +4,7 @@ import pytest
 import redis
 
 from coordinator.wire import calls
+from coordinator.wire.calls import Deed
 from tests.scripts.reach import reaches
 from tests.support.engine import HOUR, Engine
 
@@ -165,7 +166,7 @@ def test_a_line_takes_as_many_as_it_may_and_not_one_more(engine: Engine) -> None
 def test_more_permits_than_there_are_can_never_be_granted(engine: Engine) -> None:
     engine.open("s")
     assert engine.ask("s", "r", "x2:a") == ["over_capacity", "a", 1]
-    engine.call(calls.define(engine.scope, "a", 4))
+    engine.call(calls.define(engine.scope, "a", Deed("op", "test", "c"), {"capacity": 4}))
     assert engine.ask("s", "r", "x5:a") == ["over_capacity", "a", 4]
     engine.hold("s", "r", "x4:a")
 

@@ -51,6 +51,7 @@ READS = {
         "zrank",
         "zrevrange",
         "zrevrangebyscore",
+        "zscan",
         "zscore",
         "memory|usage",
         "xlen",

@@ -255,7 +255,7 @@ OPERATIONS: dict[str, Callable[[], Any]] = {
     "let_pass": lambda: freezing.let_pass(SCOPE, "j", DEED),
     "count_down": lambda: gathering.count_down(SCOPE, LATCH, "c"),
     "meet": lambda: gathering.meet(SCOPE, LATCH, "c", 0.0),
-    "define": lambda: requests.define(SCOPE, "a", 2),
+    "define": lambda: requests.define(SCOPE, "a", DEED, {"capacity": 2}),
     "acquire": lambda: locks.acquire(SCOPE, ASK, 0.0),
     "release": lambda: locks.release(SCOPE, "j", 1),
     "extend": lambda: locks.extend(SCOPE, "j", 1, 1000),

@@ -70,7 +70,7 @@ class Model(Room):
     def define(self, resource: str, capacity: int) -> Answer:
         self.capacity[resource] = capacity
         self.admit()
-        return "ok", str(capacity)
+        return "ok", "capacity", str(capacity)
 
     # --- locks
 

@@ -3,7 +3,7 @@
 --@include lib/context
 --@include lib/crowd
 --@include lib/usage
---@include lib/request
+--@include lib/defined
 --@include lib/move
 --@include lib/by_owner
 local function refused_needs(ctx, r, joins)
@@ -13,8 +13,9 @@ local function refused_needs(ctx, r, joins)
       return { 'over_capacity', need.resource, limit }
     end
     local count = joins and redis.call('ZCARD', ctx.p .. K_LINE .. need.resource) or 0
-    local answer = count >= ctx.max_line and { 'line_full', need.resource, ctx.max_line }
-      or joins and crowded_out(ctx, r, need.resource, count)
+    local most = joins and tonumber(defined.of(ctx, need.resource).max_line) or ctx.max_line
+    local answer = count >= most and { 'line_full', need.resource, most }
+      or joins and crowded_out(ctx, r, need.resource, count, most)
     if answer then
       return answer
     end

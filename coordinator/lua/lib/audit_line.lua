@@ -1,5 +1,5 @@
 -- Judges the standing of a request in its lines. An offer must be one that a worker could take up now, and a request
--- must have the same rank everywhere, or two could wait for each other.
+-- must have the same rank in all lines by priority, or two could wait for each other.
 --@include lib/front
 -- Whether the resource can be judged: every entry of its holders can be read, and no look at its line is pending, as there
 -- is below a subtree that came free while many waited.
@@ -45,15 +45,27 @@ local function is_barred(ctx, r)
   return false
 end
 
-local function audit_standing(ctx, r, faults)
+local function audit_rank(ctx, r)
   local rank
   for _, need in ipairs(needs_of(ctx, r)) do
-    local here = redis.call('ZSCORE', ctx.p .. K_LINE .. need.resource, r.id)
-    if rank and here and here ~= rank then
-      faults[#faults + 1] = 'its rank is not the same in all its lines'
-      return
+    local here, known = redis.call('ZSCORE', ctx.p .. K_LINE .. need.resource, r.id), defined.of(ctx, need.resource)
+    if known.mode then
+      if here and not known.turn and tonumber(here) ~= defined.score(ctx, r, need.resource) then
+        return 'its place in line is not that of the mode'
+      end
+    elseif rank and here and here ~= rank and not known.turn then
+      return 'its rank is not the same in all its lines'
+    else
+      rank = rank or here
     end
-    rank = rank or here
+  end
+end
+
+local function audit_standing(ctx, r, faults)
+  local fault = audit_rank(ctx, r)
+  if fault then
+    faults[#faults + 1] = fault
+    return
   end
   if r.state == 'waiting' and not r.needs and not r.gate then
     faults[#faults + 1] = 'waits although it needs nothing'

@@ -42,18 +42,31 @@ local function forgotten(ctx, resource, grace)
   for _, id in ipairs(redis.call('ZRANGE', ctx.p .. K_LINE .. resource, 0, WINDOW - 1)) do
     local r = load(ctx, id)
     if r and r.state ~= 'ready' and not beside.lapsed(ctx, r) then
-      local could = r.state == 'waiting' and need_on(ctx, r, resource) and all_settled(ctx, r)
-        and front_everywhere(ctx, r)
-      ctx.now = now
-      return could and not beside.lapsed(ctx, r) and id
+      local need = r.state == 'waiting' and need_on(ctx, r, resource)
+      local could = need and all_settled(ctx, r) and front_everywhere(ctx, r)
+      local fit = need and fits(ctx, resource, usage(ctx, resource), need)
+      if could or not need or not defined.passed_over(ctx, r, resource, fit) then
+        ctx.now = now
+        return could and not beside.lapsed(ctx, r) and id
+      end
     end
   end
   ctx.now = now
 end
 
+-- A delay after a crash that nobody will end, or that is over for longer than `grace`.
+local function audit_delay(ctx, resource, grace, faults)
+  local ends = string.match(defined.of(ctx, resource).delayed or '', '^(%d+) ')
+  local clock = ends and redis.call('ZSCORE', ctx.p .. K_DEADLINES, '!' .. resource)
+  if ends and (not clock or tonumber(ends) <= ctx.now - grace) then
+    faults[#faults + 1] = 'its lock_delay does not end'
+  end
+end
+
 local function audit_resource(ctx, resource, grace)
   local faults = {}
   audit_holders(ctx, resource, faults)
+  audit_delay(ctx, resource, grace, faults)
   local there = redis.call('EXISTS', ctx.p .. K_LINE .. resource, ctx.p .. K_HOLDERS .. resource) > 0
   if there ~= (redis.call('ZSCORE', ctx.p .. K_RESOURCES, resource) ~= false) then
     faults[#faults + 1] = there and 'is in use, but not registered' or 'is registered, but not in use'

@@ -6,7 +6,7 @@
 local function blocked(ctx, r)
   local all_clear = true
   for _, need in ipairs(r.needs_list) do
-    local fit, clear = front(ctx, need, rank_number(ctx, r), r.id)
+    local fit, clear = front(ctx, need, defined.score(ctx, r, need.resource), r.id)
     if not fit or beside.kept_from(ctx, r, need) then
       return need.resource, false
     end

@@ -51,6 +51,7 @@ local function read_terms(terms, changes)
       and { share = read.retry_share, floor = read.retry_floor, window = read.retry_window_ms }
     read.bands = sheds and bands_of(read.max_queue, begins, ends)
     read.line_bands = sheds and bands_of(read.max_line, begins, ends)
+    read.bands_for = function(limit) return bands_of(limit, begins, ends) end
     read.soft = sheds and read.bands[1].begins or read.max_queue
     read.memory_terms = sheds and (read.memory_share > 0 or read.max_bytes > 0)
       and { share = read.memory_share, bytes = read.max_bytes, begins = begins, ends = ends }
@@ -62,12 +63,12 @@ end
 
 local function open(meta, words)
   local m = redis.call('HMGET', meta, 'clock', 'skew', 'tick', 'swept', 'left', 'gates', 'limits', 'shed', 'frozen',
-    'shares', 'spare', 'nested', 'memory', 'looked', 'terms', 'trees')
+    'shares', 'spare', 'nested', 'memory', 'looked', 'terms', 'trees', 'defined')
   local clock, skew = tonumber(m[1] or 0), tonumber(m[2] or 0)
   local us = server_us()
   local ctx = setmetatable({ meta = meta, p = string.sub(meta, 1, -5), tick = tonumber(m[3] or 0), swept = tonumber(m[4] or 0),
     marked = m[5], leftover = m[5], gates = m[6] or m[7], clocked = m[6], shed = m[8], frozen = m[9],
-    shares = m[10], spare = m[11], nested = m[12], memory_mark = m[13], looked = tonumber(m[14] or 0), trees = m[16], us = us,
+    shares = m[10], spare = m[11], nested = m[12], memory_mark = m[13], looked = tonumber(m[14] or 0), trees = m[16], defined = m[17], us = us,
     now = 0, dirty = {}, is_dirty = {}, arrived = {}, bells = {}, stats = {}, lives = {}, left = {},
     offered = {} }, read_terms(words, m[15]))
   if us >= clock then

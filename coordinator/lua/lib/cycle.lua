@@ -1,7 +1,7 @@
 -- Finds requests that wait for each other in a circle. A request waits for those who hold what it needs, and for those
 -- who stand before it; a holder lets go when all that its flow waits for has come. Of several who have permits of a
 -- counted resource any one may let go, so they are no way on.
---@include lib/request
+--@include lib/defined
 --@include lib/usage
 --@include lib/flow
 --@include lib/overlap
@@ -10,6 +10,12 @@ local MAX_VISITED, MAX_AHEAD = 256, 64
 
 local function holds_up(need, holder, permits)
   return need.mode ~= holder.mode or (need.mode == 'x' and permits == 1)
+end
+
+-- Whether nobody waits for one who stands before him.
+local function goes_past(ctx, id, resource)
+  local other = defined.of(ctx, resource).mode and load(ctx, id)
+  return other and defined.passed_over(ctx, other, resource)
 end
 
 -- What has to come before those who hold a resource and are in the way of a need let go. Of a resource `beside` the one
@@ -47,19 +53,20 @@ end
 
 -- Those who have to get something, or go, before a request can have what it needs on one resource.
 local function blockers_on(ctx, r, need, search)
-  local waits, rank, new = {}, tonumber(rank_of(ctx, r)), search.r
+  local waits, rank, new = {}, defined.score(ctx, r, need.resource), search.r
   add_holders(ctx, need.resource, need, false, search, waits)
   if ctx.trees or tree.is(need.resource) then
     add_beside(ctx, r, need, search, waits)
   end
   local ahead = redis.call('ZRANGE', ctx.p .. K_LINE .. need.resource, 0, MAX_AHEAD - 1, 'WITHSCORES')
   for i = 1, #ahead, 2 do
-    if ahead[i] ~= r.id and tonumber(ahead[i + 1]) <= rank then
+    if ahead[i] ~= r.id and tonumber(ahead[i + 1]) <= rank and not goes_past(ctx, ahead[i], need.resource) then
       waits[#waits + 1] = ahead[i]
     end
   end
   -- The one that arrives stands in no line yet.
-  if r.id ~= new.id and need_on(ctx, new, need.resource) and tonumber(rank_of(ctx, new)) < rank then
+  if r.id ~= new.id and need_on(ctx, new, need.resource) and defined.score(ctx, new, need.resource) < rank
+    and not defined.passed_over(ctx, new, need.resource) then
     waits[#waits + 1] = new.id
   end
   return waits

@@ -13,6 +13,10 @@ local function front(ctx, need, rank, id)
   if redis.call('EXISTS', line, ctx.p .. K_HOLDERS .. need.resource) == 0 then
     return true, true
   end
+  local known = defined.of(ctx, need.resource)
+  if known.turn then
+    return false
+  end
   local used = usage(ctx, need.resource)
   local clear = not used.stale
   for from = 0, WINDOW, 4 do
@@ -25,17 +29,20 @@ local function front(ctx, need, rank, id)
       local other = load(ctx, ahead[i])
       if other and not beside.lapsed(ctx, other) then
         local their = need_on(ctx, other, need.resource)
-        if other.state ~= 'ready' or not their or not fits(ctx, need.resource, used, their) then
+        local fit = their and fits(ctx, need.resource, used, their)
+        if fit and other.state == 'ready' then
+          add(used, their)
+        elseif not defined.passed_over(ctx, other, need.resource, fit) then
           return false
         end
-        add(used, their)
       end
     end
     if #ahead < 8 then
       return fits(ctx, need.resource, used, need), clear
     end
   end
-  return false
+  -- In a line that passes some over, what stands so far ahead is not looked at: somebody has to be able to go.
+  return known.mode and fits(ctx, need.resource, used, need)
 end
 
 -- At the front of all its lines, leaving out `except`, which the caller has walked itself.

@@ -2,6 +2,7 @@
 -- One is kept under its pattern, a resource or `path/**` for all below it too, as `<until ms> <since ms> <cursor> <call> <by>`
 -- and the reason on another line. One that is over is thawed page by page from its cursor: the lines below it have to move on.
 --@include lib/tree
+--@include lib/defined
 local FREEZE = '^(%d+) (%d+) (%S+) (%S+) ([^\n]*)\n(.*)$'
 
 local function freezes(ctx)
@@ -33,7 +34,15 @@ local function freeze_on(ctx, resource)
   end
 end
 
--- Whether a request may not have a resource for a freeze. Somebody with the right to may have let it pass.
+-- The delay after a crash that keeps a resource from being granted now, in the words of a freeze.
+local function delay_on(ctx, resource)
+  local ends, lost = string.match(defined.of(ctx, resource).delayed or '', '^(%d+) (%S+)$')
+  if ends and tonumber(ends) > ctx.now then
+    return { pattern = resource, ends = tonumber(ends), by = '', why = 'lock_delay after the loss of ' .. lost }
+  end
+end
+
+-- Whether a request may not have a resource for a freeze, or for a delay. Somebody with the right to may have let it pass.
 local function barred(ctx, r, resource)
-  return ctx.frozen and not r.passes and freeze_on(ctx, resource)
+  return not r.passes and (ctx.frozen and freeze_on(ctx, resource) or ctx.defined and delay_on(ctx, resource))
 end

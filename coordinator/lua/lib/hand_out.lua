@@ -8,7 +8,16 @@ local function lease_end(ctx, r, hold_ms)
   if r.end_by and (not expires or r.end_by < expires) then
     expires = r.end_by
   end
-  return expires
+  return expires and math.min(expires, ctx.now + defined.held_for(ctx, r, math.huge))
+end
+
+-- A run ends before the longest hold of what it needs does, so that its worker can still report it.
+local function run_limit(ctx, r)
+  local longest = defined.held_for(ctx, r, math.huge)
+  if longest < math.huge then
+    return math.min(r.run_ms or math.huge, longest - math.floor(math.min(ctx.session_ms, longest / 4)))
+  end
+  return r.run_ms
 end
 
 -- From whom the lease of a job was taken, if it was: a later lease is another matter.
@@ -21,8 +30,9 @@ end
 -- from which session it was taken, which most were not; and 1 if its start is to be on record first, which few need.
 local function describe(ctx, r)
   local stolen = r.stolen and robbed_of(r)
+  local run_ms = run_limit(ctx, r)
   return { r.id, r.fence, r.name, r.queue, r.priority, tonumber(r.attempts or 0), tonumber(r.deliveries),
-    r.run_ms and text(r.run_ms) or '', r.retry or '', needs_text(ctx, r),
+    run_ms and text(run_ms) or '', r.retry or '', needs_text(ctx, r),
     r.note and redis.call('HGET', ctx.p .. K_NOTE .. r.id, 'metadata') or '', payload_of(ctx, r) or '',
     r.dedup or '', math.max(0, tonumber(r.since) - math.floor((r.stamp or 0) / 1000)), stolen or (r.unsure and '' or nil),
     r.unsure and '1' or nil }

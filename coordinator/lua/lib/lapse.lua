@@ -6,6 +6,7 @@
 --@include lib/finish
 --@include lib/enqueue
 --@include lib/rerun
+--@include lib/defined
 local function bury(ctx, r, why)
   finish(ctx, r, 'bury', 'why', why, 'crashes', r.crashes)
 end
@@ -15,7 +16,10 @@ local function lapse(ctx, r, why, blameless)
   local owner, begun = r.session, r.started and not blameless
   if r.state == 'waiting' then
     finish(ctx, r, 'cancel', 'why', why)
-  elseif r.state == 'held' then
+    return
+  end
+  defined.delay(ctx, r, why)
+  if r.state == 'held' then
     finish(ctx, r, 'lose', 'why', why)
     send(ctx, owner, 'lost ' .. r.id .. ' ' .. r.fence)
   elseif r.state == 'running' then

@@ -1,6 +1,7 @@
 -- A job that a worker has claimed holds what it needs, for it may begin at any time and asks nobody. One that is on offer
 -- begins nowhere: if only such jobs, all of them less urgent, keep the first in line from what it needs, they give way.
 --@include lib/overlap
+--@include lib/defined
 --@include lib/unbegun
 -- Of those who hold a resource, the spare jobs that `first` comes before, if it fits once they are gone. Nil: it does not.
 local function in_the_way(ctx, need, first)
@@ -13,7 +14,7 @@ local function in_the_way(ctx, need, first)
   for i = 1, #held, 2 do
     local holder, r = parse_holder(held[i + 1]), load(ctx, held[i])
     if r and r.spare and r.state == 'running' and r.fence == holder.fence and r.priority < first.priority
-      and tonumber(rank_of(ctx, first)) < tonumber(rank_of(ctx, r)) then
+      and defined.score(ctx, first, need.resource) < defined.score(ctx, r, need.resource) then
       found[#found + 1] = r
     else
       add(used, holder)

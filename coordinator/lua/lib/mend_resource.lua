@@ -41,5 +41,9 @@ local function mend_resource(ctx, resource)
   else
     redis.call('ZREM', ctx.p .. K_RESOURCES, resource)
   end
+  local ends = string.match(defined.of(ctx, resource).delayed or '', '^(%d+) ')
+  if ends then
+    redis.call('ZADD', ctx.p .. K_DEADLINES, ends, '!' .. resource)
+  end
   touch(ctx, resource)
 end

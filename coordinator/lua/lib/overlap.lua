@@ -7,6 +7,7 @@
 --@include lib/person
 --@include lib/frozen
 --@include lib/tree
+--@include lib/defined
 -- Resources below that are looked at, and waiters on each resource.
 local MANY, AHEAD = 64, 16
 local beside = {}
@@ -60,6 +61,9 @@ end
 -- The ids of those who wait for `other`, have a better rank, and do not go together with the need. Also returns whether
 -- these are all.
 beside.ahead_on = function(ctx, other, need, rank)
+  if defined.of(ctx, other).mode then
+    return {}, true  -- its order is no rank, and nobody waits for those who wait there
+  end
   local ids = redis.call('ZRANGEBYSCORE', ctx.p .. K_LINE .. other, '-inf', '(' .. rank, 'LIMIT', 0, AHEAD)
   local found = {}
   for _, id in ipairs(ids) do

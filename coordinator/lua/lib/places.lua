@@ -1,6 +1,6 @@
 -- The places a request can be in, and the only code that puts it there or takes it away: the lines of its resources,
 -- the holders of its resources, its queue, its session.
---@include lib/request
+--@include lib/defined
 --@include lib/offers
 --@include lib/spare
 --@include lib/flow
@@ -29,7 +29,7 @@ local function join_lines(ctx, r)
   local rank = rank_of(ctx, r)
   register(ctx, r)
   for _, need in ipairs(needs_of(ctx, r)) do
-    redis.call('ZADD', ctx.p .. K_LINE .. need.resource, rank, r.id)
+    redis.call('ZADD', ctx.p .. K_LINE .. need.resource, ctx.defined and defined.place(ctx, r, need.resource) or rank, r.id)
     touch(ctx, need.resource)
     tree.stir(ctx, need.resource, rank)
   end

@@ -4,12 +4,15 @@
 --@include lib/front
 --@include lib/evict
 --@include lib/make_way
+--@include lib/turn
+--@include lib/passing
 --@include lib/leftovers
 --@include lib/flow
 --@include lib/wake
 local MAX_WALK = 128  -- waiters
 local function grant(ctx, r)
   local fence = text(draw(ctx))
+  r.hold_ms = defined.held_for(ctx, r, r.hold_ms)
   r.fence, r.expires = fence, ctx.now + r.hold_ms
   forget_nested(ctx, r)
   take(ctx, r, r.session, fence, r.expires)
@@ -44,11 +47,12 @@ local function consider(ctx, r, resource, used, open)
     return false, open
   end
   local need = need_on(ctx, r, resource)
-  local fit = open and need and fits(ctx, resource, used, need) and not beside.kept_from(ctx, r, need)
+  local fits_here = open and need and fits(ctx, resource, used, need)
+  local fit = fits_here and not beside.kept_from(ctx, r, need)
   if r.state == 'ready' then
     if not fit then
       withdraw(ctx, r)
-      return true, false
+      return true, open and leave_waiting(ctx, r, resource, used)
     end
   elseif fit and its_turn(ctx, r, resource) then
     if r.kind == 'lock' then
@@ -58,26 +62,19 @@ local function consider(ctx, r, resource, used, open)
       offer(ctx, r)
       touch_others(ctx, r, resource)
     end
+    widen(ctx, r)
   else
-    return true, false
+    return true, open and leave_waiting(ctx, r, resource, used, fits_here)
   end
   add(used, need)
   return r.state == 'ready', true
 end
 
--- Whether nobody behind who is not in use or on offer already could fit, and nobody has to step back: only arrivals of
--- this script can stand before an offer, or those whom the sweep looks for. Most walks end here, without a look at
--- anybody who waits.
-local function all_taken(ctx, resource, used)
-  if ctx.thorough or used.mode ~= 'x' or next(ctx.arrived) then
-    return false
-  end
-  used.limit = used.limit or capacity(ctx, resource)
-  return used.permits >= used.limit
-end
-
 local function promote(ctx, resource)
-  local line = ctx.p .. K_LINE .. resource
+  local line, known = ctx.p .. K_LINE .. resource, defined.of(ctx, resource)
+  if known.turn and not turn_some(ctx, resource, known) then
+    return
+  end
   local first = redis.call('ZRANGE', line, '0', '3')
   if not ctx.thorough and not first[1] then
     return  -- nobody waits for what may have lapsed there
@@ -87,7 +84,7 @@ local function promote(ctx, resource)
   if ctx.spare and make_way(ctx, resource) then
     used, evicted = usage(ctx, resource), true
   end
-  if all_taken(ctx, resource, used) then
+  if all_taken(ctx, resource, used, true) then
     return
   end
   local open, kept, seen = true, 0, 0
@@ -98,7 +95,7 @@ local function promote(ctx, resource)
       local r, stays = load(ctx, id), false
       if not r or (r.state ~= 'waiting' and r.state ~= 'ready') then
         redis.call('ZREM', line, id)
-      elseif not open and r.state == 'waiting' and not ctx.arrived[id] and not ctx.thorough then
+      elseif not open and r.state == 'waiting' and not ctx.arrived[id] and not ctx.thorough and not scattered(ctx, known) then
         -- Offers stand before all who waited already; only arrivals of this script can stand in between, or of
         -- the one that left this line to the sweep.
         return
@@ -116,5 +113,7 @@ local function promote(ctx, resource)
   end
   if open and kept < WINDOW then
     leave(ctx, resource)
+  elseif open then
+    touch_strict(ctx, used.passed)
   end
 end

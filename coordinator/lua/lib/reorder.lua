@@ -28,7 +28,7 @@ local function take_place(ctx, r, falls)
 end
 
 local function put_at(ctx, r, rank)
-  local falls = rank > tonumber(rank_of(ctx, r))
+  local falls = ctx.defined or rank > tonumber(rank_of(ctx, r))
   r.rank = text(rank)
   redis.call('HSET', ctx.p .. K_REQ .. r.id, 'rank', r.rank)
   take_place(ctx, r, falls)
@@ -65,9 +65,19 @@ local function rank_at_end(ctx, r, front)
   return best and best + (front and -STEP or STEP) or tonumber(rank_of(ctx, r))
 end
 
+-- Where another stands, in the first line that both are in: with modes of their own, lines have different orders.
+local function rank_beside(ctx, r, other)
+  for _, need in ipairs(needs_of(ctx, r)) do
+    if need_on(ctx, other, need.resource) then
+      return defined.score(ctx, other, need.resource)
+    end
+  end
+  return tonumber(rank_of(ctx, other))
+end
+
 -- A rank directly before another request; none if nobody fits in between.
 local function rank_before(ctx, r, other)
-  local after, before = tonumber(rank_of(ctx, other)), nil
+  local after, before = rank_beside(ctx, r, other), nil
   for _, key in ipairs(orders_of(ctx, r)) do
     local rank = other_rank(r, redis.call('ZREVRANGEBYSCORE', ctx.p .. key, '(' .. text(after), '-inf',
       'WITHSCORES', 'LIMIT', 0, 2))

@@ -7,7 +7,7 @@ local function run_again(ctx, r, attempts, why)
   local fence = text(draw(ctx))
   local expires = tonumber(redis.call('ZSCORE', ctx.p .. K_DEADLINES, r.id) or nil)
   if r.run_ms then
-    expires = math.min(r.end_by or math.huge, ctx.now + r.run_ms + ctx.session_ms)
+    expires = math.min(r.end_by or math.huge, ctx.now + defined.held_for(ctx, r, r.run_ms + ctx.session_ms))
     redis.call('ZADD', ctx.p .. K_DEADLINES, text(expires), r.id)
   end
   if r.spare then

@@ -7,6 +7,7 @@
 --@include lib/stranded
 --@include lib/thaw
 --@include lib/wake
+--@include lib/defined
 --@include lib/untangle
 --@include lib/preempt
 --@include lib/forget_shares
@@ -47,6 +48,9 @@ local function due(ctx, key, limit)
 end
 
 local function clock_ran_out(ctx, id)
+  if defined.end_delay(ctx, id) then
+    return
+  end
   local r = load(ctx, id)
   if not r or not (r.state == 'held' or next_state(r.state, 'expire')) then
     -- The error of an illegal move would stop every heartbeat of the namespace.

@@ -1,0 +1,100 @@
+-- What resources were defined with, beside their capacity: the mode of their line, its limit, the longest hold of one
+-- grant, the delay after a crash. In `meta` stands how many resources have any of that: without, nobody looks.
+--@include lib/request
+-- By arrival, the latest first.
+local NEWEST = { newest_first = true, newest_ready_first = true }
+-- Who does not fit stops nobody behind.
+local LOOSE = { newest_ready_first = true, unordered = true }
+local FIELDS = { 'mode', 'max_line', 'max_hold', 'lock_delay', 'delayed', 'turn' }
+local NOTHING = {}
+local CRASHES = { ['session lost'] = true, ['lease ended'] = true, ['run timeout'] = true }
+-- One name for all of this: a function has at most 200, and this is used everywhere.
+local defined = {}
+
+-- `mode` is nil for a line by priority. `delayed`: until when, in ms, and the request whose loss it is for. `turn`: how far
+-- its line has been put into the order of a new mode, if it is not all of it.
+function defined.of(ctx, resource)
+  if not ctx.defined then
+    return NOTHING
+  end
+  ctx.definitions = ctx.definitions or {}
+  local known = ctx.definitions[resource]
+  if not known then
+    known = {}
+    for i, value in ipairs(redis.call('HMGET', ctx.p .. K_DEF .. resource, unpack(FIELDS))) do
+      known[FIELDS[i]] = value or nil
+    end
+    ctx.definitions[resource] = known
+  end
+  return known
+end
+
+function defined.special(fields)
+  return fields.mode or fields.max_line or fields.max_hold or fields.lock_delay
+end
+
+-- Notes in `meta` that so many more resources have something to be looked at.
+function defined.count(ctx, more)
+  local left = more ~= 0 and redis.call('HINCRBY', ctx.meta, 'defined', text(more))
+  if left and left <= 0 then
+    redis.call('HDEL', ctx.meta, 'defined')
+  end
+  ctx.defined = ctx.defined and more == 0 or left and left > 0
+end
+
+-- The score of a request in one of its lines, as text.
+function defined.place(ctx, r, resource)
+  local mode = defined.of(ctx, resource).mode
+  if not mode or r.rank then
+    return rank_of(ctx, r)
+  end
+  return text(NEWEST[mode] and -r.stamp or r.stamp)
+end
+
+-- The same as a number.
+function defined.score(ctx, r, resource)
+  return defined.of(ctx, resource).mode and tonumber(defined.place(ctx, r, resource)) or rank_number(ctx, r)
+end
+
+-- Whether those behind a waiter that cannot have the resource now may have it. Where lines have orders of their own, two
+-- who need both could each stand before the other, so there nobody waits for one that needs more than this, or that
+-- a subtree above keeps out.
+function defined.passed_over(ctx, r, resource, fit)
+  local mode = defined.of(ctx, resource).mode
+  return mode and r.state ~= 'ready' and (#needs_of(ctx, r) > 1 or (LOOSE[mode] and not fit)
+    or (ctx.trees and fit))
+end
+
+-- How long one grant may last, if it is to be for `ms`.
+function defined.held_for(ctx, r, ms)
+  for _, need in ipairs(ctx.defined and needs_of(ctx, r) or NOTHING) do
+    ms = math.min(ms, tonumber(defined.of(ctx, need.resource).max_hold) or ms)
+  end
+  return ms
+end
+
+-- After a crash a resource may be granted to nobody for a time (`lock_delay`), so that what its holder still has under way
+-- comes to an end. Its end stands among the clocks of requests, where no id begins as it does.
+function defined.delay(ctx, r, why)
+  for _, need in ipairs(ctx.defined and CRASHES[why] and needs_of(ctx, r) or {}) do
+    local known = defined.of(ctx, need.resource)
+    if known.lock_delay then
+      local ends = text(ctx.now + tonumber(known.lock_delay))
+      known.delayed = ends .. ' ' .. r.id
+      redis.call('HSET', ctx.p .. K_DEF .. need.resource, 'delayed', known.delayed)
+      redis.call('ZADD', ctx.p .. K_DEADLINES, ends, '!' .. need.resource)
+    end
+  end
+end
+
+-- Ends the delay that a clock is for. Returns whether it is for one.
+function defined.end_delay(ctx, clock)
+  local resource = string.match(clock, '^!(.+)$')
+  if resource then
+    redis.call('ZREM', ctx.p .. K_DEADLINES, clock)
+    redis.call('HDEL', ctx.p .. K_DEF .. resource, 'delayed')
+    defined.of(ctx, resource).delayed = nil
+    touch(ctx, resource)
+  end
+  return resource
+end
