@@ -194,6 +194,14 @@ FAMILIES: tuple[Family, ...] = (
         "things with adaptive timeouts by the ms when they were last seen",
         "ZRANGE {} 0 -1 WITHSCORES",
     ),
+    Family(
+        "HOLDS",
+        "holds",
+        "zset",
+        "permanent",
+        "resources of which it is counted how long they are held, by the ms when they last were",
+        "ZRANGE {} 0 -1 WITHSCORES",
+    ),
     Family("TIMEOUT", "timeout:", "hash", "ttl", "an adaptive timeout: now and base in ms, strategy", "HGETALL"),
     Family(
         "TIMINGS",

@@ -117,6 +117,19 @@ def test_beyond_so_many_things_all_others_of_a_type_are_one(fleet: Engine) -> No
     assert fleet.raw.zcard(fleet.key("TIMEOUTS")) == 4
 
 
+def test_how_long_locks_are_held_is_listed_apart_and_takes_no_room(fleet: Engine) -> None:
+    seen = {"ok": 1, 1: 1}
+    reply = learn(fleet, 1, *(lesson(f"hold/{name}", seen) for name in "abc"), lesson("lock/a", seen), most=2)
+    assert [one[0] for one in reply[1:]] == ["hold/a", "hold/b", "hold/~other", "lock/a"]
+    listed = fleet.call(calls.timeouts(fleet.scope, 10))
+    assert [one[0] for one in listed[2:]] == ["lock/a"]
+    named = fleet.call(calls.timeouts(fleet.scope, 10, ["hold/a", "hold/~other"]))
+    assert [one[0] for one in named[2:]] == ["hold/a", "hold/~other"]
+    fleet.keep_alive(26 * HOUR, "s")
+    learn(fleet, 2, lesson("lock/a"))
+    assert fleet.raw.exists(fleet.key("HOLDS")) == 0
+
+
 def test_one_call_puts_together_a_bounded_number_of_windows(fleet: Engine) -> None:
     names = [f"lock/{number}" for number in range(12)]
     learn(fleet, 1, *(lesson(name, {"ok": 1, 1: 1}) for name in names))

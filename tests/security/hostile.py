@@ -116,9 +116,10 @@ class Populated:
 
 
 def learn(scene: Scene, session: str, number: int) -> Call:
-    """A report of what was seen of the timeout of one handler."""
+    """A report of what was seen of the timeout of one handler, and of how long one lock is held."""
     lesson = Lesson("operation/done", 60_000, "quantile", -1, 0, 0, 900, {"ok": 1, 40: 1})
-    return calls.learn(scene.scope, session, Lessons(number, 256, 1800, (lesson,)))
+    held = lesson._replace(name="hold/a", strategy="")
+    return calls.learn(scene.scope, session, Lessons(number, 256, 1800, (lesson, held)))
 
 
 ALERT = ("queue_depth", "", "raised warning 120 1700000000000 0 -", "raised", "warning", "120")
@@ -208,8 +209,9 @@ def attempts(scene: Scene, made: Populated) -> dict[str, Callable[[], Any]]:
         "survey": co.survey,
         "line": lambda: co.line("a"),
         "holders": lambda: co.holders("**"),
+        "waiters": made.lease.waiters,
         "changes": lambda: next(co.watch("**", "1-1")),
-        "held_by": lambda: co.held_by("hostile"),
+        "held_by": lambda: co.held_by("me"),
         "try": lambda: co.try_acquire("a"),
         "acquire": lambda: co.acquire("fresh", wait=0.01).release(),
         "acquire several": lambda: co.acquire(["a", "gpu"], wait=0.01),

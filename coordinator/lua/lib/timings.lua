@@ -2,6 +2,7 @@
 -- of these hours, of which the first is put together anew when an hour is over. Fields: `ok` and `late` count how they
 -- ended, a number is a bucket of latencies.
 --@include lib/context
+--@include lib/counted
 local HOUR_MS, HOURS = 3600000, 24
 local KEEP_MS = HOUR_MS * (HOURS + 1)
 
@@ -11,16 +12,18 @@ end
 
 -- Things that nobody has seen for as long as anything is kept.
 local function forget_timings(ctx)
-  redis.call('ZREMRANGEBYSCORE', ctx.p .. K_TIMEOUTS, '-inf', '(' .. text(ctx.now - KEEP_MS))
+  local before = '(' .. text(ctx.now - KEEP_MS)
+  redis.call('ZREMRANGEBYSCORE', ctx.p .. K_TIMEOUTS, '-inf', before)
+  redis.call('ZREMRANGEBYSCORE', ctx.p .. K_HOLDS, '-inf', before)
 end
 
 -- Beyond so many things all new ones of a type are counted as one.
 local function counted_under(ctx, name, most)
-  local all = ctx.p .. K_TIMEOUTS
-  if not redis.call('ZSCORE', all, name) and redis.call('ZCARD', all) >= most then
+  local all = counted_in(name)
+  if not redis.call('ZSCORE', ctx.p .. all, name) and redis.call('ZCARD', ctx.p .. all) >= most then
     name = string.match(name, '^[^/]*/') .. '~other'
   end
-  redis.call('ZADD', all, text(ctx.now), name)
+  redis.call('ZADD', ctx.p .. all, text(ctx.now), name)
   return name
 end
 
