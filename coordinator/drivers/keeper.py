@@ -119,6 +119,9 @@ class Keeper:
         """The live session, opened if there is none. `lost` is one the server has given up. Raises ClientClosed."""
         # Two locks: while a session is being opened, which may take as long as the server is away, whoever only wants
         # to let a holding go (an event loop, say) must not wait.
+        session = self._session
+        if session and session != lost and clock.now() < self._trusted_until and not self._stop.is_set():
+            return session  # as nearly always; whatever happens to it in this moment may as well do so in the next
         with self._opening:
             with self._lock:
                 if self._stop.is_set():

@@ -146,7 +146,7 @@ class _Programs:
     def words(self, call: Call) -> Words:
         """The command for a call."""
         if self._functions:
-            return ("FCALL", loader.library(self._cluster).function(call.script), 1, call.key, *call.args)
+            return ("FCALL", loader.function(call.script, self._cluster), 1, call.key, *call.args)
         return self._by_sha(call)
 
     def cure(self, call: Call, error: redis.ResponseError) -> Generator[Words, Any, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, cast
 
 from coordinator.errors import InvalidInput
 from coordinator.model.names import SUBTREE, in_subtree, one_of, resource_or_subtree, whole
@@ -44,8 +44,8 @@ def needs_of(value: str | Need | Iterable[str | Need], *, empty: bool = False) -
     """Needs from a name, a Need or several of either, sorted by resource. Raises InvalidInput."""
     if isinstance(value, str):
         return _named(value)
-    if isinstance(value, tuple) and not value and empty:
-        return ()
+    if isinstance(value, tuple) and ((len(value) == 1 and isinstance(value[0], Need)) or (empty and not value)):
+        return cast("tuple[Need, ...]", value)
     given: object = (value,) if isinstance(value, Need) else value
     if not isinstance(given, Iterable) or isinstance(given, bytes | dict):
         raise InvalidInput("resources", value, "must be a name, a Need or a sequence of either")

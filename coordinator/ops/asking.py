@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 from coordinator.errors import InvalidInput
@@ -64,8 +65,14 @@ class LockOptions:
     durability: str | None = None
 
 
+# Of a lock about which nothing is said, there is nothing to be checked each time.
+USUAL = LockOptions()
+
+
 def lock_options(priority: Urgency, wait: Wait, given: Mapping[str, Any]) -> LockOptions:
     """Options by name. Raises InvalidInput for an unknown one, naming the nearest that is known."""
+    if priority is None and wait is None and not given:
+        return USUAL
     for name in given:
         one_of(name, "option", OPTIONS)
     if given.get("reentrant") and not given.get("owner"):
@@ -85,6 +92,8 @@ def once(options: LockOptions) -> LockOptions:
 def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float, rules: RuleSet = NO_RULES) -> LockAsk:
     """The wire form of a lock request, its priority by the rules if it is given none. Raises InvalidInput."""
     wanted = needs_of(needs)
+    if options is USUAL and not rules:
+        return LockAsk(ident, NORMAL, to_wire(wanted), False, None, _hold_ms(max_hold))
     hold = max_hold if options.ttl is None else options.ttl
     hold_ms = milliseconds(hold, "ttl", least=0.05)
     if hold > max_hold:
@@ -111,6 +120,11 @@ def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float, ru
         replicated=options.durability is not None and one_of(options.durability, "durability", REPLICATED) != "",
         within="" if options.within is None else request_id(getattr(options.within, "ident", options.within)),
     )
+
+
+@lru_cache(maxsize=64)
+def _hold_ms(hold: float) -> int:
+    return milliseconds(hold, "ttl", least=0.05)
 
 
 def preemption(on_preempt: str | None, grace: float | None) -> str:

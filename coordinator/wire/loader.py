@@ -111,6 +111,12 @@ def library(cluster: bool = False) -> Library:
     return Library(made.name, _KEY_NAME.sub(_literal, "\n".join(parts)))
 
 
+@cache
+def function(script: str, cluster: bool) -> str:
+    """The name by which a script of the library is called."""
+    return library(cluster).function(script)
+
+
 def header(name: str) -> Header:
     """The contract of a script."""
     entries = _HEADER.findall(source(name))
