@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from coordinator.errors import InvalidInput
@@ -67,6 +67,7 @@ def step(desk: SharedDesk, what: str, jobs: int) -> None:
 
 
 @given(st.integers(3, 40), st.lists(st.integers(1, 9), min_size=3, max_size=3), STEPS)
+@example(3, [1, 1, 1], [(0, "park", 0), (1, "ask", 9), (1, "answer", 9), (0, "answer", 1)])
 def test_whatever_happens_no_more_jobs_run_than_there_are_slots(
     total: int, weights: list[int], steps: list[tuple[int, str, int]]
 ) -> None:
