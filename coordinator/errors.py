@@ -49,7 +49,13 @@ class Refused(CoordinatorError):
 
 
 class QueueFull(Refused):
-    """The queue holds as many jobs as it may."""
+    """The queue, or the schedule, holds as many jobs as it may, and none that is less urgent.
+
+    `retry_after` is None: there is room for one as soon as any job of it is claimed, or due, which may be the next
+    moment; how long that takes depends on the workers alone, and not on how long those have waited who are there.
+    """
+
+    retry_after: float | None = None
 
     def __init__(self, queue: str, limit: int, said: str = "") -> None:
         super().__init__(said or f"queue {queue!r} is full ({limit} jobs); try later or raise max_queue")
@@ -63,6 +69,8 @@ class Overloaded(QueueFull):
     such jobs may be let in again (`policy.shed` has the formula). `ident`: the job, if it was in and displaced.
     """
 
+    retry_after: float
+
     def __init__(self, queue: str, limit: int, count: int, place: int, retry_after: float, ident: str = "") -> None:
         what = f"job {ident} was displaced by a more urgent one" if ident else "it takes more urgent jobs only"
         said = f"queue {queue!r} is overloaded ({count} of {limit} jobs): {what}; try again in {retry_after:.1f} s"
@@ -71,7 +79,13 @@ class Overloaded(QueueFull):
 
 
 class LineFull(Refused):
-    """The line of a resource holds as many waiters as it may."""
+    """The line of a resource holds as many waiters as it may, and none that is less urgent.
+
+    `retry_after` is None: there is room for one as soon as the first is granted what it waits for, and when that is,
+    its holder decides.
+    """
+
+    retry_after: float | None = None
 
     def __init__(self, resource: str, limit: int, said: str = "") -> None:
         super().__init__(said or f"the line of {resource!r} is full ({limit} waiters); try later or raise max_line")
@@ -79,20 +93,20 @@ class LineFull(Refused):
 
 
 class LineOverloaded(LineFull):
-    """The line of a resource is too full for a request that is no more urgent.
+    """The line of a resource is too full for a request that is no more urgent: it was refused, or displaced from a
+    full line.
 
-    `count` wait there, of at most `limit`; `place` of them would stand before it. `retry_after`: seconds until such
-    requests may be let in again (`policy.shed` has the formula).
+    `count` wait there, of at most `limit`; `place` of them stand before it, or would. `retry_after`: seconds until such
+    requests may be let in again (`policy.shed` has the formula). `ident`: the request, if it was in and displaced.
     """
 
-    def __init__(self, resource: str, limit: int, count: int, place: int, retry_after: float) -> None:
-        super().__init__(
-            resource,
-            limit,
-            f"the line of {resource!r} is overloaded ({count} of {limit} waiters): it takes more urgent requests only; "
-            f"try again in {retry_after:.1f} s",
-        )
-        self.count, self.place, self.retry_after = count, place, retry_after
+    retry_after: float
+
+    def __init__(self, resource: str, limit: int, count: int, place: int, retry_after: float, ident: str = "") -> None:
+        what = f"request {ident} was displaced by a more urgent one" if ident else "it takes more urgent requests only"
+        said = f"the line of {resource!r} is overloaded ({count} of {limit} waiters): {what}; try again in"
+        super().__init__(resource, limit, f"{said} {retry_after:.1f} s")
+        self.count, self.place, self.retry_after, self.ident = count, place, retry_after, ident
 
 
 class MemoryFull(Refused):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from coordinator.cli import delays
 from coordinator.cli.shapes import seconds, whole
 from coordinator.cli.words import clean, count, duration, moment, ordinal
+from coordinator.keys import decode
 from coordinator.model.definition import BY_PRIORITY, Definition
 from coordinator.model.lease import Expected, Explanation, FrozenView, NeedView, Person, ShareView
 from coordinator.model.names import Priority
@@ -320,6 +321,13 @@ def _shed(found: Explanation) -> list[str]:
     jobs, limit, until, waited, place = (int(one) for one in words)
     queue, by = clean(found.fields.get("queue", "")), clean(found.fields.get("by", ""))
     pause = duration(retry_after(waited / 1000, jobs, until))
+    line = found.fields.get("shed_from")
+    if line is not None:
+        return [
+            f"The line of {clean(decode(line))} was full ({jobs} of {limit} waiters) when {by} came, which is more "
+            f"urgent; of the less urgent ones this was the last, {ordinal(place)} in the line.",
+            f"It could ask again {pause} after that: requests like it are let in below {until} waiters.",
+        ]
     return [
         f"Queue {queue} was full ({jobs} of {limit} jobs) when job {by} came, which is more urgent; of the less urgent "
         f"ones this was the last, {ordinal(place)} in the queue.",

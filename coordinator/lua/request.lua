@@ -23,7 +23,7 @@
 -- reply: line_full <resource> <limit>
 -- reply: over_capacity <resource> <capacity>
 -- reply: conflict <id>
--- reply: ended <id> <state> <why>
+-- reply: ended <id> <state> <why; if it was displaced from a line the figures of `line_overloaded`, and the line>
 -- reply: deadlock <id of each request in the circle, with commas between>
 -- reply: session_lost
 -- Keeps: all or nothing; a refusal writes nothing; a repeated call answers as the first did.
@@ -47,7 +47,7 @@ local function answer(r)
   elseif r.state == 'waiting' then
     return { 'waiting', id, string.match(r.shrunk or '', '^%d+') }
   end
-  return { 'ended', id, r.state, r.why or '' }
+  return { 'ended', id, r.state, r.shed and r.shed .. ' ' .. r.shed_from or r.why or '' }
 end
 
 local before = load(ctx, id)

@@ -3,7 +3,7 @@
 -- ARGV[1] terms
 -- ARGV[2] request id
 -- ARGV[3] session id, or empty to look without watching
--- reply: final <state> <why> <result; of a job that was shed: jobs, limit, below so many it is let in, ms that the middle one had waited, its place, queue>
+-- reply: final <state> <why> <result; of a job that was shed: jobs, limit, below so many it is let in, ms that the middle one had waited, its place, queue, and the line if it was displaced from one>
 -- reply: pending <state> <progress>
 -- reply: gone
 -- reply: session_lost
@@ -13,7 +13,7 @@
 --@include lib/send
 local ctx = open(KEYS[1], ARGV[1])
 local id, session = ARGV[2], ARGV[3]
-local v = redis.call('HMGET', ctx.p .. K_REQ .. id, 'state', 'ended', 'why', 'progress', 'ttl_ms', 'shed', 'queue')
+local v = redis.call('HMGET', ctx.p .. K_REQ .. id, 'state', 'ended', 'why', 'progress', 'ttl_ms', 'shed', 'queue', 'shed_from')
 if not v[1] then
   return { 'gone' }
 elseif v[2] and session ~= '' and v[1] == 'succeeded'
@@ -21,7 +21,8 @@ elseif v[2] and session ~= '' and v[1] == 'succeeded'
   -- Only its dedup key still keeps the record; without its result it cannot be told from a job that had none.
   return { 'gone' }
 elseif v[2] then
-  return { 'final', v[1], v[3] or '', v[6] and v[6] .. ' ' .. v[7] or redis.call('GET', ctx.p .. K_RESULT .. id) or '' }
+  local shed = v[6] and v[6] .. ' ' .. (v[7] or '') .. (v[8] and ' ' .. v[8] or '')
+  return { 'final', v[1], v[3] or '', shed or redis.call('GET', ctx.p .. K_RESULT .. id) or '' }
 elseif session ~= '' then
   if not live(ctx, session) then
     return { 'session_lost' }

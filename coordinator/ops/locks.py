@@ -24,7 +24,7 @@ from coordinator.model.states import State
 from coordinator.policy.trust import trusted_until
 from coordinator.wire import calls
 from coordinator.wire.calls import LockAsk, Scope
-from coordinator.wire.replies import Raw, expect, number, text
+from coordinator.wire.replies import Raw, expect, line_overloaded, number, text
 from coordinator.wire.step import Abandon, Call, Expect, Forget, Hear, Now, Operation, Session, Stream, Wait
 
 # A process whose session lapsed opens another and asks again; where they lapse at once, more tries are no use.
@@ -134,7 +134,7 @@ def _goes_on(asked: LockAsk, words: Sequence[str]) -> None:
     if words[0] == "session_lost":
         raise WaitCancelled(asked.ident, "cancelled", "session lost")
     if words[0] == "ended":
-        raise _ended(asked, words[2], words[3] if len(words) > 3 else "")  # noqa: PLR2004
+        raise _ended(asked, words[2], words[3:])
 
 
 def _told(asked: LockAsk, words: Sequence[str], standing: Asked) -> Operation[Grant | None]:
@@ -212,8 +212,9 @@ def _look(scope: Scope, asked: LockAsk) -> Operation[Asked | None]:
     if word == "deadlock":
         raise Deadlock(asked.ident, tuple(text(raw[1]).split(",")))
     if word == "ended":
-        why = text(raw[3])
-        raise _ended(asked, text(raw[2]), why.removeprefix(TANGLED) if why.startswith(TANGLED) else "")
+        state, why = text(raw[2]), text(raw[3])
+        says_more = why.startswith(TANGLED) or state == State.SHED
+        raise _ended(asked, state, why.removeprefix(TANGLED).split(" ") if says_more else ())
     return Asked(None, used, sent, number(raw[2]) if raw[2:] else None) if word == "waiting" else None
 
 
@@ -228,11 +229,14 @@ def _confirmed(scope: Scope, asked: LockAsk, call: Call) -> Operation[Raw]:
     return raws[0]
 
 
-def _ended(asked: LockAsk, state: str, cycle: str) -> CoordinatorError:
-    """What a request that ended without a grant means for its waiter. The server may see the wait run out first. With
-    a `cycle` it had to give way in a circle of waits."""
-    if cycle:
-        return Deadlock(asked.ident, tuple(cycle.split(",")))
+def _ended(asked: LockAsk, state: str, more: Sequence[str]) -> CoordinatorError:
+    """What a request that ended without a grant means for its waiter. The server may see the wait run out first. `more`
+    is the line that it was displaced from, behind its figures, or the circle of waits in which it had to give way."""
+    if state == State.SHED:
+        *figures, resource = more
+        return line_overloaded(resource, figures, asked.ident)
+    if more:
+        return Deadlock(asked.ident, tuple(more[0].split(",")))
     if state == State.EXPIRED:
         return WaitTimeout(asked.ident, (asked.wait_ms or 0) / 1000, "lock request")
     return WaitCancelled(asked.ident, state, "")

@@ -123,12 +123,12 @@ def await_end(scope: Scope, ident: str, seconds: float | None) -> Operation[Stan
 
 
 def result(scope: Scope, ident: str, seconds: float | None, signer: Signer = UNSIGNED) -> Operation[Any]:
-    """Wait for a job's result. Raises JobFailed, WaitTimeout, NotFound; Overloaded if it was shed; BadSignature and
-    Corrupt for one that nobody should believe."""
+    """Wait for a job's result. Raises JobFailed, WaitTimeout, NotFound; Overloaded or LineOverloaded if it was shed;
+    BadSignature and Corrupt for one that nobody should believe."""
     found = yield from await_end(scope, ident, seconds)
     if found.state is State.SHED:
-        *figures, queue = replies.text(found.stored).split(" ", 5)
-        raise replies.overloaded(queue, figures, ident)
+        *figures, queue, line = f"{replies.text(found.stored)} ".split(" ")[:7]
+        raise replies.line_overloaded(line, figures, ident) if line else replies.overloaded(queue, figures, ident)
     if found.state is not State.SUCCEEDED:
         raise JobFailed(ident, found.state, found.why)
     packed = signer.open_result(ident, found.stored)

@@ -112,16 +112,18 @@ def overloaded(queue: str, figures: Sequence[Any], ident: str = "") -> Overloade
     return Overloaded(queue, limit, count, place, shed.retry_after(waited / 1000, count, until), ident)
 
 
-def _line_overloaded(raw: Raw, _ident: str) -> LineOverloaded:
-    count, limit, until, waited, place = (number(one) for one in raw[2:])
-    return LineOverloaded(decode(text(raw[1])), limit, count, place, shed.retry_after(waited / 1000, count, until))
+def line_overloaded(resource: str, figures: Sequence[Any], ident: str = "") -> LineOverloaded:
+    """The error of a request that was refused or displaced where a line is full, from the same figures."""
+    count, limit, until, waited, place = (number(one) for one in figures)
+    pause = shed.retry_after(waited / 1000, count, until)
+    return LineOverloaded(decode(resource), limit, count, place, pause, ident)
 
 
 REFUSALS: dict[str, Callable[[Raw, str], CoordinatorError]] = {
     "queue_full": lambda raw, _ident: QueueFull(text(raw[1]), number(raw[2])),
     "overloaded": lambda raw, _ident: overloaded(text(raw[1]), raw[2:]),
     "breaker_open": lambda raw, _ident: BreakerOpen(gates.shown(text(raw[1]))[1], number(raw[2]) / 1000),
-    "line_overloaded": _line_overloaded,
+    "line_overloaded": lambda raw, _ident: line_overloaded(text(raw[1]), raw[2:]),
     "line_full": lambda raw, _ident: LineFull(decode(text(raw[1])), number(raw[2])),
     "memory_full": lambda raw, _ident: MemoryFull(number(raw[1]), number(raw[2]), number(raw[3]), shed.MEMORY_PAUSE),
     "over_capacity": lambda raw, _ident: OverCapacity(decode(text(raw[1])), number(raw[2])),

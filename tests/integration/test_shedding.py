@@ -8,7 +8,7 @@ import pytest
 from coordinator import State, Submission
 from coordinator.cli import sentences
 from coordinator.cli.sentences import Fleet
-from coordinator.errors import BatchRefused, Overloaded, QueueFull
+from coordinator.errors import BatchRefused, LineOverloaded, Overloaded, QueueFull
 
 LIMIT = 10
 
@@ -70,3 +70,29 @@ def test_shedding_can_be_changed_while_the_fleet_runs(client: Any) -> None:
         client.submit("job", priority="low")
     client.configure({"shed.enabled": False})
     assert client.submit("job", priority="low").state() == State.READY
+
+
+def test_who_is_displaced_from_a_full_line_hears_so_at_once(connect: Any, kind: str) -> None:
+    client = connect(max_line=LIMIT)
+    with client.lock("a"):
+        tickets = [client.request("a", priority="high") for _ in range(LIMIT)]
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(tickets[-1].wait, 20) if kind == "sync" else None
+            client.submit("job", resources=["a"], priority="emergency")
+            with pytest.raises(LineOverloaded, match=f"request {tickets[-1].ident} was displaced") as caught:
+                waiting.result() if waiting else tickets[-1].wait(20)
+        error = caught.value
+        assert (error.resource, error.count, error.limit, error.place) == ("a", LIMIT, LIMIT, LIMIT - 1)
+        assert (error.ident, error.retry_after) == (tickets[-1].ident, 1)
+
+
+def test_a_job_that_is_displaced_from_a_line_ends_with_it(connect: Any) -> None:
+    client = connect(max_line=LIMIT)
+    with client.lock("a"):
+        jobs = [client.submit("job", resources=["a"], priority="high") for _ in range(LIMIT)]
+        client.submit("job", resources=["a"], priority="emergency")
+        with pytest.raises(LineOverloaded) as caught:
+            jobs[-1].result(20)
+        assert (caught.value.resource, caught.value.ident) == ("a", jobs[-1].ident)
+        said = " ".join(sentences.why(client.explain(jobs[-1].ident), Fleet()))
+        assert "The line of a was full (10 of 10 waiters)" in said

@@ -162,7 +162,9 @@ class Look:
             "payloads": self._payloads(),
             "sessions": sessions,
             "owns": {name: set(self.words("OWNS", name)) for name in self.sessions},
-            "inbox": {name: Counter(w for w in self.words("INBOX", name) if w[:5] != "bell ") for name in sessions},
+            "inbox": {
+                name: Counter(_plainly(w) for w in self.words("INBOX", name) if w[:5] != "bell ") for name in sessions
+            },
             "dedup": {name: owner for name in self.dedup if (owner := self._dedup(name))},
         }
 
@@ -187,6 +189,11 @@ class Look:
         words = (self._raw["DEDUP", name] or b"").decode().split()
         till = int(words[1]) if len(words) == 2 else None
         return (words[0], till) if words and (till is None or till > self._now) else None
+
+
+def _plainly(message: str) -> str:
+    """A message without how full the line was that somebody was displaced from."""
+    return " ".join(message.split()[:3]) if message.startswith("ended ") else message
 
 
 def expected(world: World, look: Look) -> View:

@@ -81,8 +81,13 @@ class Model(Room):
         if before:
             return self._asked_again(before, session, needs)
         refusal = self.refusal(needs, ask.priority, joins=not ask.trying)
-        if refusal and (refusal[0] == "over_capacity" or self._would_wait(session, ask, needs)):
+        waits = not ask.trying and self._would_wait(session, ask, needs)
+        if refusal and (waits or refusal[0] == "over_capacity"):
             return refusal
+        if waits:
+            # A line may have been full of such as had lapsed, which `follow` has taken out.
+            shed = [r for r in self.requests.values() if r.ident in self.facts and self.facts[r.ident].state == "shed"]
+            self.push_out(r for r in shed if r.priority < ask.priority and not needs.keys().isdisjoint(r.needs))
         r = Request(ask.ident, "lock", needs, ask.priority, self.draw(), session=session, hold_ms=ask.hold_ms)
         r.wait_by = None if ask.wait_ms is None else self.now + ask.wait_ms
         self.requests[r.ident] = r
@@ -251,6 +256,7 @@ class Model(Room):
         delay = int(words.get("delay_ms", 0))
         if not delay:
             self.make_room(job)
+            self.push_out()
         r = Request(job.ident, "job", needs, job.priority, self.draw(), queue=job.queue, payload=job.payload)
         r.wait_by, r.end_by = later("wait_ms", delay), later("end_ms")
         r.run_ms = int(words["run_ms"]) if "run_ms" in words else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from coordinator.model.terms import Terms
@@ -20,6 +21,7 @@ class Room(World):
         self.levels: dict[str, int] = {}
         policy = shed.Shedding(terms.shed_begin / 1000, terms.shed_end / 1000)
         self.bands, self.line_bands = policy.bands(terms.max_queue), policy.bands(terms.max_line)
+        self.pushed: list[Request] = []
         self.crowded: dict[str, int] = {}  # what each line refuses, as the engine has noted it after the last step
 
     def queued(self, queue: str) -> list[Request]:
@@ -61,19 +63,31 @@ class Room(World):
 
     def refusal(self, needs: dict[str, Ask], priority: int, joins: bool) -> Answer | None:
         """Why somebody does not get into the lines of all it needs."""
-        levels = {}
+        levels, out = {}, list[Request]()
+        self.pushed = []
         for resource, ask in needs.items():
             if ask.permits > self.capacity.get(resource, 1):
                 return "over_capacity", resource, str(self.capacity.get(resource, 1))
             count = len(self.line(resource))
             if not joins:
                 continue
-            if count >= self.terms.max_line:
-                return "line_full", resource, str(self.terms.max_line)
             if self.terms.shedding and count + 1 >= self.line_bands[0].ends:
                 level = shed.level(self.crowded.get(resource, 0), count, self.line_bands)
                 if shed.refuses(level, priority):
                     return "line_overloaded", resource
                 levels[resource] = shed.level(level, count + 1, self.line_bands)
-        self.crowded |= levels
+            if count >= self.terms.max_line:
+                lesser = [r for r in self.line(resource) if r.priority < priority]
+                if not lesser:
+                    return "line_full", resource, str(self.terms.max_line)
+                out.append(lesser[-1])
+        self.crowded, self.pushed = self.crowded | levels, out
         return None
+
+    def push_out(self, also: Iterable[Request] = ()) -> None:
+        """Who has to go, for the one that was not refused just now, from the lines that were full."""
+        for r in (*self.pushed, *also):
+            if r.state in QUEUED:
+                self.finish(r, "shed")
+                if r.kind == "lock":
+                    self.send(r.session, f"ended {r.ident} shed")

@@ -14,8 +14,7 @@ local function refused_needs(ctx, r, joins)
     end
     local count = joins and redis.call('ZCARD', ctx.p .. K_LINE .. need.resource) or 0
     local most = joins and tonumber(defined.of(ctx, need.resource).max_line) or ctx.max_line
-    local answer = count >= most and { 'line_full', need.resource, most }
-      or joins and crowded_out(ctx, r, need.resource, count, most)
+    local answer = joins and crowded_out(ctx, r, need.resource, count, most)
     if answer then
       return answer
     end
