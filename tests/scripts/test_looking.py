@@ -131,9 +131,13 @@ def test_what_was_taken_away_or_has_died_is_nobodys(engine: Engine) -> None:
     engine.ask("other", "b1", "a", owner="bob")
     engine.call(calls.transfer(engine.scope, "a1", "", "b1", calls.Deed("op", "why", "c")))
     assert (owned(engine, "ann"), owned(engine, "bob")) == (["a2"], ["b1"])
+    engine.ask("other", "b2", "a", owner="bob")
+    fence = int(engine.field("b1", "fence") or 0)
+    engine.call(calls.hand_over(engine.scope, "b1", fence, "a2", calls.Deed("bob", "agreed", "c2")))
+    assert (owned(engine, "ann"), owned(engine, "bob"), engine.state("a2")) == (["a2"], ["b2"], "held")
     engine.keep_alive(11, "other")
     engine.sweep_all()
-    assert (owned(engine, "ann"), owned(engine, "bob")) == ([], ["b1"])
+    assert (owned(engine, "ann"), owned(engine, "bob"), engine.state("b2")) == ([], ["b2"], "held")
 
 
 def test_a_job_that_is_replayed_is_its_owners_again(engine: Engine) -> None:
