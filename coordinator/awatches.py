@@ -9,7 +9,7 @@ from typing import Self
 
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.drivers.follower import AsyncFollower
-from coordinator.errors import ClientClosed, StoreUnavailable
+from coordinator.errors import ClientClosed, StoreUnavailable, UnknownOutcome
 from coordinator.keys import key
 from coordinator.ops import watching
 from coordinator.ops.watching import Change
@@ -62,7 +62,7 @@ class AsyncWatch:
             page = await self._driver.run(watching.page(self._driver.scope, after))
         except ClientClosed:
             return
-        except StoreUnavailable as error:
+        except (StoreUnavailable, UnknownOutcome) as error:
             await self._follower.rest(error)
             return
         self._seen = page.last

@@ -22,7 +22,7 @@ from coordinator.cli.options import Common, command, connect, scope_of
 from coordinator.cli.screen import Screen
 from coordinator.cli.words import word
 from coordinator.client import Coordinator
-from coordinator.errors import StoreUnavailable
+from coordinator.errors import StoreUnavailable, UnknownOutcome
 from coordinator.ops import history
 from coordinator.ops.history import MOST_EVENTS, Happening
 
@@ -88,7 +88,7 @@ def following(coordinator: Coordinator, after: str) -> Iterator[Happening]:
     scope = scope_of(coordinator)
     while True:
         found: tuple[Happening, ...] = ()
-        with contextlib.suppress(StoreUnavailable):
+        with contextlib.suppress(StoreUnavailable, UnknownOutcome):
             found = coordinator.run(history.events(scope, after))
         for one in found:
             after = one.ident
