@@ -119,7 +119,8 @@ def test_a_position_says_how_long_it_will_probably_take(co: Any, other: Any, raw
     seen_holds(raw, namespace, "p/a", *[100.0] * 20)
     found = [one.position() for one in tickets]
     assert [one.place for one in found] == [0, 1, 2]
-    assert [round(one.expected.p50, -1) for one in found] == [100, 200, 300]
+    # Less what has passed since, on a machine that may be slow.
+    assert [one.expected.p50 for one in found] == pytest.approx([100, 200, 300], rel=0.15)
     assert found[0].expected.samples == 20
     [blocker] = found[0].blockers
     assert (blocker.owner, blocker.reason, blocker.fence) == ("ann", "apply", lease.fence)
