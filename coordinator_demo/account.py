@@ -15,7 +15,7 @@ from typing import Any
 
 from coordinator import Settings
 from coordinator.drivers.connect import locate, sync_client
-from coordinator.keys import key, prefix
+from coordinator.keys import decode, key, prefix
 from coordinator.model import states
 from coordinator.wire.needs import from_wire
 from coordinator_demo.facts import Fact
@@ -127,13 +127,13 @@ def _facts(event: Event, details: Mapping[str, tuple[frozenset[str], str]]) -> I
         yield Fact("asked", ident, pull=pull, resources=resources, priority=priority, stamp=stamp)
         if name == "delay":
             yield Fact("parked", ident)
-    elif name in ("grant", "claim"):
-        yield Fact("granted", ident, fence=fence)
-    elif name == "again":
-        yield Fact("regranted", ident, fence=fence)
+    elif name in ("grant", "claim", "again"):
+        yield Fact("regranted" if name == "again" else "granted", ident, fence=fence)
     elif name in BACK:
         yield Fact("returned" if BACK[name] == "returned" else "parked", ident, stamp=stamp)
     elif name == "reprioritise":
         yield Fact("reprioritised", ident, priority=priority)
+    elif name == "define" and "mode" in event:
+        yield Fact("ordered", "", resources=frozenset({decode(ident)}), state=event["mode"])
     elif name in ENDS:
         yield Fact("ended", ident, fence=int(event.get("settled", 0)), state=event["state"])

@@ -7,7 +7,8 @@ at once, and waits have no limit of their own. The rules:
 - `exclusion`: no resource has two holders, in the server's order and, along the fences, by what the processes believed;
 - `fence`: each grant of a resource has a larger fence than all grants of it before; nobody acts under any other number;
 - `order`: whoever is granted stands first in all its lines: its rank, time of arrival plus one aging period for each
-  level below the most urgent, is the smallest of all that wait for any of the same resources;
+  level below the most urgent, is the smallest of all that wait for any of the same resources. Where a line has another
+  mode, those go by that who need nothing else, among themselves;
 - `lost`: each pull has one request, that reaches an end and leaves nothing held;
 - `twice`: no pull ends twice, no holding starts twice;
 - `sequence`: nothing happens to a request that cannot happen at that point, such as a grant after the end;
@@ -74,10 +75,11 @@ class _Replay:
         self._waiting: dict[str, set[str]] = {}
         self._holder: dict[str, str] = {}
         self._last_fence: dict[str, int] = {}
+        self._modes: dict[str, str] = {}
 
     def apply(self, fact: Fact) -> None:
-        if fact.what == "asked":
-            self._asked(fact)
+        if fact.what in ("asked", "ordered"):
+            (self._asked if fact.what == "asked" else self._ordered)(fact)
             return
         request = self.requests.get(fact.request)
         if request is None:
@@ -95,6 +97,9 @@ class _Replay:
             request.priority = fact.priority
         else:
             self._stepped_back(fact, request)
+
+    def _ordered(self, fact: Fact) -> None:
+        self._modes.update(dict.fromkeys(fact.resources, fact.state))
 
     def _asked(self, fact: Fact) -> None:
         if fact.request in self.requests:
@@ -129,11 +134,12 @@ class _Replay:
         self._draw(fact, request)
 
     def _check_order(self, fact: Fact, request: _Request) -> None:
-        rank = self._rank(request)
         for resource in request.resources:
+            rank = self._stand(request, resource)
             for other in self._waiting.get(resource, set()) - {fact.request}:
                 self.comparisons += 1
-                if self._rank(self.requests[other]) < rank:
+                theirs = self._stand(self.requests[other], resource)
+                if rank is not None and theirs is not None and theirs < rank:
                     text = f"{_name(fact, request)} was granted, but {self._who(other)} stood before it"
                     self._complain("order", f"{resource}: {text}")
 
@@ -191,6 +197,15 @@ class _Replay:
         for resource in request.resources:
             if self._holder.get(resource) == ident:
                 del self._holder[resource]
+
+    def _stand(self, request: _Request, resource: str) -> int | None:
+        """What the order of a line goes by; None: nobody waits for this one there."""
+        mode = self._modes.get(resource)
+        if not mode:
+            return self._rank(request)
+        if len(request.resources) > 1 or mode == "unordered":
+            return None
+        return -request.stamp if mode.startswith("newest") else request.stamp
 
     def _rank(self, request: _Request) -> int:
         return request.stamp + (TOP_PRIORITY - request.priority) * self._aging_us

@@ -22,10 +22,11 @@ class Fact:
     """One line of the server's account, where `fence` of an end is the one it was settled under, if that is known.
 
     `regranted`: the holder goes on under a new fence. `returned`: it waits again, with a new `stamp` or its old one.
-    `parked`: it has left its lines until it returns. `reprioritised`: it has another `priority`.
+    `parked`: it has left its lines until it returns. `reprioritised`: it has another `priority`. `ordered`: the line of
+    the one resource in `resources` has the mode `state` from here on.
     """
 
-    what: Literal["asked", "granted", "regranted", "returned", "parked", "reprioritised", "ended"]
+    what: Literal["asked", "granted", "regranted", "returned", "parked", "reprioritised", "ended", "ordered"]
     request: str
     pull: str = ""
     resources: frozenset[str] = frozenset()

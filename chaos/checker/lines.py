@@ -38,7 +38,7 @@ def check_lines(ops: Sequence[Op], aging_us: int, *, drained: bool) -> list[Prob
     asked = {one.request: one for one in facts if one.what == "asked"}
     wanted = [Wanted(one.pull, one.resources, one.priority) for one in asked.values()]
     claims = [claim for one in ops if one.process != SERVER for claim in _claims(one) if claim.request in asked]
-    known = _without_withdrawn([one for one in facts if one.request in asked], claims, ops)
+    known = _without_withdrawn([one for one in facts if one.request in asked or one.what == "ordered"], claims, ops)
     verdict = checker.check(wanted, known, sorted(claims, key=lambda one: one.t), aging_us)
     found = [Problem(one.rule, one.text) for one in verdict.problems if drained or one.rule != "lost"]
     unknown = {

@@ -308,6 +308,12 @@ def overtaken_in_line(s: Story) -> None:
 
 
 @breaks("order")
+def the_more_urgent_first_where_the_oldest_is_next(s: Story) -> None:
+    s.ordered("oldest_first")
+    legal.the_more_urgent_first(s)
+
+
+@breaks("order")
 def the_less_urgent_first(s: Story) -> None:
     s.asked("a10", 1, priority=1)
     s.asked("a11", 2, priority=4)

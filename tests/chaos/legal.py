@@ -191,6 +191,16 @@ def a_line_served_in_order(s: Story) -> None:
     s.hold("q", 11)
 
 
+def the_newest_first_where_it_is_next(s: Story) -> None:
+    s.ordered("newest_first")
+    s.asked("a11", 1, priority=4)
+    s.asked("a10", 2)
+    for fence in (10, 11):
+        s.granted(f"a{fence}", fence)
+        s.ended(f"a{fence}")
+        s.hold("p", fence)
+
+
 def the_more_urgent_first(s: Story) -> None:
     s.asked("a10", 1)
     s.granted("a10", 10)

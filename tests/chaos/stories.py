@@ -69,6 +69,9 @@ class Story:
     def asked(self, request: str, stamp: int, resources: Iterable[str] = "a", priority: int = 1) -> None:
         self.server("fact", what="asked", request=request, resources=sorted(resources), priority=priority, stamp=stamp)
 
+    def ordered(self, mode: str, resource: str = "a") -> None:
+        self.server("fact", what="ordered", request="", resources=[resource], state=mode)
+
     def granted(self, request: str, fence: int) -> None:
         self.server("fact", fence, what="granted", request=request)
 
