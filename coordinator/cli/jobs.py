@@ -52,6 +52,15 @@ class SubmitOptions:
         str | None,
         typer.Option(help="Compare its text with that of earlier jobs, and if one is alike: report, reject or join."),
     ] = None
+    on_preempt: Annotated[
+        str | None,
+        typer.Option(
+            help="Less urgent holders are asked to let go (ask), jobs to go back to their place (cancel_job)."
+        ),
+    ] = None
+    grace: Annotated[
+        float | None, typer.Option(help="Seconds in which a job has to wind up that is asked to cancel; 30 by default.")
+    ] = None
     owner: Annotated[str, typer.Option(help="Who wants it, for people who look.")] = ""
     reason: Annotated[str, typer.Option(help="What for, for people who look.")] = ""
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end and print its result.")] = False
@@ -129,6 +138,8 @@ def submission(options: SubmitOptions) -> dict[str, Any]:
         "delay": options.delay,
         "wait_timeout": options.wait_timeout,
         "run_timeout": options.run_timeout,
+        "on_preempt": options.on_preempt,
+        "grace": options.grace,
         "owner": options.owner,
         "reason": options.reason,
     }

@@ -75,7 +75,7 @@ class LockOptions:
     on_preempt: Annotated[
         str | None,
         typer.Option(
-            help="What less urgent holders are asked: ask (to let go) or cancel_job (to go back to their place)."
+            help="Less urgent holders are asked to let go (ask), jobs to go back to their place (cancel_job)."
         ),
     ] = None
     grace: Annotated[

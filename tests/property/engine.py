@@ -20,6 +20,8 @@ from tests.support.model import ACTIVE, QUEUED, REPLAYABLE, Fact, Facts, Request
 CLOCK = "local function server_us() return tonumber(redis.call('GET', KEYS[1] .. '-clock')) end"
 
 View = dict[str, Any]
+# Messages that change nothing: a bell, and that somebody more urgent waits.
+HINTS = ("bell ", "yield ")
 
 
 @cache
@@ -162,11 +164,12 @@ class Look:
             "payloads": self._payloads(),
             "sessions": sessions,
             "owns": {name: set(self.words("OWNS", name)) for name in self.sessions},
-            "inbox": {
-                name: Counter(_plainly(w) for w in self.words("INBOX", name) if w[:5] != "bell ") for name in sessions
-            },
+            "inbox": {name: self._told(name) for name in sessions},
             "dedup": {name: owner for name in self.dedup if (owner := self._dedup(name))},
         }
+
+    def _told(self, session: str) -> Counter[str]:
+        return Counter(_plainly(one) for one in self.words("INBOX", session) if not one.startswith(HINTS))
 
     def _payloads(self) -> dict[str, bytes]:
         short = {

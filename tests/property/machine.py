@@ -65,6 +65,7 @@ def _needs(draw: st.DrawFn) -> str:
 needs_of = _needs()
 priorities = st.sampled_from((1, 1, 0, 2, 3, 4))
 short_ms = st.sampled_from((100, 1000, 3000, 5000))
+preempts = st.sampled_from(("", "", "ask", "cancel 1000"))
 maybe_ms = st.none() | short_ms
 
 
@@ -208,10 +209,11 @@ class EngineMachine(RuleBasedStateMachine):
 
     # --- locks
 
-    @rule(n=which, asks=st.lists(st.tuples(needs_of, priorities, maybe_ms, short_ms), min_size=1, max_size=4))
-    def request(self, n: int, asks: list[tuple[str, int, int | None, int]]) -> None:
-        for number, (needs, priority, wait, hold) in enumerate(asks, n):
-            self.ask(number, LockAsk(self.new("r"), priority, needs, False, wait, hold * 3))
+    @rule(n=which, asks=st.lists(st.tuples(needs_of, priorities, maybe_ms, short_ms, preempts), min_size=1, max_size=4))
+    def request(self, n: int, asks: list[tuple[str, int, int | None, int, str]]) -> None:
+        """Asking others to yield changes nothing but what they are told."""
+        for number, (needs, priority, wait, hold, preempt) in enumerate(asks, n):
+            self.ask(number, LockAsk(self.new("r"), priority, needs, False, wait, hold * 3, preempt=preempt))
 
     @rule(n=which, needs=needs_of, priority=priorities, hold=short_ms)
     def try_request(self, n: int, needs: str, priority: int, hold: int) -> None:

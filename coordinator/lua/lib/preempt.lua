@@ -17,7 +17,7 @@ end
 -- Less urgent holders of a resource that do not fit beside a need, the least urgent first, and of those the youngest.
 local function in_the_way(ctx, r, need, resource, budget)
   local found, level = {}, urgency(ctx, r)
-  local held = redis.call('HRANDFIELD', ctx.p .. K_HOLDERS .. resource, budget.left, 'WITHVALUES')
+  local held = redis.call('HRANDFIELD', ctx.p .. K_HOLDERS .. resource, budget.left, 'WITHVALUES') or {}
   budget.left = budget.left - #held / 2
   for i = 1, #held, 2 do
     local holder = parse_holder(held[i + 1])
