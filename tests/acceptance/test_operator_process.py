@@ -25,13 +25,14 @@ import time
 
 import redis
 
-from coordinator import Coordinator, StaleFence
+from coordinator import Coordinator, Settings, StaleFence
 from coordinator.errors import WaitCancelled
 from coordinator.fencing import fenced
 
 url, namespace = sys.argv[1:]
 raw = redis.Redis.from_url(url)
-with Coordinator.connect(url, namespace) as co:
+# It is stopped for longer than a session lives by default, where the machine is busy.
+with Coordinator.connect(url, settings=Settings.of(namespace=namespace, session_ttl=120)) as co:
     leases = {name: co.acquire(name, owner="app") for name in ("forced", "handed", "stolen", "kept")}
     heirs = [co.request("handed") for _ in range(2)]
     cancelled = co.request("kept")
