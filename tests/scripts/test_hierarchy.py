@@ -17,9 +17,9 @@ def quick(engine: Engine, *made: Call) -> list[list[str]]:
     return [plain(reply) for reply in pipe.execute()]
 
 
-def asks(engine: Engine, count: int) -> list[list[str]]:
+def asks(engine: Engine, count: int, mode: str = "x") -> list[list[str]]:
     """So many requests `r0`, `r1`... for `p/000`, `p/001`..."""
-    needs = [wire_needs(f"p/{n:03}") for n in range(count)]
+    needs = [wire_needs(f"{mode}1:p/{n:03}") for n in range(count)]
     made = [LockAsk(f"r{n}", 1, one, trying=False, wait_ms=None, hold_ms=86_400_000) for n, one in enumerate(needs)]
     return quick(engine, *(calls.request(engine.scope, "s", one) for one in made))
 
@@ -171,6 +171,28 @@ def test_many_that_wait_below_are_woken_page_by_page_and_that_is_no_fault(engine
     engine.sweep_all()
     assert {engine.state(f"r{n}") for n in range(400)} == {"held"}
     assert not engine.raw.exists(engine.key("WAKES"), engine.key("TREES"))
+
+
+def test_one_that_does_not_go_together_is_found_behind_many_that_do(engine: Engine) -> None:
+    engine.open("s")
+    fence = engine.hold("s", "last", "p/last")
+    assert {one[0] for one in asks(engine, 300, "s")} == {"granted"}
+    assert engine.ask("s", "try", "s1:p/**", trying=True)[0] == "busy"
+    assert engine.ask("s", "tree", "s1:p/**")[0] == "waiting"
+    engine.sweep_all()
+    assert engine.state("tree") == "waiting"
+    engine.release("last", fence)
+    assert engine.state("tree") == "held"
+
+
+def test_all_that_wait_below_come_up_when_a_subtree_falls_behind_them(engine: Engine) -> None:
+    engine.open("s")
+    engine.hold("s", "other", "z")
+    assert engine.ask("s", "tree", "p/** z")[0] == "waiting"
+    assert {one[0] for one in asks(engine, 100)} == {"waiting"}
+    engine.call(calls.reprioritise(engine.scope, "tree", 0))
+    engine.sweep_all()
+    assert {engine.state(f"r{n}") for n in range(100)} == {"held"}
 
 
 def test_a_freeze_of_something_in_it_keeps_a_subtree(engine: Engine) -> None:
