@@ -10,9 +10,9 @@ from tests.support.engine import Engine, script_text, wire_needs
 
 # What the step "released, and the next one has it" consists of. Each is there for a promise of its own.
 OPENING = Counter(
-    hmget=1,  # the clock's mark, the last number drawn, what is on in this namespace
     get=1,  # the clock (a test's: `TIME` on a server)
-    hgetall=2,  # the one that goes, and the one that comes
+    # The clock's mark, the last number drawn, what is on in this namespace; the one that goes, and the one that comes.
+    hgetall=3,
 )
 LEAVING = Counter(
     zrem=1,  # its maximum hold
