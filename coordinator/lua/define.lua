@@ -76,7 +76,7 @@ if changed[1] or was.turn then
 end
 local shown = {}
 for name, value in pairs(fields_of(redis.call('HGETALL', key))) do
-  if name ~= 'call' then
+  if name ~= 'call' and name ~= 'gaps' then
     shown[#shown + 1], shown[#shown + 2] = name, value
   end
 end

@@ -218,6 +218,19 @@ def test_an_offer_steps_back_when_one_who_was_passed_over_gets_what_it_waited_fo
     assert (engine.state("several"), engine.state("single")) == ("held", "waiting")
 
 
+def test_a_shared_offer_steps_back_when_an_exclusive_one_before_it_can_have_it(
+    engine: Engine, define: Defining
+) -> None:
+    engine.worker("w")
+    define("a", mode="newest_ready_first")
+    fence = engine.hold("s", "reader", "s1:a")
+    engine.put("shared", "s1:a")
+    engine.ask("s", "exclusive", "a")
+    assert (engine.state("exclusive"), engine.state("shared")) == ("waiting", "ready")
+    engine.release("reader", fence)
+    assert (engine.state("exclusive"), engine.state("shared")) == ("held", "waiting")
+
+
 # --- limits
 
 

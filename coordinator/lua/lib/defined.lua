@@ -5,14 +5,14 @@
 local NEWEST = { newest_first = true, newest_ready_first = true }
 -- Who does not fit stops nobody behind.
 local LOOSE = { newest_ready_first = true, unordered = true }
-local FIELDS = { 'mode', 'max_line', 'max_hold', 'lock_delay', 'delayed', 'turn' }
+local FIELDS = { 'mode', 'max_line', 'max_hold', 'lock_delay', 'delayed', 'turn', 'gaps' }
 local NOTHING = {}
 local CRASHES = { ['session lost'] = true, ['lease ended'] = true, ['run timeout'] = true }
 -- One name for all of this: a function has at most 200, and this is used everywhere.
 local defined = {}
 
 -- `mode` is nil for a line by priority. `delayed`: until when, in ms, and the request whose loss it is for. `turn`: how far
--- its line has been put into the order of a new mode, if it is not all of it.
+-- its line has been put into the order of a new mode, if it is not all of it. `gaps`: see lib/passing.
 function defined.of(ctx, resource)
   if not ctx.defined then
     return NOTHING

@@ -62,11 +62,11 @@ local function consider(ctx, r, resource, used, open)
       offer(ctx, r)
       touch_others(ctx, r, resource)
     end
-    widen(ctx, r)
   else
     return true, open and leave_waiting(ctx, r, resource, used, fits_here)
   end
   add(used, need)
+  note_gap(ctx, r, resource, used)
   return r.state == 'ready', true
 end
 
@@ -108,7 +108,7 @@ local function promote(ctx, resource)
       kept, seen, ctx.looks = kept + (stays and 1 or 0), seen + 1, ctx.looks + 1
     end
     if #ids < 4 then
-      return
+      return forget_gaps(ctx, resource, known, used)
     end
   end
   if open and kept < WINDOW then
