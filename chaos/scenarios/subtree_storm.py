@@ -17,17 +17,19 @@ from chaos.scenario import Figure, Run, Scenario, Verdict
 from chaos.stage import Stage, stage
 from coordinator.doctor import examine
 from coordinator.model.names import SUBTREE
+from coordinator.wire import calls
+from coordinator.wire.step import Operation
 
 CLIENTS, CONTROLS = 6, 2
-DIE = 0.001
+DIE = 0.005
 
 
 def play(run: Run) -> Verdict:
     """For so many seconds."""
     with stage(run) as scene:
         deaths = _storm(scene, run.size["seconds"])
+        scene.until(lambda: _at_rest(scene), 10, "the doctor finds nothing")
         scene.drain(10)
-        scene.until(lambda: not examine(scene.co).problems, 5, "the doctor finds nothing")
         ops, problems = scene.judge()
     control = held_flat(read(run.history / climbers.CONTROL))
     granted = [one for one in ops if one.op == "acquire" and one.outcome == "ok" and one.completed is not None]
@@ -60,6 +62,17 @@ def _storm(scene: Stage, seconds: float) -> int:
     for child in controls:
         child.wait()
     return deaths
+
+
+def _at_rest(scene: Stage) -> bool:
+    """Whether the doctor finds nothing, once what the dead held is taken back: nobody else is left to do it."""
+    scene.co.run(_sweep(calls.Scope.of(scene.run.namespace, scene.parsed.terms())))
+    return not examine(scene.co).problems
+
+
+def _sweep(scope: calls.Scope) -> Operation[None]:
+    while (yield calls.sweep(scope))[1] > 0:
+        pass
 
 
 def _start(scene: Stage, seconds: float, *, control: bool = False) -> Child:
