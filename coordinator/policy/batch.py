@@ -16,11 +16,18 @@ jobs, and if those were quick the next are as large as any.
 
 With r jobs reserved already, a claim is for at most
 
-    min(free slots, half of the slots, what one call may do, most, max(least, target / w) - r, lease / 4 / w - r)
+    min(free slots, half of the slots, what one call may do, most, max(least, target / w) - r, lease / 4 / w - r,
+        max(least, 2, trip / 0.05 / w))
 
 and for at least one, if another job would begin at once. Half of the slots: while one half is run the other is settled
 and claimed. A quarter of a lease (the shorter of a session's life and the longest hold): what waits longer might be
 lost before it begins; that bounds `least`, too.
+
+The last bound is what pays: a round trip that is 5 % of the work of its claim is thin enough, and every job more would
+only wait there while other workers are idle. A round trip is taken for as long as 24 jobs at the level below (what they
+cost beside their work), and for 0.5 ms at least: so a claim is for 10 ms of work and more, and for jobs of 0.15 ms and
+less this bounds nothing. Two jobs pay always, for two halve what one pays alone, and where a few long ones make the
+mean most claims of two are of short ones. It holds as soon as more than the first, cold claim is known.
 
 Within that a bandit chooses between the powers of two, 1 to 256 (the last one cut down to what is allowed), for the
 bound says what is harmless, not what pays. Its measure is the time per job that is not spent on jobs: round trips,
@@ -78,6 +85,9 @@ DISCOUNT, SPREAD = 0.98, 0.17
 # epoch moves the level, and a cost of nothing.
 PRIOR, CALL_JOBS, QUICK, TINY = 4, 24, 0.25, 1e-9
 ARMS = MOST.bit_length()
+# What a round trip takes at least, in seconds, which share of the work of its claim it may be, and how many jobs pay
+# always.
+TRIP, SHARE, PAIR = 0.0005, 0.05, 2
 # From what factor on another size is news.
 NOTABLE = 4
 
@@ -178,13 +188,26 @@ def plan(state: State, aim: Aim, bounds: Bounds) -> Plan:
     each = state.work.each
     wished, safe = max(aim.least, _times(aim.target, each)), _times(bounds.lease * RENEWED, each)
     room, tight = (safe, RENEWAL) if safe < wished else (wished, RESERVED)
-    limits = ((bounds.half, SLOTS), (bounds.call, CALL), (room, tight), (aim.most, SETTING))
+    limits = (
+        (bounds.half, SLOTS),
+        (bounds.call, CALL),
+        (room, tight),
+        (aim.most, SETTING),
+        (max(aim.least, worth(state)), LEARNT),
+    )
     bound, why = min(limits, key=itemgetter(0))
     bound = max(1, bound)
     top = _top(bound)
     arm = state.arm if top == state.top else best(state.arms, top)
     full = min(max(1 << arm, aim.least), bound)
     return Plan(full, LEARNT if full < bound else why, arm, top, room, tight)
+
+
+def worth(state: State) -> int:
+    """The jobs of a claim beside whose work a round trip is so little that more of them win nothing."""
+    if state.work.jobs < 2 * COLD:
+        return MOST
+    return max(PAIR, _times(max(TRIP, CALL_JOBS * state.level) / SHARE, state.work.each))
 
 
 def learn(state: State, plan: Plan, seen: Seen) -> State:

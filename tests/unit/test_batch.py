@@ -83,6 +83,15 @@ def test_least_is_kept_where_slots_and_leases_allow(least: int, free: int) -> No
     assert batch.plan(slow, aim, bounds).size(free, 0, starts=True) == min(least, free)
 
 
+@given(st.floats(1e-6, 10), st.floats(0, 1e-3), st.integers(1, 300))
+def test_a_claim_is_not_larger_than_pays(each: float, level: float, jobs: int) -> None:
+    state = batch.cold(Aim())._replace(work=batch.Work(each * jobs, float(jobs)), level=level)
+    full = batch.plan(state, Aim(), Bounds(500, 500, 3600)).full
+    trip = max(batch.TRIP, batch.CALL_JOBS * level)
+    assert full <= 2 or jobs < 2 * COLD or trip >= batch.SHARE * (full - 1) * each * (1 - 1e-9)
+    assert full >= min(2, int(0.05 / each))  # two always pay, where they may be reserved
+
+
 @settings(max_examples=50)
 @given(HISTORIES, st.floats(1e-6, 10), st.floats(1, 10))
 def test_longer_jobs_never_make_larger_claims(history: list[Seen], each: float, times: float) -> None:
@@ -126,8 +135,10 @@ def test_one_long_job_among_quick_ones_is_felt_in_the_next_claim_and_soon_forgot
         state, plan = quick(state, aim, bounds)
     assert plan.full >= 32
     state = batch.learn(state, plan, Seen(1, 0.2, 0.2, 1, False))
-    assert batch.plan(state, aim, bounds)[:2] == (15, batch.RESERVED)
-    for _ in range(20):
+    after = batch.plan(state, aim, bounds)
+    assert (after.room, after.tight) == (15, batch.RESERVED)
+    assert after[:2] == (3, batch.LEARNT)  # 10 ms
+    for _ in range(30):
         state, plan = quick(state, aim, bounds)
     assert plan.full >= 32
 
