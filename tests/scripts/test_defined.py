@@ -218,6 +218,19 @@ def test_an_offer_steps_back_when_one_who_was_passed_over_gets_what_it_waited_fo
     assert (engine.state("several"), engine.state("single")) == ("held", "waiting")
 
 
+def test_jobs_that_each_come_before_the_next_do_not_put_each_other_back_without_end(
+    engine: Engine, define: Defining
+) -> None:
+    engine.worker("w")
+    for resource, mode in (("a", "newest_first"), ("b", "newest_first"), ("c", "oldest_first")):
+        define(resource, mode=mode)
+    for ident, needs in (("first", "b c"), ("second", "a b"), ("third", "a c")):
+        engine.put(ident, needs)
+    engine.sweep_all()
+    assert [engine.state(one) for one in ("first", "second", "third")] == ["ready", "waiting", "waiting"]
+    assert not engine.raw.hexists(engine.key("META"), "left")
+
+
 def test_a_shared_offer_steps_back_when_an_exclusive_one_before_it_can_have_it(
     engine: Engine, define: Defining
 ) -> None:

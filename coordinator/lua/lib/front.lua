@@ -45,6 +45,27 @@ local function front(ctx, need, rank, id)
   return known.mode and fits(ctx, need.resource, used, need)
 end
 
+-- Whether a job that needs several resources would put an offer back where lines have orders of their own. It may not: three
+-- could do that to each other in a circle, without end.
+local function puts_back(ctx, r)
+  local several = ctx.defined and r.kind == 'job' and r.state == 'waiting' and #needs_of(ctx, r) > 1
+  for _, need in ipairs(several and needs_of(ctx, r) or {}) do
+    local used = defined.of(ctx, need.resource).mode and usage(ctx, need.resource)
+    local line = used and redis.call('ZRANGE', ctx.p .. K_LINE .. need.resource, '0', text(WINDOW - 1)) or {}
+    for _, id in ipairs(line) do
+      local other = load(ctx, id)
+      local their = other and other.state == 'ready' and need_on(ctx, other, need.resource)
+      if their then
+        add(used, their)
+      end
+    end
+    if used and not fits(ctx, need.resource, used, need) then
+      return true
+    end
+  end
+  return false
+end
+
 -- At the front of all its lines, leaving out `except`, which the caller has walked itself.
 local function front_everywhere(ctx, r, except)
   for _, need in ipairs(needs_of(ctx, r)) do
@@ -53,5 +74,5 @@ local function front_everywhere(ctx, r, except)
       return false
     end
   end
-  return true
+  return not puts_back(ctx, r)
 end

@@ -30,10 +30,19 @@ local function note_gap(ctx, r, resource, used)
   local known = used.skipped and r.state == 'ready' and defined.of(ctx, resource)
   if known then
     used.gap = true
-    if not known.gaps then
+    if known.gaps ~= '1' then
       known.gaps = '1'
       redis.call('HSET', ctx.p .. K_DEF .. resource, 'gaps', '1')
     end
+  end
+end
+
+-- Who gets something by the walk of one line may stand before offers on another that was not walked yet.
+local function widen(ctx, r)
+  local needs = ctx.defined and needs_of(ctx, r) or {}
+  for _, need in ipairs(#needs > 1 and needs or {}) do
+    local known = defined.of(ctx, need.resource)
+    known.gaps = known.gaps or (known.mode and '?')
   end
 end
 

@@ -62,6 +62,7 @@ local function consider(ctx, r, resource, used, open)
       offer(ctx, r)
       touch_others(ctx, r, resource)
     end
+    widen(ctx, r)
   else
     return true, open and leave_waiting(ctx, r, resource, used, fits_here)
   end
