@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from coordinator import environment
 from coordinator.errors import ConfigError, shortened
 from coordinator.model.names import label
 from coordinator.model.signing import LEAST_SECRET, MAX_KEY_ID, Signer
@@ -57,7 +58,16 @@ class _NotJson:
 
 
 class _Environment(EnvSettingsSource):
-    """Variables of the environment. One that is no JSON and should be is a complaint beside the others."""
+    """Variables of the environment. One that is no JSON and should be, and one that is no setting and looks like it, is
+    a complaint beside the others."""
+
+    def __call__(self) -> dict[str, Any]:
+        """What the variables say, with those that are strangers to us under their own names."""
+        fields = self.settings_cls.model_fields
+        if fields.keys() <= self.current_state.keys():  # all is given, so the environment has no say
+            return {}
+        tables = {name for name, field in fields.items() if self.field_is_complex(field)}
+        return {**super().__call__(), **dict.fromkeys(environment.strangers(self.env_vars, fields, tables))}
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
         """What a variable says, if it can be read."""
@@ -70,7 +80,9 @@ class _Environment(EnvSettingsSource):
 class Settings(Together, BaseSettings):
     """How a client or a worker behaves. All processes of a namespace should agree on the ones marked (namespace)."""
 
-    model_config = SettingsConfigDict(env_prefix="COORDINATOR_", env_nested_delimiter="__", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=environment.PREFIX, env_nested_delimiter=environment.NESTED, extra="forbid", frozen=True
+    )
 
     url: str = Field(DEFAULT_URL, description="where Redis is", repr=False)
     namespace: str = Field("default", description="which coordinator on that Redis")
@@ -269,15 +281,25 @@ class Settings(Together, BaseSettings):
 def _complaint(error: Mapping[str, Any]) -> str:
     path = error["loc"][:-2] if error["loc"][-1:] == (_KEY,) else error["loc"]
     where = ".".join(str(part) for part in path)
+    if error["type"] == "extra_forbidden" and where.startswith(environment.PREFIX):
+        return environment.refusal(where, _paths(Settings))
     if error["type"] == "extra_forbidden":
         return f"{where}: no such setting{_nearest([str(part) for part in error['loc']])}"
     if isinstance(error["input"], _NotJson):
-        return f"COORDINATOR_{'__'.join(map(str, error['loc'])).upper()}: must be JSON"
+        return f"{environment.variable('.'.join(map(str, error['loc'])))}: must be JSON"
     said = str(error["msg"]).removeprefix("Value error, ")
     if not where:
         return said
     hidden = where.partition(".")[0] in SECRETS
     return f"{where}: {said}" if hidden else f"{where}: {said} (got {shortened(error['input'])})"
+
+
+def _paths(owner: type[BaseModel], path: str = "") -> Iterator[str]:
+    """The full names of all settings and sections."""
+    for name, field in owner.model_fields.items():
+        yield path + name
+        if isinstance(field.default, BaseModel):
+            yield from _paths(type(field.default), f"{path}{name}.")
 
 
 def _nearest(path: list[str]) -> str:

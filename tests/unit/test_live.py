@@ -45,6 +45,7 @@ def test_the_environment_has_no_say_in_what_was_given(monkeypatch: pytest.Monkey
     base = Settings.of(max_line=7, timeouts={"lock": 20})
     monkeypatch.setenv("COORDINATOR_MAX_LINE", "9")
     monkeypatch.setenv("COORDINATOR_TIMEOUTS__LOCK", "9")
+    monkeypatch.setenv("COORDINATOR_COLOUR", "red")
     found = revised(base, {"timeouts.most": "4", "max_events": "5"})
     assert (found.max_line, found.timeouts.lock, found.max_events) == (7, 20, 5)
 

@@ -6,12 +6,15 @@ from typing import Any
 import pytest
 
 from coordinator import live
+from coordinator.cli import acl
+from coordinator.drivers import failpoints
 from coordinator.errors import ConfigError
 from coordinator.model.terms import NO_AGING_US, Terms
 from coordinator.policy.adaptive import Adaptive
 from coordinator.policy.retry import RetryPolicy
 from coordinator.sections import Section
 from coordinator.settings import Settings
+from workers import cli as worker_cli
 
 
 @pytest.fixture(autouse=True)
@@ -117,6 +120,34 @@ def test_a_section_comes_from_every_source_setting_by_setting(tmp_path: Path, mo
     found = Settings.from_toml(file, timeouts={"lock": 3}).timeouts
     assert (found.lock, found.queue, found.most, found.operation) == (3, 2, 4, 60)
     assert found.rules()["lock"] == Adaptive(3, "quantile", 0.5, 4)
+
+
+def test_variables_that_look_like_settings_are_refused_beside_all_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MAX_QUEU", "BRAEKER__FAILURES", "BREAKER_FAILURES", "MAX_LINE__X", "WHATEVER_ELSE_IT_BE"):
+        monkeypatch.setenv(f"COORDINATOR_{name}", "canary")
+    monkeypatch.setenv("COORDINATOR_BREAKER__PROBSE", "3")
+    with pytest.raises(ConfigError) as caught:
+        Settings.of(max_line=0)
+    assert sorted(caught.value.problems) == [
+        "COORDINATOR_BRAEKER__FAILURES: no such setting; did you mean COORDINATOR_BREAKER__FAILURES?",
+        "COORDINATOR_BREAKER_FAILURES: no such setting; did you mean COORDINATOR_BREAKER__FAILURES?",
+        "COORDINATOR_MAX_LINE__X: no such setting; did you mean COORDINATOR_MAX_LINE?",
+        "COORDINATOR_MAX_QUEU: no such setting; did you mean COORDINATOR_MAX_QUEUE?",
+        "COORDINATOR_WHATEVER_ELSE_IT_BE: no such setting",
+        "breaker.probse: no such setting; did you mean breaker.probes?",
+        "max_line: Input should be greater than or equal to 1 (got 0)",
+    ]
+
+
+def test_variables_that_are_ours_and_no_settings_are_no_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = [failpoints.VARIABLE, acl.FROM_ENVIRONMENT, worker_cli.PASSED_URL, "COORDINATOR_TEST_LONG"]
+    handed_on = ["COORDINATOR_FENCE", "COORDINATOR_LEASE_ID", "COORDINATOR_RESOURCES", "COORDINATOR_PROPERTY_RUN"]
+    kubernetes = ["COORDINATOR_SERVICE_HOST", "COORDINATOR_PORT", "COORDINATOR_PORT_6379_TCP_ADDR"]
+    for name in (*others, *handed_on, *kubernetes, "COORDINATORS", "MAX_QUEU"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("COORDINATOR_QUEUES__BULK__SHARING", "weighted")
+    monkeypatch.setenv("COORDINATOR_SIGNING_KEYS__A", "s" * 32)
+    assert Settings.of().queues["bulk"].sharing == "weighted"
 
 
 def test_complaints_about_sections_come_with_the_others_and_say_what_may_be_meant() -> None:
