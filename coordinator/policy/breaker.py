@@ -9,7 +9,9 @@ A breaker is *closed* (all pass), *open* (nobody passes until a moment) or *half
 - open: for `open_for`, whatever comes in of runs that began before.
 - half open: at most `probes` runs at a time, in the whole fleet. Only their outcomes count: `successes` of them close
   it, one failure opens it for another `open_for`. A probe that ends in another way (cancelled, handed back, its worker
-  died) gives its place to the next and counts for nothing, so a breaker never waits for a run that is no more.
+  died) gives its place to the next and counts for nothing, so a breaker never waits for a run that is no more. Nor does
+  it for one that hangs: a probe keeps its place for `open_for` at most, since nobody has to be patient for longer than
+  with whatever is down. The run goes on, and its outcome counts when it comes.
 
 Jobs that come while it is open wait in their order, and none is failed for it. Whoever would rather know at once says
 `on_open="refuse"`: they are refused as long as it is open, and told for how long that still is. Half open it lets them
@@ -24,7 +26,7 @@ restarts, 3 successes are no stroke of luck, and one probe at a time spares what
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from coordinator.model.names import milliseconds, one_of, whole
 
@@ -35,6 +37,8 @@ ON_OPEN: tuple[str, ...] = get_args(OnOpen)
 
 MAX_COUNTED = 100
 MAX_PROBES = 64
+# The newest probes that are known. Places are for as many at most, so only such as have lost theirs are forgotten.
+MAX_KNOWN = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +69,28 @@ class BreakerPolicy:
         return f"{self.failures}:{self.successes}:{open_ms}:{window_ms}:{self.probes}{refuses}"
 
 
+class Probe(NamedTuple):
+    """A run on trial, and when it began."""
+
+    run: str
+    began: int
+
+
 @dataclass(frozen=True, slots=True)
 class Breaker:
     """A breaker at one moment, in ms. `failed`: the failures that count, oldest first; `passed`: probes that
-    succeeded; `probing`: who is on trial."""
+    succeeded; `probing`: who is on trial, oldest first."""
 
     state: BreakerState = "closed"
     failed: tuple[int, ...] = ()
     until: int = 0
     passed: int = 0
-    probing: frozenset[str] = frozenset()
+    probing: tuple[Probe, ...] = ()
+
+    @property
+    def runs(self) -> frozenset[str]:
+        """Which runs are on trial."""
+        return frozenset(one.run for one in self.probing)
 
 
 CLOSED = Breaker()
@@ -92,22 +108,30 @@ def looked_at(breaker: Breaker, now: int) -> Breaker:
     return breaker
 
 
-def room(policy: BreakerPolicy, breaker: Breaker) -> int | None:
+def placed(policy: BreakerPolicy, breaker: Breaker, now: int) -> int:
+    """How many probes have their place yet."""
+    since = now - milliseconds(policy.open_for, "open_for")
+    return sum(one.began > since for one in breaker.probing)
+
+
+def room(policy: BreakerPolicy, breaker: Breaker, now: int) -> int | None:
     """How many may pass now; None: no limit."""
     if breaker.state == "closed":
         return None
-    return 0 if breaker.state == "open" else max(0, policy.probes - len(breaker.probing))
+    return 0 if breaker.state == "open" else max(0, policy.probes - placed(policy, breaker, now))
 
 
-def begun(breaker: Breaker, run: str) -> Breaker:
+def begun(breaker: Breaker, run: str, now: int) -> Breaker:
     """After a run that was let through has begun."""
-    return replace(breaker, probing=breaker.probing | {run}) if breaker.state == "half_open" else breaker
+    if breaker.state != "half_open":
+        return breaker
+    return replace(breaker, probing=(*breaker.probing, Probe(run, now))[-MAX_KNOWN:])
 
 
 def failed(policy: BreakerPolicy, breaker: Breaker, run: str, now: int) -> Breaker:
     """After a run that failed."""
     if breaker.state == "half_open":
-        return opened(policy, now) if run in breaker.probing else breaker
+        return opened(policy, now) if run in breaker.runs else breaker
     if breaker.state == "open":
         return breaker
     counted = (*_counting(policy, breaker, now), now)
@@ -118,15 +142,15 @@ def succeeded(policy: BreakerPolicy, breaker: Breaker, run: str, now: int) -> Br
     """After a run that succeeded."""
     if breaker.state == "closed":
         return replace(breaker, failed=_counting(policy, breaker, now)[1:])
-    if run not in breaker.probing:
+    if run not in breaker.runs:
         return breaker
     passed = breaker.passed + 1
-    return CLOSED if passed >= policy.successes else replace(breaker, passed=passed, probing=breaker.probing - {run})
+    return CLOSED if passed >= policy.successes else replace(ended(breaker, run), passed=passed)
 
 
 def ended(breaker: Breaker, run: str) -> Breaker:
     """After a run that ended without saying anything of whom it depends on."""
-    return replace(breaker, probing=breaker.probing - {run})
+    return replace(breaker, probing=tuple(one for one in breaker.probing if one.run != run))
 
 
 def _counting(policy: BreakerPolicy, breaker: Breaker, now: int) -> tuple[int, ...]:

@@ -76,8 +76,8 @@ def test_breakers(engine: Engine, policy: BreakerPolicy, history: Sequence[tuple
         if what == "claim":
             model = breaker.looked_at(model, engine.now)
             given = fleet.claim()
-            assert bool(given) == (breaker.room(policy, model) != 0)
-            model = breaker.begun(model, given[0].fence) if given else model
+            assert bool(given) == (breaker.room(policy, model, engine.now) != 0)
+            model = breaker.begun(model, given[0].fence, engine.now) if given else model
         elif given_back := fleet.end(what):
             model = breaker.looked_at(model, engine.now)
             model = after(policy, model, what, given_back.fence, engine.now)
@@ -99,7 +99,8 @@ def compare(model: Breaker, policy: BreakerPolicy, found: dict[str, str], now: i
         ).state
     )
     if model.state == found.get("state") == "half_open":
-        assert {one.rpartition(":")[2] for one in found.get("probing", "").split()} == model.probing
+        known = [one.rpartition(":")[2].split("@") for one in found.get("probing", "").split()]
+        assert [(fence, int(began)) for fence, began in known] == [*model.probing]
         assert int(found.get("passed", 0)) == model.passed
     elif model.state == "closed":
         counted = [int(one) for one in found.get("failed", "").split()]

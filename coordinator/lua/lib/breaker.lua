@@ -52,17 +52,31 @@ local function count_failures(ctx, g, found)
   end
 end
 
--- The probes that are still running. Who stands there and is no more has crashed, or was taken back.
+-- The newest probes that are known; of more that never end the oldest are forgotten.
+local MAX_KNOWN, USUAL_OPEN = 64, 30000
+
+-- When a probe that began then has lost its place: one that hangs must not keep everybody waiting.
+local function place_ends(g, began)
+  return tonumber(began) + (g.numbers[3] or USUAL_OPEN)
+end
+
+-- The probes that are still running, and how many of them have their place yet; `g.place_ends`: when the next loses it.
+-- Who stands there and is no more has crashed, or was taken back.
 local function probing(ctx, g)
-  local found = {}
+  local found, young = {}, 0
+  g.place_ends = nil
   for _, run in ipairs(words_of(g.probing)) do
-    local id, fence = string.match(run, '^(.*):(%d+)$')
-    local r = redis.call('HMGET', ctx.p .. K_REQ .. id, 'state', 'fence')
+    local id, fence, began = string.match(run, '^(.*):(%d+)@(%d+)$')
+    local r = id and redis.call('HMGET', ctx.p .. K_REQ .. id, 'state', 'fence') or {}
     if r[1] == 'running' and r[2] == fence then
       found[#found + 1] = run
+      local ends = place_ends(g, began)
+      if ends > ctx.now then
+        young, g.place_ends = young + 1, math.min(g.place_ends or ends, ends)
+      end
     end
   end
-  return found
+  return found, young
 end
 
 local function breaker_room(ctx, g)
@@ -70,15 +84,19 @@ local function breaker_room(ctx, g)
   if not g.state then
     return math.huge
   end
-  return g.state == 'open' and 0 or math.max(0, (g.numbers[5] or 1) - #probing(ctx, g))
+  if g.state == 'open' then
+    return 0
+  end
+  local _, young = probing(ctx, g)
+  return math.max(0, (g.numbers[5] or 1) - young)
 end
 
 local function probe_begins(ctx, g, id, fence)
   if g.state == 'half_open' then
     local runs = probing(ctx, g)
-    runs[#runs + 1] = id .. ':' .. fence
+    runs[#runs + 1] = id .. ':' .. fence .. '@' .. text(ctx.now)
     ctx.stats.probe = (ctx.stats.probe or 0) + 1
-    g.probing = table.concat(runs, ' ')
+    g.probing = table.concat(runs, ' ', math.max(1, #runs - MAX_KNOWN + 1))
     keep_gate(ctx, g, DAY)
   end
 end
@@ -87,7 +105,7 @@ end
 local function probe_ends(ctx, g, id, fence)
   local left, was = {}, false
   for _, run in ipairs(words_of(g.probing)) do
-    if run == id .. ':' .. fence then
+    if string.match(run, '^(.*)@') == id .. ':' .. fence then
       was = true
     else
       left[#left + 1] = run

@@ -6,9 +6,10 @@
 -- Jobs, and clocks, that one script lets through and looks at. Not fewer than a worker claims at once: what a gate lets
 -- through must be on offer before newer jobs of the same handler are looked at.
 local MAX_PASSING, MAX_DUE_CLOCKS = 64, 32
--- Pauses between two looks at a breaker that jobs wait at, in ms: half open every second, for probes that have died; open
--- every five, so that nothing stands still whatever becomes of what it remembers.
-local PROBE_PAUSE, OPEN_PAUSE = 1000, 5000
+-- Pauses between two looks at a breaker that jobs wait at, in ms: half open every second, for probes that have died, or
+-- sooner if one loses its place before that; open every five, so that nothing stands still whatever becomes of what it
+-- remembers.
+local PROBE_PAUSE, LEAST_PAUSE, OPEN_PAUSE = 1000, 50, 5000
 
 local function looked_at_next(ctx, g)
   if g.kind ~= 'breaker' then
@@ -16,7 +17,8 @@ local function looked_at_next(ctx, g)
   elseif g.state == 'open' then
     return math.min(tonumber(g['until']), ctx.now + OPEN_PAUSE)
   end
-  return ctx.now + (g.state and PROBE_PAUSE or 0)
+  local unbegun = ctx.now + math.min(PROBE_PAUSE, math.max(LEAST_PAUSE, g.numbers[3] or PROBE_PAUSE))
+  return g.state and math.min(unbegun, g.place_ends or unbegun) or ctx.now
 end
 
 local function hold_at(ctx, r, g)
