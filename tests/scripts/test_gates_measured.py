@@ -1,4 +1,4 @@
-"""What the server measures of breakers and limits."""
+"""What the server measures of breakers, limits and shedding."""
 
 from coordinator.policy.rate import AdaptiveLimit, RateLimit
 from coordinator.wire import calls
@@ -29,6 +29,17 @@ def test_the_fleet_measures_what_gates_do(engine: Engine) -> None:
     said = fleet_says(engine)
     assert (said["breaker.probed"], said["breaker.closed"]) == ("2", "1")
     assert "breaker.state:work" not in said
+
+
+def test_the_level_of_shedding_is_that_of_the_queue_as_it_stands(engine: Engine) -> None:
+    engine.rules(max_queue=10, shedding=1, shed_begin=800, shed_end=700)
+    worker(engine)
+    put(engine, *(f"j{n}" for n in range(9)))
+    assert fleet_says(engine)["shed.level"] == "2"
+    run(engine, "succeeded", 2)
+    assert fleet_says(engine)["shed.level"] == "1"
+    run(engine, "succeeded", 7)
+    assert fleet_says(engine)["shed.level"] == "0"
 
 
 def fleet_says(engine: Engine) -> dict[str, str]:

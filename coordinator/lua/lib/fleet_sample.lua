@@ -1,6 +1,7 @@
 -- What is known to the server alone, as a sample of its own: how often each event has happened since the last one, and
 -- how queues and sessions stand. Bounded: where there are very many queues some of them are looked at, chosen by chance.
 --@include lib/context
+--@include lib/overload
 local MAX_SAMPLED, MAX_CLOCKS_SEEN = 32, 256
 local SIZES = { { 'fleet.scheduled', K_SCHEDULED }, { 'fleet.dead', K_DEAD }, { 'fleet.sessions', K_SESSIONS },
   { 'fleet.resources', K_RESOURCES } }
@@ -86,7 +87,9 @@ local function fleet_sample(ctx, id, interval, most)
     say(words, 'fleet.ready:' .. queue, text(ready))
     say(words, 'fleet.waiting:' .. queue, text(waiting))
     oldest = math.max(oldest, head_age(ctx, queue))
-    level = math.max(level, ctx.shed and past(ctx, redis.call('HGET', ctx.p .. K_SHEDDING, queue)) or 0)
+    -- What is kept is the level of when the last job was let in. The queue may have emptied since.
+    local before = ctx.shed and past(ctx, redis.call('HGET', ctx.p .. K_SHEDDING, queue)) or 0
+    level = math.max(level, before > 0 and ctx.bands and level_of(ctx, before, ready + waiting) or 0)
   end
   for _, one in ipairs(SIZES) do
     say(words, one[1], text(redis.call('ZCARD', ctx.p .. one[2])))
