@@ -11,9 +11,9 @@ from the settings in force each time, or subscribes to changes (`drivers.live`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -78,22 +78,41 @@ class Together(BaseModel):
         """What does not go together."""
         return iter(())
 
+    @classmethod
+    def _truths(cls, given: Any) -> Iterator[InitErrorDetails]:
+        """Truth values where a number is wanted: they are none, though Python and pydantic would count with them."""
+        for name, value in given.items() if isinstance(given, dict) else ():
+            if isinstance(value, bool) and name in cls.model_fields and _numeric(cls.model_fields[name].annotation):
+                said = ValueError("must be a number")
+                yield {"type": "value_error", "loc": (name,), "input": value, "ctx": {"error": said}}
+
     @model_validator(mode="wrap")
     @classmethod
     def _all_at_once(cls, given: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        errors = list(cls._truths(given))
+        bad = {str(one["loc"][0]) for one in errors}
         try:
-            made, errors, bad = validate(given), [], set()
+            made = validate(_without(given, bad))
         except ValidationError as error:
-            errors = [_again(one) for one in error.errors()]
-            bad = {str(one["loc"][0]) for one in error.errors() if one["loc"]}
+            errors += [_again(one) for one in error.errors()]
+            bad |= {str(one["loc"][0]) for one in error.errors() if one["loc"]}
             try:
-                made = validate({name: value for name, value in given.items() if name not in bad})
+                made = validate(_without(given, bad))
             except (AttributeError, ValidationError):  # no table, or one that lacks what it must have
-                raise error from None
+                raise ValidationError.from_exception_data(cls.__name__, errors) from None
         errors += [one.error(given) for one in made.conflicts() if not one.fields & bad]
         if errors:
             raise ValidationError.from_exception_data(cls.__name__, errors)
         return made
+
+
+def _numeric(kind: Any) -> bool:
+    kinds = get_args(kind) or (kind,)
+    return bool not in kinds and (int in kinds or float in kinds)
+
+
+def _without(given: Any, bad: Collection[str]) -> Any:
+    return {name: value for name, value in given.items() if name not in bad} if bad else given
 
 
 def _again(error: ErrorDetails) -> InitErrorDetails:
@@ -277,6 +296,13 @@ class QueueRules(Section):
     sharing: Sharing = Field("strict", description="`strict`, or `weighted`: every priority moves, by its weight")
     weights: tuple[int, int, int, int, int] = Field(WEIGHTS, description="turns of a round, from EMERGENCY to LOW")
 
+    @field_validator("weights", mode="before")
+    @classmethod
+    def _counted(cls, weights: Any) -> Any:
+        if isinstance(weights, list | tuple) and any(isinstance(one, bool) for one in weights):
+            raise ValueError(f"must be whole numbers from 1 to {MAX_WEIGHT}")
+        return weights
+
     @field_validator("weights")
     @classmethod
     def _bounded(cls, weights: tuple[int, ...]) -> tuple[int, ...]:
@@ -294,6 +320,16 @@ class AlertRule(Section):
     critical: float | None = Field(None, allow_inf_nan=False, description="the second limit")
     below: bool = Field(False, description="it is small values that are bad")
     hold: float = Field(10.0, ge=0, le=86400, description="how long a figure must be beyond a limit, or back")
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """What does not go together."""
+        if self.warning is None or self.critical is None:
+            return
+        wrong = self.critical > self.warning if self.below else self.critical < self.warning
+        if wrong:
+            where = "at most" if self.below else "at least"
+            said = f"critical ({self.critical:g}) must be {where} warning ({self.warning:g})"
+            yield clash("warning", "critical", "below", said=said)
 
     @field_validator("figure")
     @classmethod

@@ -276,3 +276,38 @@ def test_a_change_of_the_running_fleet_is_answered_with_every_complaint() -> Non
     with pytest.raises(ConfigError) as caught:
         live.revised(Settings.of(), {"retry.max_attempts": "0", "retry.base": "31", "no.such": "1"})
     assert len(caught.value.problems) == 3
+
+
+def test_truth_values_are_no_numbers_and_complained_of_beside_all_else(tmp_path: Path) -> None:
+    file = tmp_path / "co.toml"
+    file.write_text(
+        "max_line = true\naging_after = false\n[breaker]\nfailures = true\nprobes = 0\n[shed]\nmax_bytes = true\n"
+        '[queues.a]\nweights = [true, 1, 1, 1, 1]\n[metrics.alerts.a]\nfigure = "fleet.depth"\nwarning = true\n'
+    )
+    with pytest.raises(ConfigError) as caught:
+        Settings.from_toml(file)
+    assert sorted(one.partition(":")[0] for one in caught.value.problems) == [
+        *("aging_after", "breaker.failures", "breaker.probes", "max_line", "metrics.alerts.a.warning"),
+        *("queues.a.weights", "shed.max_bytes"),
+    ]
+    assert "breaker.failures: must be a number (got True)" in caught.value.problems
+    with pytest.raises(ConfigError, match=r"breaker\.failures: must be a number \(got True\)"):
+        live.revised(Settings.of(), {"breaker.failures": "true"})
+    assert not Settings.of(shed={"enabled": False}).shed.enabled
+
+
+@pytest.mark.parametrize(
+    ("warning", "critical", "below", "said"),
+    [(10, 5, False, "at least"), (5, 10, True, "at most"), (5, 10, False, ""), (10, 5, True, ""), (5, 5, False, "")],
+)
+def test_the_worse_limit_of_an_alert_is_not_the_milder_one(
+    warning: float, critical: float, below: bool, said: str
+) -> None:
+    rule = {"figure": "fleet.depth", "warning": warning, "critical": critical, "below": below}
+    if not said:
+        assert Settings.of(metrics={"alerts": {"a": rule}}).metrics.alerts["a"].warning == warning
+        return
+    with pytest.raises(ConfigError) as caught:
+        Settings.of(metrics={"alerts": {"a": rule}, "interval": 0}, max_line=0)
+    assert len(caught.value.problems) == 3
+    assert f"critical ({critical}) must be {said} warning ({warning})" in str(caught.value)
