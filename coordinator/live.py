@@ -1,7 +1,7 @@
 """Settings that can be changed while the fleet runs, and what becomes of a process's own settings under them.
 
 What is changed for the whole fleet is kept in Redis: names of settings, with their values as JSON. Each process puts
-them over the settings it began with, and only as a whole: if they are not valid together, it goes on with what it has.
+them over the settings it began with, each section as a whole: one that is not valid then stays as the process has it.
 
 Live are all settings of policies, which stand in sections (`sections`), and those that travel with every call (the
 terms). Whatever a process is built from (where Redis is, who it is, how many connections it has) is not.
@@ -118,6 +118,25 @@ def revised(base: Settings, values: Mapping[str, str]) -> Settings:
     if problems:
         raise ConfigError(problems)
     return settings
+
+
+def salvaged(base: Settings, current: Settings, values: Mapping[str, str]) -> tuple[Settings, tuple[str, ...]]:
+    """The same for a process that may not be able to take all of it over: what is valid over what it began with,
+    section by section, and the complaints about the rest, which stays as it is in `current`. No live section depends on
+    another."""
+    parts: dict[str, dict[str, str]] = {}
+    for name, text in values.items():
+        parts.setdefault(name.partition(".")[0] if name in knobs() else name, {})[name] = text
+    chosen: dict[str, Any] = {}
+    problems: list[str] = []
+    for part, under in parts.items():
+        try:
+            chosen[part] = getattr(revised(base, under), part)
+        except ConfigError as error:
+            problems += error.problems
+            if part in Settings.model_fields:
+                chosen[part] = getattr(current, part)
+    return base.model_copy(update=chosen), tuple(problems)
 
 
 def fleet_terms(settings: Settings, changed: Iterable[str]) -> str:

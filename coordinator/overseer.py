@@ -168,10 +168,10 @@ class Overseer:
         none; whoever has a session has them within two heartbeats, this client at once: docs/configuration.md. Raises
         ConfigError with every complaint.
         """
-        wanted = Change(values, unset, by or self._driver.keeper.who)
+        wanted, known = Change(values, unset, by or self._driver.keeper.who), self._driver.live.version
         changed = configuring.change(self._driver.scope, self._driver.live.base, wanted, self._driver.new_id())
         found = self._driver.run(changed)
-        self._driver.live.take(found)
+        self._driver.live.take(found, known)
         return found
 
     def configuration(self) -> Configuration:

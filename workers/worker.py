@@ -204,9 +204,9 @@ class Worker:
 
     async def _take_over(self) -> None:
         """What was changed for the fleet, before the first job. Later changes come with the heartbeats."""
-        driver = self._driver
+        driver, known = self._driver, self._driver.live.version
         try:
-            driver.live.take(await driver.run(configuring.look(driver.scope)))
+            driver.live.take(await driver.run(configuring.look(driver.scope)), known)
         except (AccessDenied, Corrupt) as error:
             log.warning("the fleet's configuration cannot be read: %s", error)
 

@@ -1,7 +1,8 @@
 """The settings of a process that runs: those it began with, under those that were changed for the whole fleet.
 
 With each heartbeat the server says which version of the configuration holds; another one than the last is fetched and
-taken over, by the thread that beats. One that is not valid changes nothing, and is warned of once.
+taken over, by the thread that beats. A section that is not valid over what this process began with stays as it was, and
+is warned of once per version.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import threading
 from collections.abc import Callable
 
 from coordinator import live
-from coordinator.errors import ConfigError, CoordinatorError
+from coordinator.errors import CoordinatorError
 from coordinator.ops.configuring import Configuration
 from coordinator.settings import Settings
 
@@ -35,27 +36,33 @@ class LiveSettings:
         with self._lock:
             self._takers.append(taker)
 
+    @property
+    def version(self) -> int:
+        """The version that was last taken over."""
+        return self._version
+
     def heard(self, version: int) -> None:
         """The version that the server says holds."""
-        if version != self._version:
+        known = self._version
+        if version != known:
             try:
                 found = self._fetch()
             except CoordinatorError as error:
                 log.debug("the configuration of the fleet could not be read yet: %s", error)
                 return
-            self.take(found)
+            self.take(found, known)
 
-    def take(self, found: Configuration) -> None:
-        """Take over what holds for the fleet, if it is valid."""
+    def take(self, found: Configuration, known: int) -> None:
+        """Take over what holds for the fleet. `known` is the `version` of before it was asked for: if another was taken
+        over since, only a newer one counts. Else an older one does too, for versions begin anew in a namespace that was
+        emptied."""
         with self._lock:
-            if found.version == self._version:
+            if found.version == self._version or known != self._version > found.version:
                 return
             self._version = found.version
-            try:
-                settings = live.revised(self.base, found.values)
-            except ConfigError as error:
-                log.warning("the configuration of the fleet is not valid, and not taken over: %s", error)
-                return
+            settings, refused = live.salvaged(self.base, self.current, found.values)
+            if refused:
+                log.warning("not all of the fleet's configuration can be taken over here: %s", "; ".join(refused))
             if settings == self.current:
                 return
             self.current = settings

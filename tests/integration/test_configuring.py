@@ -134,7 +134,7 @@ def test_what_somebody_else_wrote_wrongly_is_not_taken_over_and_can_be_taken_awa
     co.configure({"max_line": 7})
     until(lambda: other.settings.max_line == 7, 2)
     raw.hset(key(namespace, "CONFIG"), mapping={"max_line": "much", "rubbish": "\N{BULLET}", ":version": "9" * 14})
-    until(lambda: other._driver.live._version == int("9" * 14), 2)
+    until(lambda: other._driver.live.version == int("9" * 14), 2)
     assert other.settings.max_line == 7
     with pytest.raises(ConfigError, match="rubbish: no such setting"):
         co.configure({"max_queue": 9})

@@ -127,16 +127,48 @@ def test_what_could_not_be_fetched_is_fetched_with_the_next_beat() -> None:
     assert one.told == [9]
 
 
-def test_what_is_not_valid_changes_nothing_and_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_not_valid_stays_as_it_was_and_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
     one = Taken()
-    one.live.take(Configuration(5, {"max_line": "9"}))
+    one.live.take(Configuration(5, {"max_line": "9"}), 0)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             one.answer = Configuration(6, {"max_line": "-1", "timeouts.most": "4"})
             one.live.heard(6)
     assert len(caplog.records) == 1
     assert "max_line: Input should be greater than or equal to 1 (got -1)" in caplog.text
-    assert (one.told, one.live.current.max_line, one.live.current.timeouts.most) == ([9], 9, 3)
+    assert (one.told, one.live.current.max_line, one.live.current.timeouts.most) == ([9, 9], 9, 4)
+
+
+def test_a_process_of_its_own_settings_takes_over_all_sections_but_those_that_conflict(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    base = Settings.of(retry={"base": 0.1, "cap": 5})
+    one = LiveSettings(base, Configuration, lambda _settings: None)
+    one.take(Configuration(5, {"retry.base": "2", "retry.factor": "3", "timeouts.lok": "1"}), 0)
+    assert (one.current.retry.base, one.current.retry.factor) == (2, 3)
+    values = {"retry.base": "10", "retry.factor": "4", "rate.burst": "20", "max_line": "8", "timeouts.lock": "7"}
+    one.take(Configuration(6, values), 5)
+    assert "retry: base (10) must be at most cap (5)" in caplog.text
+    assert (one.current.retry.base, one.current.retry.factor, one.current.retry.cap) == (2, 3, 5)
+    assert (one.current.rate.burst, one.current.max_line, one.current.timeouts.lock) == (20, 8, 7)
+    one.take(Configuration(7, {**values, "rate.burst": "30", "retry.base": "4"}), 6)
+    assert (one.current.rate.burst, one.current.retry.base, one.current.retry.factor) == (30, 4, 4)
+
+
+def test_a_late_fetch_of_an_older_version_is_not_taken_over_a_newer_one() -> None:
+    one = Taken()
+    one.live.take(Configuration(5, {"max_line": "5"}), 0)
+
+    def overtaken() -> Configuration:
+        one.live.take(Configuration(7, {"max_line": "7"}), 5)
+        return Configuration(6, {"max_line": "6"})
+
+    one.live._fetch = overtaken
+    one.live.heard(6)
+    assert (one.told, one.live.version) == ([5, 7], 7)
+    one.live._fetch = Configuration  # the namespace was emptied
+    one.live.heard(0)
+    assert (one.told, one.live.version) == ([5, 7, 1000], 0)
 
 
 def test_one_that_cannot_take_it_does_not_keep_it_from_the_others(caplog: pytest.LogCaptureFixture) -> None:
@@ -148,7 +180,7 @@ def test_one_that_cannot_take_it_does_not_keep_it_from_the_others(caplog: pytest
 
     one.live.on_change(fails)
     one.live.on_change(lambda settings: told.append(settings.max_line))
-    one.live.take(Configuration(5, {"max_line": "9"}))
+    one.live.take(Configuration(5, {"max_line": "9"}), 0)
     assert told == [9]
     assert "could not be taken over" in caplog.text
 
