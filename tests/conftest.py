@@ -72,20 +72,26 @@ def raw(redis_url: str) -> Iterator["redis.Redis"]:
 
 
 @pytest.fixture(autouse=True)
-def doctor_is_content(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After every integration and acceptance test the doctor finds nothing in its namespace.
+def namespace_is_left_in_order(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After every integration and acceptance test the doctor finds nothing in its namespace; after every test what is in
+    it goes, for others look for their keys among all there are.
 
     Set up before the test's own fixtures, and so the last to end: clients are closed by then. Tests that plant faults
     on purpose are marked `plants_faults`.
     """
-    examined = EXAMINED & set(request.node.path.parents)
-    used = {"namespace", "redis_url"} <= set(request.fixturenames)
-    if not examined or not used or request.node.get_closest_marker("plants_faults"):
+    if not {"namespace", "redis_url"} <= set(request.fixturenames):
         yield
         return
     url, namespace = request.getfixturevalue("redis_url"), request.getfixturevalue("namespace")
     yield
-    assert_healthy(url, namespace)
+    try:
+        if EXAMINED & set(request.node.path.parents) and not request.node.get_closest_marker("plants_faults"):
+            assert_healthy(url, namespace)
+    finally:
+        with contextlib.closing(plain_client(url)) as client:
+            left = list(client.scan_iter(match=f"*{namespace}*", count=1000))
+            if left:
+                client.unlink(*left)
 
 
 @pytest.fixture
