@@ -73,8 +73,8 @@ def raw(redis_url: str) -> Iterator["redis.Redis"]:
 
 @pytest.fixture(autouse=True)
 def namespace_is_left_in_order(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After every integration and acceptance test the doctor finds nothing in its namespace; after every test what is in
-    it goes, for others look for their keys among all there are.
+    """After every integration and acceptance test the doctor finds nothing in its namespace. After every test what is
+    in it goes: others look for their keys among all there are.
 
     Set up before the test's own fixtures, and so the last to end: clients are closed by then. Tests that plant faults
     on purpose are marked `plants_faults`.
