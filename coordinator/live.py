@@ -85,20 +85,38 @@ def named(name: str) -> Knob:
     return knobs()[name]
 
 
-def to_json(values: Mapping[str, Any]) -> dict[str, str]:
-    """Values as they are kept. Raises ConfigError with every complaint."""
+def to_json(values: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
+    """Values as they are kept, and the complaints about those that cannot be."""
     made, problems = {}, []
     for name, value in values.items():
+        shown = shortened(name)[1:-1]
         try:
-            made[name] = json.dumps(value, allow_nan=False)
+            text = json.dumps(value, allow_nan=False)
         except (TypeError, ValueError, RecursionError):
-            problems.append(f"{name}: must be a number, text, true, false, null, a list or a table")
+            problems.append(f"{shown}: must be a finite number, text, true, false, null, a list or a table")
             continue
-        if len(made[name]) > MAX_VALUE:
-            problems.append(f"{name}: must be at most {MAX_VALUE} characters of JSON")
+        if len(text) > MAX_VALUE:
+            problems.append(f"{shown}: must be at most {MAX_VALUE} characters of JSON")
+        else:
+            made[name] = text
+    return made, problems
+
+
+def changed(
+    base: Settings, kept: Mapping[str, str], values: Mapping[str, Any], unset: Iterable[str] = ()
+) -> tuple[Settings, dict[str, str]]:
+    """The settings of a process under those of the fleet that stay and new values, and the latter as they are kept.
+    `unset` are names that are to be taken back and do not stand there. Raises ConfigError with every complaint."""
+    fresh, problems = to_json(values)
+    # What has no JSON is looked at no further; a name that nobody knows is complained of beside it.
+    problems += _unknown([*(name for name in values if name not in fresh), *unset])
+    try:
+        settings = revised(base, {**kept, **fresh})
+    except ConfigError as error:
+        raise ConfigError([*problems, *error.problems]) from None
     if problems:
         raise ConfigError(problems)
-    return made
+    return settings, fresh
 
 
 def revised(base: Settings, values: Mapping[str, str]) -> Settings:
@@ -148,7 +166,9 @@ def fleet_terms(settings: Settings, changed: Iterable[str]) -> str:
 
 def _unknown(names: Iterable[str]) -> Iterator[str]:
     for name in names:
-        if name not in knobs():
+        if fields := [one for one in knobs() if one.startswith(f"{name}.")]:
+            yield f"{name}: is a section, which is set by its settings, such as {fields[0]}"
+        elif name not in knobs():
             near = get_close_matches(name, knobs(), 1)
             yield f"{shortened(name)[1:-1]}: no such setting{f'; did you mean {near[0]}?' if near else ''}"
 

@@ -49,6 +49,8 @@ def _named(name: str) -> str:
         raise ValueError(f"a name {error.problem}") from None
 
 
+# Shares are kept in thousandths: less would be 0, which says something else.
+STEP = 0.001
 # What tables are by. Names are checked beside what stands under them, so that all complaints come at once.
 Name = Annotated[str, AfterValidator(_named)]
 
@@ -133,6 +135,11 @@ class Retries(Section):
     share: float = Field(SHARE, ge=0, le=1, description="retries per success")
     floor: float = Field(FLOOR, ge=0.001, le=10**6, description="retries a second, whatever succeeds")
     window: float = Field(WINDOW, ge=1, le=3600, description="for about how long unused retries are kept")
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """What does not go together."""
+        if 0 < self.share < STEP:
+            yield clash("share", said=f"share ({self.share:g}) must be 0 or at least {STEP:g}")
 
     def allowed(self) -> Budget:
         """The budget, in the units of Redis."""
@@ -284,6 +291,8 @@ class Shed(Section):
         """What does not go together."""
         if self.end > self.begin:
             yield clash("end", "begin", said=f"end ({self.end:g}) must be at most begin ({self.begin:g})")
+        if 0 < self.memory < STEP:
+            yield clash("memory", said=f"memory ({self.memory:g}) must be 0 or at least {STEP:g}")
 
     def policy(self) -> Shedding:
         """The policy of a queue."""

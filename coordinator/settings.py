@@ -91,7 +91,7 @@ class Settings(Together, BaseSettings):
     )
     sweep_interval: float = Field(1.0, ge=0.05, le=60, description="how often lapsed things are taken back (namespace)")
     aging_after: float | None = Field(
-        60.0, gt=0, le=10**8, description="waiting that counts as one level of priority; null: none (namespace)"
+        60.0, ge=1e-6, le=10**8, description="waiting that counts as one level of priority; null: none (namespace)"
     )
     max_hold: float = Field(86400.0, ge=0.1, le=10**8, description="longest hold of a resource without extending")
     max_line: int = Field(1000, ge=1, le=10**7, description="waiters per resource")

@@ -16,6 +16,7 @@ import typer
 from pydantic import BaseModel, TypeAdapter
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperCommand
 
 from coordinator import live
 from coordinator.cli import tables
@@ -32,6 +33,14 @@ HIDDEN = "(not shown)"
 # Makes of any value of a setting what JSON carries: tables of sections, paths, tuples.
 PLAIN: TypeAdapter[Any] = TypeAdapter(Any)
 GIVEN = {"url": "url", "namespace": "namespace", "allow_insecure_tls": "insecure"}
+
+
+class _WithNegative(TyperCommand):
+    """A command whose arguments may be numbers below 0, `-Infinity` too, which else is read as options in one word."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """With a blank before it is an argument, and JSON all the same."""
+        return super().parse_args(ctx, [f" {one}" if one == "-Infinity" else one for one in args])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +107,8 @@ def add_to(app: typer.Typer) -> None:
         "coordinator config set timeouts.most 4",
         "coordinator config set timeouts.least 0.25 timeouts.most 5 --by ops",
     )
-    command(group, "set", examples=sets, context_settings={"ignore_unknown_options": True})(set_)
+    numbers = {"ignore_unknown_options": True}
+    command(group, "set", examples=sets, cls=_WithNegative, context_settings=numbers)(set_)
     command(group, "unset", examples=("coordinator config unset timeouts.most",))(unset)
     command(group, "get", examples=("coordinator config get", "coordinator config get timeouts.most"))(get)
     command(group, "ls", examples=("coordinator config ls", "coordinator config ls --changed --json"))(list_)
@@ -118,6 +128,8 @@ def set_(options: SetOptions, common: Common) -> None:
     if len(options.words) % 2:
         raise InvalidInput("NAME VALUE", options.words[-1], "must come in pairs")
     names, values = options.words[::2], [value_of(one) for one in options.words[1::2]]
+    if twice := sorted({one for one in names if names.count(one) > 1}):
+        raise ConfigError([f"{clean(one)}: is given twice" for one in twice])
     _change(common, dict(zip(names, values, strict=True)), (), options.by, ask=not options.yes)
 
 
@@ -232,7 +244,7 @@ def _change(common: Common, values: Mapping[str, Any], names: Sequence[str], by:
         before = coordinator.configuration()
         # What is not valid is refused below, and nobody is asked about it.
         if ask and (gone := dropped(values, before, settings_of(common))):
-            live.revised(settings_of(common), {**before.values, **live.to_json(values)})
+            live.changed(settings_of(common), before.values, values)
             losses = "; ".join(f"{name} loses {', '.join(entries)}" for name, entries in gone.items())
             confirm(clean(f"{losses}, in namespace {coordinator.settings.namespace}. Go on?"))
         found = coordinator.configure(values, unset=names, by=by or _somebody())

@@ -59,15 +59,13 @@ def read(raw: Raw) -> Configuration:
 def change(scope: Scope, base: Settings, wanted: Change, call_id: str) -> Operation[Configuration]:
     """Change settings of the fleet, all or none; answers with what is in force then. `base` is what the whole is
     checked over. Raises ConfigError with every complaint, InvalidInput."""
-    fresh = live.to_json(wanted.values)
     for _ in range(TRIES):
         found = yield from look(scope)
-        for name in wanted.unset:
-            # Also one that this version does not know, if somebody has put it there.
-            if name not in found.values:
-                live.named(name)
+        # Also one that this version does not know can be taken back, if somebody has put it there.
+        absent = [name for name in wanted.unset if name not in found.values]
         kept = {name: value for name, value in found.values.items() if name not in wanted.unset}
-        terms = live.fleet_terms(live.revised(base, {**kept, **fresh}), {**kept, **fresh})
+        settings, fresh = live.changed(base, kept, wanted.values, absent)
+        terms = live.fleet_terms(settings, {**kept, **fresh})
         wishes = {**dict.fromkeys(wanted.unset, ""), **fresh}
         wishes = {name: value for name, value in wishes.items() if found.values.get(name, "") != value}
         if not wishes:

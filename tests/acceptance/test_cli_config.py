@@ -61,6 +61,18 @@ def test_a_setting_is_set_got_listed_and_taken_back(cli: Cli) -> None:
     assert cli.json("config", "get", "timeouts.most")["value"] == 3
 
 
+def test_every_complaint_about_a_change_comes_at_once_and_nothing_is_changed(cli: Cli) -> None:
+    refused = cli.call(
+        "config", "set", "breaker.open_for", "NaN", "rate.burst", "-Infinity", "max_line", "0", "nope", "3"
+    )
+    assert refused.returncode == os.EX_CONFIG
+    assert all(f"{one}: " in refused.stderr for one in ("breaker.open_for", "rate.burst", "max_line", "nope"))
+    assert "rate.burst: must be a finite number" in refused.stderr
+    twice = cli.call("config", "set", "max_line", "3", "max_line", "4")
+    assert (twice.returncode, twice.stderr) == (os.EX_CONFIG, "coordinator: max_line: is given twice\n")
+    assert cli.call("config", "get").stdout == "nothing was changed\n"
+
+
 def test_where_a_setting_comes_from(cli: Cli, tmp_path: Path) -> None:
     file = tmp_path / "co.toml"
     file.write_text("max_line = 9\nmax_queue = 9\n[timeouts]\nlock = 20\nqueue = 20\n")

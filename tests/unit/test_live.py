@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from coordinator import live
 from coordinator.drivers.live import LiveSettings
 from coordinator.errors import ConfigError, StoreUnavailable
-from coordinator.live import knobs, revised, to_json
+from coordinator.live import changed, knobs, revised
 from coordinator.model.terms import Terms
 from coordinator.ops.configuring import Change, Configuration
 from coordinator.settings import SECRETS, Settings
@@ -78,7 +78,33 @@ def test_whatever_lies_in_redis_ends_in_settings_or_in_complaints(values: dict[s
 @pytest.mark.parametrize("value", [object(), float("nan"), {1, 2}, "x" * live.MAX_VALUE])
 def test_what_is_no_json_or_too_long_is_refused(value: Any) -> None:
     with pytest.raises(ConfigError, match="max_line: must be"):
-        to_json({"max_line": value})
+        changed(Settings.of(), {}, {"max_line": value})
+
+
+def test_every_complaint_about_a_change_comes_at_once_whatever_kind_it_is_of() -> None:
+    values = {
+        "breaker.open_for": float("nan"),
+        "breaker.failures": 0,
+        "nope": float("inf"),
+        "breaker": {"failures": 3},
+        "shed.memory": 0.0004,
+        "retries.share": 0.0004,
+        "aging_after": 1e-7,
+    }
+    with pytest.raises(ConfigError) as caught:
+        changed(Settings.of(), {"retry.base": "31"}, values, ["max_lin"])
+    assert sorted(one.partition(" (got {")[0] for one in caught.value.problems) == [
+        "aging_after: Input should be greater than or equal to 0.000001 (got 1e-07)",
+        "breaker.failures: Input should be greater than or equal to 1 (got 0)",
+        "breaker.open_for: must be a finite number, text, true, false, null, a list or a table",
+        "breaker: is a section, which is set by its settings, such as breaker.failures",
+        "max_lin: no such setting; did you mean max_line?",
+        "nope: must be a finite number, text, true, false, null, a list or a table",
+        "nope: no such setting",
+        "retries: share (0.0004) must be 0 or at least 0.001",
+        "retry: base (31) must be at most cap (30)",
+        "shed: memory (0.0004) must be 0 or at least 0.001",
+    ]
 
 
 def test_a_setting_is_not_set_and_unset_at_once() -> None:
