@@ -21,10 +21,11 @@ from coordinator.metrics import judging
 from coordinator.metrics.judging import Alert
 from coordinator.metrics.window import figures
 from coordinator.model.names import text
-from coordinator.policy.alerts import RESOLVED, Rule
+from coordinator.policy.alerts import CALM, RESOLVED, Rule, wanted
 
 # The last so many seconds are what alerts are judged by.
 WINDOW = judging.WINDOW
+DEPTH = "fleet.depth"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +63,26 @@ def ls(common: Common) -> None:
     """List alerts that are raised, acknowledged, or were resolved within the last hour."""
     screen = Screen(common.json)
     with connect(common) as coordinator:
-        found = measured.measured(coordinator, WINDOW).alerts
+        found = measured.measured(coordinator, WINDOW)
         namespace = coordinator.settings.namespace
-    shown = [one for one in found if one.standing.state]
+        queues = coordinator.survey(most=1).queues if found.silent else ()
+    depth = max((one.ready + one.waiting for one in queues), default=0)
+    shown = [one for one in found.alerts if one.standing.state]
     order = measured.raised(tuple(shown)) + [one for one in shown if one.standing.state == RESOLVED]
-    document = {"namespace": namespace, "alerts": [shape(one) for one in order]}
-    screen.show(document, table(order) if order else word("no alerts", tables.DIM))
+    deep = beyond(found.alerts, depth) if found.silent else []
+    document = {"namespace": namespace, "alerts": [shape(one) for one in order], **measured.silence_shape(found)}
+    document["unjudged"] = [{"rule": rule.name, "level": level, "value": depth} for rule, level in deep]
+    said = [
+        Text(f"{rule.name} is {level} as of now: {rule.figure} is {depth}", style=measured.STYLES[level])
+        for rule, level in deep
+    ]
+    screen.show(document, table(order) if order else word("no alerts", tables.DIM), *measured.silence(found), *said)
+
+
+def beyond(found: Sequence[Alert], depth: float) -> list[tuple[Rule, str]]:
+    """The rules on the depth of queues that call for an alert now, and its level, for nobody else looks at them."""
+    levels = ((one.rule, wanted(one.rule, one.standing.level, depth)) for one in found if one.rule.figure == DEPTH)
+    return [(rule, level) for rule, level in levels if level != CALM]
 
 
 def ack(options: AckOptions, common: Common) -> None:

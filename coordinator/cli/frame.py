@@ -80,6 +80,7 @@ def _panel(title: str, inside: RenderableType, wide: bool, more: str | None = No
 
 def _alerts(found: Measured | None) -> Iterator[RenderableType]:
     raised = measured.raised(found.alerts) if found else []
+    yield from measured.silence(found) if found else ()
     if raised:
         yield Text("  ").join([Text(" alerts", style=tables.DIM), *map(measured.line, raised[:MOST_ALERTS])])
 

@@ -119,6 +119,7 @@ def top(options: TopOptions, common: Common) -> None:
             document = shapes.stats(namespace, now.survey)
             document["resources"] = shapes.resources(namespace, now.survey.at, now.resources)["resources"]
             document["measured"] = measured.document(now.measured.window) if now.measured else None
+            document.update(measured.silence_shape(now.measured) if now.measured else {})
             screen.show(document, frame(namespace, now, None))
             return
         with keys() as quits, Live(console=screen.out, screen=True, auto_refresh=False) as live:

@@ -116,9 +116,13 @@ def stats(options: StatsOptions, common: Common) -> None:
     screen = Screen(common.json)
     with connect(common) as coordinator:
         survey, found = coordinator.survey(most=1), measured.measured(coordinator, options.last)
-    document = {**shapes.stats(coordinator.settings.namespace, survey), "measured": measured.document(found.window)}
+    document = {
+        **shapes.stats(coordinator.settings.namespace, survey),
+        "measured": measured.document(found.window),
+        **measured.silence_shape(found),
+    }
     views = [tables.stats(survey), *(("", tables.queues(survey.queues)) if survey.queues else ())]
-    screen.show(document, *views, "", *measured.views(found.window))
+    screen.show(document, *views, "", *measured.silence(found), *measured.views(found.window))
 
 
 def request_of(coordinator: Coordinator, what: str) -> Explanation | None:

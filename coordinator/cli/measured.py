@@ -22,20 +22,43 @@ from coordinator.policy.alerts import ACKNOWLEDGED, CALM, CRITICAL, RAISED, Rule
 STYLES = {CRITICAL: "bold red", "warning": "yellow", CALM: "green"}
 BREAKER = {0: ("closed", "green"), 1: ("half-open", "yellow"), 2: ("open", "bold red")}
 _EXACT = 100
+# Nobody publishes if nothing has come for so many intervals, and for so many seconds.
+MISSED_INTERVALS, LEAST_SILENCE = 5, 5.0
+# A sample older than this is looked for no more.
+OLDEST = 30 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The samples of some seconds put together, and the alerts."""
+    """The samples of some seconds put together, and the alerts. `age`: seconds since the newest sample, None if
+    there is none; `silent`: that is so long that nobody publishes, and so nobody looks at the alerts."""
 
     window: Window
     alerts: tuple[Alert, ...]
+    age: float | None = 0.0
+    silent: bool = False
 
 
 def measured(coordinator: Coordinator, seconds: float) -> Measured:
     """Look."""
-    found = coordinator.run(pulse.samples(scope_of(coordinator), seconds))
-    return Measured(window(found.samples, found.at), tuple(alerts_of(found, coordinator.settings.metrics.rules())))
+    scope, settings = scope_of(coordinator), coordinator.settings.metrics
+    found = coordinator.run(pulse.samples(scope, seconds))
+    newest = found.samples or coordinator.run(pulse.samples(scope, OLDEST, 1)).samples
+    age = max(0.0, found.at - int(newest[0][0].partition("-")[0]) / 1000) if newest else None
+    silent = age is None or age > max(LEAST_SILENCE, MISSED_INTERVALS * settings.interval)
+    return Measured(window(found.samples, found.at), tuple(alerts_of(found, settings.rules())), age, silent)
+
+
+def silence(found: Measured) -> Iterator[Text]:
+    """That nobody publishes, if it is so: what alerts say is old then, however good it looks."""
+    if found.silent:
+        since = "at all" if found.age is None else f"for {duration(found.age)}"
+        yield Text(f"nobody has published {since}: alerts stand as they stood then", style="yellow")
+
+
+def silence_shape(found: Measured) -> dict[str, Any]:
+    """The same for `--json`."""
+    return {"silent": found.silent, "last_sample_ago": found.age}
 
 
 def document(found: Window) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from coordinator import Coordinator, Settings, Submission
+from coordinator.keys import key
 from tests.support.cli import Cli
 from tests.support.until import until
 
@@ -54,7 +56,8 @@ def test_alerts_are_listed_and_acknowledged(cli: Cli, co: Coordinator, tmp_path:
     file = tmp_path / "co.toml"
     file.write_text(RULES)
     given = ("--config", str(file))
-    assert cli.call("alerts").stdout == cli.call("alerts", "ls").stdout == "no alerts\n"
+    nobody = "nobody has published at all: alerts stand as they stood then\n"
+    assert cli.call("alerts").stdout == cli.call("alerts", "ls").stdout == f"no alerts\n{nobody}"
     co.submit_many([Submission("work") for _ in range(7)])
     until(lambda: co.survey() and cli.json("alerts", "ls", *given)["alerts"])
     [one] = cli.json("alerts", "ls", *given)["alerts"]
@@ -67,6 +70,30 @@ def test_alerts_are_listed_and_acknowledged(cli: Cli, co: Coordinator, tmp_path:
     assert [one["fields"]["state"] for one in told] == ["raised", "acknowledged"]
     assert cli.call("alerts", "ack", "mean_wait", *given).returncode == 64
     assert cli.call("alerts", "ack", "nonesuch", *given).returncode == 64
+
+
+def test_when_nobody_publishes_any_more_that_is_said_and_the_depth_of_queues_is_looked_at(
+    cli: Cli, co: Coordinator, redis_url: str, namespace: str
+) -> None:
+    raw = redis.Redis.from_url(redis_url)
+    stream = key(namespace, "METRICS")
+    now = int(co.survey().at * 1000)
+    raw.xadd(stream, {"process": "p", "kind": "app", "number": "1", "ms": "1000"}, id=f"{now - 700}-0")
+    assert not cli.json("alerts")["silent"]
+    raw.delete(stream)
+    raw.xadd(stream, {"process": "p", "kind": "app", "number": "1", "ms": "1000"}, id=f"{now - 35_000}-0")
+    with Coordinator.connect(redis_url, namespace) as quiet:
+        quiet.submit_many([Submission("work") for _ in range(120)])
+    said = cli.call("alerts").stdout
+    assert "nobody has published for 3" in said
+    assert "queue_depth is warning as of now: fleet.depth is 120" in said
+    found = cli.json("alerts")
+    assert found["silent"]
+    assert 35 <= found["last_sample_ago"] < 60
+    assert found["unjudged"] == [{"rule": "queue_depth", "level": "warning", "value": 120}]
+    for words in (("top", "--once"), ("stats", "--last", "2")):
+        assert "nobody has published for 3" in cli.call(*words).stdout
+        assert cli.json(*words)["silent"]
 
 
 def test_rules_are_those_in_force_with_their_figures(cli: Cli, tmp_path: Path) -> None:
