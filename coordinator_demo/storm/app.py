@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from coordinator import AsyncCoordinator, Submission
-from coordinator.errors import Overloaded
+from coordinator.errors import QueueFull
 from coordinator_demo.history import Recorder, clock
 from coordinator_demo.storm.plan import (
     ALARM,
@@ -74,9 +74,10 @@ class App:
         async def hand_in() -> float:
             try:
                 ticket = await self._co.submit(name, None, queue=queue, priority=priority)
-            except Overloaded as error:
+            except QueueFull as error:
+                # Overloaded says when to try again; a queue that is full without shedding does not.
                 self._recorder.note("refused", name=name, priority=priority, retry_after=error.retry_after)
-                return error.retry_after
+                return LONGEST_PAUSE if error.retry_after is None else error.retry_after
             self._recorder.note("asked", name=name, priority=priority, id=ticket.ident)
             return 0.0
 

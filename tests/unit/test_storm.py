@@ -131,7 +131,7 @@ def test_a_storm_in_which_everything_holds_is_weathered() -> None:
         ("flood", "1 jobs more urgent", lambda one: refused(one, "emergency")),
         ("flood", "something more urgent than LOW", lambda one: changed(one, "shed", priority="high")),
         ("flood", "nothing was displaced", lambda one: changed(one, "shed", state="succeeded")),
-        ("flood", "EMERGENCY waited", lambda one: changed(one, "wet", claimed=FLOOD.begin + 0.5)),
+        ("flood", "EMERGENCY waited", lambda one: changed(one, "wet", claimed=FLOOD.begin + 0.15)),
         ("identical", "asked 2 times", lambda one: visited(one, Visit(PLAN.identical, "digest", "again", False))),
         ("identical", "99 of 100 callers", lambda one: replace(one, lines=one.lines[1:])),
         ("identical", "the applications count", lambda one: replace(one, lines=one.lines[:-1])),
