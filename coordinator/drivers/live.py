@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from coordinator import live
 from coordinator.errors import CoordinatorError
@@ -21,12 +21,18 @@ log = logging.getLogger(__name__)
 Taker = Callable[[Settings], None]
 
 
+def _nobody(_version: int, _problems: Sequence[str]) -> None:
+    """Nobody is to be told."""
+
+
 class LiveSettings:
     """Safe for many threads. `fetch` asks the server; `taker` is told of other settings, before those who subscribe."""
 
     def __init__(self, base: Settings, fetch: Callable[[], Configuration], taker: Taker) -> None:
         self.base = self.current = base
         self._fetch, self._takers = fetch, [taker]
+        # Told what of a version cannot be taken over; must not wait for anything.
+        self.on_refused: Callable[[int, Sequence[str]], None] = _nobody
         self._lock = threading.Lock()
         self._version = 0
 
@@ -63,6 +69,7 @@ class LiveSettings:
             settings, refused = live.salvaged(self.base, self.current, found.values)
             if refused:
                 log.warning("not all of the fleet's configuration can be taken over here: %s", "; ".join(refused))
+                self.on_refused(found.version, refused)
             if settings == self.current:
                 return
             self.current = settings

@@ -1,4 +1,5 @@
-"""Tells the server anew what a worker told it of its handlers when it opened its session, once that has changed.
+"""Tells the server anew what a worker told it of its handlers when it opened its session, once that has changed, and
+what of the fleet's settings the process could not take over.
 
 It is told with the next heartbeat, and again with each one after it until it was answered. A session that is opened
 later begins with it.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from coordinator.drivers.store import Store
 from coordinator.errors import CoordinatorError
@@ -18,6 +19,8 @@ from coordinator.wire.calls import Scope
 log = logging.getLogger(__name__)
 
 GATES = "gates "
+# Characters of complaints that are told; the log has them all.
+MAX_REFUSED = 500
 
 
 class Teller:
@@ -27,6 +30,12 @@ class Teller:
         self._store, self._scope, self._fields = store, scope, fields
         self._lock = threading.Lock()
         self._untold: dict[str, str] = {}
+        self._refused = ""
+
+    def refuse(self, version: int, problems: Sequence[str]) -> None:
+        """What is to be told: complaints about that version of the fleet's settings."""
+        with self._lock:
+            self._refused = f"{version} {'; '.join(problems)}"[:MAX_REFUSED]
 
     def change(self, gates: Mapping[str, str]) -> None:
         """What is to be told: the gates of handlers."""
@@ -38,14 +47,17 @@ class Teller:
     def tell(self, session: str) -> None:
         """Tell what is untold, if anything is."""
         with self._lock:
-            gates = dict(self._untold)
-        if not gates:
+            gates, refused = dict(self._untold), self._refused
+        if not gates and not refused:
             return
         try:
-            replies.expect(self._store.call(calls.tell(self._scope(), session, gates), 0.0), "ok", "session_lost")
+            replies.expect(
+                self._store.call(calls.tell(self._scope(), session, gates, refused), 0.0), "ok", "session_lost"
+            )
         except CoordinatorError as error:
-            log.warning("changed gates could not be told yet: %s", error)
+            log.warning("what has changed could not be told yet: %s", error)
             return
         with self._lock:
             # What has changed again in between is told with the next beat.
             self._untold = {name: one for name, one in self._untold.items() if gates.get(name) != one}
+            self._refused = "" if self._refused == refused else self._refused

@@ -1,19 +1,27 @@
--- Tells anew what gates the jobs of a worker's handlers have to pass, for the settings they follow from have changed.
+-- Tells anew what gates the jobs of a worker's handlers have to pass, and what settings of the fleet it cannot take over.
 -- KEYS[1] meta
 -- ARGV[1] terms
 -- ARGV[2] session id
--- ARGV[3...] handler and gates pairs
+-- ARGV[3] what it cannot take over, as `<version> <complaints>`, or empty
+-- ARGV[4...] handler and gates pairs
 -- reply: ok
 -- reply: session_lost
 -- Keeps: the last that was told of a handler counts; a call that is repeated changes nothing more.
 --@flags allow-oom
 --@include lib/declare
+--@include lib/emit
 --@include lib/commit
 --@include lib/send
 local ctx = open(KEYS[1], ARGV[1])
 if not live(ctx, ARGV[2]) then
   return { 'session_lost' }
 end
-declare(ctx, { unpack(ARGV, 3) })
+local record = ctx.p .. K_SESSION .. ARGV[2]
+local known = redis.call('HMGET', record, 'refused', 'host', 'pid')
+if ARGV[3] ~= '' and known[1] ~= ARGV[3] then
+  redis.call('HSET', record, 'refused', ARGV[3])
+  emit(ctx, 'config_refused', ARGV[2], 'host', known[2] or '', 'pid', known[3] or '', 'said', ARGV[3])
+end
+declare(ctx, { unpack(ARGV, 4) })
 commit(ctx)
 return { 'ok' }

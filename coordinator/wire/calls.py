@@ -272,8 +272,8 @@ def configure(scope: Scope, call_id: str, version: int, who: str, terms: str, ch
     return scope.call("configure", call_id, version, who, terms, *_pairs(changes))
 
 
-def tell(scope: Scope, session: str, gates: Mapping[str, str]) -> Call:
-    return scope.call("tell", session, *_pairs(gates))
+def tell(scope: Scope, session: str, gates: Mapping[str, str], refused: str = "") -> Call:
+    return scope.call("tell", session, refused, *_pairs(gates))
 
 
 def force(scope: Scope, ident: str, fence: str, deed: Deed) -> Call:

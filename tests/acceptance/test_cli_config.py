@@ -166,8 +166,9 @@ def test_a_running_worker_has_a_change_within_two_seconds(
     begun = time.monotonic()
     until(lambda: kept() <= 60, 10)
     assert time.monotonic() - begun < 2
-    # What is not valid changes nothing, and can be taken away.
+    # What is not valid changes nothing, is told of, and can be taken away.
     raw.hset(key(namespace, "CONFIG"), mapping={"result_ttl": '"long"', ":version": "9" * 14})
+    until(lambda: "config_refused" in {one["event"] for one in cli.json("events")["events"]}, 5)
     cli.call("config", "unset", "result_ttl")
     until(lambda: kept() > 3000, 2)
 

@@ -75,6 +75,18 @@ def test_a_live_worker_tells_of_its_gates_anew(engine: Engine) -> None:
     assert engine.raw.hget(engine.key("GATES"), "job") == changed["job"].encode()
 
 
+def test_what_a_process_cannot_take_over_is_one_event(engine: Engine) -> None:
+    engine.open("w", host="there", pid="7")
+    for refused in ("5 retry: no", "5 retry: no", "", "6 retry: no"):
+        assert engine.call(calls.tell(engine.scope, "w", {}, refused)) == ["ok"]
+    events = [fields for _, fields in engine.raw.xrange(engine.key("EVENTS"))]
+    found = [one for one in events if one[b"event"] == b"config_refused"]
+    assert [(one[b"id"], one[b"host"], one[b"pid"], one[b"said"]) for one in found] == [
+        (b"w", b"there", b"7", b"5 retry: no"),
+        (b"w", b"there", b"7", b"6 retry: no"),
+    ]
+
+
 def test_terms_of_the_fleet_hold_for_whoever_calls_next(engine: Engine) -> None:
     engine.worker("s")
     engine.hold("s", "r", "a")

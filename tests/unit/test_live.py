@@ -170,7 +170,9 @@ def test_a_process_of_its_own_settings_takes_over_all_sections_but_those_that_co
 ) -> None:
     base = Settings.of(retry={"base": 0.1, "cap": 5})
     one = LiveSettings(base, Configuration, lambda _settings: None)
-    one.take(Configuration(5, {"retry.base": "2", "retry.factor": "3", "timeouts.lok": "1"}), 0)
+    told: list[int] = []
+    one.on_refused = lambda version, _problems: told.append(version)
+    one.take(Configuration(5, {"retry.base": "2", "retry.factor": "3"}), 0)
     assert (one.current.retry.base, one.current.retry.factor) == (2, 3)
     values = {"retry.base": "10", "retry.factor": "4", "rate.burst": "20", "max_line": "8", "timeouts.lock": "7"}
     one.take(Configuration(6, values), 5)
@@ -179,6 +181,7 @@ def test_a_process_of_its_own_settings_takes_over_all_sections_but_those_that_co
     assert (one.current.rate.burst, one.current.max_line, one.current.timeouts.lock) == (20, 8, 7)
     one.take(Configuration(7, {**values, "rate.burst": "30", "retry.base": "4"}), 6)
     assert (one.current.rate.burst, one.current.retry.base, one.current.retry.factor) == (30, 4, 4)
+    assert told == [6]
 
 
 def test_a_late_fetch_of_an_older_version_is_not_taken_over_a_newer_one() -> None:
