@@ -41,16 +41,22 @@ class _Locker:
         self._chance = random.Random(options["seed"])
 
     def run(self) -> None:
-        """Until all grants are had."""
-        for number in range(self._options["grants"]):
+        """Until all grants are had, or so much is refused that something is wrong.
+
+        A request may be refused once in a while: one under way as the session ends that was slept through, say.
+        """
+        wanted, had = self._options["grants"], 0
+        for _ in range(2 * wanted + 10):
+            if had == wanted:
+                break
             resource = f"r/{self._chance.randrange(self._options['resources'])}"
             with contextlib.suppress(CoordinatorError):
                 lease = take(self._co, self._recorder, resource, wait=60)
-                self._use(lease, resource, number)
+                had += 1
+                self._use(lease, resource, guarded=had % 2 == 1)
                 give_back(lease, self._recorder, resource)
 
-    def _use(self, lease: Lease, resource: str, number: int) -> None:
-        guarded = number % 2 == 0
+    def _use(self, lease: Lease, resource: str, guarded: bool) -> None:
         self._store.write(resource, lease.fence, guarded=guarded)
         drawn = self._chance.random()
         if drawn < self._options["die"]:

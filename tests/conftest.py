@@ -4,6 +4,7 @@ Nothing is ever flushed: tests keep apart by namespace, as applications do, and 
 """
 
 import contextlib
+import logging
 import secrets
 import shutil
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from coordinator.drivers import tls
 from coordinator.drivers.embedded import EmbeddedServer
 from tests.support.health import assert_healthy
 from tests.support.server import chosen_server, plain_client
@@ -69,6 +71,17 @@ def raw(redis_url: str) -> Iterator["redis.Redis"]:
     """A plain client, to look at what is really there."""
     with contextlib.closing(plain_client(redis_url)) as client:
         yield client
+
+
+@pytest.fixture(autouse=True)
+def loggers_are_as_they_were() -> Iterator[None]:
+    """A command is a process of its own and says how much it logs; called within a test's process it would say so for
+    all tests that come after."""
+    loggers = [logging.getLogger(name) for name in ("coordinator", tls.__name__)]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 @pytest.fixture(autouse=True)
