@@ -9,7 +9,8 @@ are the holds that took longer, less `e`; if none has taken so long, as long aga
 what has lasted so long lasts twice as long); and never more than is left of its lease. The sum of two independent
 distributions are the sums of all pairs, sorted, of which each group of as many as the second has is put together as its
 mean: that keeps the mean, and no value is less than the one of the first in its place. So a forecast never gets shorter
-by somebody more in front. Beyond `SUMMED` in front each counts with its mean, for their spread hardly matters then.
+by somebody more in front. Of those not known by name each beyond `SUMMED` counts with its mean, for their spread hardly
+matters then.
 
 Of a resource with several permits the holds before it go on side by side, and the first to end counts. Who shares it
 takes a turn like everybody else, so among many who share it is a forecast of the longest.
@@ -75,7 +76,9 @@ def _wait(one: Standing) -> Atoms:
     put = max if permits == 1 else min
     waits = [put(values) for values in zip(*ending, strict=True)] if ending else [0.0] * ATOMS
     usual = _atoms(one.usual, PARTS)
-    summed = min(one.more, max(0, SUMMED - len(one.before)))
+    # However many are known by name: if they took the place of others here, one more of them would change who counts
+    # with its mean, and so could make the whole shorter.
+    summed = min(one.more, SUMMED)
     turns = [*(_atoms(known, PARTS) for known in one.before), *[usual] * summed]
     for turn in turns:
         waits = _plus(waits, [value / permits for value in turn])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from coordinator.model.histogram import ERROR, Histogram
@@ -45,6 +45,11 @@ def test_it_is_a_range_of_times(one: Standing) -> None:
 
 
 @few
+@example(
+    one=Standing([], [Histogram.of([1.0, 113.0])], SUMMED - 1, Histogram.of([1.0, 15.0])),
+    known=Histogram.of([1.0]),
+    more=0,
+)
 @given(one=standings, known=histories, more=st.integers(0, 100))
 def test_nobody_waits_less_for_somebody_more_in_front(one: Standing, known: Histogram, more: int) -> None:
     before, by_name, by_number = (
