@@ -17,10 +17,11 @@ from tests.support.cli import Cli
 ROOT = Path(__file__).parents[2]
 
 # Holds four locks and waits for two; once it is told to go on it says of each lock within how many seconds it knew that
-# it was lost, and whether it could still write under its fence.
+# it was lost, and whether it could still write under its fence; and for how long the machine let it stand meanwhile.
 APPLICATION = """
 import json
 import sys
+import threading
 import time
 
 import redis
@@ -41,7 +42,15 @@ with Coordinator.connect(url, settings=Settings.of(namespace=namespace, session_
     idents = {name: lease.ident for name, lease in leases.items()}
     print(json.dumps([idents, [one.ident for one in heirs], cancelled.ident]), flush=True)
     sys.stdin.readline()
-    began = time.monotonic()
+    began, stood, over = time.monotonic(), [0.0], threading.Event()
+
+    def look():
+        while not over.is_set():
+            before = time.monotonic()
+            over.wait(0.01)
+            stood[0] = max(stood[0], time.monotonic() - before - 0.01)
+
+    threading.Thread(target=look, daemon=True).start()
     found = {}
     for name, lease in leases.items():
         lost = lease.lost.wait(0 if name == "kept" else 5)
@@ -55,7 +64,8 @@ with Coordinator.connect(url, settings=Settings.of(namespace=namespace, session_
         cancelled.wait(5)
     except WaitCancelled:
         found["cancelled"] = time.monotonic() - began
-    print(json.dumps([found, heirs[1].wait(5).fence]), flush=True)
+    over.set()
+    print(json.dumps([found, heirs[1].wait(5).fence, stood[0]]), flush=True)
 """
 
 
@@ -96,16 +106,17 @@ def test_an_operator_steers_while_all_applications_are_stopped(
     os.kill(application.pid, signal.SIGCONT)
     application.stdin.write("\n")
     application.stdin.flush()
-    found, fence = json.loads(application.stdout.readline())
+    found, fence, stood = json.loads(application.stdout.readline())
+    soon = 1 + 5 * stood  # a second, on a machine that has time for it
     assert fence == heir
-    assert found.pop("cancelled") < 1
+    assert found.pop("cancelled") < soon
     assert {name: (lost, wrote) for name, (lost, _, wrote) in found.items()} == {
         "forced": (True, False),
         "handed": (True, False),
         "stolen": (True, False),
         "kept": (False, True),
     }
-    assert max(seconds for _, seconds, _ in found.values()) < 1
+    assert max(seconds for _, seconds, _ in found.values()) < soon
     application.stdin.close()
     application.wait(10)
     raw.delete(*(f"store:{namespace}:{name}" for name in idents))

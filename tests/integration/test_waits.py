@@ -66,6 +66,7 @@ async def test_waits_that_are_cancelled_again_while_they_clean_up_leave_nothing(
 
 
 @pytest.mark.any_version
+@pytest.mark.timeout(180)  # seconds on a machine that has nothing else to do
 async def test_ten_thousand_waits_use_two_connections_and_no_polling(
     redis_url: str, raw: "redis.Redis", namespace: str
 ) -> None:
@@ -78,7 +79,7 @@ async def test_ten_thousand_waits_use_two_connections_and_no_polling(
         beats, alone = await in_a_second(raw)
         tickets = [co.request("hot") for _ in range(WAITS)]
         waiting = [await ticket for ticket in tickets]
-        waits = [asyncio.create_task(ticket.wait(50)) for ticket in waiting]
+        waits = [asyncio.create_task(ticket.wait(150)) for ticket in waiting]
         await asyncio.sleep(0)
         assert connections(raw) - before <= 4 + 2
         still, crowded = await in_a_second(raw)
