@@ -34,7 +34,7 @@ from coordinator.errors import (
 )
 from coordinator.policy.faults import bare, fault, full
 from coordinator.policy.resend import Remedy, pause, remedy
-from coordinator.wire import loader
+from coordinator.wire import copies, loader
 from coordinator.wire.loader import Program
 from coordinator.wire.replies import UNREADABLE
 from coordinator.wire.step import Call, Stream
@@ -211,7 +211,7 @@ class Store:
             return self._once(call)
         except FAILED as error:
             attempts = self._programs.attempts(call, self._retry_for if retry_for is None else retry_for)
-            failed = error
+            failed, call = error, copies.sent_again(call)
         while True:
             time.sleep(attempts.after(failed))
             if failpoints.on:
@@ -231,7 +231,7 @@ class Store:
             except (*FAILED, *STRANGE) as error:
                 # Whatever was carried out answers as the first time.
                 log.debug("a stream of calls broke, and is made again one by one: %s", error)
-        return [self.call(one) for one in asked.calls]
+        return [self.call(copies.sent_again(one)) for one in asked.calls]
 
     def _confirm(self, call: Call) -> Any:
         if not isinstance(self._exchange, Direct):
@@ -306,7 +306,7 @@ class AsyncStore:
             return await self._once(call)
         except FAILED as error:
             attempts = self.programs.attempts(call, self._retry_for if retry_for is None else retry_for)
-            failed = error
+            failed, call = error, copies.sent_again(call)
         while True:
             await asyncio.sleep(attempts.after(failed))
             if failpoints.on:
@@ -326,7 +326,7 @@ class AsyncStore:
             except (*FAILED, *STRANGE) as error:
                 # Whatever was carried out answers as the first time.
                 log.debug("a stream of calls broke, and is made again one by one: %s", error)
-        return [await self.call(one) for one in asked.calls]
+        return [await self.call(copies.sent_again(one)) for one in asked.calls]
 
     async def _confirm(self, call: Call) -> Any:
         if not isinstance(self._exchange, AsyncDirect):

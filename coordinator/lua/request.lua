@@ -5,7 +5,7 @@
 -- ARGV[3] request id
 -- ARGV[4] priority
 -- ARGV[5] needs
--- ARGV[6] wait | try | adaptive: wait, and nobody chose how long
+-- ARGV[6] wait | try | again: a try sent before | adaptive: wait, and nobody chose how long
 -- ARGV[7] longest wait in ms, or empty
 -- ARGV[8] longest hold in ms
 -- ARGV[9] owner
@@ -36,13 +36,17 @@
 --@include lib/preempt
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
-local session, id, try = ARGV[2], ARGV[3], ARGV[6] == 'try'
+local session, id, again = ARGV[2], ARGV[3], ARGV[6] == 'again'
+local try = again or ARGV[6] == 'try'
 if not live(ctx, session) then
   return { 'session_lost' }
 end
 
 local function answer(r)
-  if r.state == 'held' then
+  local taken = try and string.match(r.why or '', '^not free: (.*)')
+  if taken then
+    return { 'busy', taken }
+  elseif r.state == 'held' then
     return { 'granted', id, r.fence, text(math.max(0, r.expires - ctx.now)) }
   elseif r.state == 'waiting' then
     return { 'waiting', id, string.match(r.shrunk or '', '^%d+') }
@@ -69,7 +73,7 @@ local r = { id = id, kind = 'lock', state = 'new', priority = tonumber(ARGV[4]),
   flow = flow_within(ctx, ARGV[13]) }
 local busy, clear = blocked(ctx, r)
 -- Locks are small, and who has one finishes something: for want of memory they are refused only where all is.
-local refusal = memory_full(ctx, 4) or refused_needs(ctx, r, busy and not try) or (try and busy and { 'busy', busy })
+local refusal = memory_full(ctx, 4) or refused_needs(ctx, r, busy and not try) or (try and busy and not again and { 'busy', busy })
 if refusal then
   watch_memory(ctx, 'refused')
   return refusal
@@ -79,7 +83,6 @@ local cycle = tangled and ends_in_itself(ctx, r)
 if cycle then
   return { 'deadlock', cycle }
 end
-
 ctx.asking = id
 watch_memory(ctx)
 refresh(ctx, session)
@@ -93,6 +96,8 @@ arrive(ctx, r, 'ask', 'session', session)
 if clear then
   register(ctx, r)
   grant(ctx, r)
+elseif again and busy then
+  write(ctx, r)
 else
   write(ctx, r)
   watch_clock(ctx, r)
@@ -106,14 +111,10 @@ else
   preempt.ask(ctx, r)
 end
 if try and r.state == 'waiting' then
-  -- A job that a dead worker held went back to its place before us.
-  local resource = needs_of(ctx, r)[1].resource
-  finish(ctx, r, 'cancel', 'why', 'not free')
+  -- A dead worker's job went back before us; or an earlier copy is on its way, and must find an answer, not a grant.
+  r.why = 'not free: ' .. (busy or needs_of(ctx, r)[1].resource)
+  finish(ctx, r, 'cancel', 'why', r.why)
   settle_lines(ctx)
-  -- Nothing of it stays: a repeated call would find a request that has ended, where the first was told `busy`.
-  redis.call('DEL', ctx.p .. K_REQ .. id, ctx.p .. K_NEEDS .. id, ctx.p .. K_NOTE .. id)
-  commit(ctx)
-  return { 'busy', resource }
 end
 commit(ctx)
 return answer(r)

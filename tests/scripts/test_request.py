@@ -4,9 +4,10 @@ import pytest
 import redis
 
 from coordinator.wire import calls
-from coordinator.wire.calls import Deed
+from coordinator.wire.calls import Deed, LockAsk
+from coordinator.wire.copies import sent_again
 from tests.scripts.reach import reaches
-from tests.support.engine import HOUR, Engine
+from tests.support.engine import HOUR, Engine, wire_needs
 
 HIGH, EMERGENCY = 2, 4
 
@@ -138,7 +139,29 @@ def test_a_try_displaces_a_candidate_that_is_less_urgent(engine: Engine) -> None
     assert engine.state("j") == "waiting"
 
 
-def test_a_try_that_meets_a_job_going_back_to_its_place_leaves_no_record(engine: Engine) -> None:
+@reaches("request", "busy")
+def test_a_copy_of_a_try_that_was_answered_comes_too_late(engine: Engine) -> None:
+    """The first copy of a call is held up, the second, sent after it, is answered `busy`. When the first arrives all is
+    free, but nobody waits for its answer any more: it must not be granted."""
+    engine.open("s")
+    fence = engine.hold("s", "r1", "b")
+    first = calls.request(engine.scope, "s", LockAsk("r2", 1, wire_needs("a b"), True, None, 1000))
+    assert engine.call(sent_again(first), writes=True) == ["busy", "b"]
+    assert (engine.state("r2"), engine.line("a"), engine.line("b")) == ("cancelled", [], [])
+    assert engine.call(sent_again(first)) == ["busy", "b"]
+    engine.release("r1", fence)
+    assert engine.call(first) == ["busy", "b"]
+    assert (engine.holders("a"), engine.holders("b")) == ([], [])
+
+
+def test_a_try_that_is_sent_again_is_granted_what_is_free(engine: Engine) -> None:
+    engine.open("s")
+    first = calls.request(engine.scope, "s", LockAsk("r", 1, wire_needs("a"), True, None, 1000))
+    again = engine.call(sent_again(first), writes=True)
+    assert (again[0], engine.call(first)[:3]) == ("granted", again[:3])
+
+
+def test_a_try_that_meets_a_job_going_back_to_its_place_is_busy_however_often_it_asks(engine: Engine) -> None:
     """The holder looks free because its worker is dead, but the job goes back to the head of the line before the try.
     The answer is `busy`, and it must be `busy` again when the call is repeated, not the end of a request."""
     engine.worker("w")
@@ -147,7 +170,7 @@ def test_a_try_that_meets_a_job_going_back_to_its_place_leaves_no_record(engine:
     engine.advance(11)
     engine.open("s")
     assert engine.ask("s", "r", "a", trying=True, writes=True) == ["busy", "a"]
-    assert (engine.state("r"), engine.state("j")) == (None, "ready")
+    assert (engine.state("r"), engine.state("j")) == ("cancelled", "ready")
     assert engine.ask("s", "r", "a", trying=True) == ["busy", "a"]
 
 
