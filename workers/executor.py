@@ -26,6 +26,7 @@ from coordinator.policy.outcome import Outcome, Poisoned, Released, Retry, Succe
 from workers import judge, words
 from workers.context import Context
 from workers.control import Control, HandlerFailed
+from workers.deadlines import Deadlines
 from workers.desk import Desk, Entry
 from workers.job import Job, Stop
 from workers.lane import Lane
@@ -68,6 +69,7 @@ class Executor(Service):
         self._lane = Lane(self._run, self._waits, self.reserve, processes)
         self.times = RunTimes(registry, driver.learner, driver.settings.timeouts.handlers)
         self.lessons = Lessons(registry, driver)
+        self._deadlines = Deadlines(self._overdue)
         self._unfinished: dict[Job, None] = {}
         self._farewells: set[asyncio.Task[None]] = set()
         self._all_done = asyncio.Event()
@@ -202,6 +204,7 @@ class Executor(Service):
         await self.progress.start()
 
     async def _end(self) -> None:
+        self._deadlines.stop()
         await self._processes.stop()
         self._threads.stop()
         await self.progress.stop()
@@ -262,7 +265,7 @@ class Executor(Service):
         self.runs.ended(self._driver.meter, job, outcome, now)
         self.lessons.note(job)
         if job.timer is not None:
-            job.timer.cancel()
+            self._deadlines.cancel(job)
         if not self.progress.owed(job):
             self._post(job, outcome)
         else:
@@ -285,7 +288,10 @@ class Executor(Service):
         if job.interrupt is None:
             job.interrupt = lambda _how: task.cancel()
         if job.due is not None:
-            job.timer = asyncio.get_running_loop().call_at(job.due, job.stop, Stop.TIMEOUT, self.times.overdue(job))
+            self._deadlines.set(job, job.due)
+
+    def _overdue(self, job: Job) -> None:
+        job.stop(Stop.TIMEOUT, self.times.overdue(job))
 
     def _failed(self, job: Job, context: Context, error: BaseException) -> Outcome:
         if job.spare:
@@ -369,7 +375,7 @@ class Executor(Service):
             try:
                 return await self._processes.run(context.portable(), job.payload, job.seconds)
             except TimeoutError:
-                job.stop(Stop.TIMEOUT, self.times.overdue(job))
+                self._overdue(job)
                 raise
             finally:
                 self.reserve.occupy(-1)

@@ -80,9 +80,9 @@ class Job:
         self.task: asyncio.Task[None] | None = None
         self.interrupt: Callable[[Stop | None], Any] | None = None
         self.progress: str | None = None
-        # due: when the time of the run is up, by the loop's clock. Only a run that waits has a timer for it.
+        # due: when the time of the run is up, by the loop's clock. timer: by which it is known, of a run that waits.
         self.due: float | None = None
-        self.timer: asyncio.TimerHandle | None = None
+        self.timer: int | None = None
         self.payload: Any = None
         # began: when the handler did, on the monotonic clock. learnt: the run timeout that the fleet has learnt.
         self.began: float | None = None
