@@ -88,8 +88,27 @@ def test_a_claim_is_not_larger_than_pays(each: float, level: float, jobs: int) -
     state = batch.cold(Aim())._replace(work=batch.Work(each * jobs, float(jobs)), level=level)
     full = batch.plan(state, Aim(), Bounds(500, 500, 3600)).full
     trip = max(batch.TRIP, batch.CALL_JOBS * level)
-    assert full <= 2 or jobs < 2 * COLD or trip >= batch.SHARE * (full - 1) * each * (1 - 1e-9)
+    alike = max(trip / batch.SHARE, batch.UNEVEN * (trip * each) ** 0.5)
+    assert full <= 2 or jobs < 2 * COLD or alike >= (full - 1) * each * (1 - 1e-9)
     assert full >= min(2, int(0.05 / each))  # two always pay, where they may be reserved
+
+
+@given(st.floats(1e-6, 0.1), st.integers(2, 60), st.integers(200, 600))
+def test_jobs_that_are_alike_are_even_and_few_long_ones_make_them_uneven(each: float, jobs: int, claims: int) -> None:
+    work = batch.Work(each, 1.0)
+    for _ in range(claims):
+        work = batch.worked(work, each * jobs, jobs)
+    assert work.uneven == pytest.approx(1)
+    work = batch.worked(work, 100 * each, 1)
+    assert work.uneven > 10
+
+
+@settings(max_examples=50)
+@given(HISTORIES, st.floats(0, 1), st.floats(0, 10))
+def test_the_more_uneven_jobs_are_the_larger_claims_pay(history: list[Seen], spread: float, more: float) -> None:
+    state = after(history, Aim(), Bounds(50, 64, 10))
+    pays = [batch.worth(state._replace(work=state.work._replace(spread=one))) for one in (spread, spread + more)]
+    assert pays[0] <= pays[1]
 
 
 @settings(max_examples=50)
@@ -137,7 +156,7 @@ def test_one_long_job_among_quick_ones_is_felt_in_the_next_claim_and_soon_forgot
     state = batch.learn(state, plan, Seen(1, 0.2, 0.2, 1, False))
     after = batch.plan(state, aim, bounds)
     assert (after.room, after.tight) == (15, batch.RESERVED)
-    assert after[:2] == (3, batch.LEARNT)  # 10 ms
+    assert after[:2] == (9, batch.LEARNT)  # 10 ms are 3, but that all the work is in one of 64 says more about the mean
     for _ in range(30):
         state, plan = quick(state, aim, bounds)
     assert plan.full >= 32
@@ -268,6 +287,7 @@ def kinds(seed: int, scale: int) -> dict[str, list[float]]:
         "short": [QUICK] * 4000 * scale,
         "long": [SLOW] * 50 * scale,
         "mixed": [SLOW if chance.random() < 0.1 else QUICK for _ in range(150 * scale)],
+        "rare": [SLOW if chance.random() < 0.005 else QUICK for _ in range(4000 * scale)],
         "various": [chance.lognormvariate(-6.9, 1) for _ in range(1000 * scale)],
         "drifting": [QUICK * 10 ** (3 * abs(1 - 2 * number / 1500 / scale)) for number in range(1500 * scale)],
         "changing": ([QUICK] * 500 * scale + [0.02] * 100 * scale) * 3,
@@ -281,16 +301,24 @@ def compared(jobs: Jobs, which: int) -> tuple[float, dict[int, float]]:
     return play(jobs, Adaptive)[which] / best, {size: value / best for size, value in fixed.items()}
 
 
+# How long a run is. Mixed jobs take a long one: which size is best in a run with sixty of 200 ms is a matter of luck,
+# and the best over all such runs is itself 10 % behind in one of twenty-five.
+LENGTHS = {"mixed": 16, "rare": 5}
+# Seeds that no constant was chosen by.
+HELD_OUT = range(5000, 5006)
+
+
 @pytest.mark.parametrize("kind", ["short", "long", "mixed", "various", "drifting", "changing"])
 def test_a_full_queue_is_worked_off_nearly_as_fast_as_with_the_best_fixed_size(kind: str) -> None:
-    for seed in range(2):
-        ratio, _fixed = compared([(0.0, runs) for runs in kinds(seed, 4)[kind]], 0)
+    # Where nothing is left to chance one run says all.
+    for seed in HELD_OUT if kind in ("mixed", "various") else HELD_OUT[:1]:
+        ratio, _fixed = compared([(0.0, runs) for runs in kinds(seed, LENGTHS.get(kind, 4))[kind]], 0)
         assert ratio <= 1.1
 
 
 def arriving(kind: str, seed: int) -> Jobs:
     """Jobs that come by chance, for 70 % of what the workers can do."""
-    runs, chance, now = kinds(seed, 4)[kind], random.Random(seed), 0.0
+    runs, chance, now = kinds(seed, LENGTHS.get(kind, 4))[kind], random.Random(seed), 0.0
     each = sum(runs) / len(runs) + EACH + CALL / 64
     jobs = []
     for one in runs:
@@ -301,9 +329,15 @@ def arriving(kind: str, seed: int) -> Jobs:
 
 @pytest.mark.parametrize("kind", ["short", "long", "mixed", "various"])
 def test_jobs_that_keep_coming_take_nearly_as_little_time_as_with_the_best_fixed_size(kind: str) -> None:
-    for seed in range(2):
+    for seed in HELD_OUT[: 2 if kind == "short" else None]:
         ratio, _fixed = compared(arriving(kind, seed), 1)
         assert ratio <= 1.1
+
+
+def test_where_one_job_in_two_hundred_does_all_the_work_claims_are_no_smaller_than_pays() -> None:
+    """Of a single run it is a matter of luck by how much: in one of 20,000 jobs a hundred are long."""
+    ratios = [compared(arriving("rare", seed), 1)[0] for seed in HELD_OUT]
+    assert sum(ratios) / len(ratios) <= 1.1
 
 
 def test_what_is_best_for_short_jobs_is_bad_for_others_and_the_other_way_round() -> None:
