@@ -3,7 +3,9 @@
 A client of redis-py takes a connection out of a pool for every command, looks whether it has data or was closed, wraps
 the call in its retries and its measurements, and puts the connection back: measured, two thirds of the client's time of
 a short script. Here connections that are free lie on a stack. One that broke shows it when it is used, and `store`
-makes the call again, which is safe. Cluster clients keep the generic path, which finds the node of a key.
+makes the call again, which is safe. It is made on a new connection: after a failover all that are free lead to the old
+primary, and if that is cut off each takes a whole timeout to show it. Cluster clients keep the generic path, which
+finds the node of a key.
 
 Where an answer is to mean that replicas have it, WAIT goes along with every command that may write. It counts what the
 server had written when it came to that command, so it also covers a call that is repeated on another connection and
@@ -17,12 +19,13 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 import redis
 from hiredis import pack_command
 
 from coordinator.drivers.demands import no_cluster
+from coordinator.drivers.trouble import leads_nowhere
 
 Words = tuple[Any, ...]
 
@@ -53,13 +56,8 @@ class Direct:
         try:
             self._send(connection, words)
             reply = self._receive(connection)
-        except redis.exceptions.ResponseError:
-            self._give_back(connection)
-            raise
         except BaseException as error:
-            self._drop(connection)
-            if isinstance(error, redis.exceptions.ConnectionError):
-                self._drop_free()
+            self._failed(connection, error)
             raise
         self._give_back(connection)
         return reply
@@ -77,8 +75,8 @@ class Direct:
                     replies.append(self._receive(connection))
             while len(replies) < sent:
                 replies.append(self._receive(connection))
-        except BaseException:
-            self._drop(connection)
+        except BaseException as error:
+            self._failed(connection, error, idle=False)
             raise
         self._give_back(connection)
         return replies
@@ -119,6 +117,16 @@ class Direct:
             with self._freed:
                 self._freed.notify()
 
+    def _failed(self, connection: Any, error: BaseException, idle: bool = True) -> None:
+        """What becomes of the connections. `idle`: an error that the server told of was the last it had to say."""
+        nowhere = leads_nowhere(error)
+        if idle and not nowhere and isinstance(error, redis.exceptions.ResponseError):
+            self._give_back(connection)
+            return
+        self._drop(connection)
+        if nowhere:
+            self._drop_free()
+
     def _drop(self, connection: Any) -> None:
         # It may have a reply on its way that belongs to nobody any more.
         connection.disconnect()
@@ -126,7 +134,7 @@ class Direct:
         self._refund()
 
     def _drop_free(self) -> None:
-        """Where one is broken the others mostly are: each would cost its caller a try, and a longer pause."""
+        """Where one leads nowhere the others do: each would cost its caller a try, and a longer pause."""
         with contextlib.suppress(IndexError):
             while True:
                 self._drop(self._free.pop())
@@ -154,16 +162,9 @@ class AsyncDirect:
                 await self._send(connection, words)
                 reply = await self._receive(connection)
         except TimeoutError:
-            await self._drop(connection)
-            raise redis.exceptions.TimeoutError(f"no reply within {self._seconds:g} s") from None
-        except redis.exceptions.ResponseError:
-            self._give_back(connection)
-            raise
+            await self._silent(connection)
         except BaseException as error:
-            await self._drop(connection)
-            if isinstance(error, redis.exceptions.ConnectionError):
-                while self._free:
-                    await self._drop(self._free.pop())
+            await self._failed(connection, error)
             raise
         self._give_back(connection)
         return reply
@@ -185,10 +186,9 @@ class AsyncDirect:
                 async with asyncio.timeout(self._seconds):
                     replies.append(await self._receive(connection))
         except TimeoutError:
-            await self._drop(connection)
-            raise redis.exceptions.TimeoutError(f"no reply within {self._seconds:g} s") from None
-        except BaseException:
-            await self._drop(connection)
+            await self._silent(connection)
+        except BaseException as error:
+            await self._failed(connection, error, idle=False)
             raise
         self._give_back(connection)
         return replies
@@ -225,6 +225,21 @@ class AsyncDirect:
     def _give_back(self, connection: Any) -> None:
         self._free.append(connection)
         self._wake()
+
+    async def _silent(self, connection: Any) -> NoReturn:
+        error = redis.exceptions.TimeoutError(f"no reply within {self._seconds:g} s")
+        await self._failed(connection, error)
+        raise error from None
+
+    async def _failed(self, connection: Any, error: BaseException, idle: bool = True) -> None:
+        """As that of `Direct`."""
+        nowhere = leads_nowhere(error)
+        if idle and not nowhere and isinstance(error, redis.exceptions.ResponseError):
+            self._give_back(connection)
+            return
+        await self._drop(connection)
+        while nowhere and self._free:
+            await self._drop(self._free.pop())
 
     async def _drop(self, connection: Any) -> None:
         await connection.disconnect(nowait=True)

@@ -22,6 +22,7 @@ from coordinator.drivers import failpoints, tls
 from coordinator.drivers.connect import close_async, close_sync
 from coordinator.drivers.demands import Demands, no_cluster
 from coordinator.drivers.direct import AsyncDirect, Direct, Words, async_exchange, sync_exchange
+from coordinator.drivers.trouble import BROKEN, message
 from coordinator.errors import (
     ConfigError,
     CoordinatorError,
@@ -44,8 +45,6 @@ OLDEST = (6, 2)
 T = TypeVar("T")
 # What the client library raises when a server does not answer as Redis does.
 STRANGE = (*UNREADABLE, MemoryError, RecursionError)
-# A cluster of which no node can be reached is told apart from all other errors of redis-py.
-BROKEN = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.RedisClusterException)
 FAILED = (redis.RedisError, redis.exceptions.RedisClusterException)
 
 
@@ -83,7 +82,7 @@ class _Attempts:
             # nothing was sent either but the question what it is.
             self._may_have_happened |= self._programs.known and "connecting to" not in str(error)
             return tls.problem(str(error)) is None
-        return remedy(_message(error)) is Remedy.AGAIN
+        return remedy(message(error)) in (Remedy.AGAIN, Remedy.ELSEWHERE)
 
     def _give_up(self, error: Exception) -> CoordinatorError:
         if self._may_have_happened:
@@ -93,11 +92,11 @@ class _Attempts:
         trouble = tls.problem(str(error)) if isinstance(error, BROKEN) else None
         if trouble is not None:
             return ConfigError([f"TLS: {trouble}"])
-        cure = remedy(_message(error))
+        cure = remedy(message(error))
         if cure is Remedy.FULL:
-            return StorageFull(full(_message(error)))
+            return StorageFull(full(message(error)))
         if cure is Remedy.GIVE_UP and isinstance(error, redis.exceptions.ResponseError):
-            return fault(_message(error), self._what, self._text)
+            return fault(message(error), self._what, self._text)
         hint = "" if self._programs.known else tls.hint(str(error))
         return StoreUnavailable(f"Redis cannot be reached: {_said(error)}{hint}")
 
@@ -383,18 +382,3 @@ class AsyncStore:
                 raise strange(error) from error
             except StopIteration as done:
                 return done.value
-
-
-def _message(error: Exception) -> str:
-    """The message with its code in front; redis-py takes the code of some errors away and makes it their class."""
-    names = {
-        redis.exceptions.ReadOnlyError: "READONLY",
-        redis.exceptions.BusyLoadingError: "LOADING",
-        redis.exceptions.OutOfMemoryError: "OOM",
-        redis.exceptions.NoScriptError: "NOSCRIPT",
-        redis.exceptions.NoPermissionError: "NOPERM",
-    }
-    for kind, code in names.items():
-        if isinstance(error, kind):
-            return f"{code} {error}"
-    return str(error)

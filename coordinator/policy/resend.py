@@ -14,6 +14,7 @@ class Remedy(Enum):
     """What helps against an error."""
 
     AGAIN = "again"  # the server will be able to in a moment
+    ELSEWHERE = "elsewhere"  # another server is the primary, or soon will be
     LOAD = "load"  # the script has to be sent whole
     FULL = "full"  # the server has no room
     GIVE_UP = "give up"
@@ -23,12 +24,12 @@ _REMEDIES = {
     "NOSCRIPT": Remedy.LOAD,
     "LOADING": Remedy.AGAIN,
     "BUSY": Remedy.AGAIN,
-    "MASTERDOWN": Remedy.AGAIN,
-    "READONLY": Remedy.AGAIN,
+    "MASTERDOWN": Remedy.ELSEWHERE,
+    "READONLY": Remedy.ELSEWHERE,
     "CLUSTERDOWN": Remedy.AGAIN,
     "TRYAGAIN": Remedy.AGAIN,
-    "NOREPLICAS": Remedy.AGAIN,
-    "UNBLOCKED": Remedy.AGAIN,
+    "NOREPLICAS": Remedy.ELSEWHERE,
+    "UNBLOCKED": Remedy.ELSEWHERE,
     "OOM": Remedy.FULL,
     "MISCONF": Remedy.FULL,
 }

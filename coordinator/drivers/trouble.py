@@ -1,0 +1,33 @@
+"""What an error of redis-py says of the server, and of the connections to it."""
+
+from __future__ import annotations
+
+import redis
+
+from coordinator.policy.resend import Remedy, remedy
+
+# A cluster of which no node can be reached is told apart from all other errors of redis-py.
+BROKEN = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.RedisClusterException)
+
+
+def message(error: Exception) -> str:
+    """The message with its code in front; redis-py takes the code of some errors away and makes it their class."""
+    names = {
+        redis.exceptions.ReadOnlyError: "READONLY",
+        redis.exceptions.BusyLoadingError: "LOADING",
+        redis.exceptions.OutOfMemoryError: "OOM",
+        redis.exceptions.NoScriptError: "NOSCRIPT",
+        redis.exceptions.NoPermissionError: "NOPERM",
+    }
+    for kind, code in names.items():
+        if isinstance(error, kind):
+            return f"{code} {error}"
+    return str(error)
+
+
+def leads_nowhere(error: BaseException) -> bool:
+    """Whether the other connections to the server are of no use either: it is gone or silent, or says that it is not,
+    or may no longer be, the primary. Whoever connects anew finds the primary of then."""
+    if isinstance(error, redis.exceptions.ResponseError):
+        return remedy(message(error)) is Remedy.ELSEWHERE
+    return isinstance(error, BROKEN)
