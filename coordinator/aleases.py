@@ -91,13 +91,20 @@ class AsyncLease:
     async def release(self) -> None:
         """Give the lock back; a re-entrant one that was acquired several times, once. Raises LeaseLost if it was no
         longer ours; releasing twice does nothing, nor does releasing after the client was closed, which has released
-        it."""
+        it. Raises StoreUnavailable and UnknownOutcome: then it is held no more here, and is given back in the
+        background as soon as the store answers."""
         if not self._last():
             return
         if not self._over and not self._driver.closed and self._pid == os.getpid():
             driver = self._driver
             giving = timing.release(driver.scope, driver.book, self.ident, self.fence, self.needs, self._since)
-            await driver.run(giving)
+            try:
+                await driver.run(giving)
+            except LeaseLost:
+                raise
+            except BaseException:
+                self.lose("it is being given back")
+                raise
             self._over = True
 
     async def hand_over(self, to: str, reason: str = "") -> str:

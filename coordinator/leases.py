@@ -94,13 +94,20 @@ class Lease:
     def release(self) -> None:
         """Give the lock back; a re-entrant one that was acquired several times, once. Raises LeaseLost if it was no
         longer ours; releasing twice does nothing, nor does releasing after the client was closed, which has released
-        it."""
+        it. Raises StoreUnavailable and UnknownOutcome: then it is held no more here, and is given back in the
+        background as soon as the store answers."""
         if not self._last():
             return
         if not self._over and not self._driver.closed and self._pid == self._driver.pid:
             driver = self._driver
             giving = timing.release(driver.scope, driver.book, self.ident, self.fence, self.needs, self._since)
-            driver.run(giving)
+            try:
+                driver.run(giving)
+            except LeaseLost:
+                raise
+            except BaseException:
+                self.lose("it is being given back")
+                raise
             self._over = True
 
     def hand_over(self, to: str, reason: str = "") -> str:

@@ -20,7 +20,6 @@ from coordinator.compat.plain import Patience, Place
 from coordinator.compat.renewer import Duty, renewing
 from coordinator.drivers import clock
 from coordinator.errors import CoordinatorError, LeaseLost, WaitTimeout
-from coordinator.ops import locks
 
 
 class AsyncLock(Held[AsyncLease], redis_lock.Lock):
@@ -98,7 +97,7 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
         if sent is None:
             return False
         if terms.renewed:
-            duty = Duty(lease, terms.ttl, partial(self._renews, word, terms.ttl_ms), partial(self._leave_line, lease))
+            duty = Duty(lease, terms.ttl, partial(self._renews, word, terms.ttl_ms), lease.release)
             self._renewing[lease.ident] = renewing(duty, sent)
         self._forget_lapsed()
         self._leases[word], self.local.token = lease, word
@@ -122,14 +121,14 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
             await asyncio.shield(asyncio.ensure_future(self._undo(word, lease)))
             raise
         if sent is None:
-            await self._leave_line(lease)
+            await lease.release()
         return sent
 
     async def _undo(self, word: bytes, lease: AsyncLease) -> None:
         with contextlib.suppress(RedisError, OSError):
             await super().do_release(word)
         with contextlib.suppress(CoordinatorError):
-            await self._leave_line(lease)
+            await lease.release()
 
     async def _wait_for_plain(self, word: bytes, lease: AsyncLease, terms: Terms, patience: Patience) -> float | None:
         """When the call was sent that made the plain key ours; None if there is no time left."""
@@ -162,17 +161,6 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
             await lease.extend(max(LEAST, seconds))
         return True
 
-    async def _leave_line(self, lease: AsyncLease) -> None:
-        try:
-            await lease.release()
-        except LeaseLost:
-            raise
-        except BaseException:
-            # Its token is gone, so nobody could give it back later, and our session would hold the line for ever.
-            with contextlib.suppress(CoordinatorError):
-                await self.coordinator.run(locks.abandon(lease.ident))
-            raise
-
     async def _forget(self, lease: AsyncLease | None, token: bytes, *, strict: bool = False) -> None:
         """Leave the line after the plain key. `strict`: raises if the place in it was lost."""
         if lease is not None:
@@ -181,7 +169,7 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
             if task is not None:
                 task.cancel()
             with contextlib.suppress(*(() if strict else (CoordinatorError,))):
-                await self._leave_line(lease)
+                await lease.release()
             return
         place = Place.read(token)
         if place is not None and place.namespace == self.coordinator.settings.namespace:

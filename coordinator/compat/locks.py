@@ -19,7 +19,6 @@ from coordinator.compat.renewer import Duty, Renewer
 from coordinator.drivers import clock
 from coordinator.errors import CoordinatorError, LeaseLost, WaitTimeout
 from coordinator.leases import Lease
-from coordinator.ops import locks
 
 
 class Lock(Held[Lease], redis_lock.Lock):
@@ -104,7 +103,7 @@ class Lock(Held[Lease], redis_lock.Lock):
         if sent is None:
             return False
         if terms.renewed:
-            duty = Duty(lease, terms.ttl, partial(self._renews, word, terms.ttl_ms), partial(self._leave_line, lease))
+            duty = Duty(lease, terms.ttl, partial(self._renews, word, terms.ttl_ms), lease.release)
             Renewer.of(self.coordinator).add(duty, sent)
         self._forget_lapsed()
         self._leases[word], self.local.token = lease, word
@@ -128,10 +127,10 @@ class Lock(Held[Lease], redis_lock.Lock):
             with contextlib.suppress(RedisError, OSError):
                 redis_lock.Lock.do_release(self, word)  # type: ignore[arg-type]
             with contextlib.suppress(CoordinatorError):
-                self._leave_line(lease)
+                lease.release()
             raise
         if sent is None:
-            self._leave_line(lease)
+            lease.release()
         return sent
 
     def _wait_for_plain(self, word: bytes, lease: Lease, terms: Terms, patience: Patience) -> float | None:
@@ -163,20 +162,9 @@ class Lock(Held[Lease], redis_lock.Lock):
             lease.extend(max(LEAST, seconds))
         return True
 
-    def _leave_line(self, lease: Lease) -> None:
-        try:
-            lease.release()
-        except LeaseLost:
-            raise
-        except BaseException:
-            # Its token is gone, so nobody could give it back later, and our session would hold the line for ever.
-            with contextlib.suppress(CoordinatorError):
-                self.coordinator.run(locks.abandon(lease.ident))
-            raise
-
     def _leave(self, lease: Lease | None, token: bytes) -> None:
         if lease is not None:
-            self._leave_line(lease)
+            lease.release()
             return
         place = Place.read(token)
         if place is not None and place.namespace == self.coordinator.settings.namespace:

@@ -165,8 +165,13 @@ def give_up(scope: Scope, asked: LockAsk, seconds: float) -> Operation[Grant]:
 
 
 def release(scope: Scope, ident: str, fence: int) -> Operation[None]:
-    """Give a lock back. Raises LeaseLost if it was no longer ours."""
-    raw = yield calls.release(scope, ident, fence)
+    """Give a lock back. Raises LeaseLost if it was no longer ours. If the store is away, it is abandoned."""
+    try:
+        raw = yield calls.release(scope, ident, fence)
+    except BaseException:
+        # Hardly anybody would ask again, and our session would hold it for as long as this process lives.
+        yield from abandon(ident)
+        raise
     yield Forget(ident)
     _ours(raw, ident)
     # Where the next holder is in this process, it need not wait for its inbox.
@@ -175,7 +180,7 @@ def release(scope: Scope, ident: str, fence: int) -> Operation[None]:
 
 
 def abandon(ident: str) -> Operation[None]:
-    """Have a lock given back in the background as soon as the store answers: nobody here will ask for that again."""
+    """Have a lock given back in the background as soon as the store answers."""
     yield Forget(ident)
     yield Abandon(ident)
 

@@ -14,6 +14,7 @@ from redis.lock import Lock as OldLock
 from coordinator.compat.plain import TAKE, Place, resource_of
 from coordinator.compat.redis import AsyncLock, LineUnavailable, Lock, NotOwned, coordinator_of, patch
 from coordinator.errors import ConfigError, StoreUnavailable
+from coordinator.wire import calls
 from tests.support.faces import Face
 from tests.support.until import until
 
@@ -204,9 +205,8 @@ def test_what_could_not_be_given_back_is_given_back_later(
     def fails(*_args: Any) -> Any:
         raise StoreUnavailable("away")
 
-    lease = lock.lease
     with monkeypatch.context() as patched:
-        patched.setattr(type(lease), "release", fails)
+        patched.setattr(calls, "release", fails)
         with pytest.raises(LineUnavailable):
             lock.release()
     until(lambda: not co.line(resource_of(name)).holders)

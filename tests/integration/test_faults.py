@@ -143,6 +143,21 @@ def test_an_interrupted_ask_is_withdrawn_later(kind: str, proxy: Proxy, settings
         assert other.acquire("a", wait=10).held
 
 
+def test_a_release_that_met_an_outage_is_made_in_the_background(
+    kind: str, proxy: Proxy, settings: Settings, other: Any
+) -> None:
+    with connected(kind, proxy.url, settings.model_copy(update={"retry_for": 0.0})) as client:
+        lease = client.acquire("a")
+        proxy.plan = lambda request: "drop_request" if lease.ident.encode() in request.raw else "none"
+        with pytest.raises(UnknownOutcome):
+            lease.release()
+        assert not lease.held
+        assert other.try_acquire("a") is None, "it is given back when the store answers"
+        proxy.plan = lambda _request: "none"
+        assert other.acquire("a", wait=10).held, "and not only with the session, which lives on"
+        lease.release()
+
+
 def test_a_restart_of_the_server_loses_nothing(kind: str, fresh_server: EmbeddedServer, settings: Settings) -> None:
     patient = settings.model_copy(update={"session_ttl": 30.0, "retry_for": 20.0})
     with connected(kind, fresh_server.url, patient) as client, connected(kind, fresh_server.url, patient) as second:

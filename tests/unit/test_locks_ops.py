@@ -286,3 +286,12 @@ def test_releasing_forgets_the_messages() -> None:
     hand.expects("release", [b"ok"])
     hand.expects(Forget("r"))
     assert hand.returns() is None
+
+
+@pytest.mark.parametrize("error", [OUTAGE, UnknownOutcome("sent"), KeyboardInterrupt()], ids=repr)
+def test_what_could_not_be_released_is_given_back_later(error: BaseException) -> None:
+    hand = Hand(locks.release(SCOPE, "r", 77))
+    hand.expects("release", error)
+    hand.expects(Forget("r"))
+    hand.expects(Abandon("r"))
+    hand.raises(type(error))
