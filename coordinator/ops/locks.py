@@ -121,8 +121,8 @@ def await_grant(
         try:
             outcome = yield from _look(scope, asked)
         except CoordinatorError:
-            # Whoever waits for this again is to look again, and not for another message.
-            yield Hear(" ".join(words))
+            # Whoever waits for this again is to look again, and not for another message: there may be none.
+            yield Hear(f"granted {asked.ident}")
             raise
         if outcome is not None and outcome.grant is not None:
             return outcome.grant

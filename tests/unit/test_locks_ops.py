@@ -1,10 +1,12 @@
 """The waiting for locks, fed by hand: no Redis, no thread, no clock."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from coordinator.drivers.messages import Postman
 from coordinator.errors import (
     LeaseLost,
     LineFull,
@@ -19,7 +21,7 @@ from coordinator.model.lease import Grant
 from coordinator.ops import locks
 from coordinator.policy.trust import trusted_until
 from coordinator.wire.calls import LockAsk, Scope
-from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Session, Wait
+from coordinator.wire.step import Abandon, Call, Expect, Forget, Hear, Now, Session, Wait
 from tests.support.engine import TERMS
 from tests.unit.hand import Hand
 
@@ -98,6 +100,27 @@ def test_after_lost_messages_the_truth_is_looked_at_and_the_rest_of_the_wait_goe
     hand.expects(Wait("r", 3.0), ("resync",))
     asked(hand, GRANTED, 104.0)
     assert hand.returns().fence == 77
+
+
+@pytest.mark.parametrize("words", [("resync",), ("granted", "r", "77", "60000")], ids=" ".join)
+def test_who_could_not_look_finds_a_message_to_look_again_when_waiting_anew(words: tuple[str, ...]) -> None:
+    kept: list[tuple[str, ...]] = []
+    postman = Postman(lambda *_lost: None)
+    postman.keep("r", SimpleNamespace(put=kept.append), False)
+    hand = Hand(locks.await_grant(SCOPE, ASKED, 5.0))
+    hand.expects(Now(), 100.0)
+    hand.expects(Wait("r", 5.0), words)
+    asked(hand, OUTAGE)
+    heard = hand.expects(Hear)
+    assert isinstance(heard, Hear)
+    postman.hand_out(heard.message)
+    hand.raises(StoreUnavailable)
+    assert len(kept) == 1, "a message that is for nobody would be none"
+    again = Hand(locks.await_grant(SCOPE, ASKED, 5.0))
+    again.expects(Now(), 101.0)
+    again.expects(Wait("r", 5.0), kept[0])
+    asked(again, GRANTED, 102.0)
+    assert again.returns().fence == 77
 
 
 def test_a_wait_that_runs_out_leaves_the_lines() -> None:
