@@ -23,6 +23,7 @@ from coordinator.keys import key, prefix
 from coordinator.model.names import milliseconds
 from coordinator.model.terms import Terms
 from coordinator.ops import doctor as judge
+from coordinator.ops.configuring import MOST_ANSWERS, heard
 from coordinator.ops.doctor import Finding, KeyFault, Report, Subjects, shown
 from coordinator.wire import calls
 from coordinator.wire.replies import expect, number, readable
@@ -94,7 +95,14 @@ class _Examination:
             look = self._look()
         still = {(one.kind, one.subject) for one in look.findings}
         done = dict.fromkeys(replace(one, fixed=True) for one in mended if (one.kind, one.subject) not in still)
-        return Report((*first, *look.findings, *done), look.checked, judge.server_line(info), len(done))
+        found = (*first, *look.findings, *self._refusals(), *done)
+        return Report(found, look.checked, judge.server_line(info), len(done))
+
+    def _refusals(self) -> list[Finding]:
+        try:
+            return judge.settings_findings(heard(self._store.call(calls.config(self._scope, MOST_ANSWERS))))
+        except (Corrupt, ProtocolError):
+            return []  # the census has found what cannot be read
 
     def _unfit(self) -> Finding | None:
         meta = self._scope.meta

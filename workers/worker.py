@@ -106,7 +106,6 @@ class Worker:
         reads = min(READ_SECONDS, chosen.poll, PARKED * client.session_ttl)
         extras = Extras(kind="worker", fields=fields, started=self._begun, claiming=self._claiming, reads=reads)
         self._driver = AsyncDriver(url, client, extras)
-        self._driver.live.on_refused = self._driver.teller.refuse
         self._driver.live.on_change(lambda changed: self._driver.teller.change(_gates(registry, changed)))
         self._desk = desk or Desk(chosen.concurrency)
         self._executor = Executor(registry, self._driver, self._desk, chosen.process_slots)

@@ -19,7 +19,8 @@ from rich.text import Text
 from typer.core import TyperCommand
 
 from coordinator import live
-from coordinator.cli import tables
+from coordinator.cli import answers, tables
+from coordinator.cli.answers import Wait
 from coordinator.cli.confirm import confirm
 from coordinator.cli.options import Common, command, connect, settings_of
 from coordinator.cli.screen import Screen
@@ -52,6 +53,7 @@ class SetOptions:
     ]
     by: Annotated[str, typer.Option(help="Who does it, for the events.", show_default="you, on this host")] = ""
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, when entries of a table are dropped.")] = False
+    wait: Wait = answers.WAIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,7 @@ class UnsetOptions:
 
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Settings that were changed for the fleet.")]
     by: Annotated[str, typer.Option(help="Who does it, for the events.", show_default="you, on this host")] = ""
+    wait: Wait = answers.WAIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +119,11 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(group)
 
 
-def set_(options: SetOptions, common: Common) -> None:
+def set_(options: SetOptions, common: Common) -> int:
     """Change settings of the running fleet; workers have them within two seconds, without a restart.
+
+    Waits until all live processes have taken them over, and says who could not and why (exit code 78); the change is in
+    force for all others then.
 
     Values are JSON (30, true, null), and what is no JSON is text. All are checked together with what is in force, and
     changed or refused together. Settings of policies can be changed so, and those that travel with every call.
@@ -130,12 +136,12 @@ def set_(options: SetOptions, common: Common) -> None:
     names, values = options.words[::2], [value_of(one) for one in options.words[1::2]]
     if twice := sorted({one for one in names if names.count(one) > 1}):
         raise ConfigError([f"{clean(one)}: is given twice" for one in twice])
-    _change(common, dict(zip(names, values, strict=True)), (), options.by, ask=not options.yes)
+    return _change(common, dict(zip(names, values, strict=True)), options, ask=not options.yes)
 
 
-def unset(options: UnsetOptions, common: Common) -> None:
-    """Take settings back to what each process was started with."""
-    _change(common, {}, options.names, options.by)
+def unset(options: UnsetOptions, common: Common) -> int:
+    """Take settings back to what each process was started with. Waits and answers as `set` does."""
+    return _change(common, {}, options, names=options.names)
 
 
 def get(options: GetOptions, common: Common) -> None:
@@ -155,15 +161,18 @@ def get(options: GetOptions, common: Common) -> None:
 def list_(options: ListOptions, common: Common) -> None:
     """List all settings: what each is, its default, and where it comes from.
 
+    Below them: who could not take over what was changed for the fleet, and why.
+
     `fleet`: changed for the running fleet; `file`, `environment` and `option` as this command was given them; a
     process that was started in another way may have other values of those.
     """
     with connect(common) as coordinator:
-        found = coordinator.configuration()
+        found, said = coordinator.configuration(), answers.look(coordinator)
     shown = rows(common, found, live.knobs().values())
     if options.changed:
         shown = [one for one in shown if one.source != "default"]
-    Screen(common.json).show({"version": found.version, "settings": [one.shape() for one in shown]}, table(shown))
+    document = {"version": found.version, "settings": [one.shape() for one in shown], **answers.document(said)}
+    Screen(common.json).show(document, table(shown), *answers.refusals(said))
 
 
 def check(options: CheckOptions, common: Common) -> int:
@@ -239,7 +248,14 @@ def dropped(values: Mapping[str, Any], found: Configuration, settings: Settings)
     return {name: entries for name, entries in gone.items() if entries}
 
 
-def _change(common: Common, values: Mapping[str, Any], names: Sequence[str], by: str, *, ask: bool = False) -> None:
+def _change(
+    common: Common,
+    values: Mapping[str, Any],
+    options: SetOptions | UnsetOptions,
+    *,
+    names: Sequence[str] = (),
+    ask: bool = False,
+) -> int:
     with connect(common) as coordinator:
         before = coordinator.configuration()
         # What is not valid is refused below, and nobody is asked about it.
@@ -247,7 +263,8 @@ def _change(common: Common, values: Mapping[str, Any], names: Sequence[str], by:
             live.changed(settings_of(common), before.values, values)
             losses = "; ".join(f"{name} loses {', '.join(entries)}" for name, entries in gone.items())
             confirm(clean(f"{losses}, in namespace {coordinator.settings.namespace}. Go on?"))
-        found = coordinator.configure(values, unset=names, by=by or _somebody())
+        found = coordinator.configure(values, unset=names, by=options.by or _somebody())
+        heard = answers.collect(coordinator, found.version, options.wait)
     changed = {
         name: {"was": _read(before.values.get(name)), "now": _read(found.values.get(name))}
         for name in (*values, *names)
@@ -255,7 +272,9 @@ def _change(common: Common, values: Mapping[str, Any], names: Sequence[str], by:
     }
     said = [_said(name, before.values.get(name), found.values.get(name)) for name in changed]
     lines = said or [Text("that is so already", style=tables.DIM)]
-    Screen(common.json).show({"version": found.version, "changed": changed}, *lines)
+    document = {"version": found.version, "changed": changed, **answers.document(heard)}
+    Screen(common.json).show(document, *lines, *answers.lines(heard))
+    return answers.verdict(heard)
 
 
 def _said(name: str, was: str | None, now: str | None) -> Text:

@@ -118,6 +118,7 @@ class AsyncDriver:
         fields = describe(extras.kind, **dict(extras.fields))
         self.learner = Learner.of(settings, self._keeper_store, self.scope, lambda: self.meter)
         self.teller = Teller(self._keeper_store, lambda: self.scope, fields)
+        self.live.report_to(self.teller.took)
         duties = Duties(
             *(fields, self._opened, self._session_lost, self._mail),
             *(extras.started, self.postman.asked, extras.claiming),

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 Taker = Callable[[Settings], None]
 
 
-def _nobody(_version: int, _problems: Sequence[str]) -> None:
+def _nobody(_version: int, _refused: Sequence[str]) -> None:
     """Nobody is to be told."""
 
 
@@ -31,8 +31,9 @@ class LiveSettings:
     def __init__(self, base: Settings, fetch: Callable[[], Configuration], taker: Taker) -> None:
         self.base = self.current = base
         self._fetch, self._takers = fetch, [taker]
-        # Told what of a version cannot be taken over; must not wait for anything.
-        self.on_refused: Callable[[int, Sequence[str]], None] = _nobody
+        # Told which version this process goes by, and what of it cannot be taken over; must not wait for anything.
+        self._on_taken: Callable[[int, Sequence[str]], None] = _nobody
+        self._refused: Sequence[str] = ()
         self._lock = threading.Lock()
         self._version = 0
 
@@ -41,6 +42,14 @@ class LiveSettings:
         must not wait for anything."""
         with self._lock:
             self._takers.append(taker)
+
+    def report_to(self, taken: Callable[[int, Sequence[str]], None]) -> None:
+        """Have `taken` called with each version that is taken over, and what of it cannot be: now with the one in
+        force, if there is any. From any thread, so it must not wait for anything. Called where a process begins: in a
+        forked one the lock may be that of a thread which is no more."""
+        self._lock, self._on_taken = threading.Lock(), taken
+        if self._version:
+            taken(self._version, self._refused)
 
     @property
     def version(self) -> int:
@@ -66,10 +75,11 @@ class LiveSettings:
             if found.version == self._version or known != self._version > found.version:
                 return
             self._version = found.version
-            settings, refused = live.salvaged(self.base, self.current, found.values)
-            if refused:
-                log.warning("not all of the fleet's configuration can be taken over here: %s", "; ".join(refused))
-                self.on_refused(found.version, refused)
+            settings, self._refused = live.salvaged(self.base, self.current, found.values)
+            if self._refused:
+                said = "; ".join(self._refused)
+                log.warning("not all of the fleet's configuration can be taken over here: %s", said)
+            self._on_taken(found.version, self._refused)
             if settings == self.current:
                 return
             self.current = settings

@@ -38,6 +38,7 @@ from coordinator.drivers.messages import (
 )
 from coordinator.drivers.near import NearCache
 from coordinator.drivers.store import FAILED, Store
+from coordinator.drivers.teller import Teller
 from coordinator.errors import ClientClosed, CoordinatorError
 from coordinator.keys import key
 from coordinator.model.measures import Meter, NoMeter
@@ -163,10 +164,13 @@ class SyncDriver:
         self.postman = Postman(self._lost)
         self._listener: _Listener | None = None
         self.learner = Learner.of(settings, self._keeper_store, self.scope, lambda: self.meter)
+        fields = describe(self._kind)
+        self._teller = Teller(self._keeper_store, lambda: self.scope, fields)
+        self.live.report_to(self._teller.took)
         duties = Duties(
-            *(describe(self._kind), self._opened, self._session_lost, self._mail),
+            *(fields, self._opened, self._session_lost, self._mail),
             asked=self.postman.asked,
-            beaten=self.learner.report,
+            beaten=self._beaten,
             leaving=self.learner.leave,
             timed=self.learner.timed,
             configured=self.live.heard,
@@ -320,6 +324,10 @@ class SyncDriver:
 
     def _lost(self, ident: str, fence: int, why: str) -> None:
         self.keeper.lose(ident, fence, why)
+
+    def _beaten(self, session: str) -> None:
+        self.learner.report(session)
+        self._teller.tell(session)
 
     def _configuration(self) -> Configuration:
         return configuring.read(self._keeper_store.call(calls.config(self.scope), 0.0))

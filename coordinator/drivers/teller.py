@@ -1,5 +1,5 @@
 """Tells the server anew what a worker told it of its handlers when it opened its session, once that has changed, and
-what of the fleet's settings the process could not take over.
+which version of the fleet's settings the process goes by and what of it it could not take over.
 
 It is told with the next heartbeat, and again with each one after it until it was answered. A session that is opened
 later begins with it.
@@ -12,13 +12,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from coordinator.drivers.store import Store
-from coordinator.errors import CoordinatorError
+from coordinator.errors import AccessDenied, CoordinatorError
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import Scope
 
 log = logging.getLogger(__name__)
 
-GATES = "gates "
+GATES, CONFIG = "gates ", "config"
 # Characters of complaints that are told; the log has them all.
 MAX_REFUSED = 500
 
@@ -30,12 +30,12 @@ class Teller:
         self._store, self._scope, self._fields = store, scope, fields
         self._lock = threading.Lock()
         self._untold: dict[str, str] = {}
-        self._refused = ""
+        self._taken = ""
 
-    def refuse(self, version: int, problems: Sequence[str]) -> None:
-        """What is to be told: complaints about that version of the fleet's settings."""
+    def took(self, version: int, refused: Sequence[str]) -> None:
+        """What is to be told: the version of the fleet's settings, and complaints about it."""
         with self._lock:
-            self._refused = f"{version} {'; '.join(problems)}"[:MAX_REFUSED]
+            self._taken = f"{version} {'; '.join(refused)}"[:MAX_REFUSED].rstrip()
 
     def change(self, gates: Mapping[str, str]) -> None:
         """What is to be told: the gates of handlers."""
@@ -47,17 +47,21 @@ class Teller:
     def tell(self, session: str) -> None:
         """Tell what is untold, if anything is."""
         with self._lock:
-            gates, refused = dict(self._untold), self._refused
-        if not gates and not refused:
+            gates, taken = dict(self._untold), self._taken
+        if not gates and not taken:
             return
         try:
-            replies.expect(
-                self._store.call(calls.tell(self._scope(), session, gates, refused), 0.0), "ok", "session_lost"
-            )
+            call = calls.tell(self._scope(), session, gates, taken)
+            if replies.expect(self._store.call(call, 0.0), "ok", "session_lost") == "session_lost":
+                return
+        except AccessDenied as error:
+            log.info("what has changed is told nobody: %s", error)  # a user as an earlier version had it
         except CoordinatorError as error:
             log.warning("what has changed could not be told yet: %s", error)
             return
         with self._lock:
             # What has changed again in between is told with the next beat.
             self._untold = {name: one for name, one in self._untold.items() if gates.get(name) != one}
-            self._refused = "" if self._refused == refused else self._refused
+            if taken:
+                self._fields[CONFIG] = taken
+            self._taken = "" if self._taken == taken else self._taken

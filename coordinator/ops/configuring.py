@@ -15,6 +15,8 @@ from coordinator.wire.calls import Scope
 from coordinator.wire.replies import Raw, number, part
 from coordinator.wire.step import Operation
 
+# Of how many processes it is read what they say of the settings: 500 take the server about a millisecond.
+MOST_ANSWERS = 500
 # How often a change is checked anew because somebody else's came before it.
 TRIES = 16
 MAX_BY = 128
@@ -26,6 +28,43 @@ class Configuration:
 
     version: int = 0
     values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a live process says of the fleet's settings: the `version` it goes by (0: none yet), and what of it it has
+    `refused`, in words."""
+
+    session: str
+    kind: str
+    host: str
+    pid: str
+    version: int
+    refused: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What live processes say, of how many there are."""
+
+    version: int
+    live: int
+    said: tuple[Answer, ...]
+
+    @property
+    def taken(self) -> int:
+        """How many go by this version."""
+        return sum(one.version >= self.version and not one.refused for one in self.said)
+
+    @property
+    def refused(self) -> tuple[Answer, ...]:
+        """Those that could not take all over of what they know, this version or one before."""
+        return tuple(one for one in self.said if one.refused)
+
+    @property
+    def silent(self) -> int:
+        """How many have said nothing of this version yet."""
+        return self.live - sum(one.version >= self.version for one in self.said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +87,24 @@ def look(scope: Scope) -> Operation[Configuration]:
     """What was changed for the fleet."""
     raw = yield calls.config(scope)
     return read(raw)
+
+
+def answers(scope: Scope) -> Operation[Answers]:
+    """What live processes say of the fleet's settings."""
+    raw = yield calls.config(scope, MOST_ANSWERS)
+    return heard(raw)
+
+
+def heard(raw: Raw) -> Answers:
+    """The answers of a reply. Raises ProtocolError, Corrupt."""
+    replies.expect(raw, "ok")
+    return Answers(number(part(raw, 1)), number(part(raw, 3)), tuple(_answer(one) for one in part(raw, 4)))
+
+
+def _answer(raw: Raw) -> Answer:
+    session, kind, host, pid, said = (replies.text(one) for one in raw)
+    version, _, refused = said.partition(" ")
+    return Answer(session, kind, host, pid, int(version) if version.isdecimal() else 0, refused)
 
 
 def read(raw: Raw) -> Configuration:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from coordinator.keys import SCHEMA_VERSION, Family, Lifetime, classify, decode, prefix
+from coordinator.ops.configuring import Answers
 from coordinator.wire.replies import Raw, number
 
-Kind = Literal["server", "namespace", "key", "request", "resource"]
+Kind = Literal["server", "namespace", "key", "request", "resource", "settings"]
 Cure = Literal["none", "unlink", "expire", "persist", "reap"]
 
 OF_SESSION = frozenset({"SESSION", "OWNS", "INBOX", "BATCH"})
@@ -190,6 +191,15 @@ def server_findings(info: Mapping[str, Any], version: tuple[int, ...], oldest: t
     if str(info.get("rdb_last_bgsave_status", "ok")) != "ok":
         found.append("could not write its snapshot the last time")
     return [Finding("server", "redis", detail) for detail in found]
+
+
+def settings_findings(found: Answers) -> list[Finding]:
+    """What live processes could not take over of the settings that were changed for the fleet."""
+    told = "cannot take over all settings of the fleet, those of version"
+    return [
+        Finding("settings", f"{one.kind} {one.host}:{one.pid}", f"{told} {one.version}: {one.refused}")
+        for one in found.refused
+    ]
 
 
 def server_line(info: Mapping[str, Any]) -> str:

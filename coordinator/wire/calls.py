@@ -264,16 +264,16 @@ def define(scope: Scope, resource: str, deed: Deed, fields: Mapping[str, Word]) 
     return scope.call("define", resource, *deed, *_pairs(fields))
 
 
-def config(scope: Scope) -> Call:
-    return scope.call("config")
+def config(scope: Scope, answers: int = 0) -> Call:
+    return scope.call("config", answers)
 
 
 def configure(scope: Scope, call_id: str, version: int, who: str, terms: str, changes: Mapping[str, str]) -> Call:
     return scope.call("configure", call_id, version, who, terms, *_pairs(changes))
 
 
-def tell(scope: Scope, session: str, gates: Mapping[str, str], refused: str = "") -> Call:
-    return scope.call("tell", session, refused, *_pairs(gates))
+def tell(scope: Scope, session: str, gates: Mapping[str, str], config: str = "") -> Call:
+    return scope.call("tell", session, config, *_pairs(gates))
 
 
 def force(scope: Scope, ident: str, fence: str, deed: Deed) -> Call:

@@ -22,7 +22,7 @@ WITHOUT_SETINFO = ((7, 0), (7, 2))
 
 # What everybody who works says of it, and with it looks at the alerts.
 _PULSE = ("publish", "samples", "judge")
-_SESSION = ("open_session", "close_session", "beat", "reconcile", "learn", "timeouts", "config")
+_SESSION = ("open_session", "close_session", "beat", "reconcile", "learn", "timeouts", "config", "tell")
 _INBOX = ("blpop", "lpop", "rpush", "expire")
 _TICKET = ("explain", "watch")
 # `watch` is not among them: it may write, and on 6.2 it always does.
@@ -87,7 +87,7 @@ ROLES: tuple[Role, ...] = (
     Role(
         "worker",
         "takes jobs from queues, runs them and reports their outcomes",
-        (*_SESSION, *_PULSE, "tell", "claim", "settle", "spare", "retain", "note_progress", "explain", "handlers"),
+        (*_SESSION, *_PULSE, "claim", "settle", "spare", "retain", "note_progress", "explain", "handlers"),
         _INBOX,
     ),
     Role(

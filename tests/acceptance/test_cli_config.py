@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from coordinator import Coordinator, State
+from coordinator import Coordinator, Settings, State
 from coordinator.keys import key
 from tests.support.cli import Cli
 from tests.support.until import until
@@ -136,6 +138,46 @@ def test_a_file_is_checked_and_all_complaints_are_listed(cli: Cli, tmp_path: Pat
     file.write_text("max_line = 5\n")
     assert cli.call("config", "check", str(file)).stdout == f"{file}: valid\n"
     assert cli.json("config", "check", str(file)) == {"file": str(file), "valid": True, "problems": []}
+
+
+def test_who_cannot_take_a_change_over_is_named_until_it_is_taken_back(
+    cli: Cli, redis_url: str, namespace: str
+) -> None:
+    settings = Settings.of(sweep_interval=0.1, retry={"base": 0.1, "cap": 5})
+    with Coordinator.connect(redis_url, namespace, settings) as app, app.lock("a"):
+        taken = cli.json("config", "set", "retry.base", "2", "--wait", "10")
+        assert (taken["taken"], taken["refused"], taken["silent"]) == (1, [], 0)
+        refused = cli.call("config", "set", "retry.base", "10", "rate.burst", "20", "--wait", "10")
+        assert refused.returncode == os.EX_CONFIG
+        *changes, last = refused.stdout.splitlines()
+        assert changes == ["retry.base: 10 (was 2)", "rate.burst: 20 (was as each process was started)"]
+        assert re.fullmatch(r"refused by app \S+:\d+ \(\S+\): retry: base \(10\) must be at most cap \(5\).*", last)
+        assert app.settings.rate.burst == 20
+        listed = cli.call("config", "ls")
+        assert (listed.returncode, listed.stdout.splitlines()[-1]) == (0, last)
+        [known] = cli.json("config", "ls")["refused"]
+        assert (known["kind"], known["pid"]) == ("app", str(os.getpid()))
+        assert known["version"] == app.configuration().version
+        doctor = cli.call("doctor", "--json")
+        assert doctor.returncode == 1
+        assert [one["kind"] for one in json.loads(doctor.stdout)["problems"]] == ["settings"]
+        mended = cli.call("config", "unset", "retry.base", "--wait", "10")
+        assert (mended.returncode, mended.stdout.splitlines()[-1]) == (0, "taken over by 1 process")
+        assert cli.call("doctor").returncode == 0
+
+
+def test_who_has_not_answered_yet_is_not_waited_for_longer_than_one_says(
+    cli: Cli, redis_url: str, namespace: str
+) -> None:
+    with (
+        Coordinator.connect(redis_url, namespace, Settings.of(session_ttl=200, sweep_interval=60)) as app,
+        app.lock("a"),
+    ):
+        done = cli.call("config", "set", "max_line", "9", "--wait", "0")
+        assert (done.returncode, done.stdout.splitlines()[-1]) == (
+            0,
+            "not heard of 1 process yet: `coordinator config ls` tells who refuses",
+        )
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ def configure(engine: Engine, call_id: str, version: int, terms: str = "", **cha
 
 
 def config(engine: Engine) -> tuple[int, dict[str, str]]:
-    _, version, words = engine.call(calls.config(engine.scope))
+    _, version, words, *_ = engine.call(calls.config(engine.scope))
     return int(version), dict(zip(words[::2], words[1::2], strict=True))
 
 
@@ -77,7 +77,7 @@ def test_a_live_worker_tells_of_its_gates_anew(engine: Engine) -> None:
 
 def test_what_a_process_cannot_take_over_is_one_event(engine: Engine) -> None:
     engine.open("w", host="there", pid="7")
-    for refused in ("5 retry: no", "5 retry: no", "", "6 retry: no"):
+    for refused in ("5 retry: no", "5 retry: no", "", "6 retry: no", "7"):
         assert engine.call(calls.tell(engine.scope, "w", {}, refused)) == ["ok"]
     events = [fields for _, fields in engine.raw.xrange(engine.key("EVENTS"))]
     found = [one for one in events if one[b"event"] == b"config_refused"]
@@ -85,6 +85,28 @@ def test_what_a_process_cannot_take_over_is_one_event(engine: Engine) -> None:
         (b"w", b"there", b"7", b"5 retry: no"),
         (b"w", b"there", b"7", b"6 retry: no"),
     ]
+
+
+def test_live_processes_say_which_version_they_go_by_and_what_they_refuse(engine: Engine) -> None:
+    def answers(most: int = 9) -> tuple[int, list[list[str]]]:
+        found = engine.call(calls.config(engine.scope, most))
+        return found[3], sorted(found[4])
+
+    assert answers() == (0, [])
+    engine.open("gone", kind="worker")
+    engine.advance(11)
+    engine.open("new", kind="app", config="4")
+    engine.open("w", kind="worker", host="there", pid="7")
+    engine.raw.set(engine.key("SESSION", "odd"), "no hash")
+    engine.raw.zadd(engine.key("SESSIONS"), {"odd": EPOCH_MS + HOUR * 1000})
+    assert engine.call(calls.tell(engine.scope, "w", {}, "5 retry: no")) == ["ok"]
+    refused = ["w", "worker", "there", "7", "5 retry: no"]
+    assert answers() == (3, [["new", "app", "", "", "4"], refused])
+    assert answers(0) == (3, [])
+    assert engine.call(calls.tell(engine.scope, "w", {}, "6")) == ["ok"]
+    assert answers()[1][1] == ["w", "worker", "there", "7", "6"]
+    engine.raw.delete(engine.key("SESSION", "odd"))
+    engine.raw.zrem(engine.key("SESSIONS"), "odd")
 
 
 def test_terms_of_the_fleet_hold_for_whoever_calls_next(engine: Engine) -> None:

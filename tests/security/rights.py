@@ -2,7 +2,7 @@
 
 # Redis lets everybody send these.
 ALWAYS = {"auth", "hello", "quit", "reset"}
-SESSION = {"open_session", "close_session", "beat", "reconcile", "learn", "timeouts", "config"}
+SESSION = {"open_session", "close_session", "beat", "reconcile", "learn", "timeouts", "config", "tell"}
 PULSE = {"publish", "samples", "judge"}
 CONNECT = {"client|setname", "info", "ping", "wait", "cluster|slots", "command"}
 INBOX = {"blpop", "lpop", "rpush", "expire"}
@@ -15,7 +15,7 @@ SCRIPTS = {
     | PULSE
     | {"submit", "watch", "explain", "cancel", "reprioritise", "recall", "forget", "warm"}
     | {"similar", "index_text"},
-    "worker": SESSION | PULSE | {"tell", "claim", "settle", "spare", "retain", "note_progress", "explain", "handlers"},
+    "worker": SESSION | PULSE | {"claim", "settle", "spare", "retain", "note_progress", "explain", "handlers"},
     "locker": SESSION
     | PULSE
     | {"request", "release", "hand_over", "extend", "cancel", "reprioritise", "watch", "explain", "gather", "line"},

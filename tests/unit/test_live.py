@@ -170,8 +170,8 @@ def test_a_process_of_its_own_settings_takes_over_all_sections_but_those_that_co
 ) -> None:
     base = Settings.of(retry={"base": 0.1, "cap": 5})
     one = LiveSettings(base, Configuration, lambda _settings: None)
-    told: list[int] = []
-    one.on_refused = lambda version, _problems: told.append(version)
+    told: list[tuple[int, int]] = []
+    one.report_to(lambda version, refused: told.append((version, len(refused))))
     one.take(Configuration(5, {"retry.base": "2", "retry.factor": "3"}), 0)
     assert (one.current.retry.base, one.current.retry.factor) == (2, 3)
     values = {"retry.base": "10", "retry.factor": "4", "rate.burst": "20", "max_line": "8", "timeouts.lock": "7"}
@@ -181,7 +181,10 @@ def test_a_process_of_its_own_settings_takes_over_all_sections_but_those_that_co
     assert (one.current.rate.burst, one.current.max_line, one.current.timeouts.lock) == (20, 8, 7)
     one.take(Configuration(7, {**values, "rate.burst": "30", "retry.base": "4"}), 6)
     assert (one.current.rate.burst, one.current.retry.base, one.current.retry.factor) == (30, 4, 4)
-    assert told == [6]
+    assert told == [(5, 0), (6, 1), (7, 0)]
+    later: list[tuple[int, int]] = []
+    one.report_to(lambda version, refused: later.append((version, len(refused))))
+    assert later == [(7, 0)]
 
 
 def test_a_late_fetch_of_an_older_version_is_not_taken_over_a_newer_one() -> None:
