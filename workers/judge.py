@@ -135,7 +135,9 @@ def _with_reason(word: str) -> Callable[[Job, Cancelled | Poisoned, int], Report
 
 
 def _failed(job: Job, outcome: Failed, _max_result: int) -> Report:
-    return Report(job.ident, str(job.fence), "failed-" if outcome.blameless else "failed", 0, outcome.reason)
+    if outcome.blameless:
+        return Report(job.ident, str(job.fence), "failed-", 0, outcome.reason)
+    return Report(job.ident, str(job.fence), "failed", math.ceil(outcome.pause * 1000), outcome.reason)
 
 
 def _retry(job: Job, outcome: Retry, _max_result: int) -> Report:

@@ -74,7 +74,11 @@ def _terms(gate: GateView, many: int) -> list[int]:
 
 
 def pause(found: Explanation) -> list[str]:
-    """Who chose the pause before a retry, and by what."""
+    """Who chose the pause before a retry, and by what; and which runs do not count."""
+    return [*_excused(found), *_chosen(found)]
+
+
+def _chosen(found: Explanation) -> list[str]:
     waited, attempts = whole(found.fields, "waited"), whole(found.fields, "attempts")
     put_off = _postponed(found)
     if put_off or not waited or not attempts:
@@ -102,6 +106,15 @@ def escalated(name: str, known: Learnt) -> list[str]:
         f"Runs of {clean(name)} kept running out of time: it is escalated to level {level} of {HIGHEST}, so a run that "
         f"begins now has {known.escalation.factor:.3g} times its time; {count(late, 'timeout')} in a row at that level."
     ]
+
+
+def _excused(found: Explanation) -> list[str]:
+    """How often it was a probe of a breaker and failed."""
+    times = whole(found.fields, "excused")
+    if not times:
+        return []
+    said = f"{count(times, 'run')} of it failed as a probe of a breaker before any other had succeeded"
+    return [f"{said}, which cost it no attempt."]
 
 
 def _postponed(found: Explanation) -> list[str]:

@@ -36,7 +36,7 @@ r.stamp, r.crashes, r.wait_by, r.end_by, r.rank = draw(ctx), 0, nil, nil, nil
 move(ctx, r, 'replay', 'stamp', text(r.stamp), 'replayed', ARGV[3])
 redis.call('HDEL', key, 'ended', 'why', 'attempts', 'crashes', 'unsure', 'deliveries', 'wait_by', 'end_by', 'session', 'since',
   'started', 'cancel', 'progress', 'watched', 'gate', 'gated', 'rank', 'stolen', 'learnt',
-  'shrunk')
+  'shrunk', 'excused')
 for _, kept in ipairs({ key, ctx.p .. K_NEEDS .. r.id, ctx.p .. K_NOTE .. r.id }) do
   redis.call('PERSIST', kept)
 end

@@ -13,6 +13,13 @@ A breaker is *closed* (all pass), *open* (nobody passes until a moment) or *half
   it for one that hangs: a probe keeps its place for `open_for` at most, since nobody has to be patient for longer than
   with whatever is down. The run goes on, and its outcome counts when it comes.
 
+A probe that fails before any other of its breaker has succeeded says that what it depends on is still down, and nothing
+of its job: it is *excused*, and costs the job no attempt. So an outage fails no job, long as it may last and whoever is
+at the head, but for those that may run only once. After it the job waits for `open_for` and its own pause, or an eighth
+of `open_for` if that is longer: the next probe is another's, if there is another. Once a probe has succeeded the fault
+is the job's own, and counts. So a job that always fails ends as ever where others succeed; where none does it is
+excused 100 times (50 minutes, by the defaults, if it is alone), and then its attempts count.
+
 Jobs that come while it is open wait in their order, and none is failed for it. Whoever would rather know at once says
 `on_open="refuse"`: they are refused as long as it is open, and told for how long that still is. Half open it lets them
 in, for there must be somebody to try it out with; so refusing has the hysteresis of the breaker.
@@ -37,6 +44,8 @@ ON_OPEN: tuple[str, ...] = get_args(OnOpen)
 
 MAX_COUNTED = 100
 MAX_PROBES = 64
+# Failed probes that cost one job no attempt.
+MAX_EXCUSED = 100
 # The newest probes that are known. Places are for as many at most, so only such as have lost theirs are forgotten.
 MAX_KNOWN = 64
 
@@ -146,6 +155,17 @@ def succeeded(policy: BreakerPolicy, breaker: Breaker, run: str, now: int) -> Br
         return breaker
     passed = breaker.passed + 1
     return CLOSED if passed >= policy.successes else replace(ended(breaker, run), passed=passed)
+
+
+def excused(breaker: Breaker, run: str, before: int) -> bool:
+    """Whether a run that fails now costs its job no attempt. `before`: how often that was so with the job."""
+    on_trial = breaker.state == "half_open" and run in breaker.runs
+    return on_trial and not breaker.passed and before < MAX_EXCUSED
+
+
+def comes_back(policy: BreakerPolicy, pause: float) -> float:
+    """After how many seconds a job comes back whose probe is excused; `pause` is what its retry policy says."""
+    return policy.open_for + max(pause, policy.open_for / 8)
 
 
 def ended(breaker: Breaker, run: str) -> Breaker:

@@ -8,6 +8,9 @@ from typing import Any
 from coordinator.policy.backoff import NOTHING_KNOWN, Record
 from coordinator.policy.retry import RetryPolicy
 
+# Seconds, so that a pause of nothing is told from none.
+LEAST_PAUSE = 0.001
+
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
@@ -18,10 +21,12 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The job is over without success. `blameless`: it says nothing of whom the handler depends on."""
+    """The job is over without success. `blameless`: it says nothing of whom the handler depends on. `pause`: after how
+    many seconds it would be tried again, should this have been a probe that is excused (`policy.breaker`); 0: never."""
 
     reason: str
     blameless: bool = False
+    pause: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,8 @@ def after_failure(
     """Retry or give up, after `attempts` attempts including this one. `record`: how retries after each delay fared."""
     delay = policy.delay(attempts, chance, record)
     if delay is None:
-        return Failed(reason)
+        # Who says that a job runs once has it run once.
+        pause = policy.delay(policy.max_attempts - 1, chance, record) if policy.max_attempts > 1 else None
+        return Failed(reason, pause=0.0 if pause is None else max(LEAST_PAUSE, pause))
     adjusted = policy.passed_over(attempts, record) is not None
     return Retry(delay, reason, strategy=policy.strategy, adjusted=adjusted)

@@ -80,6 +80,8 @@ def test_breakers(engine: Engine, policy: BreakerPolicy, history: Sequence[tuple
             model = breaker.begun(model, given[0].fence, engine.now) if given else model
         elif given_back := fleet.end(what):
             model = breaker.looked_at(model, engine.now)
+            excused = what == "bad" and breaker.excused(model, given_back.fence, 0)
+            assert (engine.field(given_back.ident, "excused") is not None) == excused
             model = after(policy, model, what, given_back.fence, engine.now)
         compare(model, policy, fleet.gate("breaker/work"), engine.now)
 

@@ -254,6 +254,8 @@ def test_a_retry_that_was_put_off_says_by_what() -> None:
     assert "10 % of successes and 10 a second" in text
     for broken in ("", "soon", "1 2 3", "1 2 3 x"):
         assert "put off" not in said(a_request(State.SCHEDULED, due=NOW + 3, fields={**fields, "postponed": broken}))
+    excused = said(a_request(State.SCHEDULED, due=NOW + 3, fields={**fields, "excused": "2"}))
+    assert "2 runs of it failed as a probe of a breaker" in excused
 
 
 def test_the_fleet_of_a_queue() -> None:

@@ -103,4 +103,16 @@ def test_other_text_is_corrupt(wire: str) -> None:
 def test_after_a_failure_it_is_tried_again_or_given_up() -> None:
     policy = RetryPolicy(max_attempts=2, base=3, jitter=0)
     assert after_failure(policy, 1, "broke", 0.5) == Retry(3, "broke")
-    assert after_failure(policy, 2, "broke", 0.5) == Failed("broke")
+    given_up = after_failure(policy, 2, "broke", 0.5)
+    assert given_up == Failed("broke")
+    assert isinstance(given_up, Failed)
+    assert given_up.pause == 3
+
+
+@pytest.mark.parametrize(("policy", "pause"), [(RetryPolicy.none(), 0), (RetryPolicy(max_attempts=2, base=0), 0.001)])
+def test_who_runs_once_is_never_tried_again_and_who_runs_again_at_once_is_told_from_that(
+    policy: RetryPolicy, pause: float
+) -> None:
+    given_up = after_failure(policy, policy.max_attempts, "broke", 0.5)
+    assert isinstance(given_up, Failed)
+    assert given_up.pause == pause

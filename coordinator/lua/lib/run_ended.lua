@@ -1,10 +1,14 @@
 -- What a run that has ended says to the gates of its job. Only a handler's own failure is one: an outcome that ends in
--- `-` says nothing of whom the handler depends on, nor does one that was cancelled, snoozed or handed back.
+-- `-` says nothing of whom the handler depends on, nor does one that was cancelled, snoozed or handed back. `r.doubted`:
+-- it was a probe that failed before any other had succeeded, and for so many ms nobody passes now.
 --@include lib/admit
 local function breaker_told(ctx, g, r, good, bad)
   look_at_breaker(ctx, g)
   local probed = g.state == 'half_open' and probe_ends(ctx, g, r.id, r.fence)
   if probed and bad then
+    if not g.passed then
+      r.doubted = math.max(r.doubted or 0, g.numbers[3])
+    end
     trip(ctx, g, g.numbers[3], 'by', 'probe', 'passed', g.passed or 0, 'job', r.id)
   elseif probed and good then
     g.passed = (tonumber(g.passed) or 0) + 1

@@ -52,7 +52,20 @@ local function learn_from(ctx, r, said, delay_ms)
   return outcome
 end
 
--- `value` is a result or a reason, `delay_ms` counts for retry and snooze.
+-- A probe that failed because what it asks is still down costs its job no attempt (`excused` of `policy/breaker.py`): the
+-- job comes back when the breaker has let somebody else try. Not if it may only run once (`failed` without a pause), and
+-- at most so often, for it may be its own fault though no other was tried. Returns whether that was so.
+local function excuse(ctx, r, outcome, attempts, delay_ms, why)
+  local count = tonumber(r.excused or 0) + 1
+  if not r.doubted or count > 100 or not (outcome == 'retry' or outcome == 'failed' and delay_ms > 0) then
+    return false
+  end
+  local wait = r.doubted + math.max(delay_ms, math.ceil(r.doubted / 8))
+  put_back(ctx, r, 'retry', attempts - 1, wait, 'why', why, 'waited', '0', 'excused', text(count))
+  return true
+end
+
+-- `value` is a result or a reason; `delay_ms` counts for retry, snooze, and a failure that may be excused.
 local function settle_job(ctx, session, id, fence, outcome, delay_ms, value)
   local r = load(ctx, id)
   if not r then
@@ -68,7 +81,9 @@ local function settle_job(ctx, session, id, fence, outcome, delay_ms, value)
   if r.postponed then
     redis.call('HDEL', ctx.p .. K_REQ .. id, 'postponed')
   end
-  if EVENTS[outcome] then
+  if excuse(ctx, r, outcome, attempts, delay_ms, value) then
+    return { 'ok', '' }
+  elseif EVENTS[outcome] then
     end_job(ctx, r, outcome, attempts, value)
   elseif outcome == 'retry' then
     return { 'ok', retry(ctx, r, attempts, delay_ms, value) }
