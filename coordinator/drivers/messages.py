@@ -25,7 +25,7 @@ Words = tuple[str, ...]
 RESYNC: Words = ("resync",)
 SESSION_LOST: Words = ("session_lost",)
 
-# Wakes a listener that is to stop.
+# Wakes a listener that is to stop and cannot be woken otherwise.
 GOODBYE = "bye"
 
 # How long one blocking read lasts. Short enough that a listener of a lapsed session goes away, long enough to be rare.

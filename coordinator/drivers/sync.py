@@ -1,7 +1,7 @@
 """Carries out operations with blocking calls and threads.
 
-One thread listens to the inbox of the session, whatever the number of waits. A forked child starts afresh: it shares no
-connection, no thread and no session with its parent.
+One connection is blocked on the inbox of the session, whatever the number of waits; `hall` says which thread reads it.
+A forked child starts afresh: it shares no connection, no thread and no session with its parent.
 """
 
 from __future__ import annotations
@@ -10,34 +10,24 @@ import atexit
 import contextlib
 import logging
 import os
-import queue
-import threading
 import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from coordinator.drivers import clock, failpoints
-from coordinator.drivers.connect import Target, close_sync, locate, sync_client
+from coordinator.drivers.connect import locate, sync_client
 from coordinator.drivers.demands import Demands
 from coordinator.drivers.describe import describe
-from coordinator.drivers.direct import sync_exchange
+from coordinator.drivers.hall import Hall, Listener, Slot
 from coordinator.drivers.holdings import Holding
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Keeper
 from coordinator.drivers.learner import Learner
 from coordinator.drivers.live import LiveSettings
-from coordinator.drivers.messages import (
-    BATCH,
-    BURST_SECONDS,
-    GOODBYE,
-    READ_SECONDS,
-    RESYNC,
-    SESSION_LOST,
-    Postman,
-    Words,
-)
+from coordinator.drivers.messages import READ_SECONDS, RESYNC, SESSION_LOST, Postman
 from coordinator.drivers.near import NearCache
-from coordinator.drivers.store import FAILED, Store
+from coordinator.drivers.store import Store
+from coordinator.drivers.tap import tap_of
 from coordinator.drivers.teller import Teller
 from coordinator.errors import ClientClosed, CoordinatorError
 from coordinator.keys import key
@@ -47,7 +37,7 @@ from coordinator.ops.configuring import Configuration
 from coordinator.settings import Settings
 from coordinator.wire import calls
 from coordinator.wire.calls import Scope
-from coordinator.wire.replies import UNREADABLE, advance
+from coordinator.wire.replies import advance
 from coordinator.wire.step import Abandon, Call, Expect, Forget, Hear, Now, Operation, Session, Step, Stream, Wait
 
 log = logging.getLogger(__name__)
@@ -60,73 +50,6 @@ def _nobody(*_told: object) -> None:
 
 def _nothing(_now: float) -> Operation[None]:
     yield from ()
-
-
-class _Slot:
-    def __init__(self) -> None:
-        self._messages: queue.SimpleQueue[Words] = queue.SimpleQueue()
-        self.put = self._messages.put
-
-    def get(self, seconds: float | None) -> Words | None:
-        try:
-            return self._messages.get(timeout=seconds)
-        except queue.Empty:
-            return None
-
-
-class _Listener(threading.Thread):
-    """Reads one session's inbox on a connection of its own until told to stop."""
-
-    def __init__(self, target: Target, settings: Settings, inbox: str, postman: Postman) -> None:
-        super().__init__(name="coordinator-listener", daemon=True)
-        # A blocking read may last longer than a call; if the server is gone, the next heartbeat shows it.
-        self._client = sync_client(target, READ_SECONDS + settings.operation_timeout, 1)
-        self._exchange = sync_exchange(self._client)
-        self._inbox, self._postman = inbox, postman
-        self._stopping = threading.Event()
-
-    def retire(self) -> None:
-        """Stop at the end of the read that goes on; what that still brings is handed over."""
-        self._stopping.set()
-
-    def stop(self, store: Store) -> None:
-        """Stop because the session is over, woken by a last message if that can be sent."""
-        self.retire()
-        try:
-            store.command("RPUSH", self._inbox, GOODBYE)
-            # With the session went whoever would delete a message that nobody reads.
-            store.command("EXPIRE", self._inbox, 60)
-        except CoordinatorError as error:
-            log.debug("the listener will stop by itself: %s", error)
-            return
-        if self is not threading.current_thread():
-            self.join(1)
-
-    def run(self) -> None:
-        pause = 0.0
-        while not self._stopping.wait(pause):
-            try:
-                self._read()
-                pause = 0.0
-            except (*FAILED, *UNREADABLE) as error:
-                log.debug("listening failed: %s", error)
-                pause = min(0.5, pause * 2 + 0.05)
-                if self._stopping.is_set():
-                    break
-                self._postman.tell_all(RESYNC)
-        close_sync(self._client)
-
-    def _read(self) -> None:
-        if failpoints.on:
-            failpoints.reach("listener.before_read")
-        asked = clock.now()
-        found = self._exchange("BLPOP", self._inbox, READ_SECONDS)
-        if failpoints.on:
-            failpoints.reach("listener.after_read")
-        if found:
-            self._postman.deliver(found[1])
-        if found and clock.now() - asked < BURST_SECONDS:
-            self._postman.deliver_all(self._exchange("LPOP", self._inbox, BATCH))
 
 
 class SyncDriver:
@@ -162,7 +85,7 @@ class SyncDriver:
         # The heartbeat has a connection of its own: it must never wait behind the application's calls.
         self._keeper_store = Store(sync_client(self.target, settings.operation_timeout, 1), demands)
         self.postman = Postman(self._lost)
-        self._listener: _Listener | None = None
+        self._hall = Hall()
         self.learner = Learner.of(settings, self._keeper_store, self.scope, lambda: self.meter)
         fields = describe(self._kind)
         self._teller = Teller(self._keeper_store, lambda: self.scope, fields)
@@ -253,8 +176,7 @@ class SyncDriver:
         self._closed = True
         self.keeper.close()
         self.postman.tell_all(SESSION_LOST)
-        if self._listener is not None:
-            self._listener.stop(self.store)
+        self._stop_listening()
         self.store.close()
         self._keeper_store.close()
 
@@ -267,7 +189,7 @@ class SyncDriver:
             return self.store.stream(step)
         if isinstance(step, Wait):
             slot = self.postman.slot(step.ident, step.reader)
-            return slot.get(step.seconds) if isinstance(slot, _Slot) else None
+            return slot.get(step.seconds) if isinstance(slot, Slot) else None
         if isinstance(step, Now):
             return clock.now()
         if isinstance(step, Session):
@@ -287,7 +209,7 @@ class SyncDriver:
     def _note(self, step: Step) -> str | None:
         match step:
             case Expect(ident, own):
-                return self.postman.keep(ident, _Slot(), own)
+                return self.postman.keep(ident, Slot(self._hall), own)
             case Forget(ident, reader):
                 self.postman.drop(ident, reader)
                 if not reader:
@@ -300,26 +222,30 @@ class SyncDriver:
 
     def _opened(self, session: str) -> None:
         self.postman.new_session()
-        if self._listener is not None:
-            self._listener.stop(self.store)
+        self._stop_listening()
         self._listen_to(session)
 
     def _listen_to(self, session: str) -> None:
+        # A read may last longer than a call; if the server is gone, the next heartbeat shows it.
+        timeout = self.settings.operation_timeout
+        client = sync_client(self.target, READ_SECONDS + timeout, 1)
         inbox = key(self.scope.namespace, "INBOX", session)
-        self._listener = _Listener(self.target, self.settings, inbox, self.postman)
-        self._listener.start()
+        self._hall.listen(
+            Listener(self._hall, client, tap_of(client, inbox, timeout, self.postman.deliver), self.postman)
+        )
+
+    def _stop_listening(self) -> None:
+        if self._hall.listener is not None:
+            self._hall.listener.stop(self.store)
 
     def _session_lost(self, _session: str) -> None:
-        if self._listener is not None:
-            self._listener.retire()  # not `stop`, which would wait for a server that may be away
+        self._hall.retire()  # not `stop`, which would wait for a server that may be away
         self.postman.tell_all(SESSION_LOST)
 
     def _mail(self, sent: int, waiting: int) -> None:
         if self.postman.tally.behind(sent, waiting):
             self.postman.tell_all(RESYNC)
         if self.postman.tally.stuck(waiting, clock.now()) and self.keeper.session:
-            if self._listener is not None:
-                self._listener.retire()
             self._listen_to(self.keeper.session)
 
     def _lost(self, ident: str, fence: int, why: str) -> None:
