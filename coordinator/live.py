@@ -39,8 +39,8 @@ FLEET_TERMS = {
     "shed.memory": "memory_share",
     "shed.max_bytes": "max_bytes",
 }
-# What a worker goes by with its next claim.
-CLAIMED_BY = ("queues",)
+# Tables that are gone by as they are in force: what a worker claims by, and what jobs are compared by.
+TABLES = ("queues", "similar")
 # What a setting may take at most, as JSON.
 MAX_VALUE = 4096
 
@@ -73,7 +73,7 @@ def _knobs(owner: type[BaseModel], path: str) -> Iterator[Knob]:
         if isinstance(field.default, Section):
             yield from _knobs(type(field.default), f"{path}{name}.")
         else:
-            live = name not in owner.fixed if issubclass(owner, Section) else name in TERMS + CLAIMED_BY
+            live = name not in owner.fixed if issubclass(owner, Section) else name in TERMS + TABLES
             yield Knob(path + name, field.get_default(call_default_factory=True), field.description or "", live)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -40,6 +40,7 @@ from coordinator.policy.rate import LEAST, LOOKS, MAX_RATE, AdaptiveLimit, RateL
 from coordinator.policy.retry import MAX_FACTOR, SHORTEST, RetryPolicy
 from coordinator.policy.share import MAX_WEIGHT, WEIGHTS, Sharing
 from coordinator.policy.shed import BEGIN, END, LEAST_END, MEMORY, Shedding
+from coordinator.policy.similarity import LEAST_THRESHOLD, OnSimilar
 
 
 def _named(name: str) -> str:
@@ -51,6 +52,8 @@ def _named(name: str) -> str:
 
 # Shares are kept in thousandths: less would be 0, which says something else.
 STEP = 0.001
+PriorityName = Literal["low", "normal", "high", "critical", "emergency"]
+Share = Annotated[float, Field(ge=LEAST_THRESHOLD, le=1)]
 # What tables are by. Names are checked beside what stands under them, so that all complaints come at once.
 Name = Annotated[str, AfterValidator(_named)]
 
@@ -318,6 +321,22 @@ class QueueRules(Section):
         if not all(1 <= one <= MAX_WEIGHT for one in weights):
             raise ValueError(f"must be whole numbers from 1 to {MAX_WEIGHT}")
         return weights
+
+
+class SimilarRules(Section):
+    """`[similar.NAME]`: by what jobs of a handler are compared with earlier ones if they say nothing of it."""
+
+    on_similar: OnSimilar = Field("report", description="on a hit: `report`, `reject` or `join`")
+    threshold: Share | None = Field(None, description="similarity of a hit, for all priorities")
+    thresholds: dict[PriorityName, Share] = Field({}, description="the same by priority, in place of the defaults")
+    ttl: float = Field(3600.0, ge=0.001, le=10**8, description="for how long a job is found")
+    group: Name | None = Field(None, description="jobs of one group are compared; null: those of the handler")
+    text: tuple[str, ...] = Field((), description="fields of the payload that are compared; none: all its strings")
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """What does not go together."""
+        if self.threshold is not None and self.thresholds:
+            yield clash("threshold", "thresholds", said="threshold and thresholds cannot both be given")
 
 
 class AlertRule(Section):

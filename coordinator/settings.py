@@ -37,6 +37,7 @@ from coordinator.sections import (
     Retries,
     Retry,
     Shed,
+    SimilarRules,
     Stealing,
     Timeouts,
     Together,
@@ -129,6 +130,9 @@ class Settings(Together, BaseSettings):
     )
     queues: dict[Name, QueueRules] = Field(
         {}, description="queues whose priorities share by weights, `[queues.NAME]`: docs/sharing.md (namespace)"
+    )
+    similar: dict[Name, SimilarRules] = Field(
+        {}, description="handlers whose jobs are compared with earlier ones, `[similar.NAME]`: docs/similar.md"
     )
     require_signatures: bool = Field(True, description="with keys: refuse what is not signed")
     retry: Retry = Field(Retry(), description="when jobs that say nothing of it are tried again")

@@ -117,7 +117,7 @@ def submit(options: SubmitOptions, common: Common) -> None:
     with connect(common, patience=None) as coordinator:
         ticket = coordinator.submit(options.name, payload, **submission(options))
         said: dict[str, Any] = {"id": ticket.ident, "duplicate": ticket.duplicate, "replaced": ticket.replaced}
-        if options.on_similar is not None:
+        if options.on_similar is not None or ticket.similar is not None:
             said["similar"] = None if ticket.similar is None else ticket.similar._asdict()
         if not options.wait:
             screen.show(said, word(ticket.ident))

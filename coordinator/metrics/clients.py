@@ -74,8 +74,9 @@ def submit(driver: Driver, given: Submission) -> Operation[Submitted]:
     """Hand in a job. Raises as `similar.submit` and `to_ask`."""
     limit = driver.settings.max_payload
     job = to_ask(driver.new_id(), given, limit, driver.signer, driver.rules)
+    like = similar.likeness(given, job, driver.settings.similar)
     try:
-        done = yield from similar.submit(driver.scope, limit, job, similar.likeness(given, job), driver.meter)
+        done = yield from similar.submit(driver.scope, limit, job, like, driver.meter)
     except SHED:
         driver.meter.count("shed.jobs", 1, PRIORITIES[job.priority])
         raise
@@ -88,7 +89,8 @@ def submit_many(driver: Driver, given: Sequence[Submission]) -> Operation[list[S
     """Hand in many jobs. Raises as `similar.submit_many` and `to_ask`."""
     limit = driver.settings.max_payload
     jobs = [to_ask(driver.new_id(), one, limit, driver.signer, driver.rules) for one in given]
-    likes = [similar.likeness(one, job, batch=True) for one, job in zip(given, jobs, strict=True)]
+    rules = driver.settings.similar
+    likes = [similar.likeness(one, job, rules, batch=True) for one, job in zip(given, jobs, strict=True)]
     try:
         done = yield from similar.submit_many(driver.scope, limit, jobs, likes, driver.meter)
     except BatchRefused as error:

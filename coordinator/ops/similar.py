@@ -8,7 +8,7 @@ same moment may not see each other, for what is found is what was entered before
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from coordinator.errors import BatchRefused, CoordinatorError, TooSimilar
@@ -16,11 +16,12 @@ from coordinator.model.measures import Meter
 from coordinator.model.names import Priority
 from coordinator.model.states import FINAL, State
 from coordinator.ops import work
-from coordinator.ops.likeness import OnSimilar, Resemblance
+from coordinator.ops.likeness import Resemblance, Similar
 from coordinator.ops.submission import Submission
 from coordinator.ops.work import Submitted
 from coordinator.policy import minhash
-from coordinator.policy.similarity import normalise, shingles, similarity, text_of, threshold_of
+from coordinator.policy.similarity import OnSimilar, normalise, shingles, similarity, text_of
+from coordinator.sections import SimilarRules
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import JobAsk, Scope
 from coordinator.wire.replies import Raw
@@ -28,6 +29,8 @@ from coordinator.wire.step import Operation, Stream
 
 log = logging.getLogger(__name__)
 Answer = Submitted | CoordinatorError
+# By handler.
+Rules = Mapping[str, SimilarRules]
 # The jobs that share the most buckets are those that are most alike; so many are compared.
 MOST_COMPARED = 8
 
@@ -58,20 +61,32 @@ class Match:
         return self.state not in FINAL or self.state is State.SUCCEEDED
 
 
-def likeness(made: Submission, job: JobAsk, batch: bool = False) -> Likeness | None:
-    """What a submission has to be compared by; None if it is not asked for, or there is no text. `job` is its wire
-    form, which has the priority that rules may have chosen. Raises ConfigError without the library."""
+def likeness(made: Submission, job: JobAsk, rules: Rules, batch: bool = False) -> Likeness | None:
+    """What a submission has to be compared by, by its own word or the rules for its handler; None if nobody asks for
+    it, or there is no text. `job` is its wire form, which has the priority that rules may have chosen. Raises
+    ConfigError without the library."""
     asked = made.options.similar
-    if asked is None:
+    if asked is None and rules and made.name in rules:
+        asked = _by(rules[made.name], made.payload)
+    if not asked:
         return None
     given = normalise(text_of(made.payload) if asked.text is None else asked.text)
     if not given:
         return None
     own = shingles(given)
-    threshold = threshold_of(Priority(job.priority), batch) if asked.threshold is None else float(asked.threshold)
-    looks = asked.threshold is not None or threshold < 1
+    threshold, looks = asked.of(Priority(job.priority), batch)
     buckets = minhash.buckets(asked.group or made.name, own)
     return Likeness(given, own, buckets, threshold, looks, asked.on_similar, round(asked.ttl * 1000) or 1)
+
+
+def _by(rule: SimilarRules, payload: object) -> Similar:
+    """What the settings ask of a handler's jobs."""
+    text = None
+    if rule.text:
+        found = payload if isinstance(payload, Mapping) else {}
+        text = text_of([found.get(name) for name in rule.text])
+    threshold = rule.thresholds if rule.threshold is None else rule.threshold
+    return Similar(text, rule.on_similar, threshold, rule.ttl, rule.group or "")  # type: ignore[arg-type]
 
 
 def submit(scope: Scope, max_payload: int, job: JobAsk, like: Likeness | None, meter: Meter) -> Operation[Submitted]:

@@ -72,7 +72,7 @@ class JobOptions:
     owner: str = ""
     reason: str = ""
     metadata: Mapping[str, Any] | None = None
-    similar: Similar | None = None
+    similar: Similar | Literal[False] | None = None
     on_preempt: str | None = None
     grace: float | None = None
 
@@ -108,8 +108,8 @@ def to_ask(
     if not isinstance(job, Submission):
         raise InvalidInput("submissions", job, "must be Submission objects")
     options = job.options
-    if options.similar is not None and not isinstance(options.similar, Similar):
-        raise InvalidInput("similar", options.similar, "must be a Similar")
+    if not (options.similar is None or options.similar is False or isinstance(options.similar, Similar)):
+        raise InvalidInput("similar", options.similar, "must be a Similar, or False")
     if options is _NONE and rules is NO_RULES:
         packed = _payload(ident, job, max_payload, signer)
         return JobAsk(ident, label(job.name, "name"), options.queue, NORMAL, packed, _NO_WORDS)

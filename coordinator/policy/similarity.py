@@ -20,7 +20,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from coordinator.model.names import Priority
 
@@ -32,6 +32,9 @@ THRESHOLDS = {
     Priority.NORMAL: 0.7,
     Priority.LOW: 0.6,
 }
+# What becomes of a job that is like an earlier one.
+OnSimilar = Literal["report", "reject", "join"]
+ON_SIMILAR: tuple[OnSimilar, ...] = get_args(OnSimilar)
 BATCH_THRESHOLD = 0.9
 LEAST_THRESHOLD = min(THRESHOLDS.values())
 # Of those that are exactly at the lowest threshold at least so many are found; of all above it more.

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from coordinator import Similar, State, Submission
+from coordinator import Settings, Similar, State, Submission
 from coordinator.errors import BatchRefused, Overloaded, PayloadTooLarge, TooSimilar
 from tests.support.scene import Scene
 
@@ -54,6 +54,22 @@ def test_a_hit_can_be_refused_or_joined(co: Any, scene: Scene) -> None:
     [(ident, fence)] = scene.claim()
     assert scene.settle(ident, fence) == "ok"
     assert joined.result(10) == 1
+
+
+def test_the_settings_say_it_for_all_jobs_of_a_handler_and_can_be_changed(connect: Callable[..., Any]) -> None:
+    rules = Settings.of(similar={"triage": {"text": ["title"], "on_similar": "join"}}).similar
+    co = connect(similar=rules)
+    first = co.submit("triage", {**title(FIRST), "body": OTHER})
+    joined = co.submit("triage", {**title(SECOND), "body": FIRST})
+    assert (joined.ident, joined.similar.ident) == (first.ident, first.ident)
+    assert co.submit("other", title(SECOND)).similar is None
+    assert co.submit("triage", title(SECOND), similar=False).ident != first.ident
+    co.configure({"similar": {"triage": {"on_similar": "reject", "thresholds": {"low": 0.95}}}})
+    two = [Submission("triage", title(FIRST)), Submission("triage", title(SECOND), priority="low")]
+    with pytest.raises(BatchRefused) as caught:
+        co.submit_many(two)
+    assert [type(one) for one in caught.value.errors.values()] == [TooSimilar]
+    assert caught.value.tickets[1] is not None
 
 
 def test_many_that_are_refused_do_not_hide_the_one_that_is_there(co: Any) -> None:

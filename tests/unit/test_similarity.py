@@ -3,6 +3,7 @@
 import random
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -28,6 +29,7 @@ from coordinator.policy.similarity import (
     text_of,
     threshold_of,
 )
+from coordinator.settings import Settings
 
 TEXTS = st.text(max_size=200)
 PLAIN = st.recursive(
@@ -141,7 +143,7 @@ def test_the_thresholds_are_those_of_the_priorities() -> None:
 
 
 def likeness(made: Submission, batch: bool = False) -> Likeness | None:
-    return similar.likeness(made, to_ask("j", made, 10_000), batch)
+    return similar.likeness(made, to_ask("j", made, 10_000), {}, batch)
 
 
 def like(**options: object) -> Likeness | None:
@@ -165,6 +167,59 @@ def test_what_is_compared_and_from_where_on() -> None:
     assert batch.threshold == 0.9
 
 
+def test_thresholds_can_be_given_by_priority() -> None:
+    asked = Similar(threshold={"high": 0.95, Priority.NORMAL: 1, "emergency": 0.9})  # type: ignore[dict-item]
+    found = {one: asked.of(one, batch=False) for one in Priority}
+    assert found == {
+        Priority.LOW: (0.6, True),
+        Priority.NORMAL: (1, False),
+        Priority.HIGH: (0.95, True),
+        Priority.CRITICAL: (0.9, True),
+        Priority.EMERGENCY: (0.9, True),
+    }
+    assert (asked.of(Priority.LOW, batch=True), asked.of(Priority.HIGH, batch=True)) == ((0.9, True), (0.95, True))
+
+
+def test_the_settings_say_it_for_the_jobs_of_a_handler_that_say_nothing() -> None:
+    rules = Settings.of(
+        similar={
+            "job": {"on_similar": "join", "thresholds": {"high": 0.9}, "text": ["title"], "ttl": 60, "group": "bugs"},
+            "exact": {"threshold": 1},
+        }
+    ).similar
+
+    def by(name: str, payload: object, **options: Any) -> Likeness | None:
+        made = Submission(name, payload, **options)
+        return similar.likeness(made, to_ask("j", made, 10_000), rules)
+
+    payload = {"title": "Fix the login bug", "body": "It is broken"}
+    made = by("job", payload, priority="high")
+    assert made is not None
+    assert (made.text, made.threshold, made.on_similar, made.ttl_ms) == ("fix the login bug", 0.9, "join", 60_000)
+    assert made.buckets == minhash.buckets("bugs", made.shingles)
+    own = by("job", payload, similar=Similar())
+    assert own is not None
+    assert (own.text, own.on_similar) == ("fix the login bug it is broken", "report")
+    exact = by("exact", "some text", priority="emergency")
+    assert exact is not None
+    assert (exact.threshold, exact.looks) == (1, True)
+    assert [by("job", payload, similar=False), by("job", {"body": "It"}), by("job", "text"), by("other", payload)] == [
+        None
+    ] * 4
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *({"threshold": 0.5}, {"thresholds": {"high": 1.5}}, {"thresholds": {"higher": 0.9}}, {"on_similar": "drop"}),
+        *({"group": "a b"}, {"threshold": 0.7, "thresholds": {"low": 0.7}}),
+    ],
+)
+def test_rules_that_cannot_work_are_complained_of(bad: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=r"similar\.job"):
+        Settings.of(similar={"job": bad})
+
+
 def test_without_the_library_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(minhash, "RMinHash", None)
     with pytest.raises(ConfigError, match=r"coordinator\[similar\]"):
@@ -175,6 +230,7 @@ def test_without_the_library_it_is_said_what_to_install(monkeypatch: pytest.Monk
     "bad",
     [
         *({"threshold": 0.5}, {"threshold": 1.1}, {"threshold": True}, {"threshold": float("nan")}, {"ttl": 0}),
+        *({"threshold": {"high": 0.5}}, {"threshold": {"higher": 0.9}}),
         *({"on_similar": "rejects"}, {"text": 1}, {"group": "a b"}),
     ],
 )
