@@ -36,6 +36,8 @@ _ASYNC_SENTINEL: Any = async_sentinel.Sentinel
 SCHEMES = (
     *("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster", "embedded"),
 )
+# How long connecting may take at least, where Sentinels know other servers: with less a lost packet is a failure.
+CONNECT_SECONDS = 1.0
 # What may stand behind the `?` of a URL.
 _TAKES_OPTIONS = (
     redis.connection.AbstractConnection,
@@ -151,9 +153,9 @@ def redacted(url: str) -> str:
 
 
 def sync_client(target: Target, timeout: float, connections: int) -> Any:
-    """A sync redis-py client. `timeout` in seconds for connecting and for one reply. Raises ConfigError and
+    """A sync redis-py client. `timeout` in seconds for one reply, and at most for connecting. Raises ConfigError and
     StoreUnavailable for a cluster that is not there."""
-    common = _common(timeout, connections, Retry(NoBackoff(), 0))
+    common = _common(target, timeout, connections, Retry(NoBackoff(), 0))
     if target.scheme == "redis+sentinel":
         options = dict(target.options)
         watch: Any = _SENTINEL(list(target.nodes), sentinel_kwargs=_to_sentinels(options, common), **_auth(options))
@@ -170,7 +172,7 @@ def sync_client(target: Target, timeout: float, connections: int) -> Any:
 
 def async_client(target: Target, timeout: float, connections: int) -> Any:
     """An asyncio redis-py client, as `sync_client`."""
-    common = _common(timeout, connections, AsyncRetry(NoBackoff(), 0))
+    common = _common(target, timeout, connections, AsyncRetry(NoBackoff(), 0))
     if target.scheme == "redis+sentinel":
         options = dict(target.options)
         watch: Any = _ASYNC_SENTINEL(
@@ -212,10 +214,13 @@ def _unreachable(error: Exception) -> CoordinatorError:
     return StoreUnavailable(f"no node of the cluster can be reached: {error}")
 
 
-def _common(timeout: float, connections: int, retry: Any) -> dict[str, Any]:
+def _common(target: Target, timeout: float, connections: int, retry: Any) -> dict[str, Any]:
+    # Until the Sentinels have noticed that a primary is cut off they send everybody there. It takes a server a moment
+    # to answer to that much, however busy it is; whoever waits longer is late at the new primary.
+    brief = min(timeout, max(CONNECT_SECONDS, timeout / 4)) if target.scheme == "redis+sentinel" else timeout
     return {
         "socket_timeout": timeout,
-        "socket_connect_timeout": timeout,
+        "socket_connect_timeout": brief,
         "retry": retry,
         "retry_on_error": [],
         "max_connections": connections + SPARE,

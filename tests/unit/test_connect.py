@@ -1,8 +1,10 @@
 """From a URL to a server: what is no URL is said in one line that shows no password."""
 
+from typing import Any
+
 import pytest
 
-from coordinator.drivers.connect import async_client, locate
+from coordinator.drivers.connect import async_client, locate, sync_client
 from coordinator.drivers.direct import async_exchange
 from coordinator.errors import ConfigError
 
@@ -42,3 +44,16 @@ def test_an_asyncio_exchange_has_one_timeout_and_redis_py_adds_none() -> None:
     _, seconds = async_exchange(client)
     assert seconds == 7.0
     assert client.connection_pool.make_connection().socket_timeout is None
+
+
+@pytest.mark.parametrize("make", [sync_client, async_client])
+@pytest.mark.parametrize(("patience", "connecting"), [(0.5, 0.5), (2.0, 1.0), (5.0, 1.25), (40.0, 10.0)])
+def test_where_sentinels_know_other_servers_connecting_is_given_up_soon(
+    make: Any, patience: float, connecting: float
+) -> None:
+    watched = make(locate("redis+sentinel://h:1/main"), patience, 3).connection_pool
+    for one in (watched, watched.sentinel_manager.sentinels[0].connection_pool):
+        made = one.connection_kwargs
+        assert (made["socket_timeout"], made["socket_connect_timeout"]) == (patience, connecting)
+    alone = make(locate("redis://h"), patience, 3).connection_pool.connection_kwargs
+    assert alone["socket_connect_timeout"] == patience, "there is no other to turn to"
