@@ -294,7 +294,9 @@ def _complaint(error: Mapping[str, Any]) -> str:
     said = str(error["msg"]).removeprefix("Value error, ")
     if not where:
         return said
-    hidden = where.partition(".")[0] in SECRETS
+    # What a whole section was given says less than the complaint, which names the values.
+    whole = error["type"] == "value_error" and isinstance(error["input"], dict)
+    hidden = whole or where.partition(".")[0] in SECRETS
     return f"{where}: {said}" if hidden else f"{where}: {said} (got {shortened(error['input'])})"
 
 

@@ -31,6 +31,7 @@ def test_an_outage_costs_a_job_no_attempt_not_even_the_last(engine: Engine, outc
     engine.settle("w", Report(given.ident, given.fence, outcome, 1000, "down"))
     assert (engine.state("a"), engine.field("a", "attempts"), engine.field("a", "excused")) == ("scheduled", "0", "1")
     assert engine.field("a", "why") == "down"
+    assert engine.raw.hget(engine.key("STATS"), "excused") == b"1"
     fails_as_probe(engine, "b")
     # It is back by now, and the next in its turn.
     engine.keep_alive(5, "w")

@@ -9,7 +9,7 @@ local SIZES = { { 'fleet.scheduled', K_SCHEDULED }, { 'fleet.dead', K_DEAD }, { 
 -- Counters that are measures of their own, and not events of requests.
 local MEASURES = { breaker_open = 'breaker.opened', breaker_close = 'breaker.closed', probe = 'breaker.probed',
   held_by_breaker = 'breaker.held_back', held_by_limit = 'rate.limited', pace = 'rate.adjusted',
-  lengthened = 'timeout.escalated', postponed = 'retry.postponed' }
+  lengthened = 'timeout.escalated', postponed = 'retry.postponed', excused = 'retry.excused' }
 
 -- A time or a count as it was kept; 0 for what is neither, so that it cannot stop the measuring for good.
 local function past(ctx, kept)

@@ -60,6 +60,7 @@ local function excuse(ctx, r, outcome, attempts, delay_ms, why)
   if not r.doubted or count > 100 or not (outcome == 'retry' or outcome == 'failed' and delay_ms > 0) then
     return false
   end
+  ctx.stats.excused = (ctx.stats.excused or 0) + 1
   local wait = r.doubted + math.max(delay_ms, math.ceil(r.doubted / 8))
   put_back(ctx, r, 'retry', attempts - 1, wait, 'why', why, 'waited', '0', 'excused', text(count))
   return true
