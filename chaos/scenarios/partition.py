@@ -24,6 +24,7 @@ from chaos.load import Load, acknowledged
 from chaos.scenario import Figure, Run, Scenario, Verdict
 
 SETTINGS = {"durability": "replicated", "replica_timeout": 0.2, "operation_timeout": 2.0, "session_ttl": 5.0}
+CONTROLS = 3
 # After the primary counts as down: the vote, the promotion, and clients that find their way, on a busy machine.
 FAILOVER_SECONDS = DOWN_AFTER_MS / 1000 + 4
 
@@ -33,10 +34,19 @@ def play(run: Run) -> Verdict:
     ops, cuts, findings = _cut(run, SETTINGS, run.count("cuts"))
     problems = (*judge(ops), *check_fences(ops), *check_errors(ops), *findings)
     least = run.size["cuts"] * run.size["seconds"] * run.size["rate"] / 8
-    control = replace(run, folder=run.folder / "control")
-    lost = lost_ages(*_losses(*_cut(control, {**SETTINGS, "durability": "fast"}, 1)[:2]))
-    bites = Figure("control: acknowledged and lost with `fast`", len(lost), least=1)
+    bites = Figure("control: acknowledged and lost with `fast`", _lost_by_fast(run), least=1)
     return Verdict(problems, (*_figures(ops, cuts, least), bites))
+
+
+def _lost_by_fast(run: Run) -> int:
+    """How much the control loses. Where the link is whole again before the vote is over nobody was promoted, and so
+    there was nothing to lose: on a busy machine it is cut once more."""
+    for turn in range(CONTROLS):
+        control = replace(run, folder=run.folder / f"control-{turn}")
+        lost = lost_ages(*_losses(*_cut(control, {**SETTINGS, "durability": "fast"}, 1)[:2]))
+        if lost:
+            return len(lost)
+    return 0
 
 
 def _losses(ops: list[Op], cuts: list[tuple[int, int]]) -> tuple[list[Op], list[Loss]]:
