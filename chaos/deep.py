@@ -373,7 +373,7 @@ def _looks(deep: Deep, pick: Callable[[int], int]) -> Iterator[Phase]:
     yield "a resource", "line", lambda: call(calls.line(scope, resource(), inspect.MOST_NAMED))
     yield f"{learner.MOST_REPORTED} things", "learn", lambda: call(deep.lessons(pick))
     yield "a page", "timeouts", lambda: call(calls.timeouts(scope, timing.MOST_LISTED))
-    yield "all settings", "config", lambda: call(calls.config(scope, 500))
+    yield "all settings", "config", lambda: call(calls.config(scope, 200))
     yield "a setting", "configure", configured
     yield f"{lessons.MOST_ASKED} handlers", "handlers", lambda: call(calls.handlers(scope, asked))
     yield "a handler", "tell", lambda: call(calls.tell(scope, deep.session, {"job": ""}))

@@ -22,8 +22,8 @@ from coordinator.errors import Corrupt, ProtocolError
 from coordinator.keys import key, prefix
 from coordinator.model.names import milliseconds
 from coordinator.model.terms import Terms
+from coordinator.ops import configuring
 from coordinator.ops import doctor as judge
-from coordinator.ops.configuring import MOST_ANSWERS, heard
 from coordinator.ops.doctor import Finding, KeyFault, Report, Subjects, shown
 from coordinator.wire import calls
 from coordinator.wire.replies import expect, number, readable
@@ -99,10 +99,15 @@ class _Examination:
         return Report(found, look.checked, judge.server_line(info), len(done))
 
     def _refusals(self) -> list[Finding]:
+        asking, reply = configuring.answers(self._scope), None
         try:
-            return judge.settings_findings(heard(self._store.call(calls.config(self._scope, MOST_ANSWERS))))
+            while isinstance(step := asking.send(reply), Call):
+                reply = self._store.call(step)
+        except StopIteration as done:
+            return judge.settings_findings(done.value)
         except (Corrupt, ProtocolError):
-            return []  # the census has found what cannot be read
+            pass  # the census has found what cannot be read
+        return []
 
     def _unfit(self) -> Finding | None:
         meta = self._scope.meta

@@ -17,7 +17,7 @@ from coordinator.ops import configuring
 from coordinator.ops.configuring import Answer, Answers
 
 # A heartbeat, after which a process asks, and the one with which it answers at the latest.
-WAIT, POLL_SECONDS = 2.0, 0.05
+WAIT, POLL_SECONDS = 2.0, 0.1
 Wait = Annotated[
     float, typer.Option(min=0, metavar="SECONDS", help="For how long to wait until all processes have taken it over.")
 ]

@@ -2,6 +2,7 @@
 -- KEYS[1] meta
 -- ARGV[1] terms
 -- ARGV[2] of how many processes to tell what they say
+-- ARGV[3] how many to leave out before these, those first whose sessions would lapse first
 -- reply: ok <version> [<name> <value>...] <live processes> [<answer>...] ; answer: [session, kind, host, pid, `<version>` or `<version> <complaints>`]
 -- Keeps: nothing is written.
 --@flags no-writes
@@ -16,7 +17,8 @@ for i = 1, #fields, 2 do
   end
 end
 local live_ones, answers = '(' .. text(ctx.now), {}
-for _, session in ipairs(redis.call('ZRANGEBYSCORE', ctx.p .. K_SESSIONS, live_ones, '+inf', 'LIMIT', 0, ARGV[2])) do
+for _, session in ipairs(redis.call('ZRANGEBYSCORE', ctx.p .. K_SESSIONS, live_ones, '+inf', 'LIMIT', ARGV[3],
+  ARGV[2])) do
   -- Whatever somebody else has written there must not keep anybody from the settings.
   local r = redis.pcall('HMGET', ctx.p .. K_SESSION .. session, 'kind', 'host', 'pid', 'config')
   if not r.err then

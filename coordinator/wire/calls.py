@@ -264,8 +264,8 @@ def define(scope: Scope, resource: str, deed: Deed, fields: Mapping[str, Word]) 
     return scope.call("define", resource, *deed, *_pairs(fields))
 
 
-def config(scope: Scope, answers: int = 0) -> Call:
-    return scope.call("config", answers)
+def config(scope: Scope, most: int = 0, start: int = 0) -> Call:
+    return scope.call("config", most, start)
 
 
 def configure(scope: Scope, call_id: str, version: int, who: str, terms: str, changes: Mapping[str, str]) -> Call:

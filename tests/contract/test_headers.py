@@ -90,6 +90,7 @@ LONG: dict[str, Any] = {
     "version": 1,
     "who": "me",
     "gates": {"job": "breaker/job:5:3:30000:60000:1"},
+    "start": 200,
     "config": "7 retry: base (10) must be at most cap (5)",
     "changes": {"timeouts.most": "4"},
     "terms": "max_line=1",

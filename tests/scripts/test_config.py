@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from coordinator.wire import calls
@@ -103,6 +104,8 @@ def test_live_processes_say_which_version_they_go_by_and_what_they_refuse(engine
     refused = ["w", "worker", "there", "7", "5 retry: no"]
     assert answers() == (3, [["new", "app", "", "", "4"], refused])
     assert answers(0) == (3, [])
+    pages = [engine.call(calls.config(engine.scope, 1, start))[4] for start in range(3)]
+    assert sorted(one[0] for one in itertools.chain(*pages)) == ["new", "w"]
     assert engine.call(calls.tell(engine.scope, "w", {}, "6")) == ["ok"]
     assert answers()[1][1] == ["w", "worker", "there", "7", "6"]
     engine.raw.delete(engine.key("SESSION", "odd"))
