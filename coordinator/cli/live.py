@@ -33,17 +33,35 @@ MOST_PAGES = 10
 MEASURED_SECONDS = 10.0
 
 
+FEW_EVENTS = 20
+LIMITS = f"{FEW_EVENTS}, and {MOST_EVENTS} with --id or --event"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventsOptions:
     """Which events."""
 
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until stopped.")] = False
     limit: Annotated[
-        int, typer.Option("--limit", min=1, max=MOST_EVENTS, help="Look at the newest so many events.")
-    ] = 20
+        int | None,
+        typer.Option("--limit", min=1, max=MOST_EVENTS, help="Look at the newest so many events.", show_default=LIMITS),
+    ] = None
     subject: Annotated[
         str | None, typer.Option("--id", help="Only those of this request (or of this resource, for define).")
     ] = None
+    event: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only those of this name, breaker_open say. Can be given several times."),
+    ] = None
+
+    def wants(self, one: Happening) -> bool:
+        """Whether it is to be shown."""
+        return self.subject in (None, one.subject) and (not self.event or one.event in self.event)
+
+    @property
+    def most(self) -> int:
+        """How many to look at: few match, where only some are wanted."""
+        return self.limit or (MOST_EVENTS if self.event or self.subject else FEW_EVENTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +75,8 @@ class TopOptions:
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this file."""
     shown = (
-        "coordinator events --limit 100",
-        "coordinator events --follow --json | jq -c 'select(.event == \"lose\")'",
+        "coordinator events --event breaker_open --event breaker_close",
+        "coordinator events --follow --json | jq -c 'select(.fields.why)'",
     )
     command(app, "events", examples=shown)(events)
     command(app, "top", examples=("coordinator top", "coordinator top --once"))(top)
@@ -71,15 +89,15 @@ def events(options: EventsOptions, common: Common) -> None:
     """
     screen = Screen(common.json)
     with connect(common) as coordinator:
-        newest = coordinator.run(history.events(scope_of(coordinator), "", options.limit))
-        chosen = [one for one in newest if options.subject in (None, one.subject)]
+        newest = coordinator.run(history.events(scope_of(coordinator), "", options.most))
+        chosen = [one for one in newest if options.wants(one)]
         if not options.follow:
             views = [tables.happening(one) for one in chosen] or [word("no events", tables.DIM)]
             screen.show({"events": [shapes.happening(one) for one in chosen]}, *views)
             return
         print_all(chosen, screen)
         for one in following(coordinator, newest[-1].ident if newest else "0"):
-            if options.subject in (None, one.subject):
+            if options.wants(one):
                 print_all([one], screen)
 
 
