@@ -3,6 +3,7 @@
 --@include lib/bucket
 --@include lib/payload
 --@include lib/encoded
+--@include lib/run
 
 -- The payload without the envelope of a signature (model/signing): a mark of two bytes, kind, length and name of a key,
 -- 32 bytes.
@@ -51,7 +52,10 @@ end
 local function first_at(ctx, g, queue)
   local heads = memory(ctx).heads[queue] or {}
   ctx.memory.heads[queue] = heads
-  if not heads[g.name] then
+  if not heads[g.name] and not ctx.clocked then
+    -- Where anybody waits there is a clock.
+    heads[g.name] = math.huge
+  elseif not heads[g.name] then
     local first = redis.call('ZRANGE', ctx.p .. K_GATED .. g.name .. ':' .. queue, 0, 0, 'WITHSCORES')
     heads[g.name] = tonumber(first[2]) or math.huge
   end
@@ -73,22 +77,30 @@ end
 
 -- The first gate that does not let the job pass, if any.
 local function closed_gate(ctx, r)
-  if not ctx.gates then
+  if not ctx.gates or run.of(ctx, r) then
     return nil
   end
-  local gates = gates_of(ctx, r)
+  run.over(ctx)
+  local gates, left = gates_of(ctx, r), math.huge
   for i, g in ipairs(gates) do
-    if room_at(ctx, g) < 1 or stands_behind(ctx, r, first_at(ctx, g, r.queue)) then
+    local room, first = room_at(ctx, g), first_at(ctx, g, r.queue)
+    if room < 1 or stands_behind(ctx, r, first) then
       for before = 1, i - 1 do
         give_room(ctx, gates[before])
       end
       return g
     end
+    left = first == math.huge and not g.state and math.min(left, room) or 0
   end
+  run.begin(ctx, r, gates, left)
 end
 
 local function pass_gates(ctx, r, fence)
-  if not ctx.gates then
+  local now = run.of(ctx, r)
+  if now then
+    now.left, now.passed = now.left - 1, (now.passed or 0) + 1
+  end
+  if now or not ctx.gates then
     return
   end
   for _, g in ipairs(gates_of(ctx, r)) do

@@ -69,6 +69,7 @@ end
 -- Whether there are others is only known if one more head is looked at than is `wanted`.
 local function claim_some(ctx, jobs, session, wanted, hold_ms, queues, roomy)
   local dropped, gone, given = 0, {}, {}
+  ctx.run = {}
   local looked = wanted - #jobs + (roomy and 1 or 0)
   local heads = ctx.gates and math.max(LEAST_HEADS, looked) or looked
   local turns = queues.shared and turns_of(ctx, queues, heads)
@@ -89,6 +90,8 @@ local function claim_some(ctx, jobs, session, wanted, hold_ms, queues, roomy)
     end
     found = #jobs < wanted and (turns and head_in_turn(turns) or order and head_by_rank(order, found, claimed))
   end
+  run.over(ctx)
+  ctx.run = nil
   -- All at once: a command for each would be a third of the time of a claim.
   for key, ids in pairs(gone) do
     redis.call('ZREM', ctx.p .. key, unpack(ids))

@@ -6,7 +6,7 @@
 -- A script reads each gate once, changes it in memory, and writes it before it ends. In `meta` there is a mark while
 -- any gate of the namespace has something to say (`ctx.gates`); without it nobody looks.
 --@include lib/context
-local HOUR = 3600000
+local HOUR, MAX_CLOCKS = 3600000, 1024
 
 -- What this script has read of gates so far.
 local function memory(ctx)
@@ -68,22 +68,26 @@ end
 
 local FIELDS = { 'state', 'failed', 'until', 'probing', 'passed', 'since', 'why', 'tokens', 'at', 'pace', 'cut', 'terms',
   'calls' }
+local SPENT = { 'tokens', 'at', 'terms' } -- what changes when nothing but tokens was taken
 
 -- Kept for so long from now, or not at all if it has nothing to say any more. What an operator said is known for a while,
 -- for a copy of it may come late.
 local function keep_gate(ctx, g, ms)
   local least = g.calls and HOUR
-  g.keep = (ms or least) and math.ceil(math.max(ms or 0, least or 0))
+  g.keep, g.anew = (ms or least) and math.ceil(math.max(ms or 0, least or 0)), true
   ctx.memory.changed[g.name] = g
   ctx.memory.well = {}
 end
 
 local function write_gates(ctx)
   for name, g in pairs(memory(ctx).changed) do
+    local key, fields, named = ctx.p .. K_GATE .. name, {}, SPENT
+    if g.anew then
+      redis.call('DEL', key)
+      named = FIELDS
+    end
     g.spent = g.spent and g.spent(ctx, g)
-    local key, fields = ctx.p .. K_GATE .. name, {}
-    redis.call('DEL', key)
-    for _, field in ipairs(g.keep and FIELDS or {}) do
+    for _, field in ipairs(g.keep and named or {}) do
       if g[field] then
         fields[#fields + 1], fields[#fields + 2] = field, type(g[field]) == 'number' and text(g[field]) or g[field]
       end
@@ -104,8 +108,6 @@ local function set_clock(ctx, name, queue, at)
     ctx.gates, ctx.clocked = true, true
   end
 end
-
-local MAX_CLOCKS = 1024
 
 -- A gate that lets through again is looked at at once, for all queues.
 local function wake(ctx, name)

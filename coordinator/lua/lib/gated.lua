@@ -80,7 +80,7 @@ end
 
 -- Looks at the gates whose clocks are due. Returns how many.
 local function pass_due(ctx)
-  if not ctx.gates then
+  if not ctx.clocked then
     return 0
   end
   local due = redis.call('ZRANGEBYSCORE', ctx.p .. K_CLOCKS, '-inf', text(ctx.now), 'LIMIT', 0, MAX_DUE_CLOCKS)
@@ -95,7 +95,7 @@ local function pass_due(ctx)
       left = left - open_gate(ctx, gate(ctx, name), queue, left)
     end
   end
-  if #due == 0 and ctx.clocked and redis.call('EXISTS', ctx.p .. K_CLOCKS) == 0 then
+  if #due == 0 and redis.call('EXISTS', ctx.p .. K_CLOCKS) == 0 then
     redis.call('HDEL', ctx.meta, 'gates')
     ctx.clocked = false
   end

@@ -4,12 +4,26 @@
 --@include lib/gate
 --@include lib/memory
 --@include lib/shed
-local REFUSES = 6
+local REFUSES = '^' .. string.rep(':%d+', 5) .. ':1:'
+
+-- The breakers of a handler that refuse, looked for once in a script.
+local function refusing(ctx, handler)
+  local known = declared(ctx, handler)
+  if not known.refusing then
+    known.refusing = {}
+    for _, one in ipairs(known) do
+      if one.kind == 'breaker' and string.find(one.terms .. ':', REFUSES) then
+        table.insert(known.refusing, one)
+      end
+    end
+  end
+  return known.refusing
+end
 
 local function refused_by_breaker(ctx, job)
-  for _, one in ipairs(ctx.gates and declared(ctx, job.name) or {}) do
-    local g = one.kind == 'breaker' and terms_of(one.terms)[REFUSES] == 1 and gate(ctx, one.name)
-    local left = g and g.state == 'open' and (tonumber(g['until']) or 0) - ctx.now or 0
+  for _, one in ipairs(refusing(ctx, job.name)) do
+    local g = gate(ctx, one.name)
+    local left = g.state == 'open' and (tonumber(g['until']) or 0) - ctx.now or 0
     if left > tonumber(job.delay_ms or 0) then
       return { 'breaker_open', one.name, left }
     end
@@ -18,5 +32,5 @@ end
 
 -- The answer, or nil.
 local function kept_out(ctx, job)
-  return refused_by_breaker(ctx, job) or memory_full(ctx, job.priority) or no_room(ctx, job)
+  return (ctx.gates and refused_by_breaker(ctx, job)) or memory_full(ctx, job.priority) or no_room(ctx, job)
 end

@@ -77,7 +77,7 @@ local function memory_full(ctx, priority)
   elseif not ctx.look and ctx.now - ctx.looked >= BELIEVED_MS then
     look_at_memory(ctx)
   end
-  local mark = ctx.look or read_mark(ctx.memory_mark)
+  local mark = ctx.look or (ctx.memory_mark and read_mark(ctx.memory_mark))
   if mark and mark.level > 0 and (mark.level == 3 or priority < mark.level) then
     local level = math.min(mark.level, priority + 1)
     return { 'memory_full', text(mark.used), text(mark.ceiling), text((memory_band(ctx, math.min(level, 3), mark.ceiling))) }
