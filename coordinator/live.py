@@ -33,6 +33,8 @@ FLEET_TERMS = {
     "dead_ttl": "dead_ms",
     "max_deliveries": "max_crashes",
     "max_events": "max_events",
+    "escalation.after": "escalate_after",
+    "escalation.most": "escalate_most",
     "shed.enabled": "shedding",
     "shed.begin": "shed_begin",
     "shed.end": "shed_end",

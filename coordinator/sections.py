@@ -30,12 +30,13 @@ from pydantic_core import ErrorDetails, InitErrorDetails
 from coordinator.errors import InvalidInput
 from coordinator.model.measures import is_figure
 from coordinator.model.names import label
-from coordinator.policy import adaptive, batch, retry, steal
+from coordinator.policy import adaptive, batch, escalation, retry, steal
 from coordinator.policy.adaptive import BASES, Adaptive, Strategy
 from coordinator.policy.alerts import Rule, rules
 from coordinator.policy.batch import Aim
 from coordinator.policy.breaker import MAX_COUNTED, MAX_PROBES, BreakerPolicy, OnOpen
 from coordinator.policy.budget import FLOOR, SHARE, WINDOW, Budget
+from coordinator.policy.escalation import MAX_LEVEL, EscalationPolicy
 from coordinator.policy.rate import LEAST, LOOKS, MAX_RATE, AdaptiveLimit, RateLimit
 from coordinator.policy.retry import MAX_FACTOR, SHORTEST, RetryPolicy
 from coordinator.policy.share import MAX_WEIGHT, WEIGHTS, Sharing
@@ -191,6 +192,19 @@ class Timeouts(Section):
         """The rules of each type."""
         bases = {kind: getattr(self, kind) for kind in BASES}
         return {kind: Adaptive(base, self.strategy, self.least, self.most) for kind, base in bases.items()}
+
+
+class Escalations(Section):
+    """How much longer handlers may take that keep running out of time (docs/retries.md)."""
+
+    after: int = Field(escalation.AFTER, ge=1, le=1000, description="timeouts in a row that raise the level by one")
+    factor: float = Field(escalation.GROWTH, ge=1, le=10, description="what the time grows by with each level")
+    most: int = Field(escalation.HIGHEST, ge=0, le=MAX_LEVEL, description="the highest level; 0: no escalation")
+    pause: float = Field(escalation.PAUSE, ge=0, le=100, description="least pause of a retry, in shares of that time")
+
+    def policy(self) -> EscalationPolicy:
+        """As the policy takes them."""
+        return EscalationPolicy(self.after, self.factor, self.most, self.pause)
 
 
 class Coalescing(Section):

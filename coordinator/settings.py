@@ -30,6 +30,7 @@ from coordinator.sections import (
     Breakers,
     Coalescing,
     Conflict,
+    Escalations,
     Metrics,
     Name,
     QueueRules,
@@ -138,6 +139,9 @@ class Settings(Together, BaseSettings):
     retry: Retry = Field(Retry(), description="when jobs that say nothing of it are tried again")
     retries: Retries = Field(Retries(), description="how many retries the fleet may make (namespace)")
     timeouts: Timeouts = Field(Timeouts(), description="timeouts that follow what the fleet sees")
+    escalation: Escalations = Field(
+        Escalations(), description="how much longer handlers that keep running out of time may take"
+    )
     coalescing: Coalescing = Field(
         Coalescing(), description="answers of coalesced calls that a process keeps copies of"
     )
@@ -279,6 +283,8 @@ class Settings(Together, BaseSettings):
             max_bytes=self.shed.max_bytes or 0,
             shed_begin=round(self.shed.begin * 1000),
             shed_end=round(self.shed.end * 1000),
+            escalate_after=self.escalation.after,
+            escalate_most=self.escalation.most,
         )
 
 

@@ -105,7 +105,12 @@ class Job:
         if self.claimed.run_ms:
             return self.claimed.run_ms / 1000
         seconds = self.unescalated
-        return seconds if seconds is None or not self.level else seconds * Escalation(self.level).factor
+        return seconds if seconds is None or not self.level else seconds * self.escalation.factor
+
+    @property
+    def escalation(self) -> Escalation:
+        """How far its handler was escalated when it began."""
+        return Escalation(self.level, policy=self._driver.settings.escalation.policy())
 
     @property
     def unescalated(self) -> float | None:

@@ -56,7 +56,8 @@ class Lessons(Service):
         names = list(self._stale)
         self._stale.clear()
         self._wanted.clear()
-        self._known.update(await self._driver.run(lessons.learnt(self._driver.scope, names)))
+        policy = self._driver.settings.escalation.policy()
+        self._known.update(await self._driver.run(lessons.learnt(self._driver.scope, names, policy)))
 
     async def _begin(self) -> None:
         await self._try()

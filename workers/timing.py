@@ -8,7 +8,6 @@ from coordinator.drivers.learner import Learner
 from coordinator.ops.fleet import Claimed
 from coordinator.ops.timing import key_of
 from coordinator.policy.adaptive import OPERATION, QUEUE, SHARE, Adaptive
-from coordinator.policy.escalation import Escalation
 from coordinator.policy.outcome import Outcome, Succeeded
 from workers.job import Job, Stop
 from workers.registry import Registry
@@ -65,7 +64,7 @@ class RunTimes:
         """Why a run was cut off, with the figures if the fleet chose its timeout."""
         said = f"timed out after {job.seconds:g} s"
         if job.level:
-            said += f" (escalated to level {job.level}: {Escalation(job.level).factor:.3g} times {job.unescalated:g} s)"
+            said += f" (escalated to level {job.level}: {job.escalation.factor:.3g} times {job.unescalated:g} s)"
         if job.learnt is None:
             return said
         seen, strategy = self._learner.figures(self._keys[job.handler.name])

@@ -6,7 +6,6 @@ from coordinator.cli.shapes import seconds, whole
 from coordinator.cli.words import clean, count, duration, ordinal
 from coordinator.model.lease import Explanation, GateView
 from coordinator.ops.lessons import Learnt
-from coordinator.policy.escalation import HIGHEST
 from coordinator.policy.retry import RetryPolicy
 
 # Words that a record has of a retry that was put off.
@@ -99,11 +98,11 @@ def likeness(found: Explanation) -> list[str]:
 
 def escalated(name: str, known: Learnt) -> list[str]:
     """How far a handler's time is lengthened."""
-    level, late = known.escalation.level, known.escalation.late
+    level, late, most = known.escalation.level, known.escalation.late, known.escalation.policy.most
     if not level:
         return []
     return [
-        f"Runs of {clean(name)} kept running out of time: it is escalated to level {level} of {HIGHEST}, so a run that "
+        f"Runs of {clean(name)} kept running out of time: it is escalated to level {level} of {most}, so a run that "
         f"begins now has {known.escalation.factor:.3g} times its time; {count(late, 'timeout')} in a row at that level."
     ]
 

@@ -61,7 +61,8 @@ def timeouts(options: TimeoutOptions, common: Common) -> None:
     with connect(common) as coordinator:
         found = coordinator.run(timing.look(scope_of(coordinator)))
         names = [one.name for one in found if one.kind == OPERATION and one.name]
-        known = coordinator.run(lessons.learnt(scope_of(coordinator), names))
+        policy = coordinator.settings.escalation.policy()
+        known = coordinator.run(lessons.learnt(scope_of(coordinator), names, policy))
     shown = sorted((one for one in found if options.type in (None, one.kind)), key=lambda one: (one.kind, one.name))
     document = {"namespace": coordinator.settings.namespace, "timeouts": [shape(one, known) for one in shown]}
     Screen(common.json).show(document, table(shown, known) if shown else Text("nothing was seen yet", style=tables.DIM))
@@ -115,7 +116,8 @@ def learnt_of(coordinator: Coordinator, found: Explanation) -> Learnt:
     name = found.fields.get("name", "")
     if found.kind != "job" or not name or found.state in FINAL:
         return NOTHING_LEARNT
-    return coordinator.run(lessons.learnt(scope_of(coordinator), [name]))[name]
+    policy = coordinator.settings.escalation.policy()
+    return coordinator.run(lessons.learnt(scope_of(coordinator), [name], policy))[name]
 
 
 def of_request(found: Explanation) -> list[str]:

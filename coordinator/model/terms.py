@@ -18,7 +18,8 @@ class Terms:
     0 switches the budget of retries off. With `shedding` 1 a queue or a line refuses LOW from
     `shed_begin` per mille of its limit on, until there are fewer than `shed_end`, and later NORMAL (`policy.shed`), and
     `max_bytes`, or `memory_share` per mille of the server's `maxmemory`, are the ceiling for what is new; with both 0
-    there is none. Scripts have the names of these fields in `lib/context`, in this order.
+    there is none. `escalate_after` timeouts in a row raise a handler by a level, to `escalate_most` at most
+    (`policy.escalation`). Scripts have the names of these fields in `lib/context`, in this order.
     """
 
     aging_us: int
@@ -37,6 +38,8 @@ class Terms:
     max_bytes: int = 0
     shed_begin: int = 1000
     shed_end: int = 1000
+    escalate_after: int = 3
+    escalate_most: int = 5
 
     @cached_property
     def text(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from coordinator.errors import Corrupt
 from coordinator.policy.backoff import LAST_OCTAVE, Record, Tally
-from coordinator.policy.escalation import HIGHEST, Escalation
+from coordinator.policy.escalation import MAX_LEVEL, USUAL, Escalation, EscalationPolicy
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import Scope
 from coordinator.wire.replies import number, text
@@ -30,8 +30,8 @@ class Learnt:
 NOTHING_LEARNT = Learnt()
 
 
-def learnt(scope: Scope, names: Sequence[str]) -> Operation[dict[str, Learnt]]:
-    """What is known of some handlers."""
+def learnt(scope: Scope, names: Sequence[str], policy: EscalationPolicy = USUAL) -> Operation[dict[str, Learnt]]:
+    """What is known of some handlers, which are escalated by that policy."""
     found: dict[str, Learnt] = {}
     for first in range(0, len(names), MOST_ASKED):
         asked = names[first : first + MOST_ASKED]
@@ -39,20 +39,20 @@ def learnt(scope: Scope, names: Sequence[str]) -> Operation[dict[str, Learnt]]:
         replies.expect(raw, "ok")
         now = number(replies.part(raw, 1))
         for name, one in zip(asked, raw[2:], strict=True):
-            found[name] = _learnt(replies.fields(one), now)
+            found[name] = _learnt(replies.fields(one), now, policy)
     return found
 
 
-def _learnt(fields: Mapping[str, str], now: int) -> Learnt:
+def _learnt(fields: Mapping[str, str], now: int, policy: EscalationPolicy) -> Learnt:
     level = number(fields.get("level", 0))
-    if not 0 <= level <= HIGHEST:
+    if not 0 <= level <= MAX_LEVEL:
         raise Corrupt("a handler is escalated to a level that there is not")
     record = {
         number(name.removeprefix(AFTER)): _tally(value, now) for name, value in fields.items() if name.startswith(AFTER)
     }
     if any(not 0 <= octave <= LAST_OCTAVE for octave in record):
         raise Corrupt("retries are counted after a delay that there is not")
-    return Learnt(Escalation(level, number(fields.get("late", 0))), record)
+    return Learnt(Escalation(level, number(fields.get("late", 0)), policy), record)
 
 
 def _tally(value: str, now: int) -> Tally:

@@ -13,17 +13,30 @@ in.
   is the way out of that, and it must end: something that hangs is not to hang for ever.
 - A quarter: a run that ran out of time has kept somebody busy for that long.
 
-`lib/health.lua` does this for the fleet; here it is as values.
+These numbers are settings, `[escalation]`. `lib/health.lua` does this for the fleet; here it is as values.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-AFTER = 3
-GROWTH = 1.5
-HIGHEST = 5
-PAUSE = 0.25
+AFTER, GROWTH, HIGHEST, PAUSE = 3, 1.5, 5, 0.25
+# A report says the level of a run with one digit.
+MAX_LEVEL = 9
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationPolicy:
+    """After how many timeouts in a row a handler is raised by a level, to which at most (0: never); what its time is
+    multiplied by with each, and which share of its time a retry after a timeout waits at least."""
+
+    after: int = AFTER
+    factor: float = GROWTH
+    most: int = HIGHEST
+    pause: float = PAUSE
+
+
+USUAL = EscalationPolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +45,26 @@ class Escalation:
 
     level: int = 0
     late: int = 0
+    policy: EscalationPolicy = USUAL
 
     @property
     def factor(self) -> float:
-        """What the time of a run is multiplied by."""
-        return float(GROWTH**self.level)
+        """What the time of a run is multiplied by. A level that is too high by now counts as the highest."""
+        return float(self.policy.factor ** min(self.level, self.policy.most))
 
     def timed_out(self, begun: int) -> Escalation:
         """After a timeout of a run that began under the level `begun`."""
         if begun < self.level:
             return self
-        late = self.late + 1
-        if late >= AFTER and self.level < HIGHEST:
-            return Escalation(self.level + 1)
-        return Escalation(self.level, min(late, AFTER))
+        late, policy = self.late + 1, self.policy
+        if late >= policy.after and self.level < policy.most:
+            return Escalation(self.level + 1, 0, policy)
+        return Escalation(self.level, min(late, policy.after), policy)
 
     def succeeded(self) -> Escalation:
         """After a success."""
-        return Escalation()
+        return Escalation(policy=self.policy)
 
     def pause(self, base: float) -> float:
         """The shortest wait before a retry after a timeout; `base` is what a run has without escalation. Seconds."""
-        return base * PAUSE * self.factor if self.level else 0.0
+        return base * self.policy.pause * self.factor if self.level else 0.0

@@ -70,6 +70,17 @@ def test_three_timeouts_in_a_row_from_any_worker_raise_the_level_and_a_success_e
     assert fleet.raw.hget(fleet.key("STATS"), "escalate") == b"2"
 
 
+def test_the_numbers_are_those_of_the_caller_and_of_the_fleet(fleet: Engine) -> None:
+    fleet.rules(escalate_after=1, escalate_most=2)
+    for n in range(3):
+        fleet.report("w", ran(fleet, f"j{n}"), f"failed@{min(n, 2)}")
+    assert level(fleet) == Escalation(2, 1)
+    fleet.call(calls.configure(fleet.scope, "c", 0, "ops", "escalate_most=0", {"escalation.most": "0"}))
+    fleet.report("w", ran(fleet, "g"), "succeeded")
+    fleet.report("w", ran(fleet, "h"), "failed@0")
+    assert level(fleet) == Escalation(0, 1)
+
+
 def test_a_success_between_them_begins_the_count_anew_and_other_failures_do_not(fleet: Engine) -> None:
     for n, outcome in enumerate(("retry@0", "retry@0", "succeeded", "retry@0", "failed", "retry@0")):
         fleet.report("w", ran(fleet, f"j{n}"), outcome, 1000)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.policy.escalation import AFTER, GROWTH, HIGHEST, PAUSE, Escalation
+from coordinator.policy.escalation import AFTER, GROWTH, HIGHEST, PAUSE, Escalation, EscalationPolicy
 
 # True: a success; a number: a timeout of a run that began so many levels below the present one.
 histories = st.lists(st.one_of(st.just(True), st.integers(0, HIGHEST)), max_size=60)
@@ -56,3 +56,8 @@ def test_pauses_grow_with_the_level_and_are_none_without(history: list[int | boo
 def test_the_formula_by_hand() -> None:
     assert [Escalation(level).factor for level in (0, 1, 2, 5)] == [1, 1.5, 2.25, 7.59375]
     assert [Escalation(level).pause(60) for level in (0, 1, 2)] == [0, 22.5, 33.75]
+    policy = EscalationPolicy(after=1, factor=2, most=2, pause=0.5)
+    assert [Escalation(level, policy=policy).factor for level in (0, 1, 2, 3)] == [1, 2, 4, 4]
+    assert [Escalation(level, policy=policy).pause(60) for level in (0, 1)] == [0, 60]
+    assert Escalation(policy=policy).timed_out(0).timed_out(1).timed_out(2) == Escalation(2, 1, policy)
+    assert Escalation(policy=EscalationPolicy(most=0)).timed_out(0).timed_out(0).timed_out(0).level == 0

@@ -219,7 +219,7 @@ def test_one_that_cannot_take_it_does_not_keep_it_from_the_others(caplog: pytest
 
 def test_the_engine_goes_by_all_that_travels_with_every_call_and_scripts_know_it_by_the_same_names() -> None:
     sheds = {name for name in live.knobs() if name.startswith("shed.")}
-    assert set(live.FLEET_TERMS) == {*live.TERMS, *sheds}
+    assert set(live.FLEET_TERMS) == {*live.TERMS, *sheds, "escalation.after", "escalation.most"}
     names = [one.name for one in fields(Terms)]
     assert set(live.FLEET_TERMS.values()) <= set(names)
     [listed] = re.findall(r"local TERMS = \{(.*?)\}", source("lib/context"), re.DOTALL)

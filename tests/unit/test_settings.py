@@ -32,8 +32,10 @@ def test_terms_are_in_the_units_of_redis() -> None:
     given = Settings.of(
         aging_after=1.5, max_line=1, max_queue=20, result_ttl=3, dead_ttl=4, max_deliveries=5, max_events=0
     )
-    assert given.terms() == Terms(1_500_000, 1, 20, 3000, 4000, 5, 10_000, 0, 100, 10_000, 10_000, 1, 900, 0, 800, 700)
-    assert given.terms().text == "1500000 1 20 3000 4000 5 10000 0 100 10000 10000 1 900 0 800 700"
+    assert given.terms() == Terms(
+        1_500_000, 1, 20, 3000, 4000, 5, 10_000, 0, 100, 10_000, 10_000, 1, 900, 0, 800, 700, 3, 5
+    )
+    assert given.terms().text == "1500000 1 20 3000 4000 5 10000 0 100 10000 10000 1 900 0 800 700 3 5"
     assert Settings.of(aging_after=None).terms().aging_us == NO_AGING_US
 
 

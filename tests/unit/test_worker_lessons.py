@@ -83,7 +83,7 @@ async def test_without_an_answer_the_plain_time_holds(bench: Bench) -> None:
     await bench.lessons.stop()
 
 
-@pytest.mark.parametrize("fields", [["level", "9"], ["after:99", "1 1 1"], ["after:3", "1 1"], ["level", "high"]])
+@pytest.mark.parametrize("fields", [["level", "10"], ["after:99", "1 1 1"], ["after:3", "1 1"], ["level", "high"]])
 async def test_what_nobody_could_have_learnt_is_corrupt(bench: Bench, fields: list[str]) -> None:
     bench.fields = fields
     with pytest.raises(Corrupt):

@@ -8,7 +8,8 @@
 local known_terms, known_changes, terms_read
 -- The numbers of the terms, in their order (`model/terms`).
 local TERMS = { 'aging_us', 'max_line', 'max_queue', 'result_ms', 'dead_ms', 'max_crashes', 'session_ms', 'max_events',
-  'retry_share', 'retry_floor', 'retry_window_ms', 'shedding', 'memory_share', 'max_bytes', 'shed_begin', 'shed_end' }
+  'retry_share', 'retry_floor', 'retry_window_ms', 'shedding', 'memory_share', 'max_bytes', 'shed_begin', 'shed_end',
+  'escalate_after', 'escalate_most' }
 
 -- Whole numbers only. (`%.0f` takes twice as long.) A number that is handed to a command as one costs as much as a third
 -- of the command: Redis prints it with seventeen digits. So whatever is written often goes as text.
@@ -106,8 +107,7 @@ end
 -- The next number of the namespace: larger than all before and never behind the clock, so that it keeps growing
 -- when the server forgets its newest writes. It serves as fence and as place in line.
 local function draw(ctx)
-  ctx.tick = math.max(ctx.tick + 1, ctx.us)
-  ctx.drawn = true
+  ctx.tick, ctx.drawn = math.max(ctx.tick + 1, ctx.us), true
   return ctx.tick
 end
 

@@ -2,7 +2,7 @@
 -- policy/escalation, and how retries fared after each delay, see policy/backoff.
 --@include lib/budget
 --@include lib/emit
-local AFTER, HIGHEST, HALF_LIFE, LAST_OCTAVE = 3, 5, 600000, 39
+local HALF_LIFE, LAST_OCTAVE = 600000, 39
 
 local function tell_level(ctx, name, from, to, ...)
   ctx.stats.escalate = (ctx.stats.escalate or 0) + 1
@@ -48,14 +48,14 @@ local function note_timeout(ctx, name, begun)
   if begun < level then
     return
   end
-  if late >= AFTER and level < HIGHEST then
+  if late >= ctx.escalate_after and level < ctx.escalate_most then
     tell_level(ctx, name, text(level), text(level + 1), 'by', 'timeouts', 'timeouts', late)
     level, late = level + 1, 0
   end
   if ctx.budget then
     save_account(key, look_at_account(ctx, ctx.budget, key))
   end
-  redis.call('HSET', key, 'ok', '0', 'level', text(level), 'late', text(math.min(late, AFTER)))
+  redis.call('HSET', key, 'ok', '0', 'level', text(level), 'late', text(math.min(late, ctx.escalate_after)))
   redis.call('PEXPIRE', key, HANDLER_MS)
 end
 
