@@ -84,7 +84,7 @@ class AsyncLockTicket(AsyncTicket):
 
     def __init__(self, driver: AsyncDriver, asked: LockAsk, needs: tuple[Need, ...], standing: Asked) -> None:
         super().__init__(driver, asked.ident)
-        self._asked, self._needs, self._sent = standing.taken(asked), needs, standing.sent
+        self._asked, self._needs, self._standing = standing.taken(asked), needs, standing
         self._lease = None if standing.grant is None else leased(driver, standing.grant, needs, asked)
 
     @property
@@ -97,7 +97,7 @@ class AsyncLockTicket(AsyncTicket):
         if self._lease is None:
             seconds = asking.timeout(timeout)
             driver, asked = self._driver, self._asked
-            waits = timing.await_grant(driver.scope, driver.learner, asked, self._needs, self._sent, seconds)
+            waits = timing.await_grant(driver.scope, driver.learner, asked, self._needs, self._standing, seconds)
             grant = await driver.run(waits)
             if grant is None:
                 raise WaitTimeout(self.ident, seconds or 0.0, "lock request")

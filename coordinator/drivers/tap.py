@@ -24,6 +24,7 @@ from coordinator.drivers.messages import BATCH, BURST_SECONDS, READ_SECONDS
 
 NOT_YET = (BlockingIOError, ssl.SSLWantReadError)
 CHUNK = 65536
+NO_REPLY = object()
 
 
 class Nudge:
@@ -86,7 +87,11 @@ class Tap:
         connection = self._pool.get_connection()
         self._socket = connection._sock
         self._socket.settimeout(0)
-        self._reader = Reader(protocolError=redis.exceptions.InvalidResponse, replyError=redis.exceptions.ResponseError)
+        self._reader = Reader(
+            protocolError=redis.exceptions.InvalidResponse,
+            replyError=redis.exceptions.ResponseError,
+            notEnoughData=NO_REPLY,
+        )
         self._polls = {one: select.poll() for one in (self.watch, self.turn)}
         for nudge, poll in self._polls.items():
             poll.register(nudge.fileno(), select.POLLIN)
@@ -155,7 +160,7 @@ class Tap:
     def _received(self) -> Any:
         while True:
             reply = self._reader.gets()
-            if reply is False:
+            if reply is NO_REPLY:
                 some = self._socket.recv(CHUNK)
                 if not some:
                     raise redis.exceptions.ConnectionError("Connection closed by server.")

@@ -173,20 +173,20 @@ def request(scope: Scope, book: Book, asked: LockAsk, needs: Sequence[Need]) -> 
 
 
 def await_grant(
-    scope: Scope, book: Book, asked: LockAsk, needs: Sequence[Need], sent: float, seconds: float | None
+    scope: Scope, book: Book, asked: LockAsk, needs: Sequence[Need], standing: Asked, seconds: float | None
 ) -> Operation[Grant | None]:
-    """As `locks.await_grant`. How long it took since it was asked for at `sent` is learnt from if it comes in the
-    meantime: of a lock that was there before anybody waited for it, nobody knows since when."""
+    """As `locks.await_grant`. How long it took since it was asked for is learnt from if it comes in the meantime: of a
+    lock that was there before anybody waited for it, nobody knows since when, nor what became of it: that is asked."""
     try:
         grant = yield from locks.await_grant(scope, asked, 0.0)
         if grant is not None or seconds == 0:
             return grant
-        grant = yield from locks.await_grant(scope, asked, seconds)
+        grant = yield from locks.await_grant(scope, asked, seconds, standing)
     except WaitTimeout:
         _ran_out(book, needs, (asked.wait_ms or 0) / 1000)
         raise
     if grant is not None:
-        _took(book, needs, book.now() - sent)
+        _took(book, needs, book.now() - standing.sent)
     return grant
 
 

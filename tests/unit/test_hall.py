@@ -120,9 +120,10 @@ def test_many_messages_are_fetched_together(scene: Scene) -> None:
         lambda line: line.cut(),
         lambda line: line.raw(b"-NOPERM no\r\n"),
         lambda line: line.raw(b"*1\r\n$2\r\nok\r\n"),
-        lambda line: line.raw(b"!?\r\n"),
+        lambda line: line.raw(b"#f\r\n"),
+        lambda line: line.raw(b"?!\r\n"),
     ],
-    ids=["cut", "refused", "out of step", "no Redis"],
+    ids=["cut", "refused", "out of step", "false", "no Redis"],
 )
 def test_a_connection_that_breaks_is_replaced_and_all_look_at_the_truth(
     scene: Scene, breaks: Callable[[Line], None]

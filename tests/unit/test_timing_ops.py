@@ -17,6 +17,7 @@ from tests.support.engine import TERMS
 ASKED = LockAsk("r", 1, "x1:a", trying=False, wait_ms=30_000, hold_ms=1000)
 NEEDS = (Need("a"),)
 GRANT = Grant("r", 1, 100.0)
+STANDING = locks.Asked(None, "s", 40.0)
 
 
 class Book:
@@ -40,8 +41,10 @@ def waited(
 ) -> tuple[Any, Book]:
     """What came of a wait whose parts are answered like this, and what was learnt."""
 
-    def await_grant(_scope: Any, _asked: Any, part: float | None, *_more: Any) -> Generator[None, None, Any]:
+    def await_grant(_scope: Any, _asked: Any, part: float | None, standing: Any = None) -> Generator[None, None, Any]:
         yield from ()
+        # What lies there already may be old; a message that comes while it is waited for is enough.
+        assert standing is (None if part == 0 else STANDING)
         answer = answers[part]
         if isinstance(answer, Exception):
             raise answer
@@ -49,7 +52,7 @@ def waited(
 
     monkeypatch.setattr(locks, "await_grant", await_grant)
     book: Any = Book()
-    operation = timing.await_grant(Scope.of("n", TERMS), book, ASKED, NEEDS, 40.0, seconds)
+    operation = timing.await_grant(Scope.of("n", TERMS), book, ASKED, NEEDS, STANDING, seconds)
     with pytest.raises((StopIteration, WaitTimeout)) as ended:
         next(operation)
     return ended.value, book
