@@ -4,7 +4,7 @@
 --@include lib/gate
 --@include lib/memory
 --@include lib/shed
-local REFUSES = '^' .. string.rep(':%d+', 5) .. ':1:'
+local REFUSES = '^:%d+:%d+:%d+:%d+:%d+:1:'
 
 -- The breakers of a handler that refuse, looked for once in a script.
 local function refusing(ctx, handler)
