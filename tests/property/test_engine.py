@@ -35,6 +35,7 @@ PROFILE = settings(
 
 
 @pytest.mark.no_redis
+@pytest.mark.timeout(180)  # seconds on a machine that has nothing else to do
 def test_on_an_imitation() -> None:
     client = fakeredis.FakeRedis(version=(6, 2))
 
@@ -51,6 +52,7 @@ class TreeMachine(JobMachine):
     names_of: ClassVar[Mapping[str, str]] = {"a": "p/**", "b": "p/q", "c": "p/q/**", "d": "p/q/r", "e": "p/s"}
 
 
+@pytest.mark.timeout(180)
 def test_subtrees_on_a_server(raw: redis.Redis) -> None:
     shebang = int(raw.info()["redis_version"].split(".")[0]) >= 7
 
@@ -61,6 +63,7 @@ def test_subtrees_on_a_server(raw: redis.Redis) -> None:
     run_state_machine_as_test(OnServer, settings=PROFILE)
 
 
+@pytest.mark.timeout(180)
 def test_on_a_server(raw: redis.Redis) -> None:
     shebang = int(raw.info()["redis_version"].split(".")[0]) >= 7
 
