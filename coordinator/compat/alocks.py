@@ -15,7 +15,7 @@ from coordinator.aleases import AsyncLease
 from coordinator.compat import plain
 from coordinator.compat.clients import async_coordinator_of
 from coordinator.compat.errors import as_redis
-from coordinator.compat.held import LEAST, Held, Terms
+from coordinator.compat.held import LEAST, Aim, Held, Terms
 from coordinator.compat.plain import Patience, Place
 from coordinator.compat.renewer import Duty, renewing
 from coordinator.drivers import clock
@@ -82,53 +82,64 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
             return await self._extend_lease(float(self.timeout or 0.0))
 
     async def _acquire(self, patience: Patience, token: Any) -> bool:
-        terms = Terms.of(self.timeout, self.coordinator.settings)
+        aim = self._aim(token)
         with as_redis(self.name):
+            terms = Terms.of(self.timeout, self.coordinator.settings)
             while True:
-                lease = await self._stand_in_line(patience, terms)
+                lease = await self._stand_in_line(aim, patience, terms)
                 if lease is None:
                     return False
-                word = self._word(token, self.coordinator.settings.namespace, lease)
                 try:
-                    sent = await self._at_head(word, lease, terms, patience)
+                    return await self._at_head(aim, lease, terms, patience)
                 except LeaseLost:
                     continue  # while it waited for an old user; it has to queue again
-                break
-        if sent is None:
-            return False
+
+    def _keep(self, word: bytes, lease: AsyncLease, terms: Terms, sent: float) -> None:
+        """The plain key is ours, by a call sent at `sent`."""
         if terms.renewed:
             duty = Duty(lease, terms.ttl, partial(self._renews, word, terms.ttl_ms), lease.release)
             self._renewing[lease.ident] = renewing(duty, sent)
         self._forget_lapsed()
         self._leases[word], self.local.token = lease, word
-        return True
 
-    async def _stand_in_line(self, patience: Patience, terms: Terms) -> AsyncLease | None:
-        resource, left = plain.resource_of(self.name), patience.left(clock.now())
+    async def _stand_in_line(self, aim: Aim, patience: Patience, terms: Terms) -> AsyncLease | None:
+        left = patience.left(clock.now())
         try:
             if left == 0:
-                return await self.coordinator.try_acquire(resource, ttl=terms.line)
-            return await self.coordinator.acquire(resource, wait=left, ttl=terms.line)
+                return await self.coordinator.try_acquire(aim.resource, ttl=terms.line)
+            return await self.coordinator.acquire(aim.resource, wait=left, ttl=terms.line)
         except WaitTimeout:
             return None
 
-    async def _at_head(self, word: bytes, lease: AsyncLease, terms: Terms, patience: Patience) -> float | None:
-        """As `_wait_for_plain`; unless the key is ours, the line is left."""
+    async def _at_head(self, aim: Aim, lease: AsyncLease, terms: Terms, patience: Patience) -> bool:
+        """Whether the plain key could be had; else, and whatever goes wrong, the line is left."""
+        word: bytes | None = None
         try:
+            word = self._word(aim, self.coordinator.settings.namespace, lease)
             sent = await self._wait_for_plain(word, lease, terms, patience)
+            if sent is not None:
+                self._keep(word, lease, terms, sent)
+                return True
         except BaseException:
             # It may have been set by a call that was cancelled; nobody would renew it or give it back.
             await asyncio.shield(asyncio.ensure_future(self._undo(word, lease)))
             raise
-        if sent is None:
-            await lease.release()
-        return sent
+        await lease.release()
+        return False
 
-    async def _undo(self, word: bytes, lease: AsyncLease) -> None:
-        with contextlib.suppress(RedisError, OSError):
-            await super().do_release(word)
+    async def _undo(self, word: bytes | None, lease: AsyncLease) -> None:
+        self._stop_renewing(lease)
+        if word is not None:
+            self._leases.pop(word, None)
+            with contextlib.suppress(RedisError, OSError):
+                await super().do_release(word)
         with contextlib.suppress(CoordinatorError):
             await lease.release()
+
+    def _stop_renewing(self, lease: AsyncLease) -> None:
+        task = self._renewing.pop(lease.ident, None)
+        if task is not None:
+            task.cancel()
 
     async def _wait_for_plain(self, word: bytes, lease: AsyncLease, terms: Terms, patience: Patience) -> float | None:
         """When the call was sent that made the plain key ours; None if there is no time left."""
@@ -165,9 +176,7 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
         """Leave the line after the plain key. `strict`: raises if the place in it was lost."""
         if lease is not None:
             self._leases.pop(token, None)
-            task = self._renewing.pop(lease.ident, None)
-            if task is not None:
-                task.cancel()
+            self._stop_renewing(lease)
             with contextlib.suppress(*(() if strict else (CoordinatorError,))):
                 await lease.release()
             return

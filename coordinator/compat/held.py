@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from coordinator.compat.errors import NotOwned
-from coordinator.compat.plain import Place
+from coordinator.compat.plain import Place, resource_of
 from coordinator.settings import Settings
 
 # What the engine grants at least; the plain key may end sooner, and `trust` with it.
@@ -65,6 +65,13 @@ class Terms:
         return self.line is None
 
 
+class Aim(NamedTuple):
+    """What an acquire is for: the resource whose line it stands in, and the token that was given, if one was."""
+
+    resource: str
+    token: bytes | None
+
+
 class Held(Generic[L]):
     """The leases of one lock object by their tokens."""
 
@@ -96,10 +103,19 @@ class Held(Generic[L]):
             if not lease.held:
                 self._leases.pop(word, None)
 
-    def _word(self, token: Any, namespace: str, lease: L) -> bytes:
-        """The token in bytes: the one that was given, else one that tells of our place."""
-        if token is None:
-            token = Place(namespace, lease.ident, lease.fence).token()
+    def _encoded(self, value: Any) -> bytes:
+        """A name or a token in bytes, as the client sends it. Raises redis-py's DataError for what it refuses."""
         pool = getattr(self.redis, "connection_pool", None)
         encoder = self.redis.get_encoder() if pool is None else pool.get_encoder()
-        return bytes(encoder.encode(token))
+        return bytes(encoder.encode(value))
+
+    def _aim(self, token: Any) -> Aim:
+        """What an acquire is for; so whatever cannot be sent is refused before it stands in line."""
+        chosen = None if token is None else self._encoded(token)
+        return Aim(resource_of(self._encoded(self.name)), chosen)
+
+    def _word(self, aim: Aim, namespace: str, lease: L) -> bytes:
+        """The token in bytes: the one that was given, else one that tells of our place."""
+        if aim.token is not None:
+            return aim.token
+        return self._encoded(Place(namespace, lease.ident, lease.fence).token())

@@ -13,7 +13,7 @@ from coordinator.client import Coordinator
 from coordinator.compat import plain
 from coordinator.compat.clients import coordinator_of
 from coordinator.compat.errors import as_redis
-from coordinator.compat.held import LEAST, Held, Terms
+from coordinator.compat.held import LEAST, Aim, Held, Terms
 from coordinator.compat.plain import Patience, Place
 from coordinator.compat.renewer import Duty, Renewer
 from coordinator.drivers import clock
@@ -88,50 +88,59 @@ class Lock(Held[Lease], redis_lock.Lock):
             return self._extend_lease(float(self.timeout or 0.0))
 
     def _acquire(self, patience: Patience, token: Any) -> bool:
-        terms = Terms.of(self.timeout, self.coordinator.settings)
+        aim = self._aim(token)
         with as_redis(self.name):
+            terms = Terms.of(self.timeout, self.coordinator.settings)
             while True:
-                lease = self._stand_in_line(patience, terms)
+                lease = self._stand_in_line(aim, patience, terms)
                 if lease is None:
                     return False
-                word = self._word(token, self.coordinator.settings.namespace, lease)
                 try:
-                    sent = self._at_head(word, lease, terms, patience)
+                    return self._at_head(aim, lease, terms, patience)
                 except LeaseLost:
                     continue  # while it waited for an old user; it has to queue again
-                break
-        if sent is None:
-            return False
+
+    def _keep(self, word: bytes, lease: Lease, terms: Terms, sent: float) -> None:
+        """The plain key is ours, by a call sent at `sent`."""
         if terms.renewed:
             duty = Duty(lease, terms.ttl, partial(self._renews, word, terms.ttl_ms), lease.release)
             Renewer.of(self.coordinator).add(duty, sent)
         self._forget_lapsed()
         self._leases[word], self.local.token = lease, word
-        return True
 
-    def _stand_in_line(self, patience: Patience, terms: Terms) -> Lease | None:
-        resource, left = plain.resource_of(self.name), patience.left(clock.now())
+    def _stand_in_line(self, aim: Aim, patience: Patience, terms: Terms) -> Lease | None:
+        left = patience.left(clock.now())
         try:
             if left == 0:
-                return self.coordinator.try_acquire(resource, ttl=terms.line)
-            return self.coordinator.acquire(resource, wait=left, ttl=terms.line)
+                return self.coordinator.try_acquire(aim.resource, ttl=terms.line)
+            return self.coordinator.acquire(aim.resource, wait=left, ttl=terms.line)
         except WaitTimeout:
             return None
 
-    def _at_head(self, word: bytes, lease: Lease, terms: Terms, patience: Patience) -> float | None:
-        """As `_wait_for_plain`; unless the key is ours, the line is left."""
+    def _at_head(self, aim: Aim, lease: Lease, terms: Terms, patience: Patience) -> bool:
+        """Whether the plain key could be had; else, and whatever goes wrong, the line is left."""
+        word: bytes | None = None
         try:
+            word = self._word(aim, self.coordinator.settings.namespace, lease)
             sent = self._wait_for_plain(word, lease, terms, patience)
+            if sent is not None:
+                self._keep(word, lease, terms, sent)
+                return True
         except BaseException:
+            self._undo(word, lease)
+            raise
+        lease.release()
+        return False
+
+    def _undo(self, word: bytes | None, lease: Lease) -> None:
+        Renewer.of(self.coordinator).drop(lease)
+        if word is not None:
+            self._leases.pop(word, None)
             # It may have been set by a call that was interrupted; nobody would renew it or give it back.
             with contextlib.suppress(RedisError, OSError):
                 redis_lock.Lock.do_release(self, word)  # type: ignore[arg-type]
-            with contextlib.suppress(CoordinatorError):
-                lease.release()
-            raise
-        if sent is None:
+        with contextlib.suppress(CoordinatorError):
             lease.release()
-        return sent
 
     def _wait_for_plain(self, word: bytes, lease: Lease, terms: Terms, patience: Patience) -> float | None:
         """When the call was sent that made the plain key ours; None if there is no time left."""

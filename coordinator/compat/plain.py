@@ -56,7 +56,8 @@ AFTER_END = 0.001
 
 def resource_of(name: str | bytes | memoryview) -> str:
     """The resource whose line stands before the plain key of that name."""
-    raw = name.encode() if isinstance(name, str) else bytes(name)
+    # By way of a view: of a number `bytes` makes so many zeros.
+    raw = name.encode() if isinstance(name, str) else bytes(memoryview(name))
     encoded = PREFIX + quote(raw, safe=SAFE)
     if len(encoded) > MAX_NAME_BYTES or encoded != encoded.strip():
         return f"{PREFIX}{quote(raw[:SHOWN], safe='')}%{hashlib.sha256(raw).hexdigest()}"

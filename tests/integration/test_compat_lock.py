@@ -3,14 +3,16 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from typing import Any
 
 import pytest
 import redis
 import redis.asyncio
-from redis.exceptions import LockError, LockNotOwnedError
+from redis.exceptions import DataError, LockError, LockNotOwnedError
 from redis.lock import Lock as OldLock
 
+from coordinator.compat.held import Held
 from coordinator.compat.plain import TAKE, Place, resource_of
 from coordinator.compat.redis import AsyncLock, LineUnavailable, Lock, NotOwned, coordinator_of, patch
 from coordinator.errors import ConfigError, StoreUnavailable
@@ -179,6 +181,46 @@ def test_a_token_can_be_handed_over(new: Make, raw: Any, co: Any, name: str) -> 
     assert chosen.acquire(token="mine")
     assert raw.get(name) == b"mine"
     chosen.release()
+
+
+def test_what_cannot_be_sent_is_refused_before_it_stands_in_line(new: Make, co: Any, name: str) -> None:
+    lock = new(name)
+    with pytest.raises(DataError):
+        lock.acquire(token=object())
+    assert co.line(resource_of(name)).holders == ()
+    for refused in (None, True, [name]):
+        with pytest.raises(DataError):
+            new(refused).acquire(blocking=False)
+
+
+def test_whatever_fails_after_the_grant_gives_the_place_back(
+    new: Make, raw: Any, co: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = new(name)
+
+    def fails(*_args: Any) -> Any:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Held, "_forget_lapsed", fails)
+        with pytest.raises(RuntimeError):
+            lock.acquire()
+    assert raw.get(name) is None
+    assert co.line(resource_of(name)).holders == ()
+    assert lock.acquire(blocking=False)
+    lock.release()
+
+
+@pytest.mark.parametrize("of", [int, float, str, str.encode, lambda text: memoryview(text.encode())])
+def test_a_name_is_what_the_client_sends(new: Make, raw: Any, co: Any, namespace: str, of: Make) -> None:
+    given = of(str(int(sha256(namespace.encode()).hexdigest()[:12], 16)))
+    lock = new(given, timeout=5)
+    assert lock.acquire(blocking=False)
+    sent = repr(given).encode() if isinstance(given, int | float) else given
+    assert co.line(resource_of(sent)).holders
+    assert raw.exists(given)
+    lock.release()
+    assert not raw.exists(given)
 
 
 def test_a_lost_answer_does_not_lose_the_key(raw: redis.Redis, name: str) -> None:
