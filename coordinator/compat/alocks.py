@@ -61,6 +61,9 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
     async def do_release(self, expected_token: Any) -> None:
         """Give back the lock that has this token, be it one that another process has taken. Raises NotOwned."""
         lease = self._leases.get(expected_token)
+        if lease is not None:
+            # It would find the key gone, and give back the place in the line itself.
+            self._stop_renewing(lease)
         with as_redis(self.name):
             try:
                 await super().do_release(expected_token)
@@ -96,9 +99,10 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
 
     def _keep(self, word: bytes, lease: AsyncLease, terms: Terms, sent: float) -> None:
         """The plain key is ours, by a call sent at `sent`."""
-        if terms.renewed:
-            duty = Duty(lease, terms.ttl, partial(self._renews, word, terms.ttl_ms), lease.release)
-            self._renewing[lease.ident] = renewing(duty, sent)
+        if terms.watched:
+            ours = partial(self._renews, word, terms.ttl_ms) if terms.renewed else partial(self._looks, word)
+            duty = Duty(lease, terms.ttl if terms.renewed else None, ours, lease.release)
+            self._renewing[lease.ident] = renewing(duty, sent, terms.pace)
         self._forget_lapsed()
         self._leases[word], self.local.token = lease, word
 
@@ -165,6 +169,10 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
 
     async def _renews(self, word: bytes, ttl_ms: int) -> bool:
         return bool(await self._renew(keys=[self.name], args=[word, ttl_ms], client=self.redis))
+
+    async def _looks(self, word: bytes) -> bool:
+        look = self.redis.register_script(plain.LOOK)
+        return bool(await look(keys=[self.name], args=[word], client=self.redis))
 
     async def _extend_lease(self, seconds: float) -> Literal[True]:
         lease = self.lease

@@ -13,6 +13,9 @@ from coordinator.settings import Settings
 
 # What the engine grants at least; the plain key may end sooner, and `trust` with it.
 LEAST = 0.05
+# Seconds between looks at a plain key, and how many there are at least within a TTL that is renewed, as for a session.
+PACE = 1.0
+TRIES = 3
 GONE = "it is not held here"
 
 
@@ -36,23 +39,29 @@ class ThreadToken(threading.local):
     token: bytes | None = None
 
 
+def pace_of(settings: Settings) -> float:
+    """How many seconds lie between looks at a plain key."""
+    return min(PACE, settings.session_ttl / TRIES)
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """How long a lock lasts: the plain key's TTL, and `line`, the lease in seconds, or None for as long as the session.
 
-    `renewed`: it was given no timeout, so its key is renewed with the session.
+    `renewed`: it was given no timeout, so its key is renewed with the session. `pace`: seconds between looks at it.
     """
 
     ttl: float
     line: float | None
     longest: float
+    pace: float
 
     @classmethod
     def of(cls, timeout: float | None, settings: Settings) -> Terms:
         """From the lock's `timeout`."""
         if not timeout:
-            return cls(settings.session_ttl, None, settings.max_hold)
-        return cls(timeout, min(max(LEAST, timeout), settings.max_hold), settings.max_hold)
+            return cls(settings.session_ttl, None, settings.max_hold, pace_of(settings))
+        return cls(timeout, min(max(LEAST, timeout), settings.max_hold), settings.max_hold, pace_of(settings))
 
     @property
     def ttl_ms(self) -> int:
@@ -63,6 +72,11 @@ class Terms:
     def renewed(self) -> bool:
         """Whether somebody has to keep the key alive."""
         return self.line is None
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody has to look at the key, for it may be deleted by hand long before it ends."""
+        return self.renewed or self.ttl > self.pace
 
 
 class Aim(NamedTuple):

@@ -102,8 +102,9 @@ class Lock(Held[Lease], redis_lock.Lock):
 
     def _keep(self, word: bytes, lease: Lease, terms: Terms, sent: float) -> None:
         """The plain key is ours, by a call sent at `sent`."""
-        if terms.renewed:
-            duty = Duty(lease, terms.ttl, partial(self._renews, word, terms.ttl_ms), lease.release)
+        if terms.watched:
+            ours = partial(self._renews, word, terms.ttl_ms) if terms.renewed else partial(self._looks, word)
+            duty = Duty(lease, terms.ttl if terms.renewed else None, ours, lease.release)
             Renewer.of(self.coordinator).add(duty, sent)
         self._forget_lapsed()
         self._leases[word], self.local.token = lease, word
@@ -164,6 +165,10 @@ class Lock(Held[Lease], redis_lock.Lock):
 
     def _renews(self, word: bytes, ttl_ms: int) -> bool:
         return bool(self._renew(keys=[self.name], args=[word, ttl_ms], client=self.redis))
+
+    def _looks(self, word: bytes) -> bool:
+        look = self.redis.register_script(plain.LOOK)
+        return bool(look(keys=[self.name], args=[word], client=self.redis))
 
     def _extend_lease(self, seconds: float) -> Literal[True]:
         lease = self.lease

@@ -47,6 +47,14 @@ end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
 
+# Whether the key is ours; its end is left as it is.
+LOOK = """
+if redis.pcall('GET', KEYS[1]) == ARGV[1] then
+  return 1
+end
+return 0
+"""
+
 # The head asks again soon at first, for old users do not hand over: whoever asks in the moment between has it.
 LEAST_PAUSE = 0.002
 MOST_DOUBLINGS = 20

@@ -1,7 +1,9 @@
-"""Renews the plain keys of locks without a timeout, together with our own lease on them.
+"""Looks after the plain keys of locks that are held, and renews those without a timeout.
 
-The lease is believed in only as long as both last, so `lease.lost` is set in time when either cannot be renewed. One
-thread per coordinator; for asyncio one task per lock, on the loop of the client that the key is set with.
+Such a lease is believed in only as long as both last, so `lease.lost` is set in time when either cannot be renewed. The
+others are only looked at: who deletes the key of a lock by hand means that it is free, and the next in line would
+not hear of it before the lock's time was over. One thread per coordinator, which ends when nothing is held; for asyncio
+one task per lock, on the loop of the client that the key is set with.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import contextlib
 import logging
 import os
 import threading
+import time
 import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,6 +23,7 @@ from redis.exceptions import RedisError
 
 from coordinator.aleases import AsyncLease
 from coordinator.client import Coordinator
+from coordinator.compat.held import pace_of
 from coordinator.drivers import clock
 from coordinator.errors import CoordinatorError
 from coordinator.leases import Lease
@@ -27,8 +31,6 @@ from coordinator.policy.trust import trusted_until
 
 log = logging.getLogger(__name__)
 
-# Three tries within a TTL, as for a session.
-TRIES = 3
 TAKEN = "its plain key is gone or has another token"
 
 
@@ -39,17 +41,18 @@ N_co = TypeVar("N_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Duty(Generic[L, B_co, N_co]):
-    """What has to be renewed every now and then: the key of a lease, which has a TTL. `renew` says whether it was ours
-    still; `leave` gives the place in the line back."""
+    """What has to be renewed every now and then: the key of a lease, which has a TTL; `ttl` None: only to be looked at.
+    `renew` says whether it was ours still; `leave` gives the place in the line back."""
 
     lease: L
-    ttl: float
+    ttl: float | None
     renew: Callable[[], B_co]
     leave: Callable[[], N_co]
 
     def trust(self, sent: float, most: float) -> None:
         """The key was set, or renewed, by a call sent at `sent`; the lease itself ends at `most`."""
-        self.lease.trust(min(most, trusted_until(sent, self.ttl)))
+        if self.ttl is not None:
+            self.lease.trust(min(most, trusted_until(sent, self.ttl)))
 
 
 class _Entry(NamedTuple):
@@ -64,7 +67,7 @@ class Renewer:
         self._interval, self._pid = interval, os.getpid()
         self._entries: dict[str, _Entry] = {}
         self._lock = threading.Lock()
-        self._stop = threading.Event()
+        self._at_work = False
 
     @classmethod
     def of(cls, coordinator: Coordinator) -> Renewer:
@@ -72,7 +75,7 @@ class Renewer:
         with _guard:
             found = _renewers.get(coordinator)
             if found is None or found._pid != os.getpid():
-                found = _renewers[coordinator] = cls(coordinator.settings.session_ttl / TRIES)
+                found = _renewers[coordinator] = cls(pace_of(coordinator.settings))
             return found
 
     def add(self, duty: Duty[Lease, bool, None], sent: float) -> None:
@@ -81,22 +84,26 @@ class Renewer:
         with self._lock:
             duty.trust(sent, entry.most)
             self._entries[duty.lease.ident] = entry
-            if len(self._entries) == 1:
-                self._stop = threading.Event()
-                threading.Thread(target=self._work, args=(self._stop,), name="coordinator-plain", daemon=True).start()
+            if not self._at_work:
+                threading.Thread(target=self._work, name="coordinator-plain", daemon=True).start()
+                self._at_work = True
 
     def drop(self, lease: Lease) -> None:
         """No longer renew."""
         with self._lock:
-            if self._entries.pop(lease.ident, None) is not None and not self._entries:
-                self._stop.set()
+            self._entries.pop(lease.ident, None)
 
-    def _work(self, stop: threading.Event) -> None:
-        while not stop.wait(self._interval):
+    def _work(self) -> None:
+        while True:
+            time.sleep(self._interval)
             with self._lock:
                 entries = list(self._entries.values())
+                if not entries:
+                    # Not before: a thread for each of many short locks costs more than one that stays for a moment.
+                    self._at_work = False
+                    return
             for one in entries:
-                if not stop.is_set():
+                if one.duty.lease.ident in self._entries:
                     self._renew(one)
 
     def _renew(self, entry: _Entry) -> None:
@@ -129,20 +136,20 @@ os.register_at_fork(before=_guard.acquire, after_in_parent=_guard.release, after
 _tasks: set[asyncio.Task[None]] = set()
 
 
-def renewing(duty: Duty[AsyncLease, Awaitable[bool], Awaitable[None]], sent: float) -> asyncio.Task[None]:
+def renewing(duty: Duty[AsyncLease, Awaitable[bool], Awaitable[None]], sent: float, pace: float) -> asyncio.Task[None]:
     """The task of one asyncio lock; cancel it when the lock is given back. The key was set by a call sent at `sent`."""
     most = duty.lease.trusted_until
     duty.trust(sent, most)
-    task = asyncio.get_running_loop().create_task(_renews(duty, most))
+    task = asyncio.get_running_loop().create_task(_renews(duty, most, pace))
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
     return task
 
 
-async def _renews(duty: Duty[AsyncLease, Awaitable[bool], Awaitable[None]], most: float) -> None:
+async def _renews(duty: Duty[AsyncLease, Awaitable[bool], Awaitable[None]], most: float, pace: float) -> None:
     lease = duty.lease
     while not lease.lost.is_set():
-        await asyncio.sleep(duty.ttl / TRIES)
+        await asyncio.sleep(pace)
         sent = clock.now()
         try:
             ours = await duty.renew()

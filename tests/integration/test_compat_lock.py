@@ -147,6 +147,18 @@ def test_a_key_that_is_taken_away_is_noticed(new: Make, raw: Any, co: Any, name:
     assert raw.get(name) == b"somebody else"
 
 
+def test_whoever_deletes_the_key_has_unlocked_it_for_ours_too(new: Make, raw: Any, co: Any, name: str) -> None:
+    """As people unlock the locks of redis-py, long before the end of a timeout."""
+    lock, following = new(name, timeout=60, thread_local=False), new(name, timeout=60, thread_local=False)
+    assert lock.acquire()
+    lease = lock.lease
+    raw.delete(name)
+    assert following.acquire(blocking_timeout=30)
+    assert not lease.held
+    assert following.owned()
+    following.release()
+
+
 def test_extend_and_reacquire_move_both_ends(new: Make, raw: Any, name: str) -> None:
     lock = new(name, timeout=1)
     assert lock.acquire()
