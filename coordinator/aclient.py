@@ -195,13 +195,7 @@ class AsyncCoordinator(AsyncCoalescer, AsyncGuarding, AsyncOverseer):
 
     async def try_acquire(self, needs: Needs, *, priority: Urgency = None, **options: Any) -> AsyncLease | None:
         """Acquire if everything is free now and nobody stands before us, else None. Options as `acquire`."""
-        wanted, chosen = needs_of(needs), lock_options(priority, 0, options)
-        again = self._entries.again(chosen.owner, wanted) if chosen.reentrant else None
-        if again is not None:
-            return again
-        asked = self._ask(wanted, chosen)
-        grant = await self._driver.run(locks.acquire(self._driver.scope, asked, 0))
-        return None if grant is None else self._taken(grant, wanted, chosen)
+        return await self._try(needs, lock_options(priority, 0, options))
 
     async def request(
         self,
@@ -288,6 +282,15 @@ class AsyncCoordinator(AsyncCoalescer, AsyncGuarding, AsyncOverseer):
         if grant is None:
             raise WaitTimeout(asked.ident, 0, "lock request")
         return self._taken(grant, wanted, options)
+
+    async def _try(self, needs: Needs, chosen: LockOptions, retry_for: float | None = None) -> AsyncLease | None:
+        wanted = needs_of(needs)
+        again = self._entries.again(chosen.owner, wanted) if chosen.reentrant else None
+        if again is not None:
+            return again
+        asked = self._ask(wanted, chosen)
+        grant = await self._driver.run(locks.acquire(self._driver.scope, asked, 0), retry_for)
+        return None if grant is None else self._taken(grant, wanted, chosen)
 
     def _taken(self, grant: Grant, wanted: tuple[Need, ...], options: LockOptions) -> AsyncLease:
         if not options.reentrant:

@@ -20,6 +20,7 @@ from coordinator.compat.plain import Patience, Place
 from coordinator.compat.renewer import Duty, renewing
 from coordinator.drivers import clock
 from coordinator.errors import CoordinatorError, LeaseLost, WaitTimeout
+from coordinator.ops.asking import LockOptions
 
 
 class AsyncLock(Held[AsyncLease], redis_lock.Lock):
@@ -110,7 +111,7 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
         left = patience.left(clock.now())
         try:
             if left == 0:
-                return await self.coordinator.try_acquire(aim.resource, ttl=terms.line)
+                return await self.coordinator._try(aim.resource, LockOptions(wait=0, ttl=terms.line), terms.try_for)
             return await self.coordinator.acquire(aim.resource, wait=left, ttl=terms.line)
         except WaitTimeout:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -9,10 +10,13 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from coordinator.compat.errors import NotOwned
 from coordinator.compat.plain import Place, resource_of
+from coordinator.errors import InvalidInput
 from coordinator.settings import Settings
 
 # What the engine grants at least; the plain key may end sooner, and `trust` with it.
 LEAST = 0.05
+# Who does not want to wait for a lock does not want to wait for its server either; redis-py gives up about as soon.
+TRY_FOR = 1.5
 # Seconds between looks at a plain key, and how many there are at least within a TTL that is renewed, as for a session.
 PACE = 1.0
 TRIES = 3
@@ -48,20 +52,25 @@ def pace_of(settings: Settings) -> float:
 class Terms:
     """How long a lock lasts: the plain key's TTL, and `line`, the lease in seconds, or None for as long as the session.
 
-    `renewed`: it was given no timeout, so its key is renewed with the session. `pace`: seconds between looks at it.
+    `renewed`: it was given no timeout, so its key is renewed with the session. `pace`: seconds between looks at it;
+    `try_for`: seconds for which the calls of a try are repeated.
     """
 
     ttl: float
     line: float | None
     longest: float
     pace: float
+    try_for: float
 
     @classmethod
-    def of(cls, timeout: float | None, settings: Settings) -> Terms:
-        """From the lock's `timeout`."""
+    def of(cls, timeout: Any, settings: Settings) -> Terms:
+        """From the lock's `timeout`. Raises InvalidInput."""
+        most, rest = settings.max_hold, (pace_of(settings), min(TRY_FOR, settings.retry_for))
         if not timeout:
-            return cls(settings.session_ttl, None, settings.max_hold, pace_of(settings))
-        return cls(timeout, min(max(LEAST, timeout), settings.max_hold), settings.max_hold, pace_of(settings))
+            return cls(settings.session_ttl, None, most, *rest)
+        if not (isinstance(timeout, int | float) and timeout < math.inf):
+            raise InvalidInput("timeout", timeout, "must be a number of seconds")
+        return cls(timeout, min(max(LEAST, timeout), most), most, *rest)
 
     @property
     def ttl_ms(self) -> int:

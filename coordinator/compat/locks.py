@@ -19,6 +19,7 @@ from coordinator.compat.renewer import Duty, Renewer
 from coordinator.drivers import clock
 from coordinator.errors import CoordinatorError, LeaseLost, WaitTimeout
 from coordinator.leases import Lease
+from coordinator.ops.asking import LockOptions
 
 
 class Lock(Held[Lease], redis_lock.Lock):
@@ -48,9 +49,12 @@ class Lock(Held[Lease], redis_lock.Lock):
     ) -> bool:
         """Wait in line for the lock. False if it could not be had within `blocking_timeout` seconds, or at once if not
         `blocking`. Raises LineUnavailable, LineRefused."""
+        pause = self.sleep if sleep is None else sleep
+        if pause < 0:
+            raise ValueError("sleep length must be non-negative")
         patience = Patience.of(
             clock.now(),
-            self.sleep if sleep is None else sleep,
+            pause,
             self.blocking if blocking is None else blocking,
             self.blocking_timeout if blocking_timeout is None else blocking_timeout,
         )
@@ -63,9 +67,9 @@ class Lock(Held[Lease], redis_lock.Lock):
     def do_release(self, expected_token: Any) -> None:
         """Give back the lock that has this token, be it one that another process has taken. Raises NotOwned."""
         lease = self._leases.pop(expected_token, None)
-        if lease is not None:
-            Renewer.of(self.coordinator).drop(lease)
         with as_redis(self.name):
+            if lease is not None:
+                Renewer.of(self.coordinator).drop(lease)
             try:
                 super().do_release(expected_token)
             except BaseException:
@@ -113,7 +117,7 @@ class Lock(Held[Lease], redis_lock.Lock):
         left = patience.left(clock.now())
         try:
             if left == 0:
-                return self.coordinator.try_acquire(aim.resource, ttl=terms.line)
+                return self.coordinator._try(aim.resource, LockOptions(wait=0, ttl=terms.line), terms.try_for)
             return self.coordinator.acquire(aim.resource, wait=left, ttl=terms.line)
         except WaitTimeout:
             return None

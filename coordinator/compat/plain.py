@@ -19,7 +19,7 @@ import hashlib
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from coordinator.model.names import MAX_NAME_BYTES
+from coordinator.model.names import MAX_NAME_BYTES, MAX_SECONDS
 
 PREFIX = "redis-lock/"
 # What a name of a resource may hold as it is; anything else is percent-encoded, `%` too, so no two names meet.
@@ -105,7 +105,7 @@ class Patience:
         """From the arguments of `acquire`."""
         if not blocking:
             return cls(now, sleep)
-        return cls(None if seconds is None else now + seconds, sleep)
+        return cls(None if seconds is None or seconds > MAX_SECONDS else now + seconds, sleep)
 
     def left(self, now: float) -> float | None:
         """How many seconds are left."""

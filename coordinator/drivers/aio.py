@@ -227,14 +227,14 @@ class AsyncDriver:
             return False
         return self._inbox.park(self.store.programs.words(call), answered)
 
-    async def session(self, lost: str = "") -> str:
-        """The live session, opened in a thread if there is none."""
+    async def session(self, lost: str = "", retry_for: float | None = None) -> str:
+        """The live session, opened in a thread if there is none; see `Keeper.ensure`."""
         self._loop = asyncio.get_running_loop()
         current = self.keeper.session
         if current and current != lost:
             return current
         async with self._opening:
-            return await asyncio.to_thread(self.keeper.ensure, lost)
+            return await asyncio.to_thread(self.keeper.ensure, lost, retry_for)
 
     async def close(self) -> None:
         """End the session in good order and close all connections. Safe to call twice."""
@@ -258,7 +258,7 @@ class AsyncDriver:
         if isinstance(step, Stream):
             return await self.store.stream(step)
         if isinstance(step, Session):
-            return await self.session(step.lost)
+            return await self.session(step.lost, retry_for)
         slot = self.postman.slot(step.ident, step.reader)
         return await slot.get(step.seconds) if isinstance(slot, _Slot) else None
 

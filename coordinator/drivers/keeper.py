@@ -115,8 +115,9 @@ class Keeper:
         """Until when anything held under the session may be believed in."""
         return self._trusted_until
 
-    def ensure(self, lost: str = "") -> str:
-        """The live session, opened if there is none. `lost` is one the server has given up. Raises ClientClosed."""
+    def ensure(self, lost: str = "", retry_for: float | None = None) -> str:
+        """The live session, opened if there is none. `lost` is one the server has given up; `retry_for`: seconds for
+        which the call is repeated, if not as in the settings. Raises ClientClosed."""
         # Two locks: while a session is being opened, which may take as long as the server is away, whoever only wants
         # to let a holding go (an event loop, say) must not wait.
         session = self._session
@@ -130,7 +131,7 @@ class Keeper:
                     self._drop("the session has lapsed")
                 if self._session:
                     return self._session
-            return self._open()
+            return self._open(retry_for)
 
     def hold(self, holding: Holding) -> None:
         """Watch over a holding until `let_go`."""
@@ -220,13 +221,13 @@ class Keeper:
         if failpoints.on:
             failpoints.reach("keeper.after_close")
 
-    def _open(self) -> str:
+    def _open(self, retry_for: float | None) -> str:
         """Open a session. Not with the lock of the holdings: the server may be away for long."""
         session = new_id()
         sent = clock.now()
         if failpoints.on:
             failpoints.reach("keeper.before_open")
-        raw = self._store.call(calls.open_session(self._scope, session, self._duties.fields))
+        raw = self._store.call(calls.open_session(self._scope, session, self._duties.fields), retry_for)
         if failpoints.on:
             failpoints.reach("keeper.after_open")
         if replies.expect(raw, "ok", "schema") == "schema":

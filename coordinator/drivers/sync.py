@@ -193,7 +193,7 @@ class SyncDriver:
         if isinstance(step, Now):
             return clock.now()
         if isinstance(step, Session):
-            return self.keeper.ensure(step.lost)
+            return self.keeper.ensure(step.lost, retry_for)
         return self._note(step)
 
     def _call(self, call: Call, retry_for: float | None) -> Any:

@@ -4,6 +4,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +13,10 @@ import redis.asyncio
 from redis.exceptions import DataError, LockError, LockNotOwnedError
 from redis.lock import Lock as OldLock
 
+from coordinator.compat import held
 from coordinator.compat.held import Held
 from coordinator.compat.plain import TAKE, Place, resource_of
-from coordinator.compat.redis import AsyncLock, LineUnavailable, Lock, NotOwned, coordinator_of, patch
+from coordinator.compat.redis import AsyncLock, LineRefused, LineUnavailable, Lock, NotOwned, coordinator_of, patch
 from coordinator.errors import ConfigError, StoreUnavailable
 from coordinator.wire import calls
 from tests.support.faces import Face
@@ -128,8 +130,8 @@ def test_without_a_timeout_the_key_is_renewed_with_the_session(new: Make, raw: A
     with lock:
         first = raw.pttl(name)
         assert 0 < first <= 2000
-        raw.pexpire(name, 700)
-        until(lambda: raw.pttl(name) > 1000)
+        raw.persist(name)
+        until(lambda: raw.pttl(name) > 0)
         assert lock.owned()
         assert lock.lease.held
 
@@ -296,6 +298,31 @@ def test_a_thread_sees_its_own_token_only(co: Any, kind: str, redis_url: str, na
         thread.join(5)
         assert seen == [False, None]
         lock.release()
+
+
+def test_settings_that_are_wrong_are_an_error_of_redis_py_too(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COORDINATOR_SESSION_TTL", "-1")
+    with redis.Redis(unix_socket_path=str(tmp_path / "odd")) as client, pytest.raises(LockError) as caught:
+        Lock(client, name).acquire(blocking=False)
+    assert isinstance(caught.value, LineRefused)
+
+
+def test_a_try_on_a_server_that_is_away_is_over_soon(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The times are those of the settings, not those of the clock: with one try each there is no pause at all."""
+    monkeypatch.setenv("COORDINATOR_RETRY_FOR", "3600")
+    monkeypatch.setattr(held, "TRY_FOR", 0.0)
+    client = redis.Redis(unix_socket_path=str(tmp_path / "nobody"))
+    with client, contextlib.closing(coordinator_of(client)), pytest.raises(LineUnavailable):
+        Lock(client, name).acquire(blocking=False)
+
+
+def test_a_negative_sleep_is_refused(redis_url: str, name: str) -> None:
+    with redis.Redis.from_url(redis_url) as client, pytest.raises(ValueError, match="non-negative"):
+        Lock(client, name).acquire(sleep=-1)
 
 
 class OfACluster:

@@ -1,14 +1,18 @@
 """The pure part of the compatible lock: names, tokens, patience."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from redis import exceptions as redis_errors
 
 from coordinator.compat.errors import LineRefused, LineUnavailable, NotOwned, as_redis
+from coordinator.compat.held import Terms
 from coordinator.compat.plain import Patience, Place, resource_of
 from coordinator.errors import CoordinatorError, LeaseLost, LineFull, StoreUnavailable
 from coordinator.model.names import resource_name
+from coordinator.settings import Settings
 
 NAMES = st.binary(min_size=1, max_size=600)
 
@@ -47,6 +51,22 @@ def test_the_head_tries_when_the_ttl_ends_and_no_later_than_its_own_time() -> No
     assert patience.pause(11.0, -1, 9) is None
     assert Patience.of(10.0, 0.1, False, 5.0).left(10.0) == 0
     assert Patience.of(10.0, 0.0, True, None).pause(1e9, -1, 9) == 0.002
+
+
+def test_patience_may_have_no_end() -> None:
+    assert Patience.of(10.0, 0.1, True, float("inf")).ends is None
+    assert Patience.of(10.0, 0.1, True, -1.0).left(10.0) == 0
+
+
+@pytest.mark.parametrize("timeout", ["5", float("inf"), float("nan"), [5]])
+def test_a_timeout_that_is_no_time_is_refused_in_both_families(timeout: Any) -> None:
+    with pytest.raises(LineRefused, match="timeout: must be a number of seconds"), as_redis("job"):
+        Terms.of(timeout, Settings.of())
+
+
+def test_a_try_is_not_repeated_for_as_long_as_other_calls() -> None:
+    assert Terms.of(5, Settings.of(retry_for=60)).try_for < 2
+    assert Terms.of(None, Settings.of(retry_for=0.5)).try_for == 0.5
 
 
 @pytest.mark.parametrize(
