@@ -9,6 +9,7 @@
 -- Keeps: only the holder of the newest fence can release; a repeated release answers as the first did.
 --@flags allow-oom
 --@include lib/settle_lines
+--@include lib/release_plain
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
 local r = load(ctx, ARGV[2])
@@ -22,7 +23,9 @@ elseif r.state ~= 'held' then
   return { 'lost', r.state }
 end
 ctx.caller, ctx.news = r.session, {}
-finish(ctx, r, 'release')
-settle_lines(ctx)
+if not release_plain(ctx, r) then
+  finish(ctx, r, 'release')
+  settle_lines(ctx)
+end
 commit(ctx)
 return { 'ok', unpack(ctx.news) }

@@ -28,13 +28,10 @@
 -- reply: session_lost
 -- Keeps: all or nothing; a refusal writes nothing; a repeated call answers as the first did.
 --@include lib/settle_lines
---@include lib/owner
---@include lib/ask
+--@include lib/grant_plain
 --@include lib/blocked
 --@include lib/untangle
---@include lib/memory
 --@include lib/preempt
---@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
 local session, id, again = ARGV[2], ARGV[3], ARGV[6] == 'again'
 local try = again or ARGV[6] == 'try'
@@ -54,12 +51,15 @@ local function answer(r)
   return { 'ended', id, r.state, r.shed and r.shed .. ' ' .. r.shed_from or r.why or '' }
 end
 
-local before = load(ctx, id)
+local found, resource = look_around(ctx, id, ARGV)
+if found == 0 then
+  return grant_plain(ctx, ARGV, resource)
+end
+local before = found > 2 and load(ctx, id)
 if before then
   if before.kind ~= 'lock' or needs_text(ctx, before) ~= ARGV[5] then
     return { 'conflict', id }
-  end
-  if before.session ~= session and (before.state == 'held' or before.state == 'waiting') then
+  elseif before.session ~= session and (before.state == 'held' or before.state == 'waiting') then
     -- The process has a new session, so it has given up the one it asked under, and with it what it asked for. To show
     -- it a lease of the old session would make it trust what the next eviction takes.
     lapse(ctx, before, 'session lost')

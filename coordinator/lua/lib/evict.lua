@@ -4,7 +4,7 @@
 --@include lib/lapse
 local function evict(ctx, resource)
   local key = ctx.p .. K_HOLDERS .. resource
-  local count, used, stale = redis.call('HLEN', key), { permits = 0 }, false
+  local count, used, stale = ctx.vacant == resource and 0 or redis.call('HLEN', key), { permits = 0 }, false
   if count == 0 then
     return used
   elseif count > MANY_HOLDERS then

@@ -38,19 +38,8 @@ local function tell_watchers(ctx, r)
   redis.call('DEL', key)
 end
 
-local function finish(ctx, r, event, ...)
-  leave_place(ctx, r)
-  move(ctx, r, event, 'ended', now_text(ctx), ...)
-  free_dedup(ctx, r)
-  local keep = ctx.result_words
-  if r.state == 'failed' or r.state == 'dead' then
-    -- Longer than it is listed: the sweep that takes it off the list deletes the record.
-    keep = text(ctx.dead_ms + 60000)
-    redis.call('ZADD', ctx.p .. K_DEAD, now_text(ctx), r.id)
-  elseif r.kind == 'job' then
-    drop_payload(ctx, r)
-  end
-  keep = kept_for(ctx, r, keep)
+-- The record of a request that is over goes by itself, and all that is kept with it; whoever waits for its end is told.
+local function retain(ctx, r, keep)
   redis.call('PEXPIRE', ctx.p .. K_REQ .. r.id, keep)
   if r.needs and tonumber(r.needs) then
     redis.call('PEXPIRE', ctx.p .. K_NEEDS .. r.id, keep)
@@ -65,4 +54,19 @@ local function finish(ctx, r, event, ...)
   if r.watched then
     tell_watchers(ctx, r)
   end
+end
+
+local function finish(ctx, r, event, ...)
+  leave_place(ctx, r)
+  move(ctx, r, event, 'ended', now_text(ctx), ...)
+  free_dedup(ctx, r)
+  local keep = ctx.result_words
+  if r.state == 'failed' or r.state == 'dead' then
+    -- Longer than it is listed: the sweep that takes it off the list deletes the record.
+    keep = text(ctx.dead_ms + 60000)
+    redis.call('ZADD', ctx.p .. K_DEAD, now_text(ctx), r.id)
+  elseif r.kind == 'job' then
+    drop_payload(ctx, r)
+  end
+  retain(ctx, r, kept_for(ctx, r, keep))
 end

@@ -10,7 +10,7 @@ local WINDOW = 64
 -- whether it could be granted as things are written: nothing lapsed is left to take back, and nobody else is in line.
 local function front(ctx, need, rank, id)
   local line = ctx.p .. K_LINE .. need.resource
-  if redis.call('EXISTS', line, ctx.p .. K_HOLDERS .. need.resource) == 0 then
+  if ctx.in_use ~= need.resource and redis.call('EXISTS', line, ctx.p .. K_HOLDERS .. need.resource) == 0 then
     return true, true
   end
   local known = defined.of(ctx, need.resource)

@@ -6,14 +6,16 @@
 --@include lib/flow
 --@include lib/tree
 --@include lib/plant
--- Returns whether nobody has or wants it any more.
+-- Returns whether nobody has or wants it. A line counts twice, so it is also known where nobody has it: `vacant`.
 local function retire_resource(ctx, resource)
   tree.loosen(ctx, resource)
-  if redis.call('EXISTS', ctx.p .. K_LINE .. resource, ctx.p .. K_HOLDERS .. resource) ~= 0 then
-    return false
+  local line = ctx.p .. K_LINE .. resource
+  local found = redis.call('EXISTS', line, line, ctx.p .. K_HOLDERS .. resource)
+  ctx.vacant = found == 2 and resource
+  if found == 0 then
+    redis.call('ZREM', ctx.p .. K_RESOURCES, resource)
   end
-  redis.call('ZREM', ctx.p .. K_RESOURCES, resource)
-  return true
+  return found == 0
 end
 
 local function register(ctx, r)
@@ -45,18 +47,17 @@ local function leave_lines(ctx, r)
   end
 end
 
--- Writes the request into the holders of all it needs. Whoever lapsed there has been evicted by `promote` or by the
--- caller, so what is written fits.
+-- Writes the request into the holders of all it needs. The caller has evicted whoever lapsed there, so it fits.
 local function take(ctx, r, session, fence, expires)
   for _, need in ipairs(needs_of(ctx, r)) do
     redis.call('HSET', ctx.p .. K_HOLDERS .. need.resource, r.id,
       need.mode .. ' ' .. text(need.permits) .. ' ' .. fence .. ' ' .. session .. ' ' .. text(expires))
+    ctx.vacant = ctx.vacant ~= need.resource and ctx.vacant
     tree.note_held(ctx, need.resource, need.mode)
   end
 end
 
--- Out of the lines of what it has just taken. Whoever stands behind it on other lines than `walked`, which the caller
--- is walking, may come up.
+-- Out of the lines of what it has just taken. Who stands behind it on others than `walked`, the caller's, may come up.
 local function step_out(ctx, r, walked)
   for _, need in ipairs(needs_of(ctx, r)) do
     redis.call('ZREM', ctx.p .. K_LINE .. need.resource, r.id)

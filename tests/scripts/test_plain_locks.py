@@ -1,0 +1,98 @@
+"""The shorter ways in and out for locks that nothing is in the way of: they leave what the other ways leave."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+import redis
+
+from coordinator.wire import calls
+from coordinator.wire.calls import LockAsk
+from coordinator.wire.step import Call
+from tests.support.engine import Engine, Kept, wire_needs
+
+WAITS = {"wait_ms": 5000}
+PLAIN: list[dict[str, Any]] = [
+    {},
+    WAITS,
+    {"priority": 3, "trying": True},
+    {"wait_ms": 5000, "adaptive": True, "least_ms": 100},
+    {"owner": "pr-1", "reason": "apply", "metadata": '{"a":1}', "rule": "deploys", "preempt": "ask"},
+    {"reason": "apply", "hold_ms": 1000},
+]
+
+
+def play(engine: Engine, needs: str, asked: dict[str, Any]) -> list[Any]:
+    """Somebody has it and gives it back, with others of all kinds behind; every call is repeated. The answers."""
+    for session in ("s", "t"):
+        engine.open(session)
+    said: list[Any] = [engine.ask("s", "r1", needs, **asked) for _ in range(2)]
+    fence = said[0][2]
+    for ident, other in (("r2", "a"), ("r3", "s1:a"), ("r4", "a b"), ("r5", "s1:a")):
+        said.append(engine.ask("t", ident, other))
+    engine.put("j1", "a", priority=0)
+    engine.advance(0.4)
+    said += [engine.release("r1", fence), engine.release("r1", fence), engine.release("r1", int(fence) - 1)]
+    while any(engine.state(f"r{n}") == "held" for n in (2, 3, 4, 5)):
+        for ident in ("r2", "r3", "r4", "r5"):
+            if engine.state(ident) == "held":
+                engine.advance(0.1)
+                said.append(engine.release(ident, int(engine.field(ident, "fence") or 0)))
+    return said
+
+
+def left_behind(engine: Engine) -> dict[str, Kept]:
+    """All keys, without the ids that the server gave to events, and without the mark that sends locks the other way."""
+    found = {}
+    for key, kept in engine.census().items():
+        value = [fields for _, fields in kept.value] if kept.type == "stream" else kept.value
+        if key == engine.key("META"):
+            value = {name: said for name, said in value.items() if name != "frozen"}
+        found[key.removeprefix(engine.key("META")[: -len("meta")])] = Kept(kept.type, value, kept.has_ttl)
+    return found
+
+
+@pytest.mark.parametrize("needs", ["a", "s1:a"])
+@pytest.mark.parametrize("asked", PLAIN)
+def test_the_shorter_ways_leave_what_the_others_leave(
+    raw: redis.Redis, namespace: str, needs: str, asked: dict[str, Any]
+) -> None:
+    short, other = Engine(raw, namespace), Engine(raw, f"{namespace}-long")
+    try:
+        # A freeze of something else has every lock go the longer way.
+        raw.hset(other.key("META"), "frozen", 1)
+        assert play(short, needs, asked) == play(other, needs, asked)
+        assert left_behind(short) == left_behind(other)
+        assert "event" in str(left_behind(short)["events"].value)
+    finally:
+        for key in raw.scan_iter(match=f"{other.key('META')[: -len('meta')]}*"):
+            raw.delete(key)
+
+
+def commands(engine: Engine, call: Call) -> Counter[str]:
+    """What one script runs."""
+    before = counted(engine.raw)
+    engine.sent(call)
+    return counted(engine.raw) - before - Counter(eval=1, info=1)
+
+
+def counted(raw: redis.Redis) -> Counter[str]:
+    found = raw.info("commandstats")
+    return Counter({name.removeprefix("cmdstat_"): one["calls"] for name, one in found.items()})
+
+
+def test_what_a_lock_that_nobody_else_wants_costs_in_commands(engine: Engine) -> None:
+    engine.open("s")
+    engine.hold("s", "r0", "a")  # whatever is there once in a namespace
+    engine.release("r0", engine.field("r0", "fence") or "")
+    asked = LockAsk("r1", 1, wire_needs("a"), trying=False, wait_ms=None, hold_ms=60_000)
+    # The clock, the mark and the session; what there is; its session, index, holders, deadline and record; the events,
+    # their counters, and the number drawn.
+    assert commands(engine, calls.request(engine.scope, "s", asked)) == Counter(
+        get=1, hgetall=1, zscore=1, exists=1, sadd=1, zadd=2, hset=3, xadd=2, hincrby=2
+    )
+    # The clock, the mark and the record; its deadline and holders; who else wants it; index, state, event, time to
+    # live, session and counter.
+    assert commands(engine, calls.release(engine.scope, "r1", int(engine.field("r1", "fence") or 0))) == Counter(
+        get=1, hgetall=2, zrem=2, hdel=1, exists=1, hset=1, xadd=1, pexpire=1, srem=1, hincrby=1
+    )
