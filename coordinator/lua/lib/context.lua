@@ -80,10 +80,10 @@ local function open(meta, words)
     shed = m.shed or false, frozen = m.frozen or false, shares = m.shares or false, spare = m.spare or false,
     nested = m.nested or false, memory_mark = m.memory or false, looked = tonumber(m.looked), trees = m.trees or false,
     defined = m.defined or false, us = us, now = 0, dirty = {}, is_dirty = {}, arrived = {}, bells = {}, stats = {},
-    lives = {}, left = {}, offered = {}, vacant = false, in_use = false }, read_terms(words, m.terms or false))
-  if us >= clock then
-    ctx.skew = skew ~= 0 and 0 or nil
-  else
+    lives = {}, left = {}, offered = {} }, read_terms(words, m.terms or false))
+  if us >= clock and skew ~= 0 then
+    ctx.skew = 0
+  elseif us < clock then
     us = us + skew
     if us < clock then
       ctx.skew = skew + clock - us

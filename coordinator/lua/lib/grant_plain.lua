@@ -20,6 +20,10 @@ end
 
 -- Fields that most locks do not have.
 local function rare_fields(ctx, r, args)
+  if args[4] == '1' and args[7] == '' and args[9] == '' and args[10] == '' and args[11] == '' and args[12] == ''
+    and args[15] == '' then
+    return
+  end
   local fields = {}
   if args[4] ~= '1' then
     put(fields, 'priority', args[4])

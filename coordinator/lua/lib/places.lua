@@ -52,7 +52,7 @@ local function take(ctx, r, session, fence, expires)
   for _, need in ipairs(needs_of(ctx, r)) do
     redis.call('HSET', ctx.p .. K_HOLDERS .. need.resource, r.id,
       need.mode .. ' ' .. text(need.permits) .. ' ' .. fence .. ' ' .. session .. ' ' .. text(expires))
-    ctx.vacant = ctx.vacant ~= need.resource and ctx.vacant
+    if ctx.vacant == need.resource then ctx.vacant = false end
     tree.note_held(ctx, need.resource, need.mode)
   end
 end
