@@ -69,6 +69,12 @@ def test_the_shorter_ways_leave_what_the_others_leave(
             raw.delete(key)
 
 
+def test_without_events_the_shorter_ways_stream_none(engine: Engine) -> None:
+    engine.rules(max_events=0)
+    play(engine, "a", {"owner": "pr-1"})
+    assert not engine.raw.exists(engine.key("EVENTS"))
+
+
 def commands(engine: Engine, call: Call) -> Counter[str]:
     """What one script runs."""
     before = counted(engine.raw)
