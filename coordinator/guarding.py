@@ -9,7 +9,8 @@ from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Any, TypeVar, cast
 
 from coordinator.errors import InvalidInput
-from coordinator.ops.template import Template
+from coordinator.ops import asking
+from coordinator.ops.template import Template, check
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,9 +25,11 @@ class Guarding:
 
         The template is filled from the arguments of the call, their values escaped; `{customer.id}` takes an attribute.
         `pass_as` names an argument that the function is given the lease in; `options` are those of `lock`. Raises
-        InvalidInput, when the function is decorated, for a template that names an argument it does not have. Calls
-        raise as `lock`.
+        InvalidInput, when the function is decorated, for a template that names an argument it does not have and for
+        what `lock` would refuse. Calls raise as `lock`.
         """
+        check(template)
+        asking.refuse_bad(options)
 
         def decorate(function: F) -> F:
             if iscoroutinefunction(function) or isasyncgenfunction(function) or isgeneratorfunction(function):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ from coordinator.model import codec
 from coordinator.model.names import MAX_SECONDS, Priority, milliseconds, one_of, request_id, text
 from coordinator.model.need import Need, needs_of
 from coordinator.policy.rules import NO_RULES, Attributes, RuleSet
-from coordinator.policy.timeout import Learnt, Wait
+from coordinator.policy.timeout import ADAPTIVE, Learnt, Wait
 from coordinator.wire.calls import LockAsk
 from coordinator.wire.needs import to_wire
 
@@ -80,6 +80,15 @@ def lock_options(priority: Urgency, wait: Wait, given: Mapping[str, Any]) -> Loc
             "owner", given.get("owner", ""), "must be given for a re-entrant lock: who may have it again"
         )
     return LockOptions(priority=priority, wait=wait, **given)
+
+
+def refuse_bad(given: Mapping[str, Any]) -> None:
+    """Raises InvalidInput for options that a lock request would be refused for whatever it is for."""
+    rest = dict(given)
+    options = lock_options(rest.pop("priority", None), rest.pop("wait", None), rest)
+    if options.wait == ADAPTIVE:
+        options = replace(options, wait=None)
+    lock_ask("", "any", options, MAX_SECONDS)
 
 
 def once(options: LockOptions) -> LockOptions:

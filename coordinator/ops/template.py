@@ -10,7 +10,7 @@ from typing import Any
 
 from coordinator.errors import InvalidInput
 from coordinator.keys import encode
-from coordinator.model.names import resource_name
+from coordinator.model.names import resource_or_subtree
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Template:
             if field and field.partition(".")[0] not in known:
                 raise InvalidInput("template", text, f"{_name(function)}() has no argument {field.partition('.')[0]!r}")
         made = cls(text, parts, inspect.signature(function).replace(parameters=list(known.values())))
-        resource_name(made._joined(dict.fromkeys((field for _, field in parts), "x")), "template")
+        resource_or_subtree(made._joined(dict.fromkeys((field for _, field in parts), "x")), "template")
         return made
 
     def fill(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
@@ -43,15 +43,22 @@ class Template:
         arguments that do not fit the function, InvalidInput for a name that is too long."""
         bound = self.signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        return resource_name(self._joined({field: _value(bound.arguments, field) for _, field in self.parts if field}))
+        return resource_or_subtree(
+            self._joined({field: _value(bound.arguments, field) for _, field in self.parts if field})
+        )
 
     def _joined(self, values: Mapping[str, str]) -> str:
         return "".join(literal + (values[field] if field else "") for literal, field in self.parts)
 
 
-def _parts(text: str) -> tuple[tuple[str, str], ...]:
+def check(text: object) -> None:
+    """Raises InvalidInput for a template that is none, say the function itself."""
     if not isinstance(text, str):
-        raise InvalidInput("template", text, "must be a string")
+        raise InvalidInput("template", text, 'must be a string, as in `@co.locked("report/{customer_id}")`')
+
+
+def _parts(text: str) -> tuple[tuple[str, str], ...]:
+    check(text)
     try:
         found = list(Formatter().parse(text))
     except ValueError as error:

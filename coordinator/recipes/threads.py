@@ -129,6 +129,23 @@ class RLock(_Shape):
             self._own.lease = None
         self._own.times -= 1
 
+    # --- what a `threading.Condition` asks of a re-entrant lock
+
+    def _is_owned(self) -> bool:
+        return self._own.lease is not None
+
+    def _release_save(self) -> int:
+        times, self._own.times = self._own.times, min(1, self._own.times)
+        try:
+            self.release()
+        except StoreUnavailable:
+            self._own.times = times
+            raise
+        return times
+
+    def _acquire_restore(self, times: int) -> None:
+        self._own.lease, self._own.times = self._acquired(True, FOREVER), times
+
 
 class Semaphore(_Shape):
     """As `threading.BoundedSemaphore`, with `value` permits for all processes together (None: as they are defined)."""

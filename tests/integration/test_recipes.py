@@ -125,6 +125,12 @@ def test_a_decorated_function_holds_its_lock(co: Any, other: Any) -> None:
     assert [one for one, _ in seen] == ["a/b", "other"]
     with pytest.raises(InvalidInput):
         client.locked("report/{customer_id}")(wrong)
+    with pytest.raises(InvalidInput, match=r'as in `@co.locked\("report'):
+        client.locked(right)
+    for bad in ({"onwer": "x"}, {"priority": "urgent"}, {"wait": -1}, {"ttl": "5"}):
+        with pytest.raises(InvalidInput):
+            client.locked("report/{customer_id}", **bad)
+    client.locked("report/{customer_id}", wait="adaptive", priority="high", owner="x")(right)
 
 
 @pytest.mark.parametrize("shape", [threads.Lock, threads.RLock, threads.Semaphore])
@@ -189,6 +195,33 @@ def test_an_rlock_is_acquired_again_by_its_thread_under_the_same_fence(sync_co: 
     assert elsewhere(lambda: (lock.acquire(blocking=False), lock.release()))[0]
     with pytest.raises(RuntimeError):
         lock.release()
+
+
+@pytest.mark.parametrize("shape", [threads.Lock, threads.RLock])
+def test_a_condition_of_threading_may_be_made_with_it(sync_co: Any, shape: Any) -> None:
+    lock = shape(sync_co, "a")
+    condition, seen = threading.Condition(lock), list[str]()
+
+    def notifies() -> None:
+        with condition:  # had while the other waits, however often that one has acquired it
+            seen.append("notified")
+            condition.notify()
+
+    with condition:
+        again = lock.acquire() if shape is threads.RLock else False
+        fence = lock.lease.fence
+        other = threading.Thread(target=notifies)
+        other.start()
+        assert condition.wait(30)
+        assert seen == ["notified"]
+        assert lock.lease.fence > fence
+        if again:
+            lock.release()
+            assert lock.lease.held
+    other.join(30)
+    assert sync_co.line("a").holders == ()
+    with pytest.raises(RuntimeError):
+        condition.wait(0)
 
 
 def test_a_semaphore_is_shaped_like_that_of_threading(sync_co: Any) -> None:

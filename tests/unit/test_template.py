@@ -27,6 +27,7 @@ def test_it_is_filled_from_arguments_however_they_are_given() -> None:
     assert made.fill((7,), {}) == "report/7/today"
     assert made.fill((), {"day": "monday", "customer_id": 7}) == "report/7/monday"
     assert Template.of("all", report).fill((7,), {}) == "all"
+    assert Template.of("report/{customer_id}/**", report).fill(("**",), {}) == "report/%2A%2A/**"
 
 
 def test_it_takes_attributes() -> None:
