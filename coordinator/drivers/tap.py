@@ -103,10 +103,10 @@ class Tap:
         """Ask for messages, unless that has been done and not been answered. Raises redis-py's errors."""
         if self._asked is not None:
             return
-        if failpoints.on:
-            failpoints.reach("listener.before_read")
         asked, longest = (self._rest, self._patience) if self._hurried else (self._read, self._longest)
         try:
+            if failpoints.on:
+                failpoints.reach("listener.before_read")
             self._socket.sendall(pack(asked))
         except OSError as error:
             self.drop()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from coordinator.drivers import clock, hall
+from coordinator.drivers import clock, failpoints, hall
 from coordinator.drivers.messages import GOODBYE, RESYNC
 from tests.support.inbox import FAULTS, INBOX, READ, REST, Line, Scene, granted
 from tests.support.until import until
@@ -138,6 +138,22 @@ def test_a_connection_that_breaks_is_replaced_and_all_look_at_the_truth(
     scene.threads[1].join(10)
     until(lambda: scene.turn == "a")
     assert first.gone
+
+
+@pytest.mark.parametrize("place", ["listener.before_read", "listener.after_read"])
+def test_a_failpoint_breaks_the_connection(scene: Scene, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    def broken(reached: str) -> None:
+        if reached == place:
+            monkeypatch.undo()
+            raise failpoints.Broken("by a failpoint")
+
+    scene.wait("a")
+    first = scene.line
+    monkeypatch.setattr(failpoints, "on", True)
+    monkeypatch.setattr(failpoints, "reach", broken)
+    first.say("lost r-1 7")
+    until(lambda: scene.got["a"] == [RESYNC])
+    until(lambda: scene.line is not first)
 
 
 def test_an_answer_that_is_overdue_ends_the_connection(scene: Scene) -> None:
