@@ -290,6 +290,7 @@ FAMILIES: tuple[Family, ...] = (
         "what is waited for below a subtree in use, by the rank of the first",
         "ZRANGE {} 0 9 WITHSCORES",
     ),
+    Family("DELAYS", "delays", "zset", "permanent", "what nobody is granted for a time after a crash", "ZRANGE {} 0 9"),
     Family("WAKES", "wakes", "hash", "permanent", "subtrees that came free: how far lines below are woken", "HGETALL"),
     Family("EVENTS", "events", "stream", "permanent", "what happened, capped in length", "XREVRANGE {} + - COUNT 10"),
 )

@@ -13,6 +13,7 @@
 -- nothing more.
 --@include lib/settle_lines
 --@include lib/defined
+--@include lib/frozen
 --@include lib/audited
 --@include lib/commit
 local function fields_of(pairs_of)
@@ -54,7 +55,7 @@ local function write_definition(ctx, resource, was, changed)
   local now = fields_of(redis.call('HGETALL', key))
   defined.count(ctx, special(now) - special(was))
   if was.delayed and not now.lock_delay then
-    defined.end_delay(ctx, '!' .. resource)
+    halts.end_delay(ctx, '!' .. resource)
   end
 end
 

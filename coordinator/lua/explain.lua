@@ -65,7 +65,7 @@ for _, need in ipairs(needs_of(ctx, r)) do
   local ahead = place and place > 0 and redis.call('ZRANGE', line, 0, math.min(place, most) - 1) or {}
   needs[#needs + 1] = { need.resource, need.mode, need.permits, capacity(ctx, need.resource),
     place and tostring(place) or '', redis.call('ZCARD', line), holders_of(ctx, need.resource, most),
-    persons(ctx, ahead), frozen_words(barred(ctx, r, need.resource)), place and beside.neighbours(ctx, need, rank_of(ctx, r), most) or {},
+    persons(ctx, ahead), frozen_words(halts.bar(ctx, r, need.resource)), place and beside.neighbours(ctx, need, rank_of(ctx, r), most) or {},
     defined.of(ctx, need.resource).mode or '' }
 end
 local queue = r.kind == 'job' and r.state == 'ready' and place_of(ctx, r) or {}

@@ -16,7 +16,7 @@ local MAX_FREEZES = 64
 
 local ctx = open(KEYS[1], ARGV[1])
 local key = ctx.p .. K_FREEZES
-for _, one in ipairs(freezes(ctx)) do
+for _, one in ipairs(halts.freezes(ctx)) do
   if one.call == ARGV[6] then
     return { 'ok', text(one.ends) }
   end

@@ -8,7 +8,7 @@
 --@include lib/frozen
 local ctx = open(KEYS[1], ARGV[1])
 local list = {}
-for _, one in ipairs(freezes(ctx)) do
+for _, one in ipairs(halts.freezes(ctx)) do
   if one.ends > ctx.now then
     list[#list + 1] = { one.pattern, text(one.ends), one.since, one.by, one.why }
   end

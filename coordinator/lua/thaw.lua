@@ -13,7 +13,7 @@
 --@include lib/audited
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
-for _, one in ipairs(freezes(ctx)) do
+for _, one in ipairs(halts.freezes(ctx)) do
   if one.pattern == ARGV[2] and one.ends > ctx.now then
     one.ends = ctx.now
     audited(ctx, 'thaw', ARGV[2], ARGV[3], ARGV[4])

@@ -14,6 +14,7 @@ BY_PRIORITY = "priority"
 MODES = (BY_PRIORITY, "oldest_first", "newest_first", "newest_ready_first", "unordered")
 MAX_LINE = 10**7
 LEAST_HOLD = 0.05
+_NOT_OF_SUBTREES = ("capacity", "mode")
 
 
 class Terms(TypedDict, total=False):
@@ -60,12 +61,17 @@ class Definition:
         )
 
 
-def words(terms: Mapping[str, Any]) -> dict[str, str]:
-    """What is to be defined, as it stands in Redis; empty: as where nothing is defined. Raises InvalidInput."""
+def words(terms: Mapping[str, Any], subtree: bool = False) -> dict[str, str]:
+    """What is to be defined, as it stands in Redis; empty: as where nothing is defined. Raises InvalidInput.
+
+    A subtree has no permits, and its line is by priority, as the order across the levels is.
+    """
     unknown = sorted(terms.keys() - _WORDS.keys())
     if unknown or not terms:
         known = ", ".join(_WORDS)
         raise InvalidInput("define", ", ".join(unknown) or None, f"takes one or more of {known}")
+    if subtree and not terms.keys().isdisjoint(_NOT_OF_SUBTREES):
+        raise InvalidInput("define", ", ".join(_NOT_OF_SUBTREES), "cannot be defined of a subtree")
     return {name: "" if value is None else _WORDS[name](value) for name, value in terms.items()}
 
 

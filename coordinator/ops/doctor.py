@@ -25,7 +25,7 @@ LISTS_REQUESTS = frozenset(
     {"LINE", "HOLDERS", "READY", "CLASS", "WAITING", "GATED", "SPARE", "SCHEDULED", "DEADLINES", "DEAD", "OWNS"}
     | {"PAYLOADS", "NESTED", "FLOW", "BY_OWNER"}
 )
-LISTS_RESOURCES = frozenset({"RESOURCES", "DIRTY", "TREES", "WAKES", "HELD_BELOW", "WAITS_BELOW"})
+LISTS_RESOURCES = frozenset({"RESOURCES", "DIRTY", "TREES", "WAKES", "DELAYS", "HELD_BELOW", "WAITS_BELOW"})
 
 NO_TTL = -1
 # Among the clocks of requests are those of resources that nobody is granted for a time after a crash.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from coordinator.errors import IllegalTransition
-from coordinator.keys import encode
 from coordinator.model.definition import Definition, Terms, words
-from coordinator.model.names import Priority, request_id, resource_name, text
+from coordinator.model.names import SUBTREE, Priority, request_id, resource_or_subtree, text
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import Deed, Scope
+from coordinator.wire.needs import node
 from coordinator.wire.step import Operation
 
 
@@ -39,7 +39,7 @@ def replay(scope: Scope, ident: str, call_id: str) -> Operation[None]:
 
 def define(scope: Scope, resource: str, deed: Deed, terms: Terms) -> Operation[Definition]:
     """Say how a resource is granted; what is not named stays. Raises InvalidInput."""
-    name, wanted = encode(resource_name(resource)), words(terms)
+    name, wanted = node(resource_or_subtree(resource)), words(terms, resource.endswith(SUBTREE))
     while True:
         raw = yield calls.define(scope, name, deed, wanted)
         replies.expect(raw, "ok")

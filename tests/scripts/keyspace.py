@@ -56,6 +56,7 @@ class Keyspace:
                 self._holders,
                 self._listed,
                 self._subtrees,
+                self._delays,
                 self._rest,
                 self._clocks,
             ),
@@ -223,6 +224,12 @@ class Keyspace:
                 yield f"{resource} is listed and nobody holds or wants it"
         for name in ("LINE", "HOLDERS"):
             yield from (f"{one} is not listed" for one in self.families[name] if one not in listed)
+
+    def _delays(self) -> Iterator[str]:
+        delayed = {one for one, fields in self.families["DEF"].items() if "delayed" in fields}
+        yield from (f"{one} is delayed, or listed as that: not both" for one in delayed ^ set(self.scores("DELAYS")))
+        if ("delays" in self.one("META")) != bool(delayed):
+            yield "meta does not say whether there are delays"
 
     def _subtrees(self) -> Iterator[str]:
         """What is in use as a subtree is listed, and knows of all that is held or waited for in it."""

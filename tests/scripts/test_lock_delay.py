@@ -104,3 +104,77 @@ def test_who_comes_when_the_crash_has_not_been_noticed_waits_as_well(engine: Eng
     assert engine.ask("s", "next", "a")[0] == "waiting"
     assert (engine.state("r"), engine.holders("a")) == ("lost", [])
     engine.sweep_all()
+
+
+@pytest.mark.parametrize(
+    ("defined", "held", "kept", "noticed"),
+    [
+        ("p/a", "p/a", "p/**", "by a sweep"),
+        ("p/a", "p/a", "s1:p/**", "by who asks"),
+        ("p/a", "s1:p/a", "s1:p/**", "by a sweep"),
+        ("p", "p", "p/**", "by who asks"),
+        ("p/**", "p/**", "p/a/b", "by a sweep"),
+        ("p/**", "p/**", "p/a/b", "by who asks"),
+        ("p/**", "s1:p/**", "s1:p", "by a sweep"),
+        ("p/a/**", "p/a/**", "p/**", "by a sweep"),
+        ("p/**", "p/**", "p/a/**", "by who asks"),
+    ],
+)
+def test_a_delay_keeps_out_those_above_and_below(
+    engine: Engine, define: Defining, defined: str, held: str, kept: str, noticed: str
+) -> None:
+    define(defined, lock_delay=5000)
+    engine.open("h")
+    engine.hold("h", "r", held)
+    if noticed == "by a sweep":
+        lose(engine, "session")
+        assert engine.ask("s", "trying", kept, trying=True)[0] == "busy"
+    else:
+        engine.raw.zadd(engine.key("SESSIONS"), {"h": 1})
+    assert engine.ask("s", "next", kept)[0] == "waiting"
+    assert engine.state("r") == "lost"
+    assert engine.ask("s", "elsewhere", "pq/**")[0] == "granted"
+    need = engine.call(calls.explain(engine.scope, "next", 5))[4][0]
+    assert need[8] == [defined, str(engine.now + 5000), "", "lock_delay after the loss of r"]
+    engine.keep_alive(4.9, "s")
+    engine.sweep_all()
+    assert engine.state("next") == "waiting"
+    engine.keep_alive(0.2, "s")
+    engine.sweep_all()
+    assert engine.state("next") == "held"
+
+
+def test_who_waits_across_levels_is_let_pass_or_helped_by_the_end_of_the_definition(
+    engine: Engine, define: Defining
+) -> None:
+    define("p/a", lock_delay=60_000)
+    engine.open("h")
+    engine.hold("h", "r", "p/a")
+    engine.ask("s", "tree", "p/**")
+    engine.ask("s", "other", "s1:p/**")
+    lose(engine, "session")
+    assert engine.state("tree") == "waiting"
+    engine.call(calls.let_pass(engine.scope, "tree", Deed("ann", "x", "c1")))
+    assert engine.state("tree") == "held"
+    engine.release("tree", engine.field("tree", "fence") or "")
+    assert engine.state("other") == "waiting"
+    define("p/a", lock_delay="")
+    assert engine.state("other") == "held"
+
+
+def test_a_crash_with_many_delays_below_keeps_a_subtree_until_the_last_is_over(
+    engine: Engine, define: Defining
+) -> None:
+    engine.open("h")
+    names = [f"p/{n:02}" for n in range(70)]
+    for name in names:
+        define(name, lock_delay=1000 if name != "p/69" else 5000)
+        engine.hold("h", name, name)
+    lose(engine, "session")
+    assert engine.ask("s", "tree", "p/**")[0] == "waiting"
+    engine.keep_alive(1.1, "s")
+    engine.sweep_all()
+    assert engine.state("tree") == "waiting"
+    engine.keep_alive(4, "s")
+    engine.sweep_all()
+    assert engine.state("tree") == "held"

@@ -58,7 +58,8 @@ end
 local function audit_delay(ctx, resource, grace, faults)
   local ends = string.match(defined.of(ctx, resource).delayed or '', '^(%d+) ')
   local clock = ends and redis.call('ZSCORE', ctx.p .. K_DEADLINES, '!' .. resource)
-  if ends and (not clock or tonumber(ends) <= ctx.now - grace) then
+  local seen = ends and ctx.delays and redis.call('ZSCORE', ctx.p .. K_DELAYS, resource)
+  if ends and (not clock or not seen or tonumber(ends) <= ctx.now - grace) then
     faults[#faults + 1] = 'its lock_delay does not end'
   end
 end

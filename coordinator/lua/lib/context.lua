@@ -73,14 +73,14 @@ end
 
 local function open(meta, words)
   local m = read_meta(meta)
-  local clock, skew = tonumber(m.clock), tonumber(m.skew)
-  local us = server_us()
+  local clock, skew, us = tonumber(m.clock), tonumber(m.skew), server_us()
   local ctx = setmetatable({ meta = meta, p = string.sub(meta, 1, -5), tick = tonumber(m.tick), swept = tonumber(m.swept),
     marked = m.left or false, leftover = m.left or false, gates = m.gates or m.limits or false, clocked = m.gates or false,
     shed = m.shed or false, frozen = m.frozen or false, shares = m.shares or false, spare = m.spare or false,
     nested = m.nested or false, memory_mark = m.memory or false, looked = tonumber(m.looked), trees = m.trees or false,
     defined = m.defined or false, us = us, now = 0, dirty = {}, is_dirty = {}, arrived = {}, bells = {}, stats = {},
     lives = {}, left = {}, offered = {} }, read_terms(words, m.terms or false))
+  if m.delays then ctx.delays = m.delays end
   if us >= clock and skew ~= 0 then
     ctx.skew = 0
   elseif us < clock then

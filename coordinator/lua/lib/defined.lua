@@ -7,7 +7,6 @@ local NEWEST = { newest_first = true, newest_ready_first = true }
 local LOOSE = { newest_ready_first = true, unordered = true }
 local FIELDS = { 'mode', 'max_line', 'max_hold', 'lock_delay', 'delayed', 'turn', 'gaps' }
 local NOTHING = {}
-local CRASHES = { ['session lost'] = true, ['lease ended'] = true, ['run timeout'] = true }
 -- One name for all of this: a function has at most 200, and this is used everywhere.
 local defined = {}
 
@@ -71,30 +70,4 @@ function defined.held_for(ctx, r, ms)
     ms = math.min(ms, tonumber(defined.of(ctx, need.resource).max_hold) or ms)
   end
   return ms
-end
-
--- After a crash a resource may be granted to nobody for a time (`lock_delay`), so that what its holder still has under way
--- comes to an end. Its end stands among the clocks of requests, where no id begins as it does.
-function defined.delay(ctx, r, why)
-  for _, need in ipairs(ctx.defined and CRASHES[why] and needs_of(ctx, r) or {}) do
-    local known = defined.of(ctx, need.resource)
-    if known.lock_delay then
-      local ends = text(ctx.now + tonumber(known.lock_delay))
-      known.delayed = ends .. ' ' .. r.id
-      redis.call('HSET', ctx.p .. K_DEF .. need.resource, 'delayed', known.delayed)
-      redis.call('ZADD', ctx.p .. K_DEADLINES, ends, '!' .. need.resource)
-    end
-  end
-end
-
--- Ends the delay that a clock is for. Returns whether it is for one.
-function defined.end_delay(ctx, clock)
-  local resource = string.match(clock, '^!(.+)$')
-  if resource then
-    redis.call('ZREM', ctx.p .. K_DEADLINES, clock)
-    redis.call('HDEL', ctx.p .. K_DEF .. resource, 'delayed')
-    defined.of(ctx, resource).delayed = nil
-    touch(ctx, resource)
-  end
-  return resource
 end

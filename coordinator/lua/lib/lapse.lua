@@ -6,7 +6,7 @@
 --@include lib/finish
 --@include lib/enqueue
 --@include lib/rerun
---@include lib/defined
+--@include lib/frozen
 local function bury(ctx, r, why)
   finish(ctx, r, 'bury', 'why', why, 'crashes', r.crashes)
 end
@@ -18,7 +18,7 @@ local function lapse(ctx, r, why, blameless)
     finish(ctx, r, 'cancel', 'why', why)
     return
   end
-  defined.delay(ctx, r, why)
+  halts.delay(ctx, r, why)
   if r.state == 'held' then
     finish(ctx, r, 'lose', 'why', why)
     send(ctx, owner, 'lost ' .. r.id .. ' ' .. r.fence)

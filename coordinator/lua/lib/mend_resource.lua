@@ -3,6 +3,7 @@
 --@include lib/audit_resource
 --@include lib/mend_hold
 --@include lib/lapse
+--@include lib/frozen
 --@include lib/mend_tree
 -- The holders as a list, the newest fence first; those that cannot be read come last.
 local function by_fence(ctx, resource)
@@ -43,7 +44,7 @@ local function mend_resource(ctx, resource)
   end
   local ends = string.match(defined.of(ctx, resource).delayed or '', '^(%d+) ')
   if ends then
-    redis.call('ZADD', ctx.p .. K_DEADLINES, ends, '!' .. resource)
+    halts.note_delay(ctx, resource, ends)
   end
   touch(ctx, resource)
 end

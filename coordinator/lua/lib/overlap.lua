@@ -96,7 +96,7 @@ end
 
 -- What keeps a request from a resource although its own line and holders would let it have it.
 beside.kept_from = function(ctx, r, need)
-  return barred(ctx, r, need.resource) or ((ctx.trees or tree.is(need.resource)) and beside.entangled(ctx, r, need))
+  return halts.bar(ctx, r, need.resource) or ((ctx.trees or tree.is(need.resource)) and beside.entangled(ctx, r, need))
 end
 
 -- Who is in the way of a need above and below what it names, for people. Each resource with those who hold it and do not go

@@ -7,7 +7,7 @@
 --@include lib/stranded
 --@include lib/thaw
 --@include lib/wake
---@include lib/defined
+--@include lib/frozen
 --@include lib/untangle
 --@include lib/preempt
 --@include lib/forget_shares
@@ -48,7 +48,7 @@ local function due(ctx, key, limit)
 end
 
 local function clock_ran_out(ctx, id)
-  if defined.end_delay(ctx, id) then
+  if halts.end_delay(ctx, id) then
     return
   end
   local r = load(ctx, id)
@@ -113,7 +113,7 @@ local function next_due(ctx, limit)
   if ctx.trees and redis.call('EXISTS', ctx.p .. K_WAKES) == 1 then
     wait = 0
   end
-  for _, one in ipairs(freezes(ctx)) do
+  for _, one in ipairs(halts.freezes(ctx)) do
     wait = math.min(wait, math.max(0, one.ends - ctx.now))
   end
   return wait

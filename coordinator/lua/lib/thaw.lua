@@ -44,7 +44,7 @@ end
 -- Returns how many freezes were over.
 local function thaw_due(ctx)
   local found = 0
-  for _, one in ipairs(ctx.frozen and freezes(ctx) or {}) do
+  for _, one in ipairs(ctx.frozen and halts.freezes(ctx) or {}) do
     if one.ends <= ctx.now then
       thaw_some(ctx, one)
       found = found + 1

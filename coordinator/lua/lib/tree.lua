@@ -30,7 +30,19 @@ tree.covers = function(pattern, resource)
     or string.sub(resource, 1, #path + 1) == path .. '/'
 end
 
--- The subtrees in use that a resource lies in, other than itself.
+-- The names of all subtrees that a resource lies in, other than itself.
+tree.names = function(resource)
+  local whole, names = tree.is(resource), {}
+  local path = whole and string.sub(resource, 1, -4) or resource
+  for at in string.gmatch(path .. '/', '()/') do
+    if #names < tree.MAX_DEPTH and not (whole and at > #path) then
+      names[#names + 1] = string.sub(path, 1, at - 1) .. '/**'
+    end
+  end
+  return names
+end
+
+-- Those of them that are in use.
 tree.above = function(ctx, resource)
   if not ctx.trees then
     return NONE
@@ -39,13 +51,7 @@ tree.above = function(ctx, resource)
   if ctx.above[resource] then
     return ctx.above[resource]
   end
-  local whole, names, found = tree.is(resource), {}, {}
-  local path = whole and string.sub(resource, 1, -4) or resource
-  for at in string.gmatch(path .. '/', '()/') do
-    if #names < tree.MAX_DEPTH and not (whole and at > #path) then
-      names[#names + 1] = string.sub(path, 1, at - 1) .. '/**'
-    end
-  end
+  local names, found = tree.names(resource), {}
   local states = names[1] and redis.call('HMGET', ctx.p .. K_TREES, unpack(names)) or {}
   for i, state in ipairs(states) do
     found[#found + 1] = state and names[i] or nil
