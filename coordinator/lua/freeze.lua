@@ -25,7 +25,7 @@ if redis.call('HEXISTS', key, ARGV[2]) == 0 and redis.call('HLEN', key) >= MAX_F
   return { 'too_many', MAX_FREEZES }
 end
 local ends = ctx.now + tonumber(ARGV[3])
-write_freeze(ctx, { pattern = ARGV[2], ends = ends, since = text(ctx.now), by = ARGV[4], cursor = '-', call = ARGV[6],
+thawing.write(ctx, { pattern = ARGV[2], ends = ends, since = text(ctx.now), by = ARGV[4], cursor = '-', call = ARGV[6],
   why = ARGV[5] })
 redis.call('HSET', ctx.meta, 'frozen', 1)
 audited(ctx, 'freeze', ARGV[2], ARGV[4], ARGV[5], 'until', text(ends))

@@ -79,7 +79,7 @@ if refusal then
   return refusal
 end
 local tangled = busy and not try and (r.flow or ctx.nested)
-local cycle = tangled and ends_in_itself(ctx, r)
+local cycle = tangled and circles.ends_here(ctx, r)
 if cycle then
   return { 'deadlock', cycle }
 end
@@ -104,7 +104,7 @@ else
   join_lines(ctx, r)
   note_nested(ctx, r)
   if tangled then
-    untangle(ctx, r)
+    circles.untangle(ctx, r)
   end
   settle_lines(ctx)
   r = load(ctx, id)

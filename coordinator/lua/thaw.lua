@@ -17,7 +17,7 @@ for _, one in ipairs(halts.freezes(ctx)) do
   if one.pattern == ARGV[2] and one.ends > ctx.now then
     one.ends = ctx.now
     audited(ctx, 'thaw', ARGV[2], ARGV[3], ARGV[4])
-    thaw_some(ctx, one)
+    thawing.some(ctx, one)
     take_up(ctx)
     settle_lines(ctx)
     commit(ctx)

@@ -90,7 +90,7 @@ local function sweep(ctx)
     requeue(ctx, id)
     found = found + 1
   end
-  found = found + untangle_some(ctx) + thaw_due(ctx) + rouse.some(ctx) + take_up(ctx) + pass_due(ctx)
+  found = found + circles.untangle_some(ctx) + thawing.due(ctx) + rouse.some(ctx) + take_up(ctx) + pass_due(ctx)
   settle_lines(ctx)
   preempt.due(ctx)
   write_gates(ctx)

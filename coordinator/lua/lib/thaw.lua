@@ -3,8 +3,9 @@
 --@include lib/tree
 --@include lib/leftovers
 local PAGE = 256
+local thawing = {}
 
-local function write_freeze(ctx, one)
+thawing.write = function(ctx, one)
   redis.call('HSET', ctx.p .. K_FREEZES, one.pattern,
     text(one.ends) .. ' ' .. one.since .. ' ' .. one.cursor .. ' ' .. one.call .. ' ' .. string.gsub(one.by, '\n', ' ') .. '\n' .. one.why)
 end
@@ -17,7 +18,7 @@ local function end_freeze(ctx, one)
 end
 
 -- One page of the lines below a pattern. The sweep that takes them up comes at once if there are many.
-local function thaw_some(ctx, one)
+thawing.some = function(ctx, one)
   local path = tree.path_of(one.pattern)
   for _, node in ipairs(tree.above(ctx, one.pattern)) do
     touch(ctx, node)
@@ -38,15 +39,15 @@ local function thaw_some(ctx, one)
     return end_freeze(ctx, one)
   end
   one.cursor = names[#names]
-  write_freeze(ctx, one)
+  thawing.write(ctx, one)
 end
 
 -- Returns how many freezes were over.
-local function thaw_due(ctx)
+thawing.due = function(ctx)
   local found = 0
   for _, one in ipairs(ctx.frozen and halts.freezes(ctx) or {}) do
     if one.ends <= ctx.now then
-      thaw_some(ctx, one)
+      thawing.some(ctx, one)
       found = found + 1
     end
   end

@@ -3,6 +3,7 @@
 --@include lib/finish
 -- Circles that one script ends, and nested waiters that one sweep looks at.
 local MAX_CIRCLES, MAX_LOOKED_AT = 8, 16
+local circles = {}
 
 -- Since when a piece of work has been at it. By that, and not by its last request, it is young or old: who has nearly
 -- all it needs has the youngest requests, and were it to give way nobody would come to an end.
@@ -39,13 +40,13 @@ local function give_way(ctx, victim, way)
 end
 
 -- Returns the ids of a circle in which the one that arrives is the one to give way: it is refused.
-local function ends_in_itself(ctx, r)
+circles.ends_here = function(ctx, r)
   local way = circle(ctx, r)
   return way and victim_of(ctx, way) == r and said(way)
 end
 
 -- Ends the circles that the request closes at the cost of others.
-local function untangle(ctx, r)
+circles.untangle = function(ctx, r)
   for _ = 1, MAX_CIRCLES do
     local way = circle(ctx, r)
     local victim = way and victim_of(ctx, way)
@@ -60,7 +61,7 @@ local function untangle(ctx, r)
 end
 
 -- What changes of order, jobs and lapsed leases may have closed: every sweep looks at some of those who wait nested.
-local function untangle_some(ctx)
+circles.untangle_some = function(ctx)
   local found = 0
   for _, id in ipairs(ctx.nested and redis.call('ZRANDMEMBER', ctx.p .. K_NESTED, MAX_LOOKED_AT) or {}) do
     local r = load(ctx, id)
