@@ -56,6 +56,7 @@ while at <= #ARGV do
   elseif is_plain(ctx, job, options) then
     answer = submit_plain(ctx, job)
   else
+    ctx.way = nil
     answer = submit_job(ctx, job)
   end
   if answer then

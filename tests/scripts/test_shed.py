@@ -214,3 +214,30 @@ def test_below_the_soft_limit_nothing_is_asked_for(raw: Any, namespace: str) -> 
         found = engine.raw.info("commandstats")
         commands.append({name: one["calls"] for name, one in found.items() if name[:9] in ("cmdstat_h", "cmdstat_z")})
     assert commands[0] == commands[1]
+
+
+@pytest.mark.parametrize(
+    "row", ["nnnnnnnn", "nnnnnnnnnnnn", "nnonnnlnNnlnnhnnh", "nnnonnnNnnnnnnnnhN", "noNonononononononon"]
+)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_call_lets_in_whom_as_many_calls_let_in(engine: Engine, row: str, at_once: bool) -> None:
+    """LOW, NORMAL and HIGH jobs; `N` has another name, `o` an owner. Of those in a row the room is looked at once,
+    and nobody can tell."""
+    soften(engine)
+    more: dict[str, dict[str, Any]] = {
+        "l": {"priority": 0},
+        "h": {"priority": 2},
+        "N": {"name": "other"},
+        "o": {"owner": "me"},
+    }
+    asks = [job(f"{kind}{n}", **more.get(kind, {})) for n, kind in enumerate(row)]
+    answers = engine.submit(*asks) if at_once else [engine.submit(one)[0] for one in asks]
+    room, said = 0, []
+    for kind in row:
+        let_in = room < {"l": 8, "h": LIMIT}.get(kind, 9) or kind == "h"
+        said.append("accepted" if let_in else "overloaded")
+        room = min(LIMIT, room + let_in)
+    assert words(answers) == said
+    assert engine.raw.zcard(engine.key("READY", "default")) == room
+    level = {8: b"1", 9: b"2", 10: b"2"}
+    assert engine.raw.hget(engine.key("SHEDDING"), "default") == level.get(room)

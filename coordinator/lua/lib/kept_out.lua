@@ -30,7 +30,7 @@ local function refused_by_breaker(ctx, job)
   end
 end
 
--- The answer, or nil.
+-- The answer, or nil. What else keeps others of its handler and priority out in the same script is the room in its queue.
 local function kept_out(ctx, job)
   return (ctx.gates and refused_by_breaker(ctx, job)) or memory_full(ctx, job.priority) or no_room(ctx, job)
 end
