@@ -44,19 +44,11 @@ local function counting(ctx, g)
   return found
 end
 
-local function count_failures(ctx, g, found)
-  g.failed = #found > 0 and table.concat(found, ' ') or nil
-  keep_gate(ctx, g, #found > 0 and g.numbers[4] + 60000)
-  if #found > 0 then
-    set_clock(ctx, g.name, '', tonumber(found[#found]) + g.numbers[4])
-  end
-end
-
 -- The newest probes that are known; of more that never end the oldest are forgotten.
 local MAX_KNOWN, USUAL_OPEN = 64, 30000
 
 -- When a probe that began then has lost its place: one that hangs must not keep everybody waiting.
-local function place_ends(g, began)
+local function loses_place(g, began)
   return tonumber(began) + (g.numbers[3] or USUAL_OPEN)
 end
 
@@ -70,7 +62,7 @@ local function probing(ctx, g)
     local r = id and redis.call('HMGET', ctx.p .. K_REQ .. id, 'state', 'fence') or {}
     if r[1] == 'running' and r[2] == fence then
       found[#found + 1] = run
-      local ends = place_ends(g, began)
+      local ends = loses_place(g, began)
       if ends > ctx.now then
         young, g.place_ends = young + 1, math.min(g.place_ends or ends, ends)
       end
@@ -99,22 +91,4 @@ local function probe_begins(ctx, g, id, fence)
     g.probing = table.concat(runs, ' ', math.max(1, #runs - MAX_KNOWN + 1))
     keep_gate(ctx, g, DAY)
   end
-end
-
--- Takes a run off the probes. Returns whether it was one.
-local function probe_ends(ctx, g, id, fence)
-  local left, was = {}, false
-  for _, run in ipairs(words_of(g.probing)) do
-    if string.match(run, '^(.*)@') == id .. ':' .. fence then
-      was = true
-    else
-      left[#left + 1] = run
-    end
-  end
-  if was then
-    g.probing = #left > 0 and table.concat(left, ' ') or nil
-    keep_gate(ctx, g, DAY)
-    wake(ctx, g.name)
-  end
-  return was
 end

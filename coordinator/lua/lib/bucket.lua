@@ -80,16 +80,14 @@ local function set_pace(ctx, g, pace)
   keep_limit(ctx, g)
 end
 
-local function faster(ctx, g)
+-- An adaptive limit after a run. Runs that began before the last cut tell of the rate of then.
+local function adapt(ctx, g, good, began)
   local pace = pace_of(g)
-  set_pace(ctx, g, math.min(g.numbers[3] / 1000, pace + g.numbers[4] / 1000 / pace))
-end
-
--- Runs that began before the last cut tell of the rate of then.
-local function slower(ctx, g, began)
-  if began > (tonumber(g.cut) or 0) then
+  if good then
+    set_pace(ctx, g, math.min(g.numbers[3] / 1000, pace + g.numbers[4] / 1000 / pace))
+  elseif began > (tonumber(g.cut) or 0) then
     g.cut = text(ctx.now)
-    set_pace(ctx, g, math.max(g.numbers[2] / 1000, pace_of(g) * (g.numbers[5] / 1000)))
+    set_pace(ctx, g, math.max(g.numbers[2] / 1000, pace * (g.numbers[5] / 1000)))
   end
 end
 

@@ -2,6 +2,34 @@
 -- `-` says nothing of whom the handler depends on, nor does one that was cancelled, snoozed or handed back. `r.doubted`:
 -- it was a probe that failed before any other had succeeded, and for so many ms nobody passes now.
 --@include lib/admit
+local DAY = 86400000
+
+local function count_failures(ctx, g, found)
+  g.failed = #found > 0 and table.concat(found, ' ') or nil
+  keep_gate(ctx, g, #found > 0 and g.numbers[4] + 60000)
+  if #found > 0 then
+    set_clock(ctx, g.name, '', tonumber(found[#found]) + g.numbers[4])
+  end
+end
+
+-- Takes a run off the probes. Returns whether it was one.
+local function probe_ends(ctx, g, id, fence)
+  local left, was = {}, false
+  for _, run in ipairs(words_of(g.probing)) do
+    if string.match(run, '^(.*)@') == id .. ':' .. fence then
+      was = true
+    else
+      left[#left + 1] = run
+    end
+  end
+  if was then
+    g.probing = #left > 0 and table.concat(left, ' ') or nil
+    keep_gate(ctx, g, DAY)
+    wake(ctx, g.name)
+  end
+  return was
+end
+
 local function breaker_told(ctx, g, r, good, bad)
   look_at_breaker(ctx, g)
   local probed = g.state == 'half_open' and probe_ends(ctx, g, r.id, r.fence)
@@ -32,9 +60,9 @@ end
 
 local function limit_told(ctx, g, r, good, bad, shut_ms)
   if g.kind == 'adaptive' and good then
-    faster(ctx, g)
+    adapt(ctx, g, good)
   elseif g.kind == 'adaptive' and (bad or shut_ms) then
-    slower(ctx, g, tonumber(r.since) or 0)
+    adapt(ctx, g, good, tonumber(r.since) or 0)
   end
   if shut_ms then
     shut(ctx, g, shut_ms)

@@ -38,7 +38,7 @@ local function come_in(ctx, job, way)
     put_offer(ctx, job)
     open_way(ctx, job)
   end
-  bell(ctx, job.queue)
+  ctx.bells[job.queue] = (ctx.bells[job.queue] or 0) + 1
 end
 
 local function submit_plain(ctx, job)
