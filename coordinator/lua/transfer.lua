@@ -7,6 +7,7 @@
 -- ARGV[5] who does it
 -- ARGV[6] reason
 -- ARGV[7] id of this call
+-- ARGV[8] transfer | steal: as what it is on record
 -- reply: ok <state of the one that follows>
 -- reply: refused <state of the holder>
 -- reply: unfit <state of the one that is to follow, or empty>
@@ -38,10 +39,10 @@ for _, need in ipairs(needs_of(ctx, r)) do
   rank = math.min(rank, defined.score(ctx, r, need.resource) - 1)
 end
 put_at(ctx, heir, rank)
-lapse(ctx, r, 'transferred: ' .. ARGV[6], true)
+lapse(ctx, r, (ARGV[8] == 'steal' and 'stolen: ' or 'transferred: ') .. ARGV[6], true)
 settle_lines(ctx)
 heir = load(ctx, heir.id)
-audited(ctx, 'transfer', r.id, ARGV[5], ARGV[6], 'to', heir.id, 'fence_before', before,
+audited(ctx, ARGV[8], r.id, ARGV[5], ARGV[6], 'to', heir.id, 'fence_before', before,
   'fence', heir.fence or text(draw(ctx)))
 commit(ctx)
 return { 'ok', heir.state }

@@ -37,10 +37,14 @@ def transfer(scope: Scope, ident: str, to: str, deed: Deed) -> Operation[str]:
     Raises IllegalTransition if the one holds nothing or the other does not wait, InvalidInput if they need nothing in
     common, NotFound.
     """
-    raw = yield calls.transfer(scope, request_id(ident), "", request_id(to), deed)
+    return (yield from _transfer(scope, ident, to, deed, "transfer"))
+
+
+def _transfer(scope: Scope, ident: str, to: str, deed: Deed, verb: str) -> Operation[str]:
+    raw = yield calls.transfer(scope, request_id(ident), "", request_id(to), deed, verb)
     word = replies.expect(raw, "ok", "refused", "unfit", ident=ident)
     if word == "refused":
-        raise IllegalTransition(replies.text(raw[1]), "transfer")
+        raise IllegalTransition(replies.text(raw[1]), verb)
     return _heir(raw, word, to)
 
 
@@ -59,7 +63,7 @@ def _clear_the_way(scope: Scope, ident: str, deed: Deed) -> Operation[None]:
             yield from reorder(scope, ident, "front", "", deed)
         for holder in holders:
             try:
-                if (yield from transfer(scope, holder, ident, deed)) == State.HELD:
+                if (yield from _transfer(scope, holder, ident, deed, "steal")) == State.HELD:
                     return
             except (IllegalTransition, InvalidInput, NotFound):
                 break  # one of the two has what it wants by now, or is gone

@@ -280,8 +280,8 @@ def force(scope: Scope, ident: str, fence: str, deed: Deed) -> Call:
     return scope.call("force", ident, fence, deed.reason, deed.call_id, deed.by)
 
 
-def transfer(scope: Scope, ident: str, fence: str, heir: str, deed: Deed) -> Call:
-    return scope.call("transfer", ident, fence, heir, *deed)
+def transfer(scope: Scope, ident: str, fence: str, heir: str, deed: Deed, verb: str = "transfer") -> Call:
+    return scope.call("transfer", ident, fence, heir, *deed, verb)
 
 
 def hand_over(scope: Scope, ident: str, fence: int, heir: str, deed: Deed) -> Call:

@@ -100,7 +100,7 @@ def test_an_operator_steers_while_all_applications_are_stopped(
         fences[name] = int(done.stdout)
         fenced(raw, fences[name], "SET", f"store:{namespace}:{name}", "newer", keep=60)
     audit = {one["event"]: one["fields"] for one in cli.json("audit")["audit"]}
-    assert {"force", "reorder", "transfer", "freeze"} <= audit.keys()
+    assert {"force", "reorder", "transfer", "steal", "freeze"} <= audit.keys()
     heir = int(raw.hget(f"co:{{{namespace}}}:req:{heirs[1]}", "fence") or 0)
     fenced(raw, heir, "SET", f"store:{namespace}:handed", "newer", keep=60)
     os.kill(application.pid, signal.SIGCONT)

@@ -60,6 +60,7 @@ LONG: dict[str, Any] = {
     "act": "come",
     "came_in": "0",
     "heir": "r2",
+    "verb": "steal",
     "other": "r2",
     "place": "before",
     "pattern": "a/**",

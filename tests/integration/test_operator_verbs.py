@@ -44,6 +44,10 @@ def steal(other: Any, lease: Any) -> Any:
     stolen = other.steal("a", "test", owner="ann")
     assert ticket.state() == State.WAITING
     ticket.cancel()
+    [taken] = [one for one in other.audit() if one.event == "steal"]
+    assert (taken.subject, taken.fields["to"], taken.fields["why"]) == (lease.ident, stolen.ident, "test")
+    assert taken.fields["by"]
+    assert "transfer" not in {one.event for one in other.audit()}
     return stolen
 
 

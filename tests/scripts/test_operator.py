@@ -126,6 +126,24 @@ def test_what_one_holds_is_taken_away_for_another(engine: Engine) -> None:
     assert engine.line("a") == ["h", "n"]
 
 
+def test_what_is_stolen_is_on_record_as_that(engine: Engine) -> None:
+    queued(engine)
+    before = engine.field("r", "fence")
+    assert engine.call(calls.transfer(engine.scope, "r", "", "l", deed("c1"), "steal")) == ["ok", "held"]
+    told = {"id": "r", "by": "ann", "why": "because", "to": "l", "fence_before": before}
+    told["fence"] = engine.field("l", "fence")
+    for name in ("AUDIT", "EVENTS"):
+        entries = [
+            {key.decode(): value.decode() for key, value in fields.items()}
+            for _, fields in engine.raw.xrange(engine.key(name))
+        ]
+        [entry] = [one for one in entries if one["event"] == "steal"]
+        assert told.items() <= entry.items()
+        assert int(entry["ms"]) > 0
+        assert "transfer" not in {one["event"] for one in entries}
+    assert engine.field("r", "why") == "stolen: because"
+
+
 def test_a_job_whose_resource_is_handed_on_runs_again_behind_the_heir(engine: Engine) -> None:
     engine.worker("w")
     engine.put("j", "a")
