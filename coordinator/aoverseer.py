@@ -31,8 +31,9 @@ class AsyncOverseer:
     async def define(self, resource: str, *, reason: str = "", by: str = "", **terms: Unpack[Terms]) -> Definition:
         """Say how a resource is granted; what is not named stays as it is, and None is as where nothing was defined.
 
-        `capacity`: permits (1). `mode`: the order of its line (`priority`, `oldest_first`, `newest_first`,
-        `newest_ready_first`, `unordered`). `max_line`: waiters. `max_hold`: how long one grant lasts at most.
+        `capacity`: permits (1); who waits for more than it is lowered to has all there are, alone. `mode`: the order of
+        its line (`priority`, `oldest_first`, `newest_first`, `newest_ready_first`, `unordered`). `max_line`: waiters.
+        `max_hold`: how long one grant lasts at most.
         `lock_delay`: for how long nobody is granted it after a crash of a holder. Raises InvalidInput.
         """
         doing = requests.define(self._driver.scope, resource, self._deed(by, reason), terms)
@@ -88,7 +89,7 @@ class AsyncOverseer:
         return await self._driver.run(freezing.freeze(self._driver.scope, pattern, seconds, self._deed(by, reason)))
 
     async def thaw(self, pattern: str, reason: str = "", *, by: str = "") -> None:
-        """End a freeze: who stands in front has the resource at once. Raises NotFound, InvalidInput."""
+        """End a freeze: who stands in front has the resource at once. Raises NotFrozen, InvalidInput."""
         await self._driver.run(freezing.thaw(self._driver.scope, pattern, self._deed(by, reason)))
 
     async def freezes(self) -> list[Freeze]:

@@ -87,6 +87,20 @@ def test_a_request_that_ages_asks_and_sweeps_ask_again_until_it_waits_no_longer(
     assert (asked(engine), engine.raw.exists(engine.key("PREEMPTS"))) == ([], 0)
 
 
+def test_nobody_is_asked_to_yield_for_one_who_is_kept_from_it_by_a_freeze_until_it_is_thawed(engine: Engine) -> None:
+    engine.open("s")
+    fence = engine.hold("s", "r", "p/a", priority=LOW)
+    engine.call(calls.freeze(engine.scope, "p/**", 60_000, Deed("op", "test", "c")))
+    engine.ask("s", "u", "p/a", priority=HIGH, preempt="ask")
+    engine.keep_alive(6, "s")
+    engine.sweep_all()
+    assert asked(engine) == []
+    engine.call(calls.thaw(engine.scope, "p/**", Deed("op", "test", "d")))
+    engine.keep_alive(1.1, "s")
+    engine.sweep_all()
+    assert asked(engine) == [f"yield r {fence} -"]
+
+
 @pytest.mark.parametrize("kind", ["lock", "job"])
 def test_a_running_job_is_told_its_time_of_grace(engine: Engine, kind: str) -> None:
     engine.worker("w")

@@ -4,9 +4,11 @@
 --@include lib/request
 --@include lib/usage
 --@include lib/overlap
+--@include lib/frozen
 --@include lib/emit
--- Holders that one look takes in, waiters that one sweep looks at, and ms from one look to the next.
-local MAX_ASKED, MAX_LOOKS, PAUSE_MS = 64, 16, 5000
+-- Holders that one look takes in, waiters that one sweep looks at, and ms from one look to the next, as well where it
+-- would have nothing of what is let go of for it is frozen.
+local MAX_ASKED, MAX_LOOKS, PAUSE_MS, FROZEN_MS = 64, 16, 5000, 1000
 local preempt = {}
 
 -- By now: it gains a level for each aging period that it waits.
@@ -52,8 +54,19 @@ local function ask_to_yield(ctx, holder, r)
   send(ctx, holder.session, 'yield ' .. holder.id .. ' ' .. holder.fence .. ' ' .. grace)
 end
 
+local function is_kept_out(ctx, r)
+  for _, need in ipairs(needs_of(ctx, r)) do
+    if halts.bar(ctx, r, need.resource) then
+      return true
+    end
+  end
+end
+
 function preempt.ask(ctx, r)
   if not r or not r.preempt or r.state ~= 'waiting' then
+    return
+  elseif is_kept_out(ctx, r) then
+    redis.call('ZADD', ctx.p .. K_PREEMPTS, text(ctx.now + FROZEN_MS), r.id)
     return
   end
   local budget = { left = MAX_ASKED }
