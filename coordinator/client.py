@@ -169,7 +169,8 @@ class Coordinator(Coalescer, Guarding, Overseer):
     ) -> LockContext:
         """A context manager that holds a lock: `with co.lock("infra/prod/vpc", wait=60) as lease:`.
 
-        Options and errors as for `acquire`. Leaving raises LeaseLost if the lease was lost inside.
+        Options and errors as for `acquire`. Leaving raises LeaseLost if the lease was lost inside. Where one
+        stands inside another and says nothing of it by `within=`, no circle of waits is found (docs/nested-locks.md).
         """
         return LockContext(self, needs, lock_options(priority, wait, options))
 

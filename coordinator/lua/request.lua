@@ -23,6 +23,7 @@
 -- reply: line_full <resource> <limit>
 -- reply: over_capacity <resource> <capacity>
 -- reply: conflict <id>
+-- reply: not_within <id that ARGV[13] names>
 -- reply: ended <id> <state> <why; if it was displaced from a line the figures of `line_overloaded`, and the line>
 -- reply: deadlock <id of each request in the circle, with commas between>
 -- reply: session_lost
@@ -69,11 +70,10 @@ if before then
   return answer(before)
 end
 local r = { id = id, kind = 'lock', state = 'new', priority = tonumber(ARGV[4]), stamp = draw(ctx), session = session,
-  needs = ARGV[5], needs_list = parse_needs(ARGV[5]), hold_ms = tonumber(ARGV[8]),
-  flow = flow_within(ctx, ARGV[13]) }
+  needs = ARGV[5], needs_list = parse_needs(ARGV[5]), hold_ms = tonumber(ARGV[8]), flow = flow_within(ctx, ARGV[13]) }
 local busy, clear = blocked(ctx, r)
 -- Locks are small, and who has one finishes something: for want of memory they are refused only where all is.
-local refusal = memory_full(ctx, 4) or refused_needs(ctx, r, busy and not try) or (try and busy and not again and { 'busy', busy })
+local refusal = (ARGV[13] ~= '' and not r.flow and { 'not_within', ARGV[13] }) or memory_full(ctx, 4) or refused_needs(ctx, r, busy and not try) or (try and busy and not again and { 'busy', busy })
 if refusal then
   watch_memory(ctx, 'refused')
   return refusal

@@ -99,10 +99,10 @@ def _is_label(value: str) -> bool:
     return _LABEL.fullmatch(value) is not None
 
 
-def request_id(value: object) -> str:
+def request_id(value: object, argument: str = "id") -> str:
     """An id of a request, as a ticket or a list shows it. Raises InvalidInput."""
     if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_BYTES or not value.isascii():
-        raise InvalidInput("id", value, "must be the id of a request")
+        raise InvalidInput(argument, value, "must be the id of a request")
     return value
 
 

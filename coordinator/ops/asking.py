@@ -127,7 +127,7 @@ def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float, ru
         rule=rule,
         preempt=preempt,
         replicated=options.durability is not None and one_of(options.durability, "durability", REPLICATED) != "",
-        within="" if options.within is None else request_id(getattr(options.within, "ident", options.within)),
+        within="" if options.within is None else request_id(getattr(options.within, "ident", options.within), "within"),
     )
 
 

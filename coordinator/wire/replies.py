@@ -13,6 +13,7 @@ from coordinator.errors import (
     Duplicate,
     IdConflict,
     IllegalTransition,
+    InvalidInput,
     LineFull,
     LineOverloaded,
     MemoryFull,
@@ -119,6 +120,7 @@ def line_overloaded(resource: str, figures: Sequence[Any], ident: str = "") -> L
     return LineOverloaded(decode(resource), limit, count, place, pause, ident)
 
 
+NOT_WITHIN = "must be a lock that is held or waited for; this one is over, or never was"
 REFUSALS: dict[str, Callable[[Raw, str], CoordinatorError]] = {
     "queue_full": lambda raw, _ident: QueueFull(text(raw[1]), number(raw[2])),
     "overloaded": lambda raw, _ident: overloaded(text(raw[1]), raw[2:]),
@@ -130,6 +132,7 @@ REFUSALS: dict[str, Callable[[Raw, str], CoordinatorError]] = {
     "too_large": lambda raw, _ident: PayloadTooLarge("payload", number(raw[1]), number(raw[2])),
     "rejected": lambda raw, _ident: Duplicate(text(raw[1]), text(raw[2])),
     "conflict": lambda raw, _ident: IdConflict(text(raw[1])),
+    "not_within": lambda raw, _ident: InvalidInput("within", text(raw[1]), NOT_WITHIN),
     "refused": lambda raw, _ident: IllegalTransition(text(raw[1]), "do that to"),
     "gone": lambda _raw, ident: NotFound(ident),
     "session_lost": lambda _raw, _ident: SessionLost("the session of this process has lapsed"),

@@ -367,6 +367,16 @@ def test_an_uncontended_lock_takes_one_round_trip_each_way(connect: Any, raw: An
     assert scripts_run() == before + 2
 
 
+def test_a_lock_within_what_is_not_held_is_refused_by_name(co: Any) -> None:
+    over = co.acquire("a")
+    over.release()
+    for within in ("nope", over, 7, ""):
+        with pytest.raises(InvalidInput) as told:
+            co.acquire("b", within=within)
+        assert told.value.argument == "within"
+    assert co.line("b").holders == ()
+
+
 def test_who_would_wait_in_a_circle_is_told(co: Any, other: Any) -> None:
     one, two = co.acquire("a"), other.acquire("b", priority="low")
     waits = other.request("a", within=two, priority="low")

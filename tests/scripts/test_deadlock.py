@@ -47,6 +47,21 @@ def test_who_wants_what_its_own_flow_holds_waits_for_itself(engine: Engine) -> N
     engine.hold("s", "more", "s1:c", within="shared")
 
 
+@reaches("request", "not_within")
+def test_what_is_taken_within_something_that_is_over_or_never_was_is_refused(engine: Engine) -> None:
+    engine.open("s")
+    engine.hold("s", "other", "b")
+    assert engine.ask("s", "nested", "b", within="nope") == ["not_within", "nope"]
+    assert engine.ask("s", "nested", "c", within="nope") == ["not_within", "nope"], "what is free, too"
+    engine.release("r", engine.hold("s", "r", "a"))
+    assert engine.ask("s", "nested", "b", within="r") == ["not_within", "r"]
+    assert engine.state("nested") is None
+    fence = engine.hold("s", "outer", "a")
+    assert engine.ask("s", "nested", "b", within="outer") == ["waiting", "nested"]
+    engine.release("outer", fence)
+    assert engine.ask("s", "nested", "b", within="outer") == ["waiting", "nested"], "it stands as it did"
+
+
 def test_a_circle_through_the_order_of_a_line_is_one_too(engine: Engine) -> None:
     """`both` stands before `nested` on b, and waits for a, which the flow of `nested` holds."""
     engine.open("s")

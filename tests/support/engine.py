@@ -60,6 +60,7 @@ REFUSALS = frozenset(
         "line_full",
         "lost",
         "mismatch",
+        "not_within",
         "over_capacity",
         "overloaded",
         "queue_full",

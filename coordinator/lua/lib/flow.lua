@@ -7,10 +7,11 @@ local function flow_of(r)
   return r.flow or r.id
 end
 
--- The flow of what is asked for while the lock of request `id` is held; of no id, none.
+-- The flow of what is asked for while the lock of request `id` is held, or waited for; of no id, none.
 local function flow_within(ctx, id)
   local first = id ~= '' and load(ctx, id)
-  return first and flow_of(first) or id ~= '' and id or nil
+  local stands = first and (first.state == 'held' or first.state == 'waiting' or first.state == 'running')
+  return stands and flow_of(first) or nil
 end
 
 local function note_nested(ctx, r)
