@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 from redis.asyncio import lock as redis_lock
-from redis.exceptions import LockNotOwnedError, RedisError
+from redis.exceptions import RedisError
 
 from coordinator.aclient import AsyncCoordinator
 from coordinator.aleases import AsyncLease
@@ -68,8 +68,14 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
         with as_redis(self.name):
             try:
                 await super().do_release(expected_token)
-            except LockNotOwnedError:
+            except (RedisError, OSError):
+                # Whatever became of the plain key, the next in line waits for it by itself.
                 await self._forget(lease, expected_token)
+                raise
+            except BaseException:
+                # Nobody has the token any more who could release it again.
+                if lease is not None:
+                    await asyncio.shield(asyncio.ensure_future(self._undo(expected_token, lease)))
                 raise
             await self._forget(lease, expected_token, strict=True)
 

@@ -1,5 +1,6 @@
 """The drop-in for redis-py's `Lock` beside redis-py's own, sync and asyncio."""
 
+import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import redis.asyncio
 from redis.exceptions import DataError, LockError, LockNotOwnedError
 from redis.lock import Lock as OldLock
 
+from coordinator import AsyncCoordinator
 from coordinator.compat import held
 from coordinator.compat.held import Held
 from coordinator.compat.plain import TAKE, Place, resource_of
@@ -223,6 +225,36 @@ def test_whatever_fails_after_the_grant_gives_the_place_back(
     assert co.line(resource_of(name)).holders == ()
     assert lock.acquire(blocking=False)
     lock.release()
+
+
+@pytest.mark.parametrize("way", ["cancelled", "away"])
+def test_a_release_that_leads_nowhere_leaves_the_line(redis_url: str, namespace: str, name: str, way: str) -> None:
+    async def releases() -> None:
+        client = redis.asyncio.Redis.from_url(redis_url)
+        async with AsyncCoordinator.connect(redis_url, namespace) as co, client:
+            lock = patch(client, co).lock(name)
+            await lock.acquire()
+            sending, really = asyncio.Event(), lock.lua_release
+
+            async def leads_nowhere(**_options: Any) -> None:
+                lock.lua_release = really
+                sending.set()
+                if way == "cancelled":
+                    await asyncio.Event().wait()
+                raise redis.ConnectionError("away")
+
+            lock.lua_release = leads_nowhere
+            task = asyncio.create_task(lock.release())
+            await sending.wait()
+            if way == "cancelled":
+                task.cancel()
+            with pytest.raises(asyncio.CancelledError if way == "cancelled" else redis.ConnectionError):
+                await task
+            assert not (await co.line(resource_of(name))).holders
+            assert bool(await client.get(name)) == (way == "away"), "nobody can say: it ends by itself"
+            await client.delete(name)
+
+    asyncio.run(releases())
 
 
 @pytest.mark.parametrize("of", [int, float, str, str.encode, lambda text: memoryview(text.encode())])
