@@ -28,8 +28,8 @@ def play(run: Run) -> Verdict:
     """For so many seconds."""
     with stage(run) as scene:
         deaths = _storm(scene, run.size["seconds"])
-        scene.until(lambda: _at_rest(scene), 10, "the doctor finds nothing")
-        scene.drain(10)
+        scene.until(lambda: _at_rest(scene), 60, "the doctor finds nothing")
+        scene.drain(60)
         ops, problems = scene.judge()
     control = held_flat(read(run.history / climbers.CONTROL))
     granted = [one for one in ops if one.op == "acquire" and one.outcome == "ok" and one.completed is not None]

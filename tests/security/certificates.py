@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,8 +43,7 @@ class Certificates:
 @contextlib.contextmanager
 def tls_server(certs: Certificates, pair: tuple[Path, Path], *lines: str) -> Iterator[tuple[int, int]]:
     """A server with a TLS port and a plain one. Yields both. Skips the test if the server has no TLS."""
-    tls, plain, home = free_port(), free_port(), certs.folder / f"server-{free_port()}"
-    home.mkdir()
+    tls, plain, home = free_port(), free_port(), Path(tempfile.mkdtemp(prefix="server-", dir=certs.folder))
     config = [
         f"port {plain}",
         f"tls-port {tls}",

@@ -21,6 +21,7 @@ from coordinator.ops.fleet import Claimed
 from coordinator.settings import Settings
 from coordinator.wire.calls import Scope
 from coordinator.wire.step import Call, Now, Session
+from tests.support.until import LOOK, lost_since
 from workers import Registry, Worker
 
 
@@ -33,9 +34,11 @@ async def until_async(condition: Callable[[], Any], seconds: float = 10.0, what:
             found = await found
         if found:
             return found
-        if time.monotonic() > ends:
+        before = time.monotonic()
+        if before > ends:
             raise AssertionError(f"not within {seconds} s: {what or condition}")
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(LOOK)
+        ends += lost_since(before)
 
 
 class Fleet:

@@ -22,4 +22,9 @@ def until(condition: Callable[[], T], seconds: float = 10.0, what: str = "") -> 
         if before > ends:
             raise AssertionError(f"not within {seconds} s: {what or condition}")
         time.sleep(LOOK)
-        ends += STANDS * max(0.0, time.monotonic() - before - 2 * LOOK)
+        ends += lost_since(before)
+
+
+def lost_since(before: float) -> float:
+    """By how much longer to wait, after a sleep of `LOOK` that began then."""
+    return STANDS * max(0.0, time.monotonic() - before - 2 * LOOK)
