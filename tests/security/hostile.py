@@ -63,6 +63,9 @@ class Populated:
         co.acquire([Need("wood/oak", "shared")])
         self.idents.append(co.request("wood/elm").ident)
         scene.raw.hset(scene.key("WAKES"), "cleared/**", "0-")
+        # Nobody is granted this for a time after a crash.
+        scene.raw.zadd(scene.key("DELAYS"), {"crashed/**": 0})
+        scene.raw.hset(scene.key("META"), "delays", "1")
         co.define("gpu", capacity=2)
         for name in ("done", "failed", "running"):
             self.idents.append(co.submit(name, {"a": "x" * 300}, queue="hostile", retry=RetryPolicy.none()).ident)

@@ -45,6 +45,7 @@ READS = {
     *("mget", "pttl", "zrandmember"),
     *("scard", "sismember", "smembers", "srandmember", "time", "type", "xrange", "xrevrange", "zcard", "zcount"),
     *(
+        "zmscore",
         "zrange",
         "zrangebylex",
         "zrangebyscore",
