@@ -240,8 +240,13 @@ class StaleFence(CoordinatorError):
     Nothing was written. `newest` is None where it is not known."""
 
     def __init__(self, what: str, fence: int, newest: int | None) -> None:
-        newer = "a newer one" if newest is None else str(newest)
-        super().__init__(f"{shortened(what)}: fence {fence} is stale, {newer} was seen; the lock is somebody else's")
+        if newest is None:
+            problem = (
+                f"nothing was written: fence {fence} is stale, and the lock somebody else's; or there is no such row"
+            )
+        else:
+            problem = f"fence {fence} is stale, {newest} was seen; the lock is somebody else's"
+        super().__init__(f"{shortened(what)}: {problem}")
         self.what, self.fence, self.newest = what, fence, newest
 
 

@@ -23,9 +23,10 @@ Fence = int | Holds
 
 def number(fence: Fence) -> int:
     """The fence as a number. Raises InvalidInput."""
-    found: object = fence if isinstance(fence, int) else fence.fence
+    given: object = fence
+    found = given if isinstance(given, int) else getattr(given, "fence", given)
     if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= MOST:
-        raise InvalidInput("fence", found, f"must be a whole number from 0 to {MOST}")
+        raise InvalidInput("fence", found, f"must be a whole number from 0 to {MOST}, or what has one: a lease")
     return found
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,18 +26,22 @@ def guarded_file(path: str | Path, fence: Fence) -> Iterator[Path]:
     The fence is on disk before the code inside begins, so older holders are refused from then on, whatever happens.
     Waits for others that are inside. Raises StaleFence; Corrupt if the fence cannot be read.
     """
-    target, ours = Path(path), number(fence)
+    # By whatever name it is called, a file has one fence.
+    target, ours = Path(os.path.realpath(path)), number(fence)
     # Never replaced, for then two could hold locks on two files of this name.
-    file = os.open(f"{target}.fence", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    file = os.open(f"{target}.fence", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
         stored = os.pread(file, DIGITS + 1, 0)
         if stored and not (len(stored) == DIGITS and stored.isdigit()):
             raise Corrupt(f"{target}.fence does not hold a fence")
-        check(str(target), ours, int(stored or b"0"))
+        check(str(path), ours, int(stored or b"0"))
         if int(stored or b"0") != ours:
             os.pwrite(file, b"%0*d" % (DIGITS, ours), 0)
             os.fsync(file)
+        if not stored:
+            # Else it could be gone again after a power cut.
+            _on_disk(target.parent)
         yield target
     finally:
         os.close(file)
@@ -46,10 +50,12 @@ def guarded_file(path: str | Path, fence: Fence) -> Iterator[Path]:
 def replace_file(path: str | Path, data: bytes | str, fence: Fence) -> None:
     """Put new contents in place of a file's, all at once, unless it was written under a newer fence: StaleFence.
 
-    Readers see the old or the new contents, never a part. On disk when this returns.
+    Readers see the old or the new contents, never a part. On disk when this returns. The permissions stay; those of a
+    new file follow the umask. What a symbolic link names is replaced, and the link stays.
     """
     with guarded_file(path, fence) as target:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        name = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+        handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data.encode() if isinstance(data, str) else data)
@@ -59,11 +65,14 @@ def replace_file(path: str | Path, data: bytes | str, fence: Fence) -> None:
                 os.fsync(file.fileno())
             os.replace(name, target)
         except BaseException:
-            with suppress(FileNotFoundError):
-                os.unlink(name)
+            name.unlink(missing_ok=True)
             raise
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _on_disk(target.parent)
+
+
+def _on_disk(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

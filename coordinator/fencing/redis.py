@@ -1,4 +1,4 @@
-"""Fences in Redis: any command on one key, carried out only if nothing newer was written there.
+"""Fences in Redis: a command that writes one key, carried out only if nothing newer was written there.
 
 The newest fence of a key stands in a key beside it, in the same slot of a Cluster. Check, command and fence are one
 script, which a user needs the right to `EVAL` for.
@@ -6,10 +6,11 @@ script, which a user needs the right to `EVAL` for.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from coordinator.errors import InvalidInput
 from coordinator.fencing.fences import Fence, check, number
+from coordinator.model.names import milliseconds
 
 # The command first: if it fails nothing has changed, and what comes after cannot fail.
 GUARDED = """
@@ -26,10 +27,33 @@ return { 1, answer }
 """
 # What Lua can hand on at once.
 MOST_WORDS = 7000
+# What writes its first argument and no other key. Any other may write keys whose fences nobody has looked at.
+COMMANDS = frozenset(
+    word
+    for kind in (
+        "SET SETEX PSETEX SETNX SETRANGE SETBIT GETSET GETDEL GETEX APPEND BITFIELD",
+        "INCR INCRBY INCRBYFLOAT DECR DECRBY PFADD GEOADD",
+        "DEL UNLINK RESTORE EXPIRE PEXPIRE EXPIREAT PEXPIREAT PERSIST",
+        "HSET HSETNX HSETEX HMSET HDEL HGETDEL HGETEX HINCRBY HINCRBYFLOAT",
+        "HEXPIRE HPEXPIRE HEXPIREAT HPEXPIREAT HPERSIST",
+        "LPUSH LPUSHX RPUSH RPUSHX LPOP RPOP LSET LREM LTRIM LINSERT SADD SREM SPOP",
+        "ZADD ZREM ZINCRBY ZPOPMAX ZPOPMIN ZREMRANGEBYLEX ZREMRANGEBYRANK ZREMRANGEBYSCORE",
+        "XADD XDEL XTRIM XACK XCLAIM XAUTOCLAIM XSETID JSON.SET JSON.MERGE JSON.DEL",
+    )
+    for word in kind.split()
+)
+# Each further word would be a key.
+OF_ONE_KEY = frozenset({"DEL", "UNLINK"})
+Key = TypeVar("Key", str, bytes)
 
 
-def fence_key(key: str) -> str:
+def fence_key(key: Key) -> Key:
     """The key that holds the newest fence of another. Raises InvalidInput for one that cannot have it in its slot."""
+    if isinstance(key, bytes):
+        return fence_key(key.decode("latin-1")).encode("latin-1")
+    named: object = key
+    if not isinstance(named, str) or not named:
+        raise InvalidInput("key", key, "must be the name of a key")
     tag = key.partition("{")[2].partition("}")[0]
     if tag and "}" in key.partition("{")[2]:
         return f"{key}:fence"
@@ -38,33 +62,38 @@ def fence_key(key: str) -> str:
     return f"{{{key}}}:fence"
 
 
-def fenced(client: Any, fence: Fence, command: str, key: str, *args: Any, keep: float | None = None) -> Any:
+def fenced(client: Any, fence: Fence, command: str, key: Key, *args: Any, keep: float | None = None) -> Any:
     """`fenced(client, lease, "SET", "report:7", "text")`: the command on that key, unless it was written under a newer
     fence, which raises StaleFence. Returns what the command answers.
 
-    `keep`: seconds for which the fence is remembered after the last write; without it, for ever. It must outlast every
-    holder that may still be asleep. Raises InvalidInput.
+    `command` is one that writes the key and no other (`COMMANDS`). `keep`: seconds for which the fence is remembered
+    after the last write; without it, for ever. It must outlast every holder that may still be asleep. Raises
+    InvalidInput.
     """
     keys, words = _call(fence, command, key, args, keep)
     return _answer(client.eval(GUARDED, len(keys), *keys, *words), key, number(fence))
 
 
-async def afenced(client: Any, fence: Fence, command: str, key: str, *args: Any, keep: float | None = None) -> Any:
+async def afenced(client: Any, fence: Fence, command: str, key: Key, *args: Any, keep: float | None = None) -> Any:
     """As `fenced`, with a client of `redis.asyncio`."""
     keys, words = _call(fence, command, key, args, keep)
     return _answer(await client.eval(GUARDED, len(keys), *keys, *words), key, number(fence))
 
 
 def _call(
-    fence: Fence, command: str, key: str, args: tuple[Any, ...], keep: float | None
-) -> tuple[list[str], list[Any]]:
+    fence: Fence, command: str, key: Key, args: tuple[Any, ...], keep: float | None
+) -> tuple[list[Key], list[Any]]:
+    if str(command).upper() not in COMMANDS:
+        raise InvalidInput("command", command, "must be one that writes one key and is known here")
+    if args and command.upper() in OF_ONE_KEY:
+        raise InvalidInput("args", args, f"must not be given: each key of {command} has a fence of its own")
     if len(args) > MOST_WORDS:
         raise InvalidInput("args", len(args), f"must be at most {MOST_WORDS} words")
-    kept = "" if keep is None else max(1, round(keep * 1000))
+    kept = "" if keep is None else milliseconds(keep, "keep", least=0.001)
     return [key, fence_key(key)], [number(fence), kept, command, *args]
 
 
-def _answer(raw: Any, key: str, fence: int) -> Any:
+def _answer(raw: Any, key: str | bytes, fence: int) -> Any:
     if not int(raw[0]):
-        check(key, fence, int(raw[1]))
+        check(key if isinstance(key, str) else key.decode("utf-8", "backslashreplace"), fence, int(raw[1]))
     return raw[1] if len(raw) > 1 else None

@@ -1,7 +1,8 @@
 """Fences in a database: a column beside the data, and `fence <= :fence` in every write.
 
-The check and the write are one statement, so nothing comes between them. With DB-API connections of any driver; for
-SQLAlchemy, which is not needed otherwise, `fenced_statement` adds the same to an `update()`.
+The check and the write are one statement, so nothing comes between them. Each row has a fence of its own, so a write is
+of one row: of several it would write those that are older, and leave the others. With DB-API connections of any
+driver; for SQLAlchemy, which is not needed otherwise, `fenced_statement` adds the same to an `update()`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ def update_statement(
     table: str, values: Mapping[str, Any], where: Mapping[str, Any], fence: Fence, *, paramstyle: str = "qmark"
 ) -> tuple[str, Parameters]:
     """`UPDATE table SET ..., fence = ? WHERE ... AND fence <= ?` with its parameters, in the `paramstyle` of a driver.
+    Changes nothing unless `where` matches one row alone.
 
     Names of tables and columns must be plain ones; values may be anything that the driver takes. Raises InvalidInput.
     """
@@ -38,12 +40,18 @@ def update_statement(
     if not where:
         raise InvalidInput("where", where, "must name the row")
     setting, finding = {**values, COLUMN: limit}, list(where)
-    sql = (
-        f"UPDATE {_name(table)} SET {_listed(setting, ', ', paramstyle, 1)} "  # noqa: S608 - the names are checked
-        f"WHERE {_listed(finding, ' AND ', paramstyle, 1 + len(setting))} "
-        f"AND {COLUMN} <= {_mark(paramstyle, 1 + len(setting) + len(finding))}"
+    at = 1 + len(setting) + len(finding)
+    # A table in a table, for MySQL, which does not look otherwise into a table that it changes.
+    alone = (
+        f"SELECT matching FROM (SELECT COUNT(*) AS matching FROM {_name(table)} "  # noqa: S608 - the names are checked
+        f"WHERE {_listed(finding, ' AND ', paramstyle, 1 + at)}) counted"
     )
-    return sql, _parameters([*setting.values(), *where.values(), limit], paramstyle)
+    sql = (
+        f"UPDATE {_name(table)} SET {_listed(setting, ', ', paramstyle, 1)} "  # noqa: S608
+        f"WHERE {_listed(finding, ' AND ', paramstyle, 1 + len(setting))} "
+        f"AND {COLUMN} <= {_mark(paramstyle, at)} AND ({alone}) = 1"
+    )
+    return sql, _parameters([*setting.values(), *where.values(), limit, *where.values()], paramstyle)
 
 
 def fenced_update(
@@ -56,31 +64,40 @@ def fenced_update(
     paramstyle: str = "qmark",
 ) -> bool:
     """Update one row unless it was written under a newer fence, which raises StaleFence. False: there is no such row.
+    Raises InvalidInput if `where` matches several; nothing is written then.
 
     `cursor` is one of DB-API, `paramstyle` that of its module (`sqlite3.paramstyle`). The transaction is the caller's.
     """
     cursor.execute(*update_statement(table, values, where, fence, paramstyle=paramstyle))
     if cursor.rowcount > 0:
         return True
-    found = f"SELECT {COLUMN} FROM {_name(table)} WHERE {_listed(where, ' AND ', paramstyle, 1)}"  # noqa: S608
+    names = _listed(where, " AND ", paramstyle, 1)
+    found = f"SELECT COUNT(*), MAX({COLUMN}) FROM {_name(table)} WHERE {names}"  # noqa: S608
     cursor.execute(found, _parameters(list(where.values()), paramstyle))
-    row = cursor.fetchone()
-    if row is None:
+    rows, newest = cursor.fetchone()
+    if rows > 1:
+        raise InvalidInput("where", dict(where), f"must match one row; {rows} match, and nothing was written")
+    if rows == 0:
         return False
-    if row[0] is None:
+    if newest is None:
         raise Corrupt(f"{table}.{COLUMN} is NULL; make the column NOT NULL DEFAULT 0")
-    check(table, number(fence), int(row[0]))
+    check(table, number(fence), int(newest))
     # Some drivers count only rows that have become different; ours is one if it has our fence.
-    return int(row[0]) == number(fence)
+    return int(newest) == number(fence)
 
 
 def fenced_statement(statement: Any, column: Any, fence: Fence) -> Any:
-    """An SQLAlchemy `update()` that writes only where `column` is not above the fence, and sets it."""
-    return statement.where(column <= number(fence)).values({column.name: number(fence)})
+    """An SQLAlchemy `update()` of one row that writes only if `column` is not above the fence, and sets it.
+
+    `column` may be an attribute that is mapped to one."""
+    return statement.where(column <= number(fence)).values({column: number(fence)})
 
 
 def checked(result: Any, what: str, fence: Fence) -> None:
-    """Raises StaleFence if an SQLAlchemy result of `fenced_statement` has changed no row that is known to be there."""
+    """Raises StaleFence if an SQLAlchemy result of `fenced_statement` has changed no row: either its fence is newer, or
+    there is none, which the result does not tell. InvalidInput if it has changed several: roll back."""
+    if result.rowcount > 1:
+        raise InvalidInput("statement", what, f"must change one row; it has changed {result.rowcount}: roll back")
     if result.rowcount == 0:
         raise StaleFence(what, number(fence), None)
 

@@ -16,6 +16,7 @@ import pytest
 import redis
 import redis.asyncio
 import sqlalchemy
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from coordinator import Coordinator, Lease, Settings, StaleFence
 from coordinator.errors import Corrupt, InvalidInput
@@ -87,9 +88,21 @@ def test_a_row_without_a_fence_is_said_to_be_so() -> None:
             fenced_update(database.cursor(), "report", {}, {"id": 7}, 1)
 
 
+@pytest.mark.parametrize("fence", [5, 50, 500])
+@pytest.mark.parametrize("paramstyle", ["qmark", "named", "numeric"])
+def test_of_several_rows_none_is_written(database: sqlite3.Connection, fence: int, paramstyle: str) -> None:
+    """Whether all of them are older, or one is newer."""
+    database.execute("DELETE FROM report")
+    database.executemany("INSERT INTO report VALUES (?, 'first', ?)", [(1, 100), (2, 5)])
+    with pytest.raises(InvalidInput, match="2 match"):
+        fenced_update(database.cursor(), "report", {"body": "x"}, {"body": "first"}, fence, paramstyle=paramstyle)
+    assert database.execute("SELECT body, fence FROM report").fetchall() == [("first", 100), ("first", 5)]
+
+
 def test_the_statement_is_what_it_says() -> None:
-    sql = "UPDATE a.b SET x = %s, fence = %s WHERE id = %s AND n = %s AND fence <= %s"
-    assert update_statement("a.b", {"x": 1}, {"id": 2, "n": 3}, 9, paramstyle="format") == (sql, [1, 9, 2, 3, 9])
+    alone = "SELECT matching FROM (SELECT COUNT(*) AS matching FROM a.b WHERE id = %s AND n = %s) counted"
+    sql = f"UPDATE a.b SET x = %s, fence = %s WHERE id = %s AND n = %s AND fence <= %s AND ({alone}) = 1"
+    assert update_statement("a.b", {"x": 1}, {"id": 2, "n": 3}, 9, paramstyle="format") == (sql, [1, 9, 2, 3, 9, 2, 3])
     for wrong in (
         lambda: update_statement("a; DROP TABLE b", {}, {"id": 1}, 9),
         lambda: update_statement("a", {"x = 1 --": 1}, {"id": 1}, 9),
@@ -122,6 +135,65 @@ def test_sqlalchemy_refuses_it(holders: Holders) -> None:
             ("of the new one", new.fence)
         ]
     engine.dispose()
+
+
+class Base(DeclarativeBase): ...
+
+
+class Report(Base):
+    __tablename__ = "report"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    body: Mapped[str]
+    newest: Mapped[int] = mapped_column("fence", default=0)
+
+
+def test_an_attribute_may_be_called_otherwise_than_its_column() -> None:
+    engine = sqlalchemy.create_engine("sqlite://", poolclass=sqlalchemy.StaticPool)
+    Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        session.add_all([Report(id=7, body="first"), Report(id=8, body="first")])
+        session.commit()
+
+        def write(where: Any, body: str, fence: int) -> None:
+            change = sqlalchemy.update(Report).where(where).values(body=body)
+            checked(session.execute(fenced_statement(change, Report.newest, fence)), "report", fence)
+
+        write(Report.id == 7, "new", 10)
+        for late in (lambda: write(Report.id == 7, "late", 9), lambda: write(Report.id == 9, "nobody", 11)):
+            with pytest.raises(StaleFence, match="or there is no such row"):
+                late()
+        assert session.execute(sqlalchemy.select(Report.body, Report.newest)).all() == [("new", 10), ("first", 0)]
+        with pytest.raises(InvalidInput, match="changed 2"):
+            write(Report.id > 0, "all", 11)
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda client, key: fenced(client, 9, "RENAME", key, f"{key}2"),
+        lambda client, key: fenced(client, 9, "DEL", key, f"{key}2"),
+        lambda client, key: fenced(client, 9, "nonsense", key),
+        lambda client, key: fenced(client, 9, "SET", "", "x"),
+        lambda client, key: fenced(client, 9, "SET", 7, "x"),
+        lambda client, key: fenced(client, 9, "SET", key, "x", keep=0),
+        lambda client, key: fenced(client, 9, "SET", key, "x", keep=-5),
+        lambda client, key: fenced(client, None, "SET", key, "x"),
+        lambda client, key: fenced(client, 1.5, "SET", key, "x"),
+    ],
+)
+def test_what_redis_could_not_guard_is_refused(raw: redis.Redis, namespace: str, wrong: Any) -> None:
+    with pytest.raises(InvalidInput):
+        wrong(raw, namespace)
+    assert not raw.exists(namespace, fence_key(namespace))
+
+
+def test_a_key_may_be_bytes(raw: redis.Redis, namespace: str) -> None:
+    key = f"{namespace}\xe9".encode()
+    assert fenced(raw, 9, "set", key, "x")
+    with pytest.raises(StaleFence):
+        fenced(raw, 8, "SET", key.decode(), "late")
+    assert raw.delete(key, fence_key(key)) == 2
 
 
 def test_redis_refuses_it(raw: redis.Redis, redis_url: str, namespace: str, holders: Holders) -> None:
@@ -232,6 +304,35 @@ def test_a_file_refuses_it(tmp_path: Path, holders: Holders) -> None:
     (tmp_path / "report.fence").write_text("what")
     with pytest.raises(Corrupt):
         replace_file(report, "x", new.fence + 2)
+
+
+def test_a_link_has_the_fence_of_what_it_names(tmp_path: Path) -> None:
+    link, report = tmp_path / "link", tmp_path / "report"
+    link.symlink_to(report)
+    replace_file(link, "new", 10)
+    with pytest.raises(StaleFence):
+        replace_file(report, "late", 9)
+    replace_file(report, "newer", 11)
+    with pytest.raises(StaleFence):
+        replace_file(link, "late", 10)
+    assert link.is_symlink()
+    assert link.read_text() == "newer"
+
+
+def test_the_permissions_of_a_new_file_follow_the_umask(tmp_path: Path) -> None:
+    plain, report = tmp_path / "plain", tmp_path / "report"
+    plain.touch()
+    replace_file(report, "x", 1)
+    assert report.stat().st_mode == plain.stat().st_mode
+
+
+def test_a_fence_is_on_disk_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.readlink(f"/proc/self/fd/{file}")))
+    with guarded_file(tmp_path / "report", 1):
+        assert synced == [str(tmp_path / "report.fence"), str(tmp_path)]
+    with guarded_file(tmp_path / "report", 2):
+        assert synced[2:] == [str(tmp_path / "report.fence")], "the name is there already"
 
 
 SLEEPER = """
