@@ -173,5 +173,6 @@ def happening(one: Happening) -> Text:
     shown = Text.assemble((moment(one.at), DIM), "  ", (f"{clean(one.event):<12}", "bold"), " ", clean(one.subject))
     for name, value in one.fields.items():
         style = STATE_STYLES.get(value, "") if name == "state" else ""
-        shown.append(f"  {clean(name)}=", DIM).append(clean(value), style)
+        said = moment(int(value) / 1000) if name == "until" and value.isdecimal() else value
+        shown.append(f"  {clean(name)}=", DIM).append(clean(said), style)
     return shown

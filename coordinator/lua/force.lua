@@ -27,7 +27,9 @@ end
 redis.call('HSET', ctx.p .. K_REQ .. r.id, 'forced', ARGV[5])
 -- Whoever has it next gets a larger one than this.
 local before, after = r.fence, text(draw(ctx))
-audited(ctx, 'force', r.id, ARGV[6], ARGV[4], 'fence_before', before, 'fence', after)
+local resource, owner = told_of(ctx, r)
+audited(ctx, 'force', r.id, ARGV[6], ARGV[4], 'resource', resource, 'owner', owner, 'fence_before', before,
+  'fence', after)
 lapse(ctx, r, 'forced: ' .. ARGV[4], true)
 settle_lines(ctx)
 commit(ctx)

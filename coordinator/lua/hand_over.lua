@@ -37,6 +37,8 @@ put_at(ctx, heir, rank_at_end(ctx, heir, true))
 finish(ctx, r, 'release')
 settle_lines(ctx)
 heir = load(ctx, heir.id)
-audited(ctx, 'hand_over', r.id, ARGV[5], ARGV[6], 'to', heir.id, 'fence_before', ARGV[3], 'fence', heir.fence or '')
+local resource, owner = told_of(ctx, r)
+audited(ctx, 'hand_over', r.id, ARGV[5], ARGV[6], 'resource', resource, 'owner', owner, 'to', heir.id,
+  'to_owner', owner_of(ctx, heir), 'fence_before', ARGV[3], 'fence', heir.fence or '')
 commit(ctx)
 return { 'ok', heir.state }

@@ -42,7 +42,8 @@ put_at(ctx, heir, rank)
 lapse(ctx, r, (ARGV[8] == 'steal' and 'stolen: ' or 'transferred: ') .. ARGV[6], true)
 settle_lines(ctx)
 heir = load(ctx, heir.id)
-audited(ctx, ARGV[8], r.id, ARGV[5], ARGV[6], 'to', heir.id, 'fence_before', before,
-  'fence', heir.fence or text(draw(ctx)))
+local resource, owner = told_of(ctx, r)
+audited(ctx, ARGV[8], r.id, ARGV[5], ARGV[6], 'resource', resource, 'owner', owner, 'to', heir.id,
+  'to_owner', owner_of(ctx, heir), 'fence_before', before, 'fence', heir.fence or text(draw(ctx)))
 commit(ctx)
 return { 'ok', heir.state }

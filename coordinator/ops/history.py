@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coordinator.errors import InvalidInput
+from coordinator.keys import decode
 from coordinator.model.names import whole
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import Scope
@@ -15,6 +16,8 @@ from coordinator.wire.step import Call, Operation
 
 MOST_EVENTS = 250
 MOST_DEAD = 200
+# What is done to resources, and not to a request.
+OF_RESOURCES = ("define", "freeze", "thaw")
 EVENT_ID = re.compile(r"\d+(-\d+)?")
 
 
@@ -85,6 +88,14 @@ def happening_of(raw: Raw) -> Happening:
     fields = replies.fields(raw[1])
     event, subject, at = fields.pop("event", ""), fields.pop("id", ""), fields.pop("ms", "0")
     return Happening(text(raw[0]), number(at) / 1000, event, subject, fields)
+
+
+def readable(one: Happening) -> Happening:
+    """What a person did, with the names of resources as people know them."""
+    fields = dict(one.fields)
+    if "resource" in fields:
+        fields["resource"] = ", ".join(decode(name) for name in fields["resource"].split(" "))
+    return replace(one, subject=decode(one.subject) if one.event in OF_RESOURCES else one.subject, fields=fields)
 
 
 def _dead_job(raw: Raw) -> DeadJob:

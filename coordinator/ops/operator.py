@@ -7,7 +7,7 @@ from coordinator.model.lease import Explanation, Grant
 from coordinator.model.names import one_of, request_id, text
 from coordinator.model.states import State
 from coordinator.ops import inspect, locks
-from coordinator.ops.history import MOST_EVENTS, Happening, page
+from coordinator.ops.history import MOST_EVENTS, Happening, page, readable
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import Deed, LockAsk, Scope
 from coordinator.wire.step import Forget, Operation
@@ -102,7 +102,12 @@ def reorder(scope: Scope, ident: str, place: str, before: str, deed: Deed) -> Op
     Raises IllegalTransition if it does not wait, InvalidInput if there is no room, NotFound if either is not there.
     """
     other = request_id(before) if one_of(place, "place", PLACES) == "before" else ""
+    if other == ident:
+        raise InvalidInput("before", before, "must be another request than the one that is to move")
     raw = yield calls.reorder(scope, request_id(ident), place, other, deed)
+    if other and replies.text(raw[0]) == "gone" and replies.text(raw[1]) == other:
+        found = yield from inspect.explain(scope, other)
+        raise InvalidInput("before", other, f"must be a request that waits: it is {found.state}")
     word = replies.expect(raw, "ok", "refused", "crowded", ident=replies.text(raw[1]) if len(raw) > 1 else ident)
     if word == "refused":
         raise IllegalTransition(replies.text(raw[1]), "reorder")
@@ -116,7 +121,8 @@ def reorder(scope: Scope, ident: str, place: str, before: str, deed: Deed) -> Op
 def audit(scope: Scope, after: str = "", most: int = MOST_EVENTS) -> Operation[tuple[Happening, ...]]:
     """What persons did: the newest, or those after the one with the id `after`; the oldest first. Raises
     InvalidInput."""
-    return (yield from page(calls.audit, scope, after, most))
+    found = yield from page(calls.audit, scope, after, most)
+    return tuple(readable(one) for one in found)
 
 
 def _heir(raw: replies.Raw, word: str, to: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from coordinator import Need, StaleFence, State
-from coordinator.errors import LeaseLost, WaitCancelled, WaitTimeout
+from coordinator.errors import InvalidInput, LeaseLost, NotFound, NotFrozen, WaitCancelled, WaitTimeout
 from coordinator.fencing import fenced
 from tests.support.until import until
 
@@ -101,6 +101,46 @@ def test_a_lock_is_stolen_from_all_who_are_in_the_way_and_from_nobody_else(co: A
     for one in (permit, high, alone, free):
         one.release()
     waits.wait(5).release()
+
+
+def test_a_position_names_the_freeze_that_keeps_it(co: Any, other: Any) -> None:
+    other.freeze("a/**", 60, "release day", by="ann")
+    ticket = co.request("a/b")
+    [found] = ticket.position().frozen
+    assert (found.pattern, found.by, found.reason) == ("a/**", "ann", "release day")
+    other.let_pass(ticket.ident, "fixes it")
+    assert ticket.position().frozen == ()
+    with pytest.raises(NotFrozen, match=r"no freeze 'a': frozen are 'a/\*\*'"):
+        other.thaw("a")
+    other.thaw("a/**")
+    with pytest.raises(NotFrozen, match="nothing is frozen"):
+        other.thaw("a/**")
+    with pytest.raises(InvalidInput, match=r"`path/\*\*` for it and all below"):
+        other.freeze("a/*/c", 60, "release day")
+
+
+def test_nobody_is_moved_before_itself_or_one_who_does_not_wait(co: Any, other: Any) -> None:
+    with co.lock("a") as lease:
+        ticket = other.request("a")
+        with pytest.raises(InvalidInput, match="another request"):
+            co.reorder(ticket.ident, before=ticket.ident)
+        with pytest.raises(InvalidInput, match="a request that waits: it is held"):
+            co.reorder(ticket.ident, before=lease.ident)
+        with pytest.raises(NotFound):
+            co.reorder(ticket.ident, before="nobody")
+        ticket.cancel()
+
+
+def test_the_audit_says_what_was_taken_from_whom_and_for_whom(co: Any, other: Any) -> None:
+    lease = co.acquire(["é/☃", "b c"], owner="old")
+    ticket = other.request("b c", owner="new")
+    other.transfer(lease.ident, ticket.ident, "test")
+    other.force_release(ticket.ident, "test")
+    other.freeze("é/☃", 60, "test")
+    taken, forced, frozen = other.audit()
+    assert (taken.fields["resource"], taken.fields["owner"], taken.fields["to_owner"]) == ("b c, é/☃", "old", "new")
+    assert (forced.fields["resource"], forced.fields["owner"]) == ("b c", "new")
+    assert frozen.subject == "é/☃"
 
 
 def test_who_is_moved_or_cancelled_learns_of_it(co: Any, other: Any) -> None:

@@ -189,6 +189,8 @@ def test_everything_an_operator_does_is_on_record(engine: Engine) -> None:
         ("force", "r", "ann", "because"),
         ("transfer", "h", "ann", "because"),
     ]
+    assert [(one["resource"], one["owner"]) for one in entries[1:]] == [("a", "")] * 2
+    assert entries[2]["to_owner"] == ""
     assert entries[1]["fence_before"] == fence < entries[1]["fence"] < held
     assert (entries[2]["fence_before"], entries[2]["to"]) == (held, "l")
     assert entries[2]["fence"] == engine.field("l", "fence")

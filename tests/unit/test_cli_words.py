@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from coordinator.cli import failures, words
+from coordinator.cli import failures, tables, words
 from coordinator.errors import (
     CoordinatorError,
     InvalidInput,
@@ -17,6 +17,7 @@ from coordinator.errors import (
     UnknownOutcome,
     WaitTimeout,
 )
+from coordinator.ops.history import Happening
 
 NOW = 1_700_000_000.0
 HOSTILE = "\x1b[31mred\x1b]0;title\x07\x1b[H\u202eevil\u2028 [bold]loud[/bold] [/] :smile: a\r\nb \x9b1m \ud800"
@@ -57,6 +58,11 @@ def test_ordinals_and_counts() -> None:
     assert places == ["first", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "101st", "111th"]
     assert [words.count(number, "worker") for number in (0, 1, 2)] == ["no workers", "1 worker", "2 workers"]
     assert words.moment(NOW) == "2023-11-14 22:13:20Z"
+
+
+def test_the_end_of_a_freeze_is_a_time_for_people() -> None:
+    said = tables.happening(Happening("1-0", NOW, "freeze", "a", {"by": "ann", "until": "1795646800160"})).plain
+    assert "until=2026-11-25 22:46:40Z" in said
 
 
 # --- failures

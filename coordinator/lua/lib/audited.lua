@@ -1,7 +1,21 @@
 -- Notes what a person did to the requests of others: who, why, when, and the fences before and after. It goes to the
 -- events, and to a stream that only persons write to, so that no traffic pushes it out.
 --@include lib/emit
-local MAX_AUDITED = 10000
+--@include lib/request
+local MAX_AUDITED, MAX_TOLD = 10000, 8
+
+local function owner_of(ctx, r)
+  return redis.call('HGET', ctx.p .. K_NOTE .. r.id, 'owner') or ''
+end
+
+-- What somebody loses, the first of it, and who that is. No name has a space where it stands in keys.
+local function told_of(ctx, r)
+  local names = {}
+  for i, need in ipairs(needs_of(ctx, r)) do
+    names[i] = i <= MAX_TOLD and need.resource or nil
+  end
+  return table.concat(names, ' '), owner_of(ctx, r)
+end
 
 local function audited(ctx, verb, subject, by, why, ...)
   emit(ctx, verb, subject, 'by', by, 'why', why, ...)
