@@ -227,6 +227,15 @@ class NotFound(CoordinatorError):
         self.ident = ident
 
 
+class NotFrozen(NotFound):
+    """Nothing is frozen under this pattern: it never was, it was thawed, or its time is over."""
+
+    def __init__(self, pattern: str, frozen: Sequence[str] = ()) -> None:
+        super().__init__(pattern)
+        known = f"frozen are {', '.join(map(repr, frozen))}" if frozen else "nothing is frozen"
+        self.args = (f"no freeze {pattern!r}: {known}",)
+
+
 class LeaseLost(CoordinatorError):
     """The lease is over: stop the guarded work. What is written under its fence from now on must be refused."""
 

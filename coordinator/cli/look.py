@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
@@ -10,10 +12,11 @@ import typer
 from rich.text import Text
 
 from coordinator.cli import delays, details, measured, rules, sentences, shapes, tables, timeouts
+from coordinator.cli.failures import Failure
 from coordinator.cli.options import Common, command, connect, scope_of
 from coordinator.cli.screen import Screen
 from coordinator.client import Coordinator
-from coordinator.errors import NotFound
+from coordinator.errors import InvalidInput, NotFound
 from coordinator.model.lease import Explanation
 from coordinator.model.states import State
 from coordinator.ops import forecasting, timing
@@ -77,7 +80,7 @@ def show(options: ShowOptions, common: Common) -> None:
 def why(options: WhyOptions, common: Common) -> None:
     """Say in sentences why a request waits, who is in the way since when, or how it ended."""
     with connect(common) as coordinator:
-        found = coordinator.explain(options.ident)
+        found = _explained(coordinator, options.ident)
         around = fleet_of(coordinator, found) if found.state in NEEDS_FLEET else sentences.Fleet()
         names = timeouts.of_request(found)
         timed = coordinator.run(timing.look(scope_of(coordinator), names)) if names else []
@@ -123,6 +126,16 @@ def stats(options: StatsOptions, common: Common) -> None:
     }
     views = [tables.stats(survey), *(("", tables.queues(survey.queues)) if survey.queues else ())]
     screen.show(document, *views, "", *measured.silence(found), *measured.views(found.window))
+
+
+def _explained(coordinator: Coordinator, ident: str) -> Explanation:
+    try:
+        return coordinator.explain(ident)
+    except (NotFound, InvalidInput) as error:
+        if IDENT.fullmatch(ident):
+            raise
+        hint = f"for a resource and its line: `coordinator show {shlex.quote(ident)}`"
+        raise Failure(os.EX_NOINPUT, str(error), hint) from error
 
 
 def request_of(coordinator: Coordinator, what: str) -> Explanation | None:

@@ -37,6 +37,14 @@ from coordinator.cli.failures import MEANINGS, Failure, document, failure_of, li
 from coordinator.cli.screen import dumps
 
 GROUP = "coordinator.commands"
+# What is asked for under other words, where the nearest name is another thing.
+ELSEWHERE = {
+    "holders": "`coordinator ls 'infra/**'` lists holders, `coordinator show RESOURCE` those of one resource",
+    "locks": "`coordinator ls` lists what is held or waited for",
+    "line": "`coordinator show RESOURCE` shows its holders and its line",
+    "unlock": "`coordinator release ID --force --reason ...` takes a lock away from its holder",
+    "unfreeze": "`coordinator thaw PATTERN` ends a freeze",
+}
 
 EPILOG = "Exit codes:\n" + "\n".join(f"{code:<9} {meaning}" for code, meaning in MEANINGS)
 
@@ -57,6 +65,12 @@ class Commands(TyperGroup):
             return known
         entry = _contributed().get(cmd_name)
         return None if entry is None else _load(entry)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        hint = ELSEWHERE.get(args[0]) if args and self.get_command(ctx, args[0]) is None else None
+        if hint is not None:
+            raise Failure(os.EX_USAGE, f"no command {args[0]!r}", hint)
+        return super().resolve_command(ctx, args)
 
 
 app = typer.Typer(

@@ -167,7 +167,8 @@ class Position:
     """Where a request stands. `place` 0 is the head of the line that it is furthest back in; None: it does not wait.
 
     `blockers` are those it waits for: the holders of what it needs, and whoever stands before it. `expected` is how
-    long it will probably wait in its lines; None where nothing is known.
+    long it will probably wait in its lines; None where nothing is known. `frozen`: the freezes and delays that keep it
+    from what it needs, whoever holds that: which, until when, by whom and why.
     """
 
     ident: str
@@ -176,3 +177,4 @@ class Position:
     line_length: int
     blockers: tuple[Person, ...] = field(default=())
     expected: Expected | None = None
+    frozen: tuple[FrozenView, ...] = ()

@@ -27,7 +27,8 @@ def position(scope: Scope, ident: str) -> Operation[Position]:
     worst = max(waiting, key=lambda one: one.place or 0)
     blockers = {one.ident: one for need in waiting for one in (*need.holders, *need.ahead)}
     expected = yield from expect(scope, found)
-    return Position(ident, found.state, worst.place, worst.line_length, tuple(blockers.values()), expected)
+    frozen = tuple(dict.fromkeys(one.frozen for one in waiting if one.frozen is not None))
+    return Position(ident, found.state, worst.place, worst.line_length, tuple(blockers.values()), expected, frozen)
 
 
 def expect(scope: Scope, found: Explanation) -> Operation[Expected | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coordinator.errors import IllegalTransition, InvalidInput, NotFound
+from coordinator.errors import IllegalTransition, InvalidInput, NotFrozen
 from coordinator.keys import decode
 from coordinator.model.names import SUBTREE, milliseconds, request_id, resource_name
 from coordinator.wire import calls, replies
@@ -34,6 +34,8 @@ def to_wire(pattern: str) -> str:
     if pattern == EVERYTHING:
         return pattern
     below = str(pattern).endswith(SUBTREE)
+    if "*" in str(pattern).removesuffix(SUBTREE):
+        raise InvalidInput("pattern", pattern, "must be a resource, `path/**` for it and all below it, or `**` for all")
     resource_name(str(pattern).removesuffix(SUBTREE) if below else pattern, "pattern")
     return node(pattern)
 
@@ -55,10 +57,11 @@ def freeze(scope: Scope, pattern: str, seconds: float, deed: Deed) -> Operation[
 
 
 def thaw(scope: Scope, pattern: str, deed: Deed) -> Operation[None]:
-    """End a freeze. Raises NotFound, InvalidInput."""
+    """End a freeze. Raises NotFrozen, InvalidInput."""
     known = to_wire(pattern)
-    if pattern not in [one.pattern for one in (yield from freezes(scope))]:
-        raise NotFound(pattern)
+    frozen = [one.pattern for one in (yield from freezes(scope))]
+    if pattern not in frozen:
+        raise NotFrozen(pattern, frozen)
     raw = yield calls.thaw(scope, known, deed)
     # Not frozen: it has ended since, or this is a repeated call.
     replies.expect(raw, "ok", "not_frozen")

@@ -110,6 +110,8 @@ def test_show_a_resource(cli: Cli, co: Coordinator) -> None:
         text = cli.call("show", HELD).stdout
         assert f"{HELD}: 1 holder, 1 waiter" in text
         assert "apply" in text
+        asked = cli.call("why", HELD)
+        assert (asked.returncode, f"`coordinator show {HELD}`" in asked.stderr) == (os.EX_NOINPUT, True)
     assert "no holders, no waiters" in cli.call("show", "never/heard/of").stdout
 
 

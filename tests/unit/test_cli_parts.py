@@ -80,6 +80,15 @@ def test_every_command_has_examples_and_the_common_options(name: str, run: Run) 
     assert "--json" in text
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"), [("holders", "coordinator ls 'infra/**'"), ("unlock", "release ID --force")]
+)
+def test_what_goes_by_another_name_is_pointed_to(run: Run, asked: str, said: str) -> None:
+    code, _, error = run(asked, "infra")
+    assert code == os.EX_USAGE
+    assert said in error
+
+
 def test_every_exit_code_that_is_used_is_explained() -> None:
     explained = {number for code, _ in MEANINGS for number in code.split(", ")}
     assert {str(one.code) for one in EXITS} <= explained
