@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from inspect import isawaitable
 from types import TracebackType
 from typing import Any, Self
 
 from coordinator.aclient import AsyncCoordinator
 from coordinator.aleases import AsyncLease
-from coordinator.errors import CoordinatorError
+from coordinator.errors import CoordinatorError, LeaseLost
 from coordinator.model.lease import Person
 from coordinator.model.need import Need
-
-OnLost = Callable[[str], object]
+from coordinator.recipes.election import UNSURE, OnLost
 
 
 class AsyncLeadership:
@@ -25,7 +23,8 @@ class AsyncLeadership:
 
     def __init__(self, lease: AsyncLease, on_lost: OnLost | None) -> None:
         self.lease = lease
-        self._resigned = False
+        # Whether it was we who ended it; if that is not settled yet, `_settled` is not set.
+        self._resigned, self._settled = False, asyncio.Event()
         self._watching = None if on_lost is None else asyncio.create_task(self._watch(on_lost))
 
     @property
@@ -43,12 +42,17 @@ class AsyncLeadership:
         self.lease.check()
 
     async def resign(self) -> None:
-        """Stop leading; the next candidate leads when this returns. Raises LeaseLost if we no longer led; `on_lost` is
-        not called any more."""
-        self._resigned = True
+        """Stop leading; the next candidate leads when this returns. Raises LeaseLost if we no longer led, and then, or
+        where we could not be sure of it any more, `on_lost` is called, else not."""
+        if not self._settled.is_set():
+            self._resigned = self.lease.held
         try:
             await self.lease.release()
+        except LeaseLost:
+            self._resigned = self._resigned and self._settled.is_set()
+            raise
         finally:
+            self._settled.set()
             self.lease.lost.set()
 
     async def __aenter__(self) -> Self:
@@ -66,8 +70,11 @@ class AsyncLeadership:
 
     async def _watch(self, on_lost: OnLost) -> None:
         await self.lease.lost.wait()
+        if self._resigned:
+            # It may turn out that there was nothing left to resign.
+            await self._settled.wait()
         if not self._resigned:
-            told = on_lost(self.lease.why_lost)
+            told = on_lost(self.lease.why_lost or UNSURE)
             if isawaitable(told):
                 await told
 

@@ -8,12 +8,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from coordinator.client import Coordinator
-from coordinator.errors import CoordinatorError
+from coordinator.errors import CoordinatorError, LeaseLost
 from coordinator.leases import Lease
 from coordinator.model.lease import Person
 from coordinator.model.need import Need
 
 OnLost = Callable[[str], object]
+UNSURE = "it could not be trusted any more"
 
 
 class Leadership:
@@ -24,7 +25,8 @@ class Leadership:
 
     def __init__(self, lease: Lease, on_lost: OnLost | None) -> None:
         self.lease = lease
-        self._resigned = False
+        # Whether it was we who ended it; if that is not settled yet, `_settled` is not set.
+        self._resigned, self._settled = False, threading.Event()
         if on_lost is not None:
             name = "coordinator-leader"
             threading.Thread(target=self._watch, args=(on_lost,), name=name, daemon=True).start()
@@ -44,12 +46,17 @@ class Leadership:
         self.lease.check()
 
     def resign(self) -> None:
-        """Stop leading; the next candidate leads when this returns. Raises LeaseLost if we no longer led; `on_lost` is
-        not called any more."""
-        self._resigned = True
+        """Stop leading; the next candidate leads when this returns. Raises LeaseLost if we no longer led, and then, or
+        where we could not be sure of it any more, `on_lost` is called, else not."""
+        if not self._settled.is_set():
+            self._resigned = self.lease.held
         try:
             self.lease.release()
+        except LeaseLost:
+            self._resigned = self._resigned and self._settled.is_set()
+            raise
         finally:
+            self._settled.set()
             self.lease.lost.set()
 
     def __enter__(self) -> Self:
@@ -67,8 +74,11 @@ class Leadership:
 
     def _watch(self, on_lost: OnLost) -> None:
         self.lease.lost.wait()
+        if self._resigned:
+            # It may turn out that there was nothing left to resign.
+            self._settled.wait()
         if not self._resigned:
-            on_lost(self.lease.why_lost)
+            on_lost(self.lease.why_lost or UNSURE)
 
 
 class Election:

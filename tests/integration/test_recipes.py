@@ -101,6 +101,24 @@ def test_a_leader_that_is_deposed_is_told_and_one_that_resigns_is_not(co: Any) -
     assert len(told) == 1
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_leader_that_resigns_after_it_was_deposed_is_told_all_the_same(co: Any, known: bool) -> None:
+    """As one that was stopped, and goes on before its process has heard of anything."""
+    told: list[str] = []
+    leader = recipe(Election, co, "scheduler", on_lost=told.append).campaign()
+    lease = getattr(leader.lease, "target", leader.lease)
+    lease.lose = lambda _why: None
+    if known:
+        lease.trusted_until = 0.0
+    co.force_release(lease.ident, "test")
+    with pytest.raises(LeaseLost), leader:
+        assert leader.leading != known
+    until(lambda: told)
+    with pytest.raises(LeaseLost):
+        leader.resign()
+    assert len(told) == 1
+
+
 def test_a_decorated_function_holds_its_lock(co: Any, other: Any) -> None:
     client = getattr(co, "target", co)
     seen: list[Any] = []
