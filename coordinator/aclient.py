@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 
 from coordinator.acoalescer import AsyncCoalescer
 from coordinator.aguarding import AsyncGuarding
-from coordinator.aleases import AsyncLease, leased
+from coordinator.aleases import AsyncLease, checked_lease, leased
 from coordinator.aoverseer import AsyncOverseer
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.drivers.entries import Entries
@@ -215,12 +215,12 @@ class AsyncCoordinator(AsyncCoalescer, AsyncGuarding, AsyncOverseer):
         return AsyncLockTicket(self._driver, asked, wanted, outcome)
 
     async def release(self, lease: AsyncLease) -> None:
-        """As `lease.release()`."""
-        await lease.release()
+        """As `lease.release()`. Raises InvalidInput for what is no lease of this client's kind."""
+        await checked_lease(lease).release()
 
     async def extend(self, lease: AsyncLease, seconds: float) -> None:
-        """As `lease.extend(seconds)`."""
-        await lease.extend(seconds)
+        """As `lease.extend(seconds)`. Raises InvalidInput for what is no lease of this client's kind."""
+        await checked_lease(lease).extend(seconds)
 
     # --- jobs
 

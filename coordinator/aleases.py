@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from coordinator.drivers.aio import AsyncDriver
-from coordinator.errors import CoordinatorError, LeaseLost
+from coordinator.errors import CoordinatorError, InvalidInput, LeaseLost
 from coordinator.model.lease import Grant, LeaseInfo, Person
 from coordinator.model.names import milliseconds as checked_ms
 from coordinator.model.need import Need
@@ -167,3 +167,11 @@ def leased(
     lease = AsyncLease(driver, grant, tuple(needs), said, last)
     driver.hold(lease)
     return lease
+
+
+def checked_lease(given: AsyncLease) -> AsyncLease:
+    """What was given, if it is a lease. Raises InvalidInput."""
+    found: object = given
+    if not isinstance(found, AsyncLease):
+        raise InvalidInput("lease", found, "must be a lease of AsyncCoordinator")
+    return found

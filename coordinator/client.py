@@ -12,7 +12,7 @@ from coordinator.drivers.entries import Entries
 from coordinator.drivers.sync import SyncDriver
 from coordinator.errors import WaitTimeout
 from coordinator.guarding import Guarding
-from coordinator.leases import Lease, leased
+from coordinator.leases import Lease, checked_lease, leased
 from coordinator.metrics import clients
 from coordinator.model.lease import Grant, Position
 from coordinator.model.names import Priority
@@ -215,12 +215,12 @@ class Coordinator(Coalescer, Guarding, Overseer):
         return LockTicket(self._driver, asked, wanted, outcome)
 
     def release(self, lease: Lease) -> None:
-        """As `lease.release()`."""
-        lease.release()
+        """As `lease.release()`. Raises InvalidInput for what is no lease of this client's kind."""
+        checked_lease(lease).release()
 
     def extend(self, lease: Lease, seconds: float) -> None:
-        """As `lease.extend(seconds)`."""
-        lease.extend(seconds)
+        """As `lease.extend(seconds)`. Raises InvalidInput for what is no lease of this client's kind."""
+        checked_lease(lease).extend(seconds)
 
     # --- jobs
 

@@ -204,8 +204,8 @@ class UpgradeRefused(Deadlock):
 class IllegalTransition(Refused):
     """What was asked is not possible in the state the request is in."""
 
-    def __init__(self, state: str, event: str) -> None:
-        super().__init__(f"cannot {event} a request that is {state}")
+    def __init__(self, state: str, event: str, way_out: str = "") -> None:
+        super().__init__(f"cannot {event} a request that is {state}" + (f": {way_out}" if way_out else ""))
         self.state, self.event = state, event
 
 

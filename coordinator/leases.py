@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from coordinator.drivers.sync import SyncDriver
-from coordinator.errors import CoordinatorError, LeaseLost
+from coordinator.errors import CoordinatorError, InvalidInput, LeaseLost
 from coordinator.model.lease import Grant, LeaseInfo, Person
 from coordinator.model.names import milliseconds as checked_ms
 from coordinator.model.need import Need
@@ -172,3 +172,11 @@ def leased(
     lease = Lease(driver, grant, tuple(needs), said, last)
     driver.hold(lease)
     return lease
+
+
+def checked_lease(given: Lease) -> Lease:
+    """What was given, if it is a lease. Raises InvalidInput."""
+    found: object = given
+    if not isinstance(found, Lease):
+        raise InvalidInput("lease", found, "must be a lease of Coordinator")
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coordinator.errors import CoordinatorError, InvalidInput, WaitTimeout
-from coordinator.keys import encode
+from coordinator.keys import decode, encode
 from coordinator.model.names import milliseconds, resource_name, whole
 from coordinator.ops.asking import timeout
 from coordinator.ops.locks import with_session
@@ -41,7 +41,7 @@ def missing(scope: Scope, latch: Gathering) -> Operation[int]:
 def await_open(scope: Scope, latch: Gathering, seconds: float | None) -> Operation[None]:
     """Wait until a latch is open. Raises WaitTimeout."""
     if not (yield from _wait(scope, latch, "", timeout(seconds))):
-        raise WaitTimeout(latch.ident, seconds or 0.0, "the latch")
+        raise WaitTimeout(decode(latch.name), seconds or 0.0, "the latch")
 
 
 def meet(scope: Scope, barrier: Gathering, ident: str, seconds: float | None) -> Operation[None]:
@@ -53,7 +53,7 @@ def meet(scope: Scope, barrier: Gathering, ident: str, seconds: float | None) ->
             yield from _leave(scope, barrier, ident)
         raise
     if not opened and not (yield from _leave(scope, barrier, ident)):
-        raise WaitTimeout(barrier.ident, seconds or 0.0, "the barrier")
+        raise WaitTimeout(decode(barrier.name), seconds or 0.0, "the barrier")
 
 
 def _wait(scope: Scope, thing: Gathering, ident: str, seconds: float | None) -> Operation[bool]:
@@ -95,5 +95,5 @@ def _status(raw: Raw, thing: Gathering) -> str:
     word = expect(raw, "open", "shut", "mismatch")
     if word == "mismatch":
         there = f"{text(raw[1])} of {number(raw[2])}"
-        raise InvalidInput("name", thing.name, f"is a {there}, not a {thing.kind} of {thing.needed}")
+        raise InvalidInput("name", decode(thing.name), f"is a {there}, not a {thing.kind} of {thing.needed}")
     return word

@@ -10,6 +10,8 @@ from coordinator.wire.calls import Deed, Scope
 from coordinator.wire.needs import node
 from coordinator.wire.step import Operation
 
+HELD = "its lock is granted, and is given back with `ticket.wait().release()`, or taken back with `force_release`"
+
 
 def cancel(scope: Scope, ident: str, reason: str = "") -> Operation[bool]:
     """Cancel a request that waits, or tell a running job to stop. True: it is over; False: it was told.
@@ -18,8 +20,10 @@ def cancel(scope: Scope, ident: str, reason: str = "") -> Operation[bool]:
     """
     raw = yield calls.cancel(scope, request_id(ident), "cancel", text(reason, "reason") or "cancelled by a caller")
     word = replies.expect(raw, "ok", "told", "held", "ended", ident=ident)
-    if word in ("held", "ended"):
-        raise IllegalTransition("held" if word == "held" else replies.text(raw[1]), "cancel")
+    if word == "held":
+        raise IllegalTransition("held", "cancel", HELD)
+    if word == "ended":
+        raise IllegalTransition(replies.text(raw[1]), "cancel")
     return word == "ok"
 
 

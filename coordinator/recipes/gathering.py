@@ -39,7 +39,8 @@ class CountDownLatch:
 class Barrier:
     """Lets `parties` go on together, as often as they come: `Barrier(co, "phase", 4).wait(60)`.
 
-    Who is waiting when its process dies, or who stops waiting, has not come. All must give the same number of parties.
+    Who stops waiting has not come, nor has one whose process has died, as soon as its session has lapsed: one that dies
+    in the `session_ttl` before the last comes is still counted. All must give the same number of parties.
     Forgotten `keep` seconds after the last call; then it is a new one.
     """
 

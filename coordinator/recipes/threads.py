@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from coordinator.client import Coordinator
-from coordinator.errors import LeaseLost, StoreUnavailable, WaitTimeout
+from coordinator.errors import InvalidInput, LeaseLost, StoreUnavailable, WaitTimeout
 from coordinator.leases import Lease
 from coordinator.model.need import Need
 
@@ -42,6 +42,8 @@ class _Shape:
         self.release()
 
     def _acquired(self, blocking: bool, timeout: float) -> Lease | None:
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+            raise InvalidInput("timeout", timeout, "must be a number of seconds, or -1 to wait without end")
         if not blocking and timeout != FOREVER:
             raise ValueError("can't specify a timeout for a non-blocking call")
         if timeout < 0 and timeout != FOREVER:

@@ -30,3 +30,21 @@ def test_bad_input_is_named_before_anything_is_written(co: Any, what: str, raw: 
     with pytest.raises(InvalidInput):
         BAD[what](co)
     assert raw.keys(f"co:{{{namespace}}}:*") == []
+
+
+def test_what_is_no_lease_is_refused(co: Any) -> None:
+    for wrong in (None, "a", 7):
+        with pytest.raises(InvalidInput):
+            co.release(wrong)
+        with pytest.raises(InvalidInput):
+            co.extend(wrong, 5)
+
+
+def test_a_lock_within_what_is_not_held_is_refused_by_name(co: Any) -> None:
+    over = co.acquire("a")
+    over.release()
+    for within in ("nope", over, 7, ""):
+        with pytest.raises(InvalidInput) as told:
+            co.acquire("b", within=within)
+        assert told.value.argument == "within"
+    assert co.line("b").holders == ()

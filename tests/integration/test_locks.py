@@ -367,14 +367,12 @@ def test_an_uncontended_lock_takes_one_round_trip_each_way(connect: Any, raw: An
     assert scripts_run() == before + 2
 
 
-def test_a_lock_within_what_is_not_held_is_refused_by_name(co: Any) -> None:
-    over = co.acquire("a")
-    over.release()
-    for within in ("nope", over, 7, ""):
-        with pytest.raises(InvalidInput) as told:
-            co.acquire("b", within=within)
-        assert told.value.argument == "within"
-    assert co.line("b").holders == ()
+def test_who_cancels_what_is_granted_is_told_the_way_out(co: Any) -> None:
+    ticket = co.request("a")
+    with pytest.raises(IllegalTransition, match=r"ticket.wait\(\).release\(\)"):
+        ticket.cancel()
+    ticket.wait().release()
+    assert co.line("a").holders == ()
 
 
 def test_who_would_wait_in_a_circle_is_told(co: Any, other: Any) -> None:

@@ -185,6 +185,14 @@ def elsewhere(work: Callable[[], Any]) -> Any:
     return found[0]
 
 
+@pytest.mark.parametrize("shape", [threads.Lock, threads.RLock])
+def test_a_timeout_that_is_none_is_refused(sync_co: Any, shape: Any) -> None:
+    for wrong in (None, "5", True):
+        with pytest.raises(InvalidInput) as refused:
+            shape(sync_co, "a").acquire(timeout=wrong)
+        assert refused.value.argument == "timeout"
+
+
 def test_a_lock_is_shaped_like_that_of_threading(sync_co: Any) -> None:
     lock, same = threads.Lock(sync_co, "a"), threads.Lock(sync_co, "a")
     with lock:
@@ -289,6 +297,16 @@ def test_a_barrier_lets_all_go_on_together_again_and_again(co: Any, other: Any) 
         for one in waiting:
             one.join(5)
         assert not any(one.is_alive() for one in waiting)
+
+
+@pytest.mark.parametrize("kind_of_it", [Barrier, CountDownLatch])
+def test_errors_call_it_as_the_caller_does(co: Any, kind_of_it: type) -> None:
+    with pytest.raises(WaitTimeout) as waited:
+        recipe(kind_of_it, co, "phase two", 2).wait(0)
+    assert str(waited.value).endswith("phase two")
+    recipe(CountDownLatch, co, "a b", 2).count_down()
+    with pytest.raises(InvalidInput, match="'a b'"):
+        recipe(kind_of_it, co, "a b", 3).wait(0)
 
 
 def test_who_stops_waiting_at_a_barrier_has_not_come(co: Any, other: Any) -> None:
