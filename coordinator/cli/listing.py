@@ -20,6 +20,8 @@ from coordinator.ops import history, inspect
 from coordinator.ops.history import DeadJob
 from coordinator.ops.inspect import Survey
 
+# Pages of holders that are asked for their owners, of 100 resources each.
+MOST_OWNER_PAGES = 10
 EXAMPLES = (
     "coordinator ls",
     "coordinator ls infra/prod/",
@@ -76,10 +78,27 @@ def list_resources(coordinator: Coordinator, screen: Screen, prefix: str) -> Non
     """Resources, all pages of them."""
     with screen.progress("reading resources") as tell:
         pages = list(surveys(coordinator, prefix, tell))
+        known = {} if screen.as_json else owners(coordinator, prefix)
     found = [one for page in pages for one in page.resources]
     document = shapes.resources(coordinator.settings.namespace, pages[0].at, found)
     empty = word(f"nothing is held or waited for{f' under {prefix}' if prefix else ''}", tables.DIM)
-    screen.show(document, tables.resources(found, pages[-1]) if found else empty)
+    screen.show(document, tables.resources(found, pages[-1], known) if found else empty)
+
+
+def owners(coordinator: Coordinator, prefix: str) -> dict[str, str]:
+    """Who holds the resources that begin like this, by the ids of requests; of very many the first."""
+    path = prefix.rpartition("/")[0]
+    pattern, found, after = f"{path}/**" if path else "**", dict[str, str](), ""
+    for _ in range(MOST_OWNER_PAGES):
+        try:
+            page = coordinator.holders(pattern, after)
+        except InvalidInput:  # the beginning of a name may be no pattern
+            return found
+        found.update((who.ident, who.owner or who.name) for one in page.resources for who in one.holders)
+        after = page.after
+        if not after:
+            return found
+    return found
 
 
 def surveys(coordinator: Coordinator, prefix: str, tell: Tell, most: int = 0) -> Iterator[Survey]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from rich.table import Table
 from rich.text import Text
@@ -49,13 +50,13 @@ def priority(value: Priority) -> Text:
     return Text(value.name.lower(), style=PRIORITY_STYLES.get(value, ""))
 
 
-def resources(found: Iterable[ResourceView], survey: Survey) -> Table:
-    """`ls`: what is held or waited for."""
+def resources(found: Iterable[ResourceView], survey: Survey, owners: Mapping[str, str] = MappingProxyType({})) -> Table:
+    """`ls`: what is held or waited for. `owners` of holders by their ids, as far as they are known."""
     table = columns("RESOURCE", "CAPACITY", "LINE", "HOLDERS", right=("CAPACITY", "LINE"))
     live = live_sessions(survey)
     for one in found:
         line = word(one.line_length, "yellow" if one.line_length else DIM)
-        held = holders(one.holders, survey.at, live)
+        held = holders(one.holders, survey.at, live, owners)
         if one.defined.mode != BY_PRIORITY:
             line.append(f" {one.defined.mode}", DIM)
         table.add_row(word(one.name), word(one.capacity, DIM), line, held)
@@ -69,18 +70,24 @@ def live_sessions(survey: Survey) -> frozenset[str] | None:
     return frozenset(one.ident for one in survey.sessions if one.expires > survey.at)
 
 
-def holders(found: Mapping[str, str], at: float, live: frozenset[str] | None) -> Text:
-    """The ids of holders, with how they hold it, lapsed ones marked."""
-    parts = [_holder(ident, value, at, live) for ident, value in sorted(found.items())[:MOST_HOLDERS]]
+def holders(
+    found: Mapping[str, str], at: float, live: frozenset[str] | None, owners: Mapping[str, str] = MappingProxyType({})
+) -> Text:
+    """The ids of holders, with their owners and how they hold it, lapsed ones marked."""
+    parts = [
+        _holder(ident, value, at, live, owners.get(ident, "")) for ident, value in sorted(found.items())[:MOST_HOLDERS]
+    ]
     if len(found) > MOST_HOLDERS:
         parts.append(Text(f"{len(found) - MOST_HOLDERS} more", style=DIM))
     return Text(", ").join(parts) if parts else Text("-", style=DIM)
 
 
-def _holder(ident: str, value: str, at: float, live: frozenset[str] | None) -> Text:
+def _holder(ident: str, value: str, at: float, live: frozenset[str] | None, owner: str) -> Text:
     # `x 1 <fence> <session> <expires ms>`: see the holders of the key table.
     mode, permits, _fence, session, expires = (value.split(" ") + [""] * 5)[:5]
     shown = word(ident, "green")
+    if owner:
+        shown.append(f" ({clean(owner)})")
     if mode == "s":
         shown.append(" shared", DIM)
     elif permits not in ("1", ""):

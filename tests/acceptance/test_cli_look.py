@@ -33,12 +33,13 @@ def test_ls_of_an_empty_namespace(cli: Cli) -> None:
 
 
 def test_ls_names_what_is_held_and_who_waits(cli: Cli, co: Coordinator, namespace: str) -> None:
-    with co.lock(HELD), co.lock("other"):
+    with co.lock(HELD, owner="pr-1"), co.lock("other"):
         holder = co.line(HELD).holders[0].ident
         co.request(HELD)
+        assert f"{holder} (pr-1)" in cli.call("ls", "infra/pr").stdout
         lines = cli.call("ls").stdout.splitlines()
         assert lines[0].split() == ["RESOURCE", "CAPACITY", "LINE", "HOLDERS"]
-        assert lines[1].split() == [HELD, "1", "1", holder]
+        assert lines[1].split() == [HELD, "1", "1", holder, "(pr-1)"]
         listed = cli.json("ls", "infra/")
         row = {"resource": HELD, "capacity": 1, "line_length": 1, "holders": [holder], "mode": "priority"}
         assert (listed["namespace"], listed["resources"]) == (namespace, [row])

@@ -310,6 +310,7 @@ def test_the_list_of_resources_marks_lapsed_and_shared_holders() -> None:
     survey = a_survey(resources=(ResourceView("gpu", 4, 0, holders),))
     text = printed(tables.resources(survey.resources, survey))
     assert "a-1 shared, b-1 x3, c-1 lapsed, 1 more" in text
+    assert "b-1 (ann) x3" in printed(tables.resources(survey.resources, survey, {"b-1": "ann"}))
 
 
 def test_top_shows_rates_between_two_frames_and_the_longest_lines_first() -> None:
