@@ -91,7 +91,7 @@ class Keeper:
         # When each holding ends that does; their generations by id.
         self._ends: TimingWheel[Holding] = TimingWheel(clock.now())
         self._timers: dict[str, int] = {}
-        self._orphans: set[str] = set()
+        self._orphans: dict[str, Call | None] = {}
         self._lost_early, self._asked_early = Early[None](), Early[float | None]()
         self._threads: list[threading.Thread] = []
         self._session = ""
@@ -176,10 +176,10 @@ class Keeper:
                 return
         holding.ask_to_yield(grace)
 
-    def abandon(self, ident: str) -> None:
-        """Withdraw a lock request as soon as the server answers again."""
+    def abandon(self, ident: str, undo: Call | None = None) -> None:
+        """Withdraw a lock request, or make the call that undoes something else, as soon as the server answers again."""
         with self._lock:
-            self._orphans.add(ident)
+            self._orphans[ident] = undo
         self._beat_now.set()
 
     def adopt(self, scope: Scope) -> None:
@@ -369,15 +369,15 @@ class Keeper:
 
     def _withdraw_orphans(self) -> None:
         """A bounded number, so that the next heartbeat is in time."""
-        for ident in list(self._orphans)[:MAX_ORPHANS]:
+        for ident, undo in list(self._orphans.items())[:MAX_ORPHANS]:
             if failpoints.on:
                 failpoints.reach("keeper.before_withdraw")
             try:
-                self._run(locks.withdraw(self._scope, ident))
+                self._run(locks.withdraw(self._scope, ident, undo))
             except CoordinatorError as error:
-                log.warning("request %s could not be withdrawn yet: %s", ident, error)
+                log.warning("%s could not be withdrawn yet: %s", ident, error)
                 return
-            self._orphans.discard(ident)
+            self._orphans.pop(ident, None)
 
     def _run(self, operation: Any) -> None:
         reply = None

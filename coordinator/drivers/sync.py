@@ -214,8 +214,8 @@ class SyncDriver:
                 self.postman.drop(ident, reader)
                 if not reader:
                     self.keeper.let_go(ident)
-            case Abandon(ident):
-                self.keeper.abandon(ident)
+            case Abandon(ident, undo):
+                self.keeper.abandon(ident, undo)
             case Hear(message):
                 self.postman.hand_out(message)
         return None

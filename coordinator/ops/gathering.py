@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from coordinator.errors import CoordinatorError, InvalidInput, WaitTimeout
+from contextlib import suppress
+
+from coordinator.errors import CoordinatorError, InvalidInput, StoreUnavailable, UnknownOutcome, WaitTimeout
 from coordinator.keys import decode, encode
 from coordinator.model.names import milliseconds, resource_name, whole
 from coordinator.ops.asking import timeout
@@ -11,7 +13,7 @@ from coordinator.ops.work import LOOK_AGAIN
 from coordinator.wire import calls
 from coordinator.wire.calls import Gathering, Scope
 from coordinator.wire.replies import Raw, expect, number, text
-from coordinator.wire.step import Expect, Forget, Now, Operation, Wait
+from coordinator.wire.step import Abandon, Call, Expect, Forget, Now, Operation, Wait
 
 MOST_OF_A_LATCH = 10_000
 # The sessions of all parties are looked at in one call.
@@ -45,11 +47,17 @@ def await_open(scope: Scope, latch: Gathering, seconds: float | None) -> Operati
 
 
 def meet(scope: Scope, barrier: Gathering, ident: str, seconds: float | None) -> Operation[None]:
-    """Come to a barrier and wait until all have. Raises WaitTimeout, having left it."""
+    """Come to a barrier and wait until all have. Raises WaitTimeout. Whatever it raises, it has left, or leaves as soon
+    as the store answers."""
     try:
         opened = yield from _wait(scope, barrier, ident, timeout(seconds))
-    except BaseException as error:
-        if not isinstance(error, CoordinatorError):
+    except (StoreUnavailable, UnknownOutcome):
+        yield Abandon(ident, _leaving(scope, barrier, ident))
+        raise
+    except CoordinatorError:
+        raise
+    except BaseException:
+        with suppress(CoordinatorError):
             yield from _leave(scope, barrier, ident)
         raise
     if not opened and not (yield from _leave(scope, barrier, ident)):
@@ -83,8 +91,18 @@ def _wait(scope: Scope, thing: Gathering, ident: str, seconds: float | None) -> 
 
 def _leave(scope: Scope, barrier: Gathering, ident: str) -> Operation[bool]:
     """Leave a barrier. True if it had opened at that very moment."""
-    raw = yield calls.gather(scope, barrier, "leave", "", ident, "")
+    call = _leaving(scope, barrier, ident)
+    try:
+        raw = yield call
+    except BaseException:
+        # Else it would count as one that has come for as long as this process lives.
+        yield Abandon(ident, call)
+        raise
     return _status(raw, barrier) == "open"
+
+
+def _leaving(scope: Scope, barrier: Gathering, ident: str) -> Call:
+    return calls.gather(scope, barrier, "leave", "", ident, "")
 
 
 def _missing(raw: Raw, thing: Gathering) -> int:

@@ -263,9 +263,12 @@ def _withdraw(scope: Scope, ident: str, *, on_its_way: bool = False) -> Operatio
             yield Abandon(ident)
 
 
-def withdraw(scope: Scope, ident: str) -> Operation[bool]:
-    """Take a lock request back whatever has become of it: leave the lines, or release what was granted meanwhile.
-    False: there was none."""
+def withdraw(scope: Scope, ident: str, undo: Call | None = None) -> Operation[bool]:
+    """Take a lock request back whatever has become of it: leave the lines, or release what was granted meanwhile; or
+    whatever else `undo` takes back. False: there was none."""
+    if undo is not None:
+        yield undo
+        return True
     raw = yield calls.cancel(scope, ident, "cancel", "the caller was interrupted")
     word = expect(raw, "ok", "held", "ended", "gone", "told")
     if word == "held":

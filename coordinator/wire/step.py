@@ -73,9 +73,11 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
-    """Withdraw a lock request in the background as soon as the store answers again: nobody waits for it any more."""
+    """Withdraw a lock request in the background as soon as the store answers again: nobody waits for it any more. With
+    `undo`, make that call instead."""
 
     ident: str
+    undo: Call | None = None
 
 
 @dataclass(frozen=True, slots=True)

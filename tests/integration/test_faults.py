@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from chaos.proxy import Proxy
-from coordinator import Settings, State
+from coordinator import AsyncBarrier, Barrier, Settings, State
 from coordinator.drivers.embedded import EmbeddedServer
 from coordinator.errors import StoreUnavailable, UnknownOutcome
 from tests.support.faces import connected
@@ -156,6 +156,23 @@ def test_a_release_that_met_an_outage_is_made_in_the_background(
         proxy.plan = lambda _request: "none"
         assert other.acquire("a", wait=10).held, "and not only with the session, which lives on"
         lease.release()
+
+
+def test_who_came_to_a_barrier_and_was_not_told_so_leaves_it_in_the_background(
+    kind: str, proxy: Proxy, settings: Settings, raw: Any, namespace: str
+) -> None:
+    def come() -> int:
+        return sum(raw.hlen(key) for key in raw.scan_iter(f"co:{{{namespace}}}:came:*"))
+
+    with connected(kind, proxy.url, settings.model_copy(update={"retry_for": 0.0})) as client:
+        with client.lock("warm"):
+            pass
+        barrier: Any = Barrier(client, "phase", 2) if kind == "sync" else AsyncBarrier(client.target, "phase", 2)
+        proxy.plan = lambda request: "drop_reply" if b"barrier" in request.raw else "none"
+        with pytest.raises(UnknownOutcome):
+            barrier.wait(5) if kind == "sync" else client._loop.run(barrier.wait(5))
+        proxy.plan = lambda _request: "none"
+        until(lambda: not come())
 
 
 def test_a_restart_of_the_server_loses_nothing(kind: str, fresh_server: EmbeddedServer, settings: Settings) -> None:
