@@ -25,7 +25,7 @@ AT_ONCE, CONCURRENCY, RESOURCES, DELIVERY_CAP = 6, 4, 50, 1000
 # Seconds from its first act to SIGTERM, or from its fork if it does nothing; then to SIGCONT, and to SIGKILL.
 LIFE, IDLE_LIFE, STOPPED, PATIENCE = (0.0, 0.2), 5.0, 1.5, 5.0
 LONG_LIFE = (1.0, 2.0)
-MOST_TRIES = 30
+MOST_TRIES = 60
 # How often each pair of a place and an action in the long form. A process dies or stops each time, and much of a second
 # is waiting for its session to lapse: a hundred times all pairs would be hours, and five are minutes.
 TIMES = 5
