@@ -185,6 +185,18 @@ def test_old_jobs_that_are_less_urgent_are_found_behind_the_new_ones(engine: Eng
     assert engine.state("l4") == "shed"
 
 
+def test_who_was_passed_over_and_then_displaced_for_another_hides_nobody(engine: Engine) -> None:
+    """The HIGH job `h` stands behind the older NORMAL ones. For the first of the call it is passed over, and so is for the
+    last what stands at its place, unless it is forgotten who was when others have displaced it."""
+    engine.submit(job("n0"), job("n1"))
+    engine.advance(61)  # a period of aging: who is as urgent as these comes behind the next more urgent level
+    engine.submit(job("h", priority=2), *(job(f"u{n}", priority=4) for n in range(3)))
+    soften(engine, 6)
+    levels = (2, 4, 3, 2)
+    assert words(engine.submit(*(job(f"j{n}", priority=level) for n, level in enumerate(levels)))) == ["accepted"] * 4
+    assert [engine.state(one) for one in ("n0", "n1", "h", "j0")] == ["shed"] * 4
+
+
 def test_looking_for_one_to_displace_is_bounded(engine: Engine) -> None:
     soften(engine, 400)
     engine.put("l", priority=0)

@@ -89,6 +89,10 @@ local function displace(ctx, job)
   local said = table.concat(figures(ctx, r.queue, r.priority, rank_of(ctx, r)), ' ')
   finish(ctx, r, 'shed', 'why', 'displaced by a more urgent job', 'by', job.id, 'shed', said)
   ctx.queued[lane] = count - 1
+  -- Those who are no more urgent passed it over, maybe: it stands there no more.
+  for priority = 0, r.priority do
+    ctx.passed[priority] = nil
+  end
   ctx.displaced = ctx.displaced + 1 + #needs_of(ctx, r)
 end
 
