@@ -186,8 +186,8 @@ def test_old_jobs_that_are_less_urgent_are_found_behind_the_new_ones(engine: Eng
 
 
 def test_who_was_passed_over_and_then_displaced_for_another_hides_nobody(engine: Engine) -> None:
-    """The HIGH job `h` stands behind the older NORMAL ones. For the first of the call it is passed over, and so is for the
-    last what stands at its place, unless it is forgotten who was when others have displaced it."""
+    """The HIGH job `h` stands behind the older NORMAL ones. It is passed over for the first of the call, and displaced
+    for another; for the last nobody must be passed over in its place."""
     engine.submit(job("n0"), job("n1"))
     engine.advance(61)  # a period of aging: who is as urgent as these comes behind the next more urgent level
     engine.submit(job("h", priority=2), *(job(f"u{n}", priority=4) for n in range(3)))
