@@ -213,9 +213,9 @@ class Store:
             failed, call = error, copies.sent_again(call)
         while True:
             time.sleep(attempts.after(failed))
-            if failpoints.on:
-                failpoints.reach("store.before_resend")
             try:
+                if failpoints.on:
+                    failpoints.reach("store.before_resend")
                 return self._once(call)
             except FAILED as error:
                 failed = error
@@ -308,9 +308,9 @@ class AsyncStore:
             failed, call = error, copies.sent_again(call)
         while True:
             await asyncio.sleep(attempts.after(failed))
-            if failpoints.on:
-                failpoints.reach("store.before_resend")
             try:
+                if failpoints.on:
+                    failpoints.reach("store.before_resend")
                 return await self._once(call)
             except FAILED as error:
                 failed = error

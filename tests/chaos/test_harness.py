@@ -312,7 +312,8 @@ def test_every_place_is_in_the_code_and_every_place_in_the_code_is_named() -> No
     assert len(found) >= 25
 
 
-def test_a_broken_connection_is_one_to_the_client(tmp_path: Path) -> None:
+@pytest.mark.parametrize("plan", ["store.after_send=raise", "store.after_send=raise; store.before_resend=raise"])
+def test_a_broken_connection_is_one_to_the_client(plan: str) -> None:
     settings = Settings.of(namespace="x", retry_for=5.0)
     with private_server() as server, Coordinator.connect(server.url, settings=settings) as co:
         with co.lock("a"):
@@ -325,7 +326,7 @@ def test_a_broken_connection_is_one_to_the_client(tmp_path: Path) -> None:
                 if not next(broken, False):
                     failpoints.switch_on("")
 
-        failpoints.switch_on("store.after_send=raise", some)
+        failpoints.switch_on(plan, some)
         try:
             with co.lock("b") as lease:
                 assert lease.held
