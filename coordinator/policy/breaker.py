@@ -13,12 +13,14 @@ A breaker is *closed* (all pass), *open* (nobody passes until a moment) or *half
   it for one that hangs: a probe keeps its place for `open_for` at most, since nobody has to be patient for longer than
   with whatever is down. The run goes on, and its outcome counts when it comes.
 
-A probe that fails before any other of its breaker has succeeded says that what it depends on is still down, and nothing
-of its job: it is *excused*, and costs the job no attempt. So an outage fails no job, long as it may last and whoever is
-at the head, but for those that may run only once. After it the job waits for `open_for` and its own pause, or an eighth
-of `open_for` if that is longer: the next probe is another's, if there is another. Once a probe has succeeded the fault
-is the job's own, and counts. So a job that always fails ends as ever where others succeed; where none does it is
-excused 100 times (50 minutes, by the defaults, if it is alone), and then its attempts count.
+A probe that fails before any other of its breaker has succeeded says that what it depends on is still down, and
+little of its job: it is *excused*, and costs the job no attempt. After it the job waits for `open_for` and its own
+pause, or an eighth of `open_for` if that is longer: the next probe is another's, if there is another. With each further
+excuse of the job `open_for` counts double, up to 16-fold: so jobs that fail by their own fault are asked ever more
+rarely, and a few of them at the head keep nobody from being asked. Each is excused 10 times at most (55 minutes, by the
+defaults, if it is alone), and then its attempts count; so however many they are, they end. Once a probe has succeeded
+the fault is the job's own, and counts at once. So no probe fails a job unless the outage outlasts its excuses; the runs
+that opened the breaker have burnt their attempts, and so have those of a job that may run only once.
 
 Jobs that come while it is open wait in their order, and none is failed for it. Whoever would rather know at once says
 `on_open="refuse"`: they are refused as long as it is open, and told for how long that still is. Half open it lets them
@@ -45,7 +47,9 @@ ON_OPEN: tuple[str, ...] = get_args(OnOpen)
 MAX_COUNTED = 100
 MAX_PROBES = 64
 # Failed probes that cost one job no attempt.
-MAX_EXCUSED = 100
+MAX_EXCUSED = 10
+# So often the pause after one doubles.
+DOUBLINGS = 4
 # The newest probes that are known. Places are for as many at most, so only such as have lost theirs are forgotten.
 MAX_KNOWN = 64
 
@@ -163,9 +167,10 @@ def excused(breaker: Breaker, run: str, before: int) -> bool:
     return on_trial and not breaker.passed and before < MAX_EXCUSED
 
 
-def comes_back(policy: BreakerPolicy, pause: float) -> float:
-    """After how many seconds a job comes back whose probe is excused; `pause` is what its retry policy says."""
-    return policy.open_for + max(pause, policy.open_for / 8)
+def comes_back(policy: BreakerPolicy, pause: float, before: int = 0) -> float:
+    """After how many seconds a job comes back whose probe is excused. `pause`: what its retry policy says. `before`:
+    how often that was so already."""
+    return policy.open_for * 2.0 ** min(before, DOUBLINGS) + max(pause, policy.open_for / 8)
 
 
 def ended(breaker: Breaker, run: str) -> Breaker:

@@ -81,9 +81,31 @@ def test_one_that_always_fails_ends_though_it_is_alone(engine: Engine) -> None:
     engine.raw.hset(engine.key("REQ", "a"), "excused", str(MAX_EXCUSED - 1))
     fails_as_probe(engine, "a", "failed")
     assert (engine.state("a"), engine.field("a", "excused")) == ("scheduled", str(MAX_EXCUSED))
-    engine.keep_alive(5, "w")
+    due = engine.raw.zscore(engine.key("SCHEDULED"), "a") or 0
+    assert due - engine.now == comes_back(POLICY, 1.0, MAX_EXCUSED - 1) * 1000 == 483_750
+    engine.keep_alive(460, "w")
     fails_as_probe(engine, "a", "failed")
     assert engine.state("a") == "failed"
+
+
+@pytest.mark.parametrize("faulty", [2, 4])
+def test_jobs_that_fail_by_themselves_at_the_head_keep_no_other_from_being_asked(engine: Engine, faulty: int) -> None:
+    engine.rules(aging_us=10**12)  # nobody overtakes them for having waited long
+    worker(engine)
+    trip(engine)
+    put(engine, *[f"bug{number}" for number in range(faulty)], priority=3)
+    put(engine, "good")
+    for _ in range(5 * faulty):
+        engine.keep_alive(28, "w")
+        engine.sweep()
+        assert engine.claim("w", 9) == []  # who was excused is back at the gate before the next is asked
+        engine.keep_alive(3, "w")
+        [given] = engine.claim("w", 1)
+        good = given.ident == "good"
+        engine.settle("w", Report(given.ident, given.fence, "succeeded" if good else "retry", 0 if good else 10))
+        if good:
+            return
+    pytest.fail("it was never asked")
 
 
 def test_failures_that_are_no_probes_count_as_ever(engine: Engine) -> None:

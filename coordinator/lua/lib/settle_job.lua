@@ -53,15 +53,16 @@ local function learn_from(ctx, r, said, delay_ms)
 end
 
 -- A probe that failed because what it asks is still down costs its job no attempt (`excused` of `policy/breaker.py`): the
--- job comes back when the breaker has let somebody else try. Not if it may only run once (`failed` without a pause), and
--- at most so often, for it may be its own fault though no other was tried. Returns whether that was so.
+-- job comes back when the breaker has let somebody else try, and later each time. Not if it may only run once (`failed`
+-- without a pause), and at most so often, for it may be its own fault. Returns whether that was so.
+local MOST_EXCUSED, DOUBLINGS = 10, 4
 local function excuse(ctx, r, outcome, attempts, delay_ms, why)
   local count = tonumber(r.excused or 0) + 1
-  if not r.doubted or count > 100 or not (outcome == 'retry' or outcome == 'failed' and delay_ms > 0) then
+  if not r.doubted or count > MOST_EXCUSED or not (outcome == 'retry' or outcome == 'failed' and delay_ms > 0) then
     return false
   end
   ctx.stats.excused = (ctx.stats.excused or 0) + 1
-  local wait = r.doubted + math.max(delay_ms, math.ceil(r.doubted / 8))
+  local wait = r.doubted * 2 ^ math.min(count - 1, DOUBLINGS) + math.max(delay_ms, math.ceil(r.doubted / 8))
   put_back(ctx, r, 'retry', attempts - 1, wait, 'why', why, 'waited', '0', 'excused', text(count))
   return true
 end
