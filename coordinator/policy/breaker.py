@@ -6,7 +6,7 @@ A breaker is *closed* (all pass), *open* (nobody passes until a moment) or *half
   without that a busy handler of which one run in a thousand fails would be stopped again and again, for it too has five
   failures in a minute. So it opens where failures outnumber successes for a while, and at once where all runs fail.
   The window slides: the times of the failures are kept, at most `failures` of them.
-- open: for `open_for`, whatever comes in of runs that began before.
+- open: for `open_for`, whatever comes in of runs that began before. They do not count after it has closed, either.
 - half open: at most `probes` runs at a time, in the whole fleet. Only their outcomes count: `successes` of them close
   it, one failure opens it for another `open_for`. A probe that ends in another way (cancelled, handed back, its worker
   died) gives its place to the next and counts for nothing, so a breaker never waits for a run that is no more. Nor does
@@ -92,13 +92,14 @@ class Probe(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Breaker:
     """A breaker at one moment, in ms. `failed`: the failures that count, oldest first; `passed`: probes that
-    succeeded; `probing`: who is on trial, oldest first."""
+    succeeded; `probing`: who is on trial, oldest first; `opened`: when it opened last."""
 
     state: BreakerState = "closed"
     failed: tuple[int, ...] = ()
     until: int = 0
     passed: int = 0
     probing: tuple[Probe, ...] = ()
+    opened: int = -1
 
     @property
     def runs(self) -> frozenset[str]:
@@ -111,13 +112,13 @@ CLOSED = Breaker()
 
 def opened(policy: BreakerPolicy, now: int) -> Breaker:
     """A breaker that opens now."""
-    return Breaker("open", until=now + milliseconds(policy.open_for, "open_for"))
+    return Breaker("open", until=now + milliseconds(policy.open_for, "open_for"), opened=now)
 
 
 def looked_at(breaker: Breaker, now: int) -> Breaker:
     """The breaker as time has made it."""
     if breaker.state == "open" and now >= breaker.until:
-        return Breaker("half_open")
+        return Breaker("half_open", opened=breaker.opened)
     return breaker
 
 
@@ -141,24 +142,26 @@ def begun(breaker: Breaker, run: str, now: int) -> Breaker:
     return replace(breaker, probing=(*breaker.probing, Probe(run, now))[-MAX_KNOWN:])
 
 
-def failed(policy: BreakerPolicy, breaker: Breaker, run: str, now: int) -> Breaker:
-    """After a run that failed."""
+def failed(policy: BreakerPolicy, breaker: Breaker, run: str, now: int, began: int | None = None) -> Breaker:
+    """After a run that failed, and `began` then or just now."""
     if breaker.state == "half_open":
         return opened(policy, now) if run in breaker.runs else breaker
-    if breaker.state == "open":
+    if breaker.state == "open" or _is_old(breaker, began):
         return breaker
     counted = (*_counting(policy, breaker, now), now)
     return opened(policy, now) if len(counted) >= policy.failures else replace(breaker, failed=counted)
 
 
-def succeeded(policy: BreakerPolicy, breaker: Breaker, run: str, now: int) -> Breaker:
-    """After a run that succeeded."""
+def succeeded(policy: BreakerPolicy, breaker: Breaker, run: str, now: int, began: int | None = None) -> Breaker:
+    """After a run that succeeded, and `began` then or just now."""
     if breaker.state == "closed":
+        if _is_old(breaker, began):
+            return breaker
         return replace(breaker, failed=_counting(policy, breaker, now)[1:])
     if run not in breaker.runs:
         return breaker
     passed = breaker.passed + 1
-    return CLOSED if passed >= policy.successes else replace(ended(breaker, run), passed=passed)
+    return Breaker(opened=breaker.opened) if passed >= policy.successes else replace(ended(breaker, run), passed=passed)
 
 
 def excused(breaker: Breaker, run: str, before: int) -> bool:
@@ -176,6 +179,10 @@ def comes_back(policy: BreakerPolicy, pause: float, before: int = 0) -> float:
 def ended(breaker: Breaker, run: str) -> Breaker:
     """After a run that ended without saying anything of whom it depends on."""
     return replace(breaker, probing=tuple(one for one in breaker.probing if one.run != run))
+
+
+def _is_old(breaker: Breaker, began: int | None) -> bool:
+    return began is not None and began < breaker.opened
 
 
 def _counting(policy: BreakerPolicy, breaker: Breaker, now: int) -> tuple[int, ...]:

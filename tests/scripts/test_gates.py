@@ -227,7 +227,7 @@ def test_what_an_operator_says_counts_once_however_late_a_copy_comes(engine: Eng
     closed = calls.set_breaker(engine.scope, "work", "close", 0, "done", "c2")
     for one, state in ((opened, "open"), (opened, "open"), (closed, "closed"), (closed, "closed"), (opened, "open")):
         assert engine.call(one) == ["ok", state]
-    assert breaker(engine).keys() == {"state", "terms", "calls"}
+    assert breaker(engine).keys() == {"state", "terms", "opened", "calls"}
     assert engine.raw.hmget(engine.key("STATS"), "breaker_open", "breaker_close") == [b"1", b"1"]
     put(engine, "a")
     assert run(engine, "succeeded", 9) == ["a"]

@@ -71,6 +71,7 @@ class Fleet:
 def test_breakers(engine: Engine, policy: BreakerPolicy, history: Sequence[tuple[int, str]]) -> None:
     engine.rules(max_queue=1000)
     fleet, model = Fleet(engine, Gates(("work",), policy)), CLOSED
+    began: dict[str, int] = {}
     for pause, what in history:
         fleet.pass_time(pause)
         if what == "claim":
@@ -78,18 +79,19 @@ def test_breakers(engine: Engine, policy: BreakerPolicy, history: Sequence[tuple
             given = fleet.claim()
             assert bool(given) == (breaker.room(policy, model, engine.now) != 0)
             model = breaker.begun(model, given[0].fence, engine.now) if given else model
+            began |= {one.fence: engine.now for one in given}
         elif given_back := fleet.end(what):
             model = breaker.looked_at(model, engine.now)
             excused = what == "bad" and breaker.excused(model, given_back.fence, 0)
             assert (engine.field(given_back.ident, "excused") is not None) == excused
-            model = after(policy, model, what, given_back.fence, engine.now)
+            model = after(policy, model, what, given_back.fence, engine.now, began[given_back.fence])
         compare(model, policy, fleet.gate("breaker/work"), engine.now)
 
 
-def after(policy: BreakerPolicy, model: Breaker, what: str, run: str, now: int) -> Breaker:
+def after(policy: BreakerPolicy, model: Breaker, what: str, run: str, now: int, began: int) -> Breaker:
     if what == "back":
         return breaker.ended(model, run)
-    return (breaker.succeeded if what == "good" else breaker.failed)(policy, model, run, now)
+    return (breaker.succeeded if what == "good" else breaker.failed)(policy, model, run, now, began)
 
 
 def compare(model: Breaker, policy: BreakerPolicy, found: dict[str, str], now: int) -> None:

@@ -11,6 +11,7 @@ end
 
 local function trip(ctx, g, open_ms, ...)
   g.state, g['until'], g.since = 'open', text(ctx.now + open_ms), text(ctx.now)
+  g.opened = g.since
   g.failed, g.passed, g.probing = nil, nil, nil
   keep_gate(ctx, g, open_ms + DAY)
   set_clock(ctx, g.name, '', ctx.now + open_ms)

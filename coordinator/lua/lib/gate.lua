@@ -47,7 +47,7 @@ local function declared(ctx, handler)
   return known
 end
 
--- What a gate remembers: `state`, `failed`, `until`, `probing`, `passed` of a breaker, `tokens`, `at`, `until` of a
+-- What a gate remembers: `state`, `failed`, `until`, `probing`, `passed` of a breaker, and when it `opened` last, `tokens`, `at`, `until` of a
 -- limit, `pace` and `cut` of an adaptive one; `calls` of operators with their answers; the terms it was used with last.
 local function gate(ctx, name, terms)
   local g = memory(ctx).gates[name]
@@ -66,14 +66,14 @@ local function gate(ctx, name, terms)
   return g
 end
 
-local FIELDS = { 'state', 'failed', 'until', 'probing', 'passed', 'since', 'why', 'tokens', 'at', 'pace', 'cut', 'terms',
-  'calls' }
+local FIELDS = { 'state', 'failed', 'until', 'probing', 'passed', 'since', 'opened', 'why', 'tokens', 'at', 'pace', 'cut',
+  'terms', 'calls' }
 local SPENT = { 'tokens', 'at', 'terms' } -- what changes when nothing but tokens was taken
 
 -- Kept for so long from now, or not at all if it has nothing to say any more. What an operator said is known for a while,
 -- for a copy of it may come late.
 local function keep_gate(ctx, g, ms)
-  local least = g.calls and HOUR
+  local least = g.opened and 24 * HOUR or g.calls and HOUR
   g.keep, g.anew = (ms or least) and math.ceil(math.max(ms or 0, least or 0)), true
   ctx.memory.changed[g.name] = g
   ctx.memory.well = {}

@@ -43,6 +43,8 @@ local function breaker_told(ctx, g, r, good, bad)
     if g.passed >= g.numbers[2] then
       close(ctx, g, 'by', 'probes', 'passed', g.passed)
     end
+  elseif (tonumber(r.since) or ctx.now) < (tonumber(g.opened) or 0) then
+    return -- it began before the breaker opened last
   elseif not g.state and bad then
     local found = counting(ctx, g)
     found[#found + 1] = text(ctx.now)
