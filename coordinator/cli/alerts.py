@@ -90,7 +90,7 @@ def ack(options: AckOptions, common: Common) -> None:
     screen = Screen(common.json)
     by = text(options.by or f"{getpass.getuser()}@{socket.gethostname()}", "--by")
     with connect(common) as coordinator:
-        chosen = coordinator.settings.metrics.rules()
+        chosen = measured.section(coordinator).rules()
         one = coordinator.run(judging.acknowledge(scope_of(coordinator), chosen, options.rule, by))
     screen.show(shape(one), Text.assemble(word(one.rule.name), " is acknowledged by ", word(by)))
 
@@ -100,7 +100,7 @@ def rules(common: Common) -> None:
     screen = Screen(common.json)
     with connect(common) as coordinator:
         found = measured.measured(coordinator, WINDOW)
-        chosen, namespace = coordinator.settings.metrics.rules(), coordinator.settings.namespace
+        chosen, namespace = measured.section(coordinator).rules(), coordinator.settings.namespace
     known = figures(found.window)
     document = {"namespace": namespace, "rules": [rule_shape(one, known.get(one.figure)) for one in chosen]}
     screen.show(document, rule_table(chosen, known))

@@ -13,11 +13,13 @@ from coordinator.cli import tables
 from coordinator.cli.options import scope_of
 from coordinator.cli.words import duration, word
 from coordinator.client import Coordinator
+from coordinator.live import salvaged
 from coordinator.metrics.judging import Alert, alerts_of
 from coordinator.metrics.window import Window, figures, window
 from coordinator.model.measures import MEASURES, PRIORITIES, QUANTILES, SHARES, Kind
 from coordinator.ops import pulse
 from coordinator.policy.alerts import ACKNOWLEDGED, CALM, CRITICAL, RAISED, Rule
+from coordinator.sections import Metrics
 
 STYLES = {CRITICAL: "bold red", "warning": "yellow", CALM: "green"}
 BREAKER = {0: ("closed", "green"), 1: ("half-open", "yellow"), 2: ("open", "bold red")}
@@ -39,9 +41,15 @@ class Measured:
     silent: bool = False
 
 
+def section(coordinator: Coordinator) -> Metrics:
+    """The settings by which the fleet measures and judges: what was set for all of it over what is set here."""
+    base = coordinator.settings
+    return salvaged(base, base, coordinator.configuration().values)[0].metrics
+
+
 def measured(coordinator: Coordinator, seconds: float) -> Measured:
     """Look."""
-    scope, settings = scope_of(coordinator), coordinator.settings.metrics
+    scope, settings = scope_of(coordinator), section(coordinator)
     found = coordinator.run(pulse.samples(scope, seconds))
     newest = found.samples or coordinator.run(pulse.samples(scope, OLDEST, 1)).samples
     age = max(0.0, found.at - int(newest[0][0].partition("-")[0]) / 1000) if newest else None

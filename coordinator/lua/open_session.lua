@@ -26,7 +26,7 @@ for i = 4, #ARGV, 2 do
   list[#list + 1], list[#list + 2] = handler or ARGV[i], ARGV[i + 1]
 end
 redis.call('HSET', ctx.p .. K_SESSION .. session, 'since', text(ctx.now), unpack(fields))
-declare(ctx, gates)
+declare(ctx, gates, session)
 for queue in string.gmatch(redis.call('HGET', ctx.p .. K_SESSION .. session, 'queues') or '', '%S+') do
   redis.call('SADD', ctx.p .. K_QUEUES, queue)
 end

@@ -24,6 +24,10 @@ if ARGV[3] ~= '' and known[1] ~= ARGV[3] then
     emit(ctx, 'config_refused', ARGV[2], 'host', known[2] or '', 'pid', known[3] or '', 'said', ARGV[3])
   end
 end
-declare(ctx, { unpack(ARGV, 4) })
+local gates = {}
+for i = 4, #ARGV do
+  gates[i - 3] = ARGV[i]
+end
+declare(ctx, gates, ARGV[2])
 commit(ctx)
 return { 'ok' }

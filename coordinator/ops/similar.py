@@ -76,7 +76,10 @@ def likeness(made: Submission, job: JobAsk, rules: Rules, batch: bool = False) -
     own = shingles(given)
     threshold, looks = asked.of(Priority(job.priority), batch)
     buckets = minhash.buckets(asked.group or made.name, own)
-    return Likeness(given, own, buckets, threshold, looks, asked.on_similar, round(asked.ttl * 1000) or 1)
+    # Joined, it would hold nothing of what it needs, and its key would be left for others.
+    apart = asked.on_similar == "join" and bool(job.options.get("needs") or job.options.get("dedup"))
+    on_similar: OnSimilar = "report" if apart else asked.on_similar
+    return Likeness(given, own, buckets, threshold, looks, on_similar, round(asked.ttl * 1000) or 1)
 
 
 def _by(rule: SimilarRules, payload: object) -> Similar:

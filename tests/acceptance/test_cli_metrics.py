@@ -75,6 +75,16 @@ def test_alerts_are_listed_and_acknowledged(cli: Cli, co: Coordinator, tmp_path:
     assert cli.call("alerts", "ack", "nonesuch", *given).returncode == 64
 
 
+def test_alerts_by_rules_that_were_set_for_the_fleet_are_listed_and_acknowledged(cli: Cli, co: Coordinator) -> None:
+    with co.lock("a"):  # a process that takes settings over
+        deep = '{"deep": {"figure": "fleet.depth", "warning": 3, "hold": 0}}'
+        assert cli.call("config", "set", "metrics.alerts", deep).returncode == 0
+        assert "deep" in [one["rule"] for one in cli.json("alerts", "rules")["rules"]]
+        co.submit_many([Submission("work") for _ in range(7)])
+        until(lambda: co.survey() and "deep" in [one["rule"] for one in cli.json("alerts")["alerts"]])
+        assert cli.call("alerts", "ack", "deep", "--by", "anna").stdout == "deep is acknowledged by anna\n"
+
+
 def test_when_nobody_publishes_any_more_that_is_said_and_the_depth_of_queues_is_looked_at(
     cli: Cli, co: Coordinator, redis_url: str, namespace: str
 ) -> None:

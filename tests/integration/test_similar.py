@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from coordinator import Settings, Similar, State, Submission
+from coordinator import Dedup, Settings, Similar, State, Submission
 from coordinator.errors import BatchRefused, Overloaded, PayloadTooLarge, TooSimilar
 from tests.support.scene import Scene
 
@@ -54,6 +54,17 @@ def test_a_hit_can_be_refused_or_joined(co: Any, scene: Scene) -> None:
     [(ident, fence)] = scene.claim()
     assert scene.settle(ident, fence) == "ok"
     assert joined.result(10) == 1
+
+
+def test_what_asks_for_more_than_to_be_done_does_not_join(co: Any) -> None:
+    first = co.submit("triage", title(FIRST), similar=Similar())
+    join = Similar(on_similar="join")
+    for asked in ({"resources": ["r/1"]}, {"dedup": Dedup("k")}):
+        made = co.submit("triage", title(SECOND), similar=join, **asked)
+        assert made.ident != first.ident
+        assert not made.duplicate
+        assert made.similar is not None
+    assert co.submit("triage", title(SECOND), dedup=Dedup("k", on_conflict="join")).ident == made.ident
 
 
 def test_the_settings_say_it_for_all_jobs_of_a_handler_and_can_be_changed(connect: Callable[..., Any]) -> None:
