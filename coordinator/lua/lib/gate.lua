@@ -47,8 +47,8 @@ local function declared(ctx, handler)
   return known
 end
 
--- What a gate remembers: `state`, `failed`, `until`, `probing`, `passed` of a breaker, and when it `opened` last, `tokens`, `at`, `until` of a
--- limit, `pace` and `cut` of an adaptive one; `calls` of operators with their answers; the terms it was used with last.
+-- What a gate remembers: of a breaker `state`, `failed`, `until`, `probing`, `passed`, `opened`, of a limit `tokens`, `at`,
+-- `until`, of an adaptive one `pace`, `cut`; `calls` of operators with their answers; the terms it was used with last.
 local function gate(ctx, name, terms)
   local g = memory(ctx).gates[name]
   if not g then
