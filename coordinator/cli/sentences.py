@@ -90,7 +90,7 @@ def person(one: Person, at: float) -> str:
     if one.mode == "shared" or one.permits > 1:
         said += ", shared" if one.mode == "shared" else f", {one.permits} permits"
     if one.resource:
-        said += f", {'holds' if one.mode else 'waits for'} {clean(one.resource)}"
+        said += f", {'waits for' if one.fence is None else 'holds'} {clean(one.resource)}"
     if one.reason:
         said += f': "{clean(one.reason)}"'
     return said + lapsed(one, at)
@@ -98,7 +98,7 @@ def person(one: Person, at: float) -> str:
 
 def lapsed(one: Person, at: float) -> str:
     """A remark about a holder that is no longer one; empty for the others."""
-    if one.mode and not one.live:
+    if one.fence is not None and not one.live:
         return " [lapsed: its process is gone, the next sweep takes it back]"
     if one.until is not None and one.until <= at:
         return f" [lapsed: its lease ended {duration(at - one.until)} ago, the next sweep takes it back]"

@@ -94,7 +94,7 @@ def need(view: NeedView) -> Shape:
 
 
 def person(one: Person) -> Shape:
-    """Another request; `mode`, `permits`, `until` and `fence` only if it holds; `resource` as in `Person`."""
+    """Another request; `mode`, `permits` and `resource` as in `Person`, `until` and `fence` only if it holds."""
     return {
         "id": one.ident,
         "kind": one.kind,

@@ -15,6 +15,6 @@ local ctx = open(KEYS[1], ARGV[1])
 local resource, most = ARGV[2], tonumber(ARGV[3])
 local line = ctx.p .. K_LINE .. resource
 return { 'ok', text(ctx.now), capacity(ctx, resource), redis.call('ZCARD', line), holders_of(ctx, resource, most),
-  persons(ctx, redis.call('ZRANGE', line, 0, most - 1)),
+  persons(ctx, redis.call('ZRANGE', line, 0, most - 1), resource),
   beside.neighbours(ctx, { resource = resource, mode = 'x' }, '-inf', most),
   redis.call('HGETALL', ctx.p .. K_DEF .. resource) }

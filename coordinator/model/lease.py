@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from coordinator.model.definition import BY_PRIORITY
 from coordinator.model.names import Priority
@@ -41,9 +41,9 @@ class LeaseInfo:
 class Person:
     """Another request as people see it: who, since when (epoch seconds), why, and whether its process is alive.
 
-    A holder also has the `mode` and `permits` it holds, its `fence`, and until when its lease lasts unless it is
-    renewed. `resource` names what it holds or waits for if that is a subtree around the resource asked about, or lies
-    in the subtree.
+    `mode` and `permits` are those it holds or waits for. A holder also has its `fence`, and until when its lease
+    lasts unless it is renewed. `resource` names what it holds or waits for if that is a subtree around the resource
+    asked about, or lies in the subtree.
     """
 
     ident: str
@@ -74,10 +74,19 @@ class FrozenView:
     reason: str
 
 
+class Crowd(NamedTuple):
+    """Some next to each other in a line who ask for the same, and how `many` they are."""
+
+    mode: str
+    permits: int
+    many: int
+
+
 @dataclass(frozen=True, slots=True)
 class NeedView:
     """How one need of a request stands. `place` counts from 0 at the head of the line; None once it is held. `frozen`
-    is set if the resource is granted to nobody now, whoever holds it; `order` is the mode of the line."""
+    is set if the resource is granted to nobody now, whoever holds it; `order` is the mode of the line. `unnamed`: what
+    those ask for who stand before it and are not among `ahead`, as far as they were looked at."""
 
     need: Need
     capacity: int
@@ -87,6 +96,7 @@ class NeedView:
     ahead: tuple[Person, ...]
     frozen: FrozenView | None = None
     order: str = BY_PRIORITY
+    unnamed: tuple[Crowd, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

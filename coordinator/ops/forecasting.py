@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from zlib import crc32
 
 from coordinator.model.histogram import Histogram
 from coordinator.model.lease import Expected, Explanation, NeedView, Person, Position
 from coordinator.ops import inspect, timing
 from coordinator.policy.adaptive import HOLD, OPERATION, OTHER
-from coordinator.policy.forecast import Hold, Standing, forecast
+from coordinator.policy.forecast import Hold, Standing, Turn, forecast
 from coordinator.wire.calls import Scope
 from coordinator.wire.step import Operation
 
@@ -55,16 +56,31 @@ def _names(line: NeedView) -> Iterable[str]:
 
 def _standing(line: NeedView, history: History, at: float) -> Standing:
     usual = history.get(timing.key_of(HOLD, line.need.resource)) or history.get(f"{HOLD}/{OTHER}") or Histogram()
-    holds = [Hold(_known(one, history, usual), *_times(one, at)) for one in line.holders]
-    before = [_known(one, history, usual) for one in line.ahead]
+    unnamed = [one for crowd in line.unnamed for one in [crowd] * crowd.many]
+    before = [
+        *(_turn(one, line, history, usual) for one in line.ahead),
+        *(Turn(usual, _shares(one.mode), max(1, one.permits), at) for at, one in enumerate(unnamed)),
+    ]
     return Standing(
-        holds=holds,
+        holds=[Hold(_turn(one, line, history, usual), *_times(one, at)) for one in line.holders],
         before=before,
         more=max(0, (line.place or 0) - len(before)),
         usual=usual,
-        permits=line.capacity,
+        capacity=line.capacity,
         frozen=max(0.0, line.frozen.until - at) if line.frozen else 0.0,
+        shared=_shares(line.need.mode),
+        permits=line.need.permits,
     )
+
+
+def _turn(one: Person, line: NeedView, history: History, usual: Histogram) -> Turn:
+    # Who is above or below goes together with nobody but those who share it, however many permits there are.
+    permits = line.capacity if one.resource else max(1, one.permits)
+    return Turn(_known(one, history, usual), _shares(one.mode), permits, crc32(one.ident.encode()))
+
+
+def _shares(mode: str) -> bool:
+    return mode == "shared"
 
 
 def _known(one: Person, history: History, usual: Histogram) -> Histogram:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from coordinator.keys import decode, encode
 from coordinator.model.codec import metadata_of
 from coordinator.model.definition import BY_PRIORITY, Definition
-from coordinator.model.lease import Explanation, FrozenView, GateView, NeedView, Person, ShareView
+from coordinator.model.lease import Crowd, Explanation, FrozenView, GateView, NeedView, Person, ShareView
 from coordinator.model.names import Priority, request_id, resource_or_subtree, whole
 from coordinator.model.names import text as free_text
 from coordinator.model.need import Need
@@ -29,6 +29,9 @@ LONGEST_MARK = 4096
 # No name of a resource has this character, so a mark is never taken for a name.
 MARK = "*"
 PLAIN = Definition()
+MODES = {"x": "exclusive", "s": "shared"}
+# What somebody holds who holds nothing.
+NOTHING = ("", "0", "", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +198,7 @@ def _gate_view(request: Mapping[str, str], raw: Raw) -> GateView:
 
 
 def _need_view(raw: Raw) -> NeedView:
-    resource, mode, permits, capacity, place, length, holders, ahead, frozen, around, order = raw
+    resource, mode, permits, capacity, place, length, holders, ahead, frozen, around, order, crowd = raw
     others = [(_shown(text(one[0])), persons_of(one[1]), persons_of(one[2])) for one in around]
     return NeedView(
         need=need_of(resource, mode, permits),
@@ -206,12 +209,19 @@ def _need_view(raw: Raw) -> NeedView:
         ahead=(*persons_of(ahead), *_elsewhere((name, want) for name, _, want in others)),
         frozen=_frozen_view(frozen) if frozen else None,
         order=text(order) or BY_PRIORITY,
+        unnamed=tuple(_crowd(word) for word in text(crowd).split()),
     )
 
 
 def need_of(resource: Raw, mode: Raw, permits: Raw) -> Need:
     """A need as a reply has it, for people."""
     return Need(_shown(text(resource)), "shared" if text(mode) == "s" else "exclusive", number(permits))
+
+
+def _crowd(word: str) -> Crowd:
+    """`s1*80`; of a request whose record is gone only the count is known."""
+    what, _, count = word.partition("*")
+    return Crowd(MODES.get(what[:1], ""), int(what[1:] or 0), int(count))
 
 
 def _elsewhere(around: Iterable[tuple[str, tuple[Person, ...]]]) -> Iterator[Person]:
@@ -237,8 +247,9 @@ def persons_of(raw: Raw) -> tuple[Person, ...]:
 
 def _person(words: list[str]) -> Person:
     ident, kind, state, priority, since, session, live, owner, reason, queue, name, holding = words
-    # `x 1 <fence> <session> <expires ms>`, empty for somebody who only waits.
-    mode, permits, fence, *_, until = holding.split() if holding else ("", "0", "", "")
+    # `x 1 <fence> <session> <expires ms>`; `x 1` of somebody who waits, or nothing.
+    held = holding.split()
+    mode, permits, fence, _, until = (*held, *NOTHING[len(held) :])
     return Person(
         ident=ident,
         kind=kind,
@@ -251,7 +262,7 @@ def _person(words: list[str]) -> Person:
         reason=reason,
         queue=queue,
         name=name,
-        mode={"x": "exclusive", "s": "shared"}.get(mode, ""),
+        mode=MODES.get(mode, ""),
         permits=int(permits),
         until=int(until) / 1000 if until else None,
         fence=int(fence) if fence else None,

@@ -1,112 +1,165 @@
 """How long somebody who stands in line will probably wait, from how long others have held what it waits for.
 
-The wait is what is left of the hold that goes on, and then one hold for each who stands before. How long holds take is
-known as a distribution, so the answer is one too: the time within which it is over in half of all cases (`p50`), and in
-nine of ten (`p90`), and from how many holds that is known.
+The line is played through as the engine grants it: whoever is first has it as soon as it fits beside those who have it,
+and nobody passes. Those next to each other who share it have it together, so a group of them takes as long as its
+longest; permits are used side by side; and for a group of those who share it somebody waits only if it is not one of
+them. How long each holds it is known as a distribution, so the line is played `DRAWS` times, and the answer is one too:
+the time within which it is over in half of all cases (`p50`), and in nine of ten (`p90`), and from how many holds that
+is known.
 
-A distribution is kept as `ATOMS` values of equal weight, its quantiles. What is left of a hold that has gone on for `e`
-are the holds that took longer, less `e`; if none has taken so long, as long again (with nothing better known, half of
-what has lasted so long lasts twice as long); and never more than is left of its lease. The sum of two independent
-distributions are the sums of all pairs, sorted, of which each group of as many as the second has is put together as its
-mean: that keeps the mean, and no value is less than the one of the first in its place. So a forecast never gets shorter
-by somebody more in front. Of those not known by name each beyond `SUMMED` counts with its mean, for their spread hardly
-matters then.
+A distribution is taken as `DRAWS` values of equal weight, its quantiles; each is drawn in one of the games, in an order
+of the one who holds (`seed`): a Latin hypercube (McKay, Beckman and Conover, 1979), whose sums have the right mean and
+far less of chance in them than free draws. Who is in front has the same draws whoever else there is, and in such a game
+nobody begins sooner by somebody more in front or by a hold that lasts longer. So a forecast never gets shorter by
+somebody more in front.
 
-Of a resource with several permits the holds before it go on side by side, and the first to end counts. Who shares it
-takes a turn like everybody else, so among many who share it is a forecast of the longest.
+What is left of a hold that has gone on for `e` are the holds that took longer, less `e`; if none has taken so long, as
+long again (with nothing better known, half of what has lasted so long lasts twice as long); and never more than is left
+of its lease. Those of whom only the number is known count with a mean hold of one permit each.
 """
 
 from __future__ import annotations
 
+import hashlib
+import heapq
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import add
 
 from coordinator.model.histogram import Histogram, middle
 from coordinator.model.lease import Expected
 
-ATOMS = 32
-# Of a hold that is added to others so many values are enough.
-PARTS = 8
-SUMMED = 20
+DRAWS = 64
 
-Atoms = list[float]
+Draws = list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One who stands in line: how long such ones hold, and what it asks for. `seed`: an order of its draws, always the
+    same for the same one."""
+
+    known: Histogram
+    shared: bool = False
+    permits: int = 1
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A hold that goes on: how long such ones take, for how long it has, and in how many seconds its lease ends."""
+    """A hold that goes on: of whom, for how long it has, and in how many seconds its lease ends."""
 
-    known: Histogram
+    turn: Turn
     elapsed: float = 0.0
     left: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where somebody stands in one line: the holds that go on, how long those take who stand before, as far as each is
-    known by name, how many more there are, how long holds take there, how many permits there are, and for how many
-    seconds it is granted to nobody."""
+    """Where somebody stands in one line: the holds that go on, who stands before it from the head on, as far as that is
+    known, how many more there are, how long holds take there, how many permits there are, for how many seconds it is
+    granted to nobody, and what it asks for itself."""
 
     holds: Sequence[Hold]
-    before: Sequence[Histogram]
+    before: Sequence[Turn]
     more: int
     usual: Histogram
-    permits: int = 1
+    capacity: int = 1
     frozen: float = 0.0
+    shared: bool = False
+    permits: int = 1
 
 
 def forecast(standings: Iterable[Standing]) -> Expected | None:
     """What to expect of somebody who waits in some lines at once: the longest of them. None if there is one of which
     nothing is known."""
-    waits, samples = [0.0] * ATOMS, []
+    waits, samples = [0.0] * DRAWS, []
     for one in standings:
-        histories = [*(hold.known for hold in one.holds), *one.before, *([one.usual] if one.more else [])]
+        histories = [*(hold.turn.known for hold in one.holds), *(turn.known for turn in one.before)]
+        histories += [one.usual] if one.more else []
         if not all(known.total for known in histories):
             return None
         samples += [known.total for known in histories]
-        waits = [max(pair) for pair in zip(waits, _wait(one), strict=True)]
+        waits = [max(pair) for pair in zip(waits, sorted(_waits(one)), strict=True)]
     return Expected(_at(waits, 0.5), _at(waits, 0.9), min(samples, default=0))
 
 
-def _wait(one: Standing) -> Atoms:
-    permits = max(1, one.permits)
-    ending = [_rest(hold) for hold in one.holds]
-    # One permit: all that go on are in the way, such as readers of a writer. Several: the first to end makes room.
-    put = max if permits == 1 else min
-    waits = [put(values) for values in zip(*ending, strict=True)] if ending else [0.0] * ATOMS
-    usual = _atoms(one.usual, PARTS)
-    # However many are known by name: if they took the place of others here, one more of them would change who counts
-    # with its mean, and so could make the whole shorter.
-    summed = min(one.more, SUMMED)
-    turns = [*(_atoms(known, PARTS) for known in one.before), *[usual] * summed]
-    for turn in turns:
-        waits = _plus(waits, [value / permits for value in turn])
-    beyond = (one.more - summed) * _mean(usual) / permits
-    return [max(one.frozen, value + beyond) for value in waits]
+# Whether one shares, how many permits it takes, and for how long in each of the games.
+_Step = tuple[bool, int, Draws]
 
 
-def _rest(hold: Hold) -> Atoms:
+def _waits(one: Standing) -> Draws:
+    capacity = max(1, one.capacity)
+    # Most have the same distribution, the one that is usual there.
+    several = {id(known): known for known in [one.usual, *(turn.known for turn in one.before)]}
+    drawn = {place: _draws(known) for place, known in several.items()}
+    steps: list[_Step] = []
+    for turn in one.before:
+        _join(steps, (turn.shared, min(turn.permits, capacity), _ordered(drawn[id(turn.known)], turn.seed)), capacity)
+    if one.more:
+        # Those of whom the number alone is known are one who takes all permits for as long as they need them.
+        total = one.more * sum(drawn[id(one.usual)]) / DRAWS / capacity
+        steps.append((False, capacity, [total] * DRAWS))
+    steps.append((one.shared, min(one.permits, capacity), [0.0] * DRAWS))
+    held = [
+        (hold.turn.shared, min(hold.turn.permits, capacity), _ordered(_rest(hold), hold.turn.seed))
+        for hold in one.holds
+    ]
+    return [_played(one.frozen, capacity, (held, steps), game) for game in range(DRAWS)]
+
+
+def _join(steps: list[_Step], step: _Step, capacity: int) -> None:
+    """Add a step; those who are there together, or have all there is one after the other, are as good as one."""
+    shared, permits, takes = step
+    if steps and steps[-1][0] == shared and (shared or permits == steps[-1][1] == capacity):
+        steps[-1] = (shared, permits, list(map(max if shared else add, steps[-1][2], takes)))
+    else:
+        steps.append(step)
+
+
+def _played(now: float, free: int, both: tuple[list[_Step], list[_Step]], game: int) -> float:
+    """When the last of a line has it, of which nobody is granted it before `now`. `both`: those who have it, and the
+    line."""
+    held, steps = both
+    using = [(lasts[game], permits) for shared, permits, lasts in held if not shared]
+    sharing = max((lasts[game] for shared, _, lasts in held if shared), default=0.0)
+    free -= sum(permits for _, permits in using)
+    heapq.heapify(using)
+    for shared, permits, takes in steps:
+        if not shared and sharing > now:
+            now = sharing
+        while using and (shared or free < permits):
+            ends, given = heapq.heappop(using)
+            free += given
+            now = max(now, ends)
+        if shared:
+            sharing = max(sharing, now + takes[game])
+        else:
+            heapq.heappush(using, (now + takes[game], permits))
+            free -= permits
+    return now
+
+
+def _rest(hold: Hold) -> Draws:
     """What is left of a hold."""
     elapsed = max(0.0, hold.elapsed)
-    longer = Histogram({place: many for place, many in hold.known.counts.items() if middle(place) > elapsed})
-    found = [value - elapsed for value in _atoms(longer, ATOMS)] if longer.total else [elapsed] * ATOMS
+    counts = {place: many for place, many in hold.turn.known.counts.items() if middle(place) > elapsed}
+    longer = Histogram(counts)
+    found = [value - elapsed for value in _draws(longer)] if longer.total else [elapsed] * DRAWS
     return [min(one, max(0.0, hold.left)) for one in found]
 
 
-def _atoms(known: Histogram, count: int) -> Atoms:
-    return [known.quantile((place + 0.5) / count) or 0.0 for place in range(count)]
+def _draws(known: Histogram) -> Draws:
+    return [known.quantile((place + 0.5) / DRAWS) or 0.0 for place in range(DRAWS)]
 
 
-def _plus(sums: Atoms, holds: Atoms) -> Atoms:
-    pairs = sorted(one + hold for one in sums for hold in holds)
-    return [_mean(pairs[at : at + len(holds)]) for at in range(0, len(pairs), len(holds))]
+def _ordered(draws: Draws, seed: int) -> Draws:
+    """The draws in the order of somebody: by the bytes of a digest, one for each."""
+    lots = hashlib.blake2b(seed.to_bytes(8, "big"), digest_size=DRAWS).digest()
+    return [draws[place] for place in sorted(range(DRAWS), key=lots.__getitem__)]
 
 
-def _mean(values: Atoms) -> float:
-    return sum(values) / len(values)
-
-
-def _at(values: Atoms, share: float) -> float:
+def _at(values: Draws, share: float) -> float:
     """The value that a share of them does not exceed; they are in order."""
     return values[max(1, math.ceil(share * len(values))) - 1]

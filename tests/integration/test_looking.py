@@ -128,6 +128,23 @@ def test_a_position_says_how_long_it_will_probably_take(co: Any, other: Any, raw
     assert tickets[0].position().expected is None
 
 
+def test_those_who_share_it_and_those_who_take_permits_are_forecast_so(co: Any, raw: Any, namespace: str) -> None:
+    seen_holds(raw, namespace, "p/**", *[100.0] * 20)
+    seen_holds(raw, namespace, "p/a", *[100.0] * 20)
+    co.define("p/a", capacity=4)
+    with co.lock(Need("p/a", permits=4)):
+        tickets = [co.request(Need("p/a", "shared")) for _ in range(30)]
+        tickets += [co.request(Need("p/a", permits=2)) for _ in range(3)]
+        tickets += [co.request("p/**")]
+        found = [tickets[at].position() for at in (0, 19, 29, 30, 31, 32, 33)]
+        assert [one.place for one in found] == [0, 19, 29, 30, 31, 32, 0]
+        wanted = [100, 100, 100, 200, 200, 300]
+        # Who wants all below waits for each of those there, as far as it was looked.
+        assert [one.expected.p50 for one in found[:-1]] == pytest.approx(wanted, rel=0.15)
+        assert found[-1].expected.p50 >= 190
+        assert {(one.mode, one.permits, one.fence) for one in found[3].blockers[1:]} == {("shared", 1, None)}
+
+
 def test_how_long_locks_are_held_is_counted_by_their_clients(redis_url: str, namespace: str) -> None:
     with Coordinator.connect(redis_url, namespace) as observer:
         with Coordinator.connect(redis_url, namespace) as co:

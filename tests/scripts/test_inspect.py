@@ -55,11 +55,35 @@ def test_an_explanation_names_who_holds_and_who_stands_before(engine: Engine) ->
     assert needs["a"][1:6] == ["x", 1, 1, "1", 2]
     assert [one[0] for one in needs["a"][6]] == ["holder"]
     assert [one[0] for one in needs["a"][7]] == ["ahead"]
-    assert needs["b"][4:] == ["0", 1, [], [], [], [], ""]
+    assert needs["b"][4:] == ["0", 1, [], [], [], [], "", ""]
     assert engine.call(calls.explain(engine.scope, "never-was", 20)) == ["gone"]
     engine.put("j1")
     engine.put("j2")
     assert engine.call(calls.explain(engine.scope, "j2", 20))[5] == [1, 2, 0, 0]
+
+
+def test_an_explanation_says_what_those_ask_for_who_stand_before(engine: Engine) -> None:
+    engine.worker("s")
+    engine.raw.hset(engine.key("DEF", "a"), "capacity", 4)
+    long = "x1:" + "b" * 80
+    for ident, needs in enumerate(["x4:a", "s1:a", "s1:a", "x2:a", "x2:a", "x2:a", f"s1:a {long}", "s1:a", "x3:a"]):
+        engine.ask("s", f"r{ident}", needs)
+    engine.put("j", "x1:a")
+
+    def need(ident: str, most: int) -> list[object]:
+        [one] = engine.call(calls.explain(engine.scope, ident, most))[4]
+        return [[person[-1] for person in one[7]], one[11]]
+
+    assert need("j", 20) == [["s 1", "s 1", "x 2", "x 2", "x 2", "s 1", "s 1", "x 3"], ""]
+    assert need("j", 2) == [["s 1", "s 1"], "x2*3 s1*2 x3*1"]
+    assert need("r3", 1) == [["s 1"], "s1*1"]
+    assert need("r1", 1) == [[], ""]
+    assert [one[-1] for one in engine.call(calls.line(engine.scope, "a", 20))[5]][-2:] == ["x 3", "x 1"]
+    # However long the line is, so many are looked at; of records that are gone only the number is known.
+    gone = {f"gone{place}": place for place in range(200)}
+    engine.raw.zadd(engine.key("LINE", "a"), gone)
+    assert need("j", 20)[1] == "*128"
+    engine.raw.zrem(engine.key("LINE", "a"), *gone)
 
 
 @reaches("line", "ok")

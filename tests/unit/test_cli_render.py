@@ -62,6 +62,7 @@ def a_person(**changed: Any) -> Person:
         mode="exclusive",
         permits=1,
         until=NOW + 60,
+        fence=5,
     )
     return replace(plain, **changed)
 
@@ -180,7 +181,7 @@ def test_json_is_ascii_whatever_it_says() -> None:
 
 
 def test_a_waiting_request_names_holders_and_those_before_it() -> None:
-    before = a_person(ident="k-2", owner="bob", since=None, mode="", permits=0, until=None, state="waiting", reason="")
+    before = a_person(ident="k-2", owner="bob", since=None, fence=None, until=None, state="waiting", reason="")
     need = a_need(place=2, line_length=4, holders=(a_person(),), ahead=(before,))
     text = said(a_request(State.WAITING, needs=(need,)))
     assert text.splitlines() == [
@@ -200,7 +201,7 @@ def test_a_waiting_request_says_what_it_wants_of_a_resource() -> None:
 
 
 def test_a_waiting_request_says_that_nobody_runs_the_job_before_it() -> None:
-    job = a_person(ident="k-2", kind="job", state="ready", mode="", permits=0, until=None, queue="bulk")
+    job = a_person(ident="k-2", kind="job", state="ready", fence=None, until=None, queue="bulk")
     found = a_request(State.WAITING, needs=(a_need(place=1, line_length=2, ahead=(job,)),))
     assert "no live worker serves queue bulk" in said(found, sentences.fleet(a_survey(sessions=()), found))
     assert "no live worker" not in said(found, sentences.fleet(a_survey(), found))

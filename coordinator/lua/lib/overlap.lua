@@ -108,7 +108,7 @@ beside.neighbours = function(ctx, need, rank, most)
     local held = used.mode and not beside.goes_with(need, used) and holders_of(ctx, other, most) or {}
     local ids = beside.ahead_on(ctx, other, need, rank)
     if #found < most and (held[1] or ids[1]) then
-      found[#found + 1] = { other, held, persons(ctx, ids) }
+      found[#found + 1] = { other, held, persons(ctx, ids, other) }
     end
   end
   return found
