@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from functools import partial
 from typing import Any, Literal
 
 from redis.asyncio import lock as redis_lock
@@ -17,7 +16,7 @@ from coordinator.compat.clients import async_coordinator_of
 from coordinator.compat.errors import as_redis
 from coordinator.compat.held import LEAST, Aim, Held, Terms
 from coordinator.compat.plain import Patience, Place
-from coordinator.compat.renewer import Duty, renewing
+from coordinator.compat.renewer import AsyncRenewer, Duty
 from coordinator.drivers import clock
 from coordinator.errors import CoordinatorError, LeaseLost, WaitTimeout
 from coordinator.ops.asking import LockOptions
@@ -34,8 +33,8 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
     def __init__(self, redis: Any, name: Any, *args: Any, **options: Any) -> None:
         super().__init__(redis, name, *args, **options)
         self._begin()
-        self._take, self._renew = redis.register_script(plain.TAKE), redis.register_script(plain.RENEW)
-        self._renewing: dict[str, asyncio.Task[None]] = {}
+        self._take = redis.register_script(plain.TAKE)
+        self._renewing: dict[str, AsyncRenewer] = {}
 
     @property
     def coordinator(self) -> AsyncCoordinator:
@@ -107,9 +106,9 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
     def _keep(self, word: bytes, lease: AsyncLease, terms: Terms, sent: float) -> None:
         """The plain key is ours, by a call sent at `sent`."""
         if terms.watched:
-            ours = partial(self._renews, word, terms.ttl_ms) if terms.renewed else partial(self._looks, word)
-            duty = Duty(lease, terms.ttl if terms.renewed else None, ours, lease.release)
-            self._renewing[lease.ident] = renewing(duty, sent, terms.pace)
+            duty = Duty(lease, self.redis, self.name, word, terms.ttl if terms.renewed else None)
+            renewer = self._renewing[lease.ident] = AsyncRenewer.of(self.coordinator)
+            renewer.add(duty, sent)
         self._forget_lapsed()
         self._leases[word], self.local.token = lease, word
 
@@ -148,9 +147,9 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
             await lease.release()
 
     def _stop_renewing(self, lease: AsyncLease) -> None:
-        task = self._renewing.pop(lease.ident, None)
-        if task is not None:
-            task.cancel()
+        renewer = self._renewing.pop(lease.ident, None)
+        if renewer is not None:
+            renewer.drop(lease)
 
     async def _wait_for_plain(self, word: bytes, lease: AsyncLease, terms: Terms, patience: Patience) -> float | None:
         """When the call was sent that made the plain key ours; None if there is no time left."""
@@ -173,13 +172,6 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
                 async with asyncio.timeout(pause):
                     await lease.lost.wait()
             lease.check()
-
-    async def _renews(self, word: bytes, ttl_ms: int) -> bool:
-        return bool(await self._renew(keys=[self.name], args=[word, ttl_ms], client=self.redis))
-
-    async def _looks(self, word: bytes) -> bool:
-        look = self.redis.register_script(plain.LOOK)
-        return bool(await look(keys=[self.name], args=[word], client=self.redis))
 
     async def _extend_lease(self, seconds: float) -> Literal[True]:
         lease = self.lease

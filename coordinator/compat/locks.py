@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from functools import partial
 from typing import Any, Literal
 
 from redis import lock as redis_lock
@@ -33,7 +32,7 @@ class Lock(Held[Lease], redis_lock.Lock):
     def __init__(self, redis: Any, name: Any, *args: Any, **options: Any) -> None:
         super().__init__(redis, name, *args, **options)
         self._begin()
-        self._take, self._renew = redis.register_script(plain.TAKE), redis.register_script(plain.RENEW)
+        self._take = redis.register_script(plain.TAKE)
 
     @property
     def coordinator(self) -> Coordinator:
@@ -107,8 +106,7 @@ class Lock(Held[Lease], redis_lock.Lock):
     def _keep(self, word: bytes, lease: Lease, terms: Terms, sent: float) -> None:
         """The plain key is ours, by a call sent at `sent`."""
         if terms.watched:
-            ours = partial(self._renews, word, terms.ttl_ms) if terms.renewed else partial(self._looks, word)
-            duty = Duty(lease, terms.ttl if terms.renewed else None, ours, lease.release)
+            duty = Duty(lease, self.redis, self.name, word, terms.ttl if terms.renewed else None)
             Renewer.of(self.coordinator).add(duty, sent)
         self._forget_lapsed()
         self._leases[word], self.local.token = lease, word
@@ -166,13 +164,6 @@ class Lock(Held[Lease], redis_lock.Lock):
             tries += 1
             lease.lost.wait(pause)
             lease.check()
-
-    def _renews(self, word: bytes, ttl_ms: int) -> bool:
-        return bool(self._renew(keys=[self.name], args=[word, ttl_ms], client=self.redis))
-
-    def _looks(self, word: bytes) -> bool:
-        look = self.redis.register_script(plain.LOOK)
-        return bool(look(keys=[self.name], args=[word], client=self.redis))
 
     def _extend_lease(self, seconds: float) -> Literal[True]:
         lease = self.lease

@@ -40,19 +40,17 @@ end
 return { 0, redis.call('PTTL', KEYS[1]) }
 """
 
-RENEW = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then
-  return 0
+# Of many keys at once: whether each has its token still. If so it is renewed; with a TTL of 0 its end is left as it is.
+KEEP = """
+local told = {}
+for at, name in ipairs(KEYS) do
+  local ours, ttl = redis.pcall('GET', name) == ARGV[2 * at - 1], ARGV[2 * at]
+  if ours and ttl ~= '0' then
+    redis.call('PEXPIRE', name, ttl)
+  end
+  told[at] = ours and 1 or 0
 end
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])
-"""
-
-# Whether the key is ours; its end is left as it is.
-LOOK = """
-if redis.pcall('GET', KEYS[1]) == ARGV[1] then
-  return 1
-end
-return 0
+return told
 """
 
 # The head asks again soon at first, for old users do not hand over: whoever asks in the moment between has it.

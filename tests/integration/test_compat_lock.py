@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import redis
 import redis.asyncio
-from redis.exceptions import DataError, LockError, LockNotOwnedError
+from redis.exceptions import DataError, LockError, LockNotOwnedError, ResponseError
 from redis.lock import Lock as OldLock
 
 from coordinator import AsyncCoordinator
-from coordinator.compat import held
+from coordinator.compat import held, renewer
 from coordinator.compat.held import Held
 from coordinator.compat.plain import TAKE, Place, resource_of
 from coordinator.compat.redis import AsyncLock, LineRefused, LineUnavailable, Lock, NotOwned, coordinator_of, patch
@@ -161,6 +161,37 @@ def test_whoever_deletes_the_key_has_unlocked_it_for_ours_too(new: Make, raw: An
     assert not lease.held
     assert following.owned()
     following.release()
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_many_are_looked_at_with_one_call(
+    new: Make, raw: Any, name: str, monkeypatch: pytest.MonkeyPatch, refused: bool
+) -> None:
+    """Whether renewed or only looked at; one by one where a server does not take them together."""
+    asked, really = [0], renewer.call
+
+    def noted(batch: Any) -> Any:
+        asked.append(len(batch) if name in batch[0].duty.name else 0)
+        if refused and asked[-1] > 1:
+            raise ResponseError("CROSSSLOT")
+        return really(batch)
+
+    monkeypatch.setattr(renewer, "call", noted)
+    monkeypatch.setattr(held, "PACE", 0.1)
+    locks = [new(f"{name}:{at}", timeout=60 if at % 2 else None) for at in range(20)]
+    assert all(lock.acquire() for lock in locks)
+    leases = [lock.lease for lock in locks]
+    until(lambda: asked.count(20) > 2)
+    assert (1 in asked) is refused
+    raw.delete(f"{name}:4", f"{name}:6")
+    raw.hset(f"{name}:6", "of another", "type")
+    raw.set(f"{name}:7", "somebody else")
+    until(lambda: asked.count(17) > 2)
+    assert [at for at, lease in enumerate(leases) if not lease.held] == [4, 6, 7]
+    for lock in locks:
+        with contextlib.suppress(NotOwned, ResponseError):
+            lock.release()
+    assert [raw.exists(f"{name}:{at}") for at in range(20)] == [at in (6, 7) for at in range(20)]
 
 
 def test_extend_and_reacquire_move_both_ends(new: Make, raw: Any, name: str) -> None:
@@ -350,11 +381,6 @@ def test_a_try_on_a_server_that_is_away_is_over_soon(
     client = redis.Redis(unix_socket_path=str(tmp_path / "nobody"))
     with client, contextlib.closing(coordinator_of(client)), pytest.raises(LineUnavailable):
         Lock(client, name).acquire(blocking=False)
-
-
-def test_a_negative_sleep_is_refused(redis_url: str, name: str) -> None:
-    with redis.Redis.from_url(redis_url) as client, pytest.raises(ValueError, match="non-negative"):
-        Lock(client, name).acquire(sleep=-1)
 
 
 class OfACluster:

@@ -1,15 +1,20 @@
 """The pure part of the compatible lock: names, tokens, patience."""
 
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
+import redis
 from hypothesis import given
 from hypothesis import strategies as st
 from redis import exceptions as redis_errors
 
 from coordinator.compat.errors import LineRefused, LineUnavailable, NotOwned, as_redis
 from coordinator.compat.held import Terms
+from coordinator.compat.locks import Lock
 from coordinator.compat.plain import Patience, Place, resource_of
+from coordinator.compat.renewer import AT_ONCE, Duty, Entry, batches
 from coordinator.errors import CoordinatorError, LeaseLost, LineFull, StoreUnavailable
 from coordinator.model.names import resource_name
 from coordinator.settings import Settings
@@ -84,3 +89,28 @@ def test_errors_are_of_both_families(problem: Exception, becomes: type, theirs: 
     assert isinstance(caught.value, CoordinatorError)
     assert isinstance(caught.value, theirs)
     assert str(caught.value)
+
+
+def keys_of(client: Any, count: int, first: int = 0) -> list[Entry[Any]]:
+    leases = (SimpleNamespace(ident=f"r{first + number}") for number in range(count))
+    return [Entry(Duty(lease, client, f"lock{at}", b"", None), 0.0) for at, lease in enumerate(leases)]
+
+
+def test_what_a_pool_of_connections_holds_is_looked_at_together() -> None:
+    one, other = redis.Redis(), redis.Redis()
+    sharing = redis.Redis(connection_pool=one.connection_pool)
+    many = keys_of(one, 2 * AT_ONCE) + keys_of(sharing, 1) + keys_of(other, 3)
+    assert [len(batch) for batch in batches(many)] == [AT_ONCE, AT_ONCE, 1, 3]
+    assert [entry for batch in batches(many) for entry in batch] == many
+    assert batches([]) == []
+
+
+def test_of_a_cluster_each_slot_is_looked_at_by_itself() -> None:
+    cluster = MagicMock(spec=redis.RedisCluster)
+    cluster.keyslot.side_effect = lambda name: int(name.removeprefix("lock")) % 3
+    assert sorted(len(batch) for batch in batches(keys_of(cluster, 10))) == [3, 3, 4]
+
+
+def test_a_negative_sleep_is_refused() -> None:
+    with pytest.raises(ValueError, match="non-negative"):
+        Lock(redis.Redis(), "a").acquire(sleep=-1)
