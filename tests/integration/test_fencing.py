@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 import redis
@@ -36,6 +37,7 @@ from coordinator.fencing import (
     update_statement,
 )
 from coordinator.fencing.redis import fence_key
+from coordinator.fencing.sql import NEWEST
 
 ROOT = Path(__file__).parents[2]
 Holders = tuple[Lease, Lease]
@@ -100,7 +102,7 @@ def test_of_several_rows_none_is_written(database: sqlite3.Connection, fence: in
 
 
 def test_the_statement_is_what_it_says() -> None:
-    alone = "SELECT matching FROM (SELECT COUNT(*) AS matching FROM a.b WHERE id = %s AND n = %s) counted"
+    alone = f"SELECT matching FROM (SELECT COUNT(*) AS matching FROM a.b WHERE id = %s AND n = %s {NEWEST}) counted"
     sql = f"UPDATE a.b SET x = %s, fence = %s WHERE id = %s AND n = %s AND fence <= %s AND ({alone}) = 1"
     assert update_statement("a.b", {"x": 1}, {"id": 2, "n": 3}, 9, paramstyle="format") == (sql, [1, 9, 2, 3, 9, 2, 3])
     for wrong in (
@@ -113,6 +115,16 @@ def test_the_statement_is_what_it_says() -> None:
     ):
         with pytest.raises(InvalidInput):
             wrong()
+
+
+def test_why_nothing_was_written_is_asked_of_the_newest_row() -> None:
+    """And not of what the transaction saw first, as under REPEATABLE READ of MySQL: its own fence."""
+    cursor = MagicMock(rowcount=0)
+    cursor.fetchone.return_value = (1, 9)
+    with pytest.raises(StaleFence):
+        fenced_update(cursor, "report", {}, {"id": 7}, 8, paramstyle="format")
+    found = ("SELECT COUNT(*), MAX(fence) FROM report WHERE id = %s /*! FOR UPDATE */", [7])
+    assert cursor.execute.call_args.args == found
 
 
 def test_sqlalchemy_refuses_it(holders: Holders) -> None:
