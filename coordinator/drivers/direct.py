@@ -1,4 +1,4 @@
-"""One command and its reply, on redis-py's connections and parsers but without its generic client around them.
+"""One command and its reply, on redis-py's connections but without its generic client around them.
 
 A client of redis-py takes a connection out of a pool for every command, looks whether it has data or was closed, wraps
 the call in its retries and its measurements, and puts the connection back: measured, two thirds of the client's time of
@@ -24,6 +24,7 @@ from typing import Any, NoReturn
 import redis
 from hiredis import pack_command
 
+from coordinator.drivers.channel import AsyncChannel, Channel
 from coordinator.drivers.demands import no_cluster
 from coordinator.drivers.trouble import leads_nowhere
 
@@ -43,58 +44,53 @@ AT_ONCE = 2
 class Direct:
     """At most `most` connections of a sync pool. Safe for many threads."""
 
+    # What goes along with every command.
+    _behind = b""
+    _receive = staticmethod(Channel.receive)
+
     def __init__(self, pool: Any, most: int) -> None:
         self._pool = pool
-        self._free: list[Any] = []
+        self._free: list[Channel] = []
         self._rest = most
         self._freed = threading.Condition()
         self._waiting = 0
 
     def __call__(self, *words: Any) -> Any:
         """The reply to one command. Raises redis-py's errors."""
-        connection = self._take()
         try:
-            self._send(connection, words)
-            reply = self._receive(connection)
+            channel = self._free.pop()
+        except IndexError:
+            channel = self._another()
+        try:
+            channel.send(pack(words) + self._behind)
+            reply = self._receive(channel)
         except BaseException as error:
-            self._failed(connection, error)
+            self._failed(channel, error)
             raise
-        self._give_back(connection)
+        self._give_back(channel)
         return reply
 
     def stream(self, commands: Iterable[Words]) -> list[Any]:
         """The replies to commands that are sent without waiting for each. Raises redis-py's errors; then it is not
         known how many of the commands have been carried out."""
-        connection, sent = self._take(), 0
+        channel, sent = self._another(), 0
         replies: list[Any] = []
         try:
             for words in commands:
-                self._send(connection, words)
+                channel.send(pack(words) + self._behind)
                 sent += 1
                 if sent - len(replies) >= AT_ONCE:
-                    replies.append(self._receive(connection))
+                    replies.append(self._receive(channel))
             while len(replies) < sent:
-                replies.append(self._receive(connection))
+                replies.append(self._receive(channel))
         except BaseException as error:
-            self._failed(connection, error, idle=False)
+            self._failed(channel, error, idle=False)
             raise
-        self._give_back(connection)
+        self._give_back(channel)
         return replies
 
-    def _take(self) -> Any:
-        try:
-            return self._free.pop()
-        except IndexError:
-            return self._another()
-
-    def _send(self, connection: Any, words: Words) -> None:
-        connection.send_packed_command((pack(words),), check_health=False)
-
-    def _receive(self, connection: Any) -> Any:
-        return connection.read_response()
-
-    def _another(self) -> Any:
-        """A new connection, or the next that comes free when there are enough."""
+    def _another(self) -> Channel:
+        """One that is free, a new connection, or the next that comes free when there are enough."""
         with self._freed:
             self._waiting += 1
             try:
@@ -106,31 +102,31 @@ class Direct:
             finally:
                 self._waiting -= 1
         try:
-            return self._pool.get_connection()
+            return Channel(self._pool.get_connection())
         except BaseException:
             self._refund()
             raise
 
-    def _give_back(self, connection: Any) -> None:
-        self._free.append(connection)
+    def _give_back(self, channel: Channel) -> None:
+        self._free.append(channel)
         if self._waiting:
             with self._freed:
                 self._freed.notify()
 
-    def _failed(self, connection: Any, error: BaseException, idle: bool = True) -> None:
+    def _failed(self, channel: Channel, error: BaseException, idle: bool = True) -> None:
         """What becomes of the connections. `idle`: an error that the server told of was the last it had to say."""
         nowhere = leads_nowhere(error)
         if idle and not nowhere and isinstance(error, redis.exceptions.ResponseError):
-            self._give_back(connection)
+            self._give_back(channel)
             return
-        self._drop(connection)
+        self._drop(channel)
         if nowhere:
             self._drop_free()
 
-    def _drop(self, connection: Any) -> None:
+    def _drop(self, channel: Channel) -> None:
         # It may have a reply on its way that belongs to nobody any more.
-        connection.disconnect()
-        self._pool.release(connection)
+        channel.connection.disconnect()
+        self._pool.release(channel.connection)
         self._refund()
 
     def _drop_free(self) -> None:
@@ -148,58 +144,55 @@ class Direct:
 class AsyncDirect:
     """As `Direct`, for one event loop. `seconds` for one command and its reply."""
 
+    _behind = b""
+    _receive = staticmethod(AsyncChannel.receive)
+
     def __init__(self, pool: Any, most: int, seconds: float) -> None:
         self._pool, self._seconds = pool, seconds
-        self._free: list[Any] = []
+        self._free: list[AsyncChannel] = []
         self._rest = most
         self._waiters: deque[asyncio.Future[None]] = deque()
 
     async def __call__(self, *words: Any) -> Any:
         """The reply to one command. Raises redis-py's errors."""
-        connection = self._free.pop() if self._free else await self._another()
+        channel = self._free.pop() if self._free else await self._another()
         try:
             async with asyncio.timeout(self._seconds):
-                await self._send(connection, words)
-                reply = await self._receive(connection)
+                await channel.send(pack(words) + self._behind)
+                reply = await self._receive(channel)
         except TimeoutError:
-            await self._silent(connection)
+            await self._silent(channel)
         except BaseException as error:
-            await self._failed(connection, error)
+            await self._failed(channel, error)
             raise
-        self._give_back(connection)
+        self._give_back(channel)
         return reply
 
     async def stream(self, commands: Iterable[Words]) -> list[Any]:
         """The replies to commands that are sent without waiting for each. Raises redis-py's errors; then it is not
         known how many of the commands have been carried out."""
-        connection = self._free.pop() if self._free else await self._another()
+        channel = self._free.pop() if self._free else await self._another()
         replies: list[Any] = []
         sent = 0
         try:
             for words in commands:
                 async with asyncio.timeout(self._seconds):
-                    await self._send(connection, words)
+                    await channel.send(pack(words) + self._behind)
                     sent += 1
                     if sent - len(replies) >= AT_ONCE:
-                        replies.append(await self._receive(connection))
+                        replies.append(await self._receive(channel))
             while len(replies) < sent:
                 async with asyncio.timeout(self._seconds):
-                    replies.append(await self._receive(connection))
+                    replies.append(await self._receive(channel))
         except TimeoutError:
-            await self._silent(connection)
+            await self._silent(channel)
         except BaseException as error:
-            await self._failed(connection, error, idle=False)
+            await self._failed(channel, error, idle=False)
             raise
-        self._give_back(connection)
+        self._give_back(channel)
         return replies
 
-    async def _send(self, connection: Any, words: Words) -> None:
-        await connection.send_packed_command(pack(words), check_health=False)
-
-    async def _receive(self, connection: Any) -> Any:
-        return await connection.read_response()
-
-    async def _another(self) -> Any:
+    async def _another(self) -> AsyncChannel:
         while not self._free and not self._rest:
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
@@ -214,7 +207,7 @@ class AsyncDirect:
         self._rest -= 1
         try:
             async with asyncio.timeout(self._seconds):
-                return await self._pool.get_connection()
+                return AsyncChannel(await self._pool.get_connection())
         except TimeoutError:
             self._refund()
             raise redis.exceptions.TimeoutError("Timeout connecting to server") from None
@@ -222,28 +215,28 @@ class AsyncDirect:
             self._refund()
             raise
 
-    def _give_back(self, connection: Any) -> None:
-        self._free.append(connection)
+    def _give_back(self, channel: AsyncChannel) -> None:
+        self._free.append(channel)
         self._wake()
 
-    async def _silent(self, connection: Any) -> NoReturn:
+    async def _silent(self, channel: AsyncChannel) -> NoReturn:
         error = redis.exceptions.TimeoutError(f"no reply within {self._seconds:g} s")
-        await self._failed(connection, error)
+        await self._failed(channel, error)
         raise error from None
 
-    async def _failed(self, connection: Any, error: BaseException, idle: bool = True) -> None:
+    async def _failed(self, channel: AsyncChannel, error: BaseException, idle: bool = True) -> None:
         """As that of `Direct`."""
         nowhere = leads_nowhere(error)
         if idle and not nowhere and isinstance(error, redis.exceptions.ResponseError):
-            self._give_back(connection)
+            self._give_back(channel)
             return
-        await self._drop(connection)
+        await self._drop(channel)
         while nowhere and self._free:
             await self._drop(self._free.pop())
 
-    async def _drop(self, connection: Any) -> None:
-        await connection.disconnect(nowait=True)
-        await self._pool.release(connection)
+    async def _drop(self, channel: AsyncChannel) -> None:
+        await channel.connection.disconnect(nowait=True)
+        await self._pool.release(channel.connection)
         self._refund()
 
     def _refund(self) -> None:
@@ -264,18 +257,15 @@ class Acknowledged(Direct):
 
     def __init__(self, pool: Any, most: int, acknowledged_by: tuple[int, int]) -> None:
         super().__init__(pool, most)
-        self._replicas, self._wait = acknowledged_by[0], pack(("WAIT", *acknowledged_by))
+        self._replicas, self._behind = acknowledged_by[0], pack(("WAIT", *acknowledged_by))
 
-    def _send(self, connection: Any, words: Words) -> None:
-        connection.send_packed_command((pack(words) + self._wait,), check_health=False)
-
-    def _receive(self, connection: Any) -> Any:
+    def _receive(self, channel: Channel) -> Any:
         try:
-            reply = connection.read_response()
+            reply = channel.receive()
         except redis.exceptions.ResponseError:
-            connection.read_response()
+            channel.receive()
             raise
-        _check(connection.read_response(), self._replicas)
+        _check(channel.receive(), self._replicas)
         return reply
 
 
@@ -284,18 +274,15 @@ class AsyncAcknowledged(AsyncDirect):
 
     def __init__(self, pool: Any, most: int, seconds: float, acknowledged_by: tuple[int, int]) -> None:
         super().__init__(pool, most, seconds)
-        self._replicas, self._wait = acknowledged_by[0], pack(("WAIT", *acknowledged_by))
+        self._replicas, self._behind = acknowledged_by[0], pack(("WAIT", *acknowledged_by))
 
-    async def _send(self, connection: Any, words: Words) -> None:
-        await connection.send_packed_command(pack(words) + self._wait, check_health=False)
-
-    async def _receive(self, connection: Any) -> Any:
+    async def _receive(self, channel: AsyncChannel) -> Any:
         try:
-            reply = await connection.read_response()
+            reply = await channel.receive()
         except redis.exceptions.ResponseError:
-            await connection.read_response()
+            await channel.receive()
             raise
-        _check(await connection.read_response(), self._replicas)
+        _check(await channel.receive(), self._replicas)
         return reply
 
 

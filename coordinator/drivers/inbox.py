@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 import redis
 
+from coordinator.drivers.channel import AsyncChannel
 from coordinator.drivers.direct import Words, async_exchange, pack
 from coordinator.drivers.messages import BATCH
 from coordinator.errors import StoreUnavailable
@@ -41,7 +42,7 @@ class AsyncInbox:
         self._name, self._seconds, self._patience = name, seconds, patience
         self._pool: Any = getattr(client, "connection_pool", None)  # a Cluster has many, and nothing is parked there
         self._exchange, _ = async_exchange(client)
-        self._connection: Any = None
+        self._channel: AsyncChannel | None = None
         self._blocked = self._closed = False
         self._waiting: deque[tuple[Words, Answered]] = deque()
         self._sent: deque[Answered] = deque()
@@ -95,19 +96,19 @@ class AsyncInbox:
             raise
 
     async def _read(self, heard: Callable[[Any], None]) -> bool:
-        connection = await self._connected()
-        await connection.send_packed_command(pack(("BLPOP", self._name, self._seconds)), check_health=False)
+        channel = await self._connected()
+        await channel.send(pack(("BLPOP", self._name, self._seconds)))
         self._blocked = True
         await self._send_waiting()
         async with asyncio.timeout(self._seconds + self._patience):
-            found = await connection.read_response()
+            found = await channel.receive()
         self._blocked = False
         if found is not None:
             heard(self._message(found))
             self._give_up_waiting()
         while self._sent:
             async with asyncio.timeout(self._patience):
-                await self._answer(connection)
+                await self._answer(channel)
         return found is not None
 
     def _give_up_waiting(self) -> None:
@@ -121,44 +122,42 @@ class AsyncInbox:
                 return message
         raise OutOfStep("a read of the inbox was answered with something else")
 
-    async def _answer(self, connection: Any) -> None:
+    async def _answer(self, channel: AsyncChannel) -> None:
         try:
-            reply = await connection.read_response()
+            reply = await channel.receive()
         except redis.exceptions.ResponseError as error:
             reply = StoreUnavailable(f"Redis refuses what was parked: {error}")
         self._sent.popleft()(reply)
 
     async def _send_waiting(self) -> None:
         """Send what waits, in order; it runs when the read that was sent before it is over."""
-        connection = self._connection
-        # redis-py would connect anew, and the command be carried out at once, with nobody to read its reply.
-        while self._waiting and self._blocked and connection.is_connected:
+        while self._waiting and self._blocked and self._channel is not None:
             words, answered = self._waiting.popleft()
             self._sent.append(answered)
             try:
-                await connection.send_packed_command(pack(words), check_health=False)
+                await self._channel.send(pack(words))
             except redis.RedisError:
                 await self._drop()
 
     async def _ask(self, *words: Any) -> Any:
-        connection = await self._connected()
+        channel = await self._connected()
         async with asyncio.timeout(self._patience):
-            await connection.send_packed_command(pack(words), check_health=False)
-            return await connection.read_response()
+            await channel.send(pack(words))
+            return await channel.receive()
 
-    async def _connected(self) -> Any:
-        if self._connection is None:
+    async def _connected(self) -> AsyncChannel:
+        if self._channel is None:
             async with asyncio.timeout(self._patience):
-                self._connection = await self._pool.get_connection()
-        return self._connection
+                self._channel = AsyncChannel(await self._pool.get_connection())
+        return self._channel
 
     async def _drop(self) -> None:
-        connection, self._connection, self._blocked = self._connection, None, False
+        channel, self._channel, self._blocked = self._channel, None, False
         unanswered = [*self._sent, *(answered for _, answered in self._waiting)]
         self._sent.clear()
         self._waiting.clear()
         for answered in unanswered:
             answered(StoreUnavailable("the connection to the inbox was given up"))
-        if connection is not None:
-            await connection.disconnect(nowait=True)
-            await self._pool.release(connection)
+        if channel is not None:
+            await channel.connection.disconnect(nowait=True)
+            await self._pool.release(channel.connection)

@@ -15,16 +15,14 @@ from collections.abc import Callable
 from typing import Any
 
 import redis
-from hiredis import Reader
 
 from coordinator.drivers import clock, failpoints
+from coordinator.drivers.channel import CHUNK, CLOSED, NO_REPLY, PUSHED, replies_of
 from coordinator.drivers.direct import Words, pack
 from coordinator.drivers.inbox import OutOfStep
 from coordinator.drivers.messages import BATCH, BURST_SECONDS, READ_SECONDS
 
 NOT_YET = (BlockingIOError, ssl.SSLWantReadError)
-CHUNK = 65536
-NO_REPLY = object()
 
 
 class Nudge:
@@ -87,11 +85,7 @@ class Tap:
         connection = self._pool.get_connection()
         self._socket = connection._sock
         self._socket.settimeout(0)
-        self._reader = Reader(
-            protocolError=redis.exceptions.InvalidResponse,
-            replyError=redis.exceptions.ResponseError,
-            notEnoughData=NO_REPLY,
-        )
+        self._reader = replies_of(connection)
         self._polls = {one: select.poll() for one in (self.watch, self.turn)}
         for nudge, poll in self._polls.items():
             poll.register(nudge.fileno(), select.POLLIN)
@@ -108,11 +102,8 @@ class Tap:
             if failpoints.on:
                 failpoints.reach("listener.before_read")
             self._socket.sendall(pack(asked))
-        except OSError as error:
-            self.drop()
-            raise redis.exceptions.ConnectionError(f"the connection to the inbox is gone: {error}") from error
-        except BaseException:
-            self.drop()
+        except BaseException as error:
+            self._give_up(error)
             raise
         self._asked_at = clock.now()
         self._asked, self._due = asked, self._asked_at + longest
@@ -140,12 +131,8 @@ class Tap:
             if self._due <= clock.now():
                 self.drop()
                 raise redis.exceptions.TimeoutError("no reply in time on the connection to the inbox") from None
-        except OSError as error:
-            self.drop()
-            raise redis.exceptions.ConnectionError(f"the connection to the inbox is gone: {error}") from error
-        except BaseException:
-            # Of a connection on which something went wrong nothing more is read.
-            self.drop()
+        except BaseException as error:
+            self._give_up(error)
             raise
 
     def drop(self) -> None:
@@ -157,17 +144,23 @@ class Tap:
             connection.disconnect()
             self._pool.release(connection)
 
+    def _give_up(self, error: BaseException) -> None:
+        """Of a connection on which something went wrong nothing more is read."""
+        self.drop()
+        if isinstance(error, OSError):
+            raise redis.exceptions.ConnectionError(f"the connection to the inbox is gone: {error}") from error
+
     def _received(self) -> Any:
         while True:
             reply = self._reader.gets()
             if reply is NO_REPLY:
                 some = self._socket.recv(CHUNK)
                 if not some:
-                    raise redis.exceptions.ConnectionError("Connection closed by server.")
+                    raise redis.exceptions.ConnectionError(CLOSED)
                 self._reader.feed(some)
             elif isinstance(reply, Exception):
                 raise reply
-            else:
+            elif not isinstance(reply, PUSHED):
                 return reply
 
     def _messages(self, asked: Words | None, reply: Any) -> list[Any]:

@@ -7,6 +7,8 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+import redis
+
 from coordinator.drivers.hall import Hall, Listener, Slot
 from coordinator.drivers.messages import RESYNC, Postman, Words
 from coordinator.drivers.tap import Tap
@@ -21,6 +23,7 @@ class Line:
 
     def __init__(self) -> None:
         self._sock, self._far = socket.socketpair()
+        self._parser = SimpleNamespace(parse_error=redis.exceptions.ResponseError)
         self._far.settimeout(10)
         self._unread = b""
         self.gone = False

@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from coordinator.drivers.direct import AsyncDirect, Direct, NotReplicated
+from tests.support.resp import wire
 
 FREE = 4
 WORDS = ("FCALL", "f", 1, "k")
@@ -44,20 +45,21 @@ class Server:
         self.made.append(line)
         return line
 
-    def reply(self, line: Any) -> str:
+    def reply(self, line: Any) -> bytes:
         """What comes on a connection."""
         assert line not in self.given_up
         self.tries += 1
         if self.trouble is not None and line in self.made[:FREE]:
             raise self.trouble
-        return f"from {self.made.index(line)}"
+        return f"from {self.made.index(line)}".encode()
 
 
 class Line:
-    """A connection, and the pool it comes from."""
+    """A connection, its socket, its parser, and the pool it comes from."""
 
     def __init__(self, server: Server, first: Callable[[], Any]) -> None:
         self._server, self._first = server, first
+        self._sock = self._parser = self
 
     def get_connection(self) -> Any:
         return self._server.connected(Line(self._server, self._first))
@@ -65,13 +67,22 @@ class Line:
     def release(self, line: Any) -> None:
         self._server.given_up.append(line)
 
-    def send_packed_command(self, _words: Any, check_health: bool) -> None:
+    def gettimeout(self) -> None:
         pass
 
-    def read_response(self) -> Any:
+    def sendall(self, _packed: bytes) -> None:
+        pass
+
+    def recv(self, _most: int) -> bytes:
         if len(self._server.made) < FREE:
             self._first()  # another call meanwhile, on a connection of its own
-        return self._server.reply(self)
+        try:
+            return wire(self._server.reply(self))
+        except redis.exceptions.ResponseError as error:
+            return wire(error)
+
+    def parse_error(self, _text: str) -> Exception | None:
+        return self._server.trouble
 
     def disconnect(self) -> None:
         pass
@@ -82,6 +93,7 @@ class AsyncLine:
 
     def __init__(self, server: Server, first: Callable[[], Any]) -> None:
         self._server, self._first = server, first
+        self._reader = self._writer = self._parser = self
 
     async def get_connection(self) -> Any:
         return self._server.connected(AsyncLine(self._server, self._first))
@@ -89,16 +101,28 @@ class AsyncLine:
     async def release(self, line: Any) -> None:
         self._server.given_up.append(line)
 
-    async def send_packed_command(self, _words: Any, check_health: bool) -> None:
+    def is_closing(self) -> bool:
+        return False
+
+    def write(self, _packed: bytes) -> None:
         pass
 
-    async def read_response(self) -> Any:
+    async def drain(self) -> None:
+        pass
+
+    async def read(self, _most: int) -> bytes:
         if len(self._server.made) < FREE:
             await self._first()
         try:
-            return self._server.reply(self)
+            return wire(self._server.reply(self))
+        except redis.exceptions.ResponseError as error:
+            return wire(error)
         except redis.exceptions.TimeoutError:
-            return await asyncio.Event().wait()
+            await asyncio.Event().wait()
+            return b""
+
+    def parse_error(self, _text: str) -> Exception | None:
+        return self._server.trouble
 
     async def disconnect(self, nowait: bool) -> None:
         pass
@@ -142,7 +166,7 @@ def test_after_one_try_that_led_nowhere_the_next_is_on_a_new_connection(
         run("__call__", *WORDS) if how == "call" else run("stream", [WORDS, WORDS])
     assert server.given_up[0] in server.made
     assert set(server.given_up) == set(server.made), "one leads where all the others do"
-    assert run("__call__", *WORDS) == f"from {FREE}"
+    assert run("__call__", *WORDS) == f"from {FREE}".encode()
     assert server.tries == 2
 
 

@@ -9,29 +9,38 @@ import redis
 
 from coordinator.drivers.inbox import AsyncInbox, OutOfStep
 from coordinator.errors import StoreUnavailable
+from tests.support.resp import wire
 
 INBOX = "co:{x}:inbox:s-1"
 
 
 class Line:
-    """A connection: keeps what is sent, and gives the replies that are put in."""
+    """A connection, and its own writer: keeps what is sent, and gives the replies that are put in."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
-        self.replies: asyncio.Queue[Any] = asyncio.Queue()
         self.is_connected = True
+        self._reader, self._writer = asyncio.StreamReader(), self
+        self._parser = SimpleNamespace(parse_error=redis.exceptions.ResponseError)
 
-    async def send_packed_command(self, words: bytes, check_health: bool) -> None:
-        self.sent.append(words)
+    def is_closing(self) -> bool:
+        return not self.is_connected
 
-    async def read_response(self) -> Any:
-        reply = await self.replies.get()
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+    def write(self, packed: bytes) -> None:
+        self.sent.append(packed)
+
+    async def drain(self) -> None:
+        pass
+
+    def say(self, reply: Any) -> None:
+        self._reader.feed_data(wire(reply))
+
+    def cut(self) -> None:
+        self._reader.set_exception(ConnectionResetError("cut"))
 
     async def disconnect(self, nowait: bool) -> None:
         self.is_connected = False
+        self._reader.feed_eof()
 
 
 class Pool:
@@ -64,7 +73,7 @@ class Reader:
 
     def say(self, *replies: Any) -> None:
         for one in replies:
-            self.line.replies.put_nowait(one)
+            self.line.say(one)
 
     def park(self, name: str) -> bool:
         return self.inbox.park(("FCALL", name), self.answers.append)
@@ -176,7 +185,7 @@ async def test_a_broken_connection_fails_what_is_parked_and_nothing_more_is_sent
     one.park("too late")
     await asyncio.sleep(0)
     assert names(line) == [b"BLPOP", b"claim"]
-    one.say(redis.exceptions.ConnectionError("broken"))
+    line.cut()
     with pytest.raises(redis.exceptions.ConnectionError):
         await read
     assert [type(answer) for answer in one.answers] == [StoreUnavailable] * 2
