@@ -258,7 +258,7 @@ class AsyncDriver:
         if isinstance(step, Stream):
             return await self.store.stream(step)
         if isinstance(step, Session):
-            return await self.session(step.lost, retry_for)
+            return await self.session(step.lost, retry_for), clock.now()
         slot = self.postman.slot(step.ident, step.reader)
         return await slot.get(step.seconds) if isinstance(slot, _Slot) else None
 

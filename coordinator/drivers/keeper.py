@@ -27,7 +27,7 @@ from coordinator.policy.trust import beat_interval, trusted_until
 from coordinator.policy.wheel import TICK, TimingWheel
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import Scope
-from coordinator.wire.step import Call
+from coordinator.wire.step import Call, Step
 
 log = logging.getLogger(__name__)
 
@@ -373,22 +373,16 @@ class Keeper:
             if failpoints.on:
                 failpoints.reach("keeper.before_withdraw")
             try:
-                self._run(locks.withdraw(self._scope, ident, undo))
+                replies.carried_out(locks.withdraw(self._scope, ident, undo), self._once)
             except CoordinatorError as error:
                 log.warning("%s could not be withdrawn yet: %s", ident, error)
                 return
             self._orphans.pop(ident, None)
 
-    def _run(self, operation: Any) -> None:
-        reply = None
-        while True:
-            try:
-                step = replies.advance(operation, reply, None, reply is None)
-            except StopIteration:
-                return
-            if not isinstance(step, Call):
-                raise TypeError("withdrawing consists of calls only")
-            reply = self._store.call(step, 0.0)
+    def _once(self, step: Step) -> Any:
+        if not isinstance(step, Call):
+            raise TypeError("withdrawing consists of calls only")
+        return self._store.call(step, 0.0)
 
 
 def _numbers(raw: Any) -> tuple[int, int, int, int, int]:

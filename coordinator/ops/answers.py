@@ -107,19 +107,12 @@ def begin(scope: Scope, asked: Asked, signer: Signer) -> Operation[Begun]:
 def recall(scope: Scope, dedup_keys: Sequence[str], signer: Signer) -> Operation[Recalled]:
     """What is there for each key, in their order. Raises BadSignature."""
     found: list[Kept | str | None] = []
-    used = ""
-
+    session = ""
     for piece in _pieces(dedup_keys, MAX_KEYS_PER_CALL):
-        asked: float = yield Now()
-
-        def make(session: str, piece: Sequence[str] = piece) -> Call:
-            nonlocal used
-            used = session
-            return calls.recall(scope, session, piece)
-
-        raw = yield from with_session(make, "ok")
+        make = partial(calls.recall, scope, dedup_keys=piece)
+        raw, session, asked = yield from with_session(make, "ok")
         found += [_found(one, asked, signer) for one in raw[1:]]
-    return Recalled(used, found)
+    return Recalled(session, found)
 
 
 def forget(scope: Scope, dedup_keys: Sequence[str]) -> Operation[None]:

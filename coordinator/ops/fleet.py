@@ -94,23 +94,19 @@ class Exchange:
 def exchange(scope: Scope, ask: Claim, reports: Sequence[Report]) -> Operation[Exchange]:
     """Hand in outcomes and claim jobs; `ask.number` 0 claims nothing. A lapsed session is replaced, and then the
     reports are answered `stale`, or as they were the first time."""
-    used = ""
-    sent: float = yield Now()
 
     def make(session: str) -> Call:
-        nonlocal used
-        used = session
         if reports:
             return calls.settle(scope, session, ask, reports)
         return calls.claim(scope, session, ask)
 
-    raw = yield from with_session(make, "ok")
+    raw, session, sent = yield from with_session(make, "ok")
     verdicts, jobs = raw[1:3] if reports else ((), raw[1:])
     if not isinstance(verdicts, Sequence) or not isinstance(jobs, Sequence):
         raise ProtocolError("a batch was answered with something that is no list")
     if len(verdicts) != len(reports):
         raise ProtocolError(f"{len(reports)} reports were answered with {len(verdicts)} verdicts")
-    return Exchange(used, sent, verdicts, jobs)
+    return Exchange(session, sent, verdicts, jobs)
 
 
 def parked(session: str, sent: float, raw: Raw) -> Exchange:

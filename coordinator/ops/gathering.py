@@ -74,13 +74,13 @@ def _wait(scope: Scope, thing: Gathering, ident: str, seconds: float | None) -> 
         while True:
             # Looking and asking to be told are one call, repeated after every message: the message is only a hint.
             in_round = came_in
-            raw = yield from with_session(
+            answer = yield from with_session(
                 lambda session: calls.gather(scope, thing, act, session, ident, in_round),  # noqa: B023
                 *("open", "shut", "mismatch"),
             )
-            if _status(raw, thing) == "open":
+            if _status(answer.raw, thing) == "open":
                 return True
-            came_in = text(raw[1]) if ident else ""
+            came_in = text(answer.raw[1]) if ident else ""
             now = yield Now()
             if ends is not None and now >= ends:
                 return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from coordinator.errors import (
     CoordinatorError,
@@ -49,17 +50,25 @@ class Asked:
         return asked if self.shrunk_ms is None else asked._replace(wait_ms=self.shrunk_ms)
 
 
-def with_session(make: Callable[[str], Call], *wanted: str, ident: str = "") -> Operation[Raw]:
+class Answer(NamedTuple):
+    """What a script answered, under which session, and when it was asked."""
+
+    raw: Raw
+    session: str
+    sent: float
+
+
+def with_session(make: Callable[[str], Call], *wanted: str, ident: str = "") -> Operation[Answer]:
     """A call that needs a live session; a lapsed one is replaced."""
-    session = yield Session()
+    session, sent = yield Session()
     for _ in range(SESSION_TRIES):
         raw: Raw = yield make(session)
         try:
             expect(raw, *wanted, ident=ident)
         except SessionLost:
-            session = yield Session(lost=session)
+            session, sent = yield Session(lost=session)
             continue
-        return raw
+        return Answer(raw, session, sent)
     raise SessionLost("the server gives up the sessions of this process at once; is its clock stepping?")
 
 
@@ -145,12 +154,10 @@ def _told(asked: LockAsk, words: Sequence[str], standing: Asked) -> Operation[Gr
     """
     if len(words) != 4:  # noqa: PLR2004
         return None
-    now: float = yield Now()
+    session, now = yield Session()
     ends = trusted_until(standing.sent, number(words[3]) / 1000)
-    if ends - now < number(words[3]) / 2000:
-        return None
-    session = yield Session()
-    return Grant(asked.ident, number(words[2]), ends) if session == standing.session else None
+    fresh = ends - now >= number(words[3]) / 2000
+    return Grant(asked.ident, number(words[2]), ends) if fresh and session == standing.session else None
 
 
 def give_up(scope: Scope, asked: LockAsk, seconds: float) -> Operation[Grant]:
@@ -200,17 +207,11 @@ def _ours(raw: Raw, ident: str) -> None:
 
 
 def _look(scope: Scope, asked: LockAsk) -> Operation[Asked | None]:
-    sent: float = yield Now()
-    used = ""
-
-    def make(session: str) -> Call:
-        nonlocal used
-        used = session
-        return calls.request(scope, session, asked)
-
-    raw = yield from with_session(make, *ANSWERS, ident=asked.ident)
+    raw, session, sent = yield from with_session(
+        lambda session: calls.request(scope, session, asked), *ANSWERS, ident=asked.ident
+    )
     if asked.replicated and text(raw[0]) == "granted":
-        raw = yield from _confirmed(scope, asked, calls.request(scope, used, asked))
+        raw = yield from _confirmed(scope, asked, calls.request(scope, session, asked))
     word = text(raw[0])
     if word == "granted":
         return Asked(Grant(asked.ident, number(raw[2]), trusted_until(sent, number(raw[3]) / 1000)))
@@ -220,7 +221,7 @@ def _look(scope: Scope, asked: LockAsk) -> Operation[Asked | None]:
         state, why = text(raw[2]), text(raw[3])
         says_more = why.startswith(TANGLED) or state == State.SHED
         raise _ended(asked, state, why.removeprefix(TANGLED).split(" ") if says_more else ())
-    return Asked(None, used, sent, number(raw[2]) if raw[2:] else None) if word == "waiting" else None
+    return Asked(None, session, sent, number(raw[2]) if raw[2:] else None) if word == "waiting" else None
 
 
 def _confirmed(scope: Scope, asked: LockAsk, call: Call) -> Operation[Raw]:

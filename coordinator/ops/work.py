@@ -108,10 +108,10 @@ def await_end(scope: Scope, ident: str, seconds: float | None) -> Operation[Stan
         ends = None if seconds is None else now + seconds
         while True:
             # Looking and watching is one call, and it is repeated after every message: the message is only a hint.
-            raw = yield from with_session(
+            answer = yield from with_session(
                 lambda session: calls.watch(scope, ident, session), "final", "pending", ident=ident
             )
-            found = _standing(raw, ident)
+            found = _standing(answer.raw, ident)
             if found.state.final:
                 return found
             now = yield Now()

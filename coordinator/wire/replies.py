@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from coordinator.errors import (
     BreakerOpen,
@@ -31,6 +31,7 @@ from coordinator.wire import gates
 from coordinator.wire.step import Operation, Step
 
 Raw = Sequence[Any]
+T = TypeVar("T")
 
 # What reading a reply raises when it is not what its script answers: a word missing, or one of another kind.
 UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
@@ -52,6 +53,30 @@ def advance(operation: Operation[Any], reply: Any, failure: BaseException | None
         if first or error is failure:
             raise
         raise misread(error) from error
+
+
+def carried_out(operation: Operation[T], perform: Callable[[Step], Any]) -> T:
+    """What an operation returns whose steps `perform` carries out, here and now. What goes wrong with a step, or
+    interrupts it, is thrown into the operation, and what that still asks for is done. Raises as `advance`."""
+    # As `advance`, written out: to go on costs as much as many a step.
+    reply: Any = None
+    failure: BaseException | None = None
+    first = True
+    while True:
+        try:
+            step = operation.send(reply) if failure is None else operation.throw(failure)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+        except UNREADABLE as error:
+            if first or error is failure:
+                raise
+            raise misread(error) from error
+        reply = failure = None
+        first = False
+        try:
+            reply = perform(step)
+        except BaseException as error:
+            failure = error
 
 
 @contextmanager

@@ -34,7 +34,8 @@ class Stream(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Make sure this process has a live session. Sends back its id. `lost` names one that the server has given up."""
+    """Make sure this process has a live session. Sends back its id, and the time as `Now` does. `lost` names one that
+    the server has given up."""
 
     lost: str = ""
 

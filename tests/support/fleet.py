@@ -135,7 +135,7 @@ class FakeDriver:
 
     async def _perform(self, step: Any) -> Any:
         if isinstance(step, Session):
-            return self.keeper.session
+            return self.keeper.session, self.time
         if isinstance(step, Now):
             return self.time
         self.calls.append(step)

@@ -1,7 +1,6 @@
 """A worker's part done by hand, one job at a time, for tests that need jobs in some state and no fleet."""
 
 import itertools
-from typing import Any
 
 from coordinator import Coordinator, RetryPolicy
 from coordinator.ops.locks import with_session
@@ -21,8 +20,8 @@ def run_one(co: Coordinator, outcome: str = "", value: str | bytes = "", queue: 
     """Do a worker's part by hand: claim a job, and settle it if an outcome is given."""
     scope = scope_of(co)
     claim = Claim(number=next(NUMBERS), wanted=1, hold_ms=60_000, queues=(queue,))
-    raw: Any = co.run(with_session(lambda session: calls.claim(scope, session, claim), "ok"))
-    ident, fence = (word.decode() for word in raw[1][:2])
+    answer = co.run(with_session(lambda session: calls.claim(scope, session, claim), "ok"))
+    ident, fence = (word.decode() for word in answer.raw[1][:2])
     if outcome:
         report = Report(ident, fence, outcome, value=value)
         nothing = Claim(number=0, wanted=0, hold_ms=60_000, queues=())

@@ -22,7 +22,7 @@ def meeting(seconds: float = 5) -> Hand:
     hand = Hand(gathering.meet(SCOPE, BARRIER, "me", seconds))
     hand.expects(Expect(BARRIER.ident, own=True), "1")
     hand.expects(Now, 0.0)
-    hand.expects(Session, "s")
+    hand.expects(Session, ("s", 100.0))
     return hand
 
 

@@ -35,8 +35,7 @@ OUTAGE = StoreUnavailable("away")
 
 def asked(operation: Hand, answer: object, now: float = 100.0) -> None:
     """One look at the server."""
-    operation.expects(Now(), now)
-    operation.expects(Session(), "s")
+    operation.expects(Session(), ("s", now))
     operation.expects("request", answer)
 
 
@@ -67,27 +66,24 @@ def test_a_try_that_fails_keeps_no_messages() -> None:
 def test_the_message_of_a_grant_is_enough_and_its_lease_counted_from_the_request() -> None:
     hand = in_line()
     hand.expects(Wait("r", 5.0), ("granted", "r", "77", "60000"))
-    hand.expects(Now(), 120.0)
-    hand.expects(Session(), "s")
+    hand.expects(Session(), ("s", 120.0))
     assert hand.returns() == Grant("r", 77, trusted_until(100, 60))
 
 
 @pytest.mark.parametrize(
     ("now", "session", "words"),
     [
-        (130.0, None, ("granted", "r", "77", "60000")),
+        (130.0, "s", ("granted", "r", "77", "60000")),
         (120.0, "s2", ("granted", "r", "77", "60000")),
-        (None, None, ("granted", "r")),
+        (None, "", ("granted", "r")),
     ],
     ids=["much of the lease may be gone", "another session", "not all of it"],
 )
-def test_a_message_that_cannot_be_trusted_is_confirmed(now: float | None, session: str | None, words: Any) -> None:
+def test_a_message_that_cannot_be_trusted_is_confirmed(now: float | None, session: str, words: Any) -> None:
     hand = in_line()
     hand.expects(Wait("r", 5.0), words)
-    if now is not None:
-        hand.expects(Now(), now)
-    if session is not None:
-        hand.expects(Session(), session)
+    if session:
+        hand.expects(Session(), (session, now))
     asked(hand, [b"granted", b"r", b"77", b"50000"], 132.0)
     assert hand.returns() == Grant("r", 77, trusted_until(132, 50))
 
@@ -247,11 +243,11 @@ def test_a_lapsed_session_is_replaced_and_the_call_repeated() -> None:
     hand = Hand(locks.acquire(SCOPE, ASKED, 5))
     hand.expects(Expect("r"))
     asked(hand, [b"session_lost"])
-    hand.expects(Session(lost="s"), "s2")
+    hand.expects(Session(lost="s"), ("s2", 101.0))
     call = hand.expects("request", GRANTED)
     assert isinstance(call, Call)
     assert call.args[1] == "s2"
-    assert hand.returns().fence == 77
+    assert hand.returns() == Grant("r", 77, trusted_until(101, 60))
 
 
 def test_a_server_that_lapses_every_session_is_not_asked_for_ever() -> None:
@@ -259,7 +255,7 @@ def test_a_server_that_lapses_every_session_is_not_asked_for_ever() -> None:
     hand.expects(Expect("r"))
     asked(hand, [b"session_lost"])
     for n in range(locks.SESSION_TRIES):
-        hand.expects(Session, f"s{n}")
+        hand.expects(Session, (f"s{n}", 101.0))
         if n < locks.SESSION_TRIES - 1:
             hand.expects("request", [b"session_lost"])
     hand.expects(Forget("r"))
