@@ -21,10 +21,6 @@ from coordinator.ops.asking import Said
 log = logging.getLogger(__name__)
 
 
-def _once() -> bool:
-    return True
-
-
 class AsyncLease:
     """A lock that is held. Use it as a context manager, or `release` it.
 
@@ -38,13 +34,13 @@ class AsyncLease:
         grant: Grant,
         needs: tuple[Need, ...],
         said: Said,
-        last: Callable[[], bool] = _once,
+        last: Callable[[], bool] | None = None,
     ) -> None:
         self.ident, self.fence, self.needs = grant.ident, grant.fence, needs
         self.trusted_until, self._since = grant.trusted_until, driver.now()
         self.why_lost = ""
         self._said = said
-        # Whether a release is the last of as many as there were acquisitions.
+        # Whether a release is the last of as many as there were acquisitions; always, if nobody is to be asked.
         self._last = last
         self._lost, self._yield_requested = asyncio.Event(), asyncio.Event()
         self._driver, self._keeper, self._pid, self._over = driver, driver.keeper, os.getpid(), False
@@ -93,11 +89,11 @@ class AsyncLease:
         longer ours; releasing twice does nothing, nor does releasing after the client was closed, which has released
         it. Raises StoreUnavailable and UnknownOutcome: then it is held no more here, and is given back in the
         background as soon as the store answers."""
-        if not self._last():
+        if self._last is not None and not self._last():
             return
         if not self._over and not self._driver.closed and self._pid == os.getpid():
             driver = self._driver
-            giving = timing.release(driver.scope, driver.book, self.ident, self.fence, self.needs, self._since)
+            giving = timing.release(driver.scope, driver.learner, self.ident, self.fence, self.needs, self._since)
             try:
                 await driver.run(giving)
             except LeaseLost:
@@ -161,7 +157,7 @@ class AsyncLease:
 
 
 def leased(
-    driver: AsyncDriver, grant: Grant, needs: Sequence[Need], said: Said, last: Callable[[], bool] = _once
+    driver: AsyncDriver, grant: Grant, needs: Sequence[Need], said: Said, last: Callable[[], bool] | None = None
 ) -> AsyncLease:
     """A lease on what was granted, watched over from now on. `said` is what was said of it when it was asked for."""
     lease = AsyncLease(driver, grant, tuple(needs), said, last)

@@ -310,4 +310,5 @@ class Coordinator(Coalescer, Guarding, Overseer):
         return self._driver.run(timing.decided(self._driver.scope, self._driver.learner, jobs))
 
     def _ask(self, wanted: tuple[Need, ...], options: LockOptions) -> LockAsk:
-        return asking.lock_ask(self._driver.new_id(), wanted, options, self.settings.max_hold, self._driver.rules)
+        driver = self._driver
+        return asking.lock_ask(driver.new_id(), wanted, options, driver.settings.max_hold, driver.rules)

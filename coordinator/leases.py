@@ -20,10 +20,6 @@ from coordinator.ops.asking import Said
 log = logging.getLogger(__name__)
 
 
-def _once() -> bool:
-    return True
-
-
 class Lease:
     """A lock that is held. Use it as a context manager, or `release` it.
 
@@ -37,13 +33,13 @@ class Lease:
         grant: Grant,
         needs: tuple[Need, ...],
         said: Said,
-        last: Callable[[], bool] = _once,
+        last: Callable[[], bool] | None = None,
     ) -> None:
         self.ident, self.fence, self.needs = grant.ident, grant.fence, needs
         self.trusted_until, self._since = grant.trusted_until, driver.now()
         self.why_lost = ""
         self._said = said
-        # Whether a release is the last of as many as there were acquisitions.
+        # Whether a release is the last of as many as there were acquisitions; always, if nobody is to be asked.
         self._last = last
         self._driver, self._keeper, self._pid, self._over = driver, driver.keeper, driver.pid, False
 
@@ -96,11 +92,11 @@ class Lease:
         longer ours; releasing twice does nothing, nor does releasing after the client was closed, which has released
         it. Raises StoreUnavailable and UnknownOutcome: then it is held no more here, and is given back in the
         background as soon as the store answers."""
-        if not self._last():
+        if self._last is not None and not self._last():
             return
         if not self._over and not self._driver.closed and self._pid == self._driver.pid:
             driver = self._driver
-            giving = timing.release(driver.scope, driver.book, self.ident, self.fence, self.needs, self._since)
+            giving = timing.release(driver.scope, driver.learner, self.ident, self.fence, self.needs, self._since)
             try:
                 driver.run(giving)
             except LeaseLost:
@@ -166,11 +162,11 @@ class Lease:
 
 
 def leased(
-    driver: SyncDriver, grant: Grant, needs: Sequence[Need], said: Said, last: Callable[[], bool] = _once
+    driver: SyncDriver, grant: Grant, needs: Sequence[Need], said: Said, last: Callable[[], bool] | None = None
 ) -> Lease:
     """A lease on what was granted, watched over from now on. `said` is what was said of it when it was asked for."""
     lease = Lease(driver, grant, tuple(needs), said, last)
-    driver.hold(lease)
+    driver.keeper.hold(lease)
     return lease
 
 

@@ -159,9 +159,8 @@ class AsyncDriver:
         """What is known of timeouts."""
         return self.learner
 
-    def new_id(self) -> str:
-        """A new request id."""
-        return new_id()
+    new_id = staticmethod(new_id)
+    """A new request id."""
 
     now = staticmethod(clock.now)
     """The clock that leases are judged by."""

@@ -22,7 +22,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections import deque
 from typing import Any
 
 from coordinator.drivers import clock
@@ -80,7 +79,7 @@ class Slot:
 
     def __init__(self, hall: Hall) -> None:
         self._hall = hall
-        self.messages: deque[Words] = deque()
+        self.messages: list[Words] = []
         self.places: list[_Place] = []
 
     def put(self, words: Words) -> None:
@@ -120,7 +119,7 @@ class Hall:
         place = _Place()
         with self.lock:
             if slot.messages:
-                return slot.messages.popleft()
+                return slot.messages.pop(0)
             if ends is not None and ends <= clock.now():
                 return None
             slot.places.append(place)
@@ -133,7 +132,7 @@ class Hall:
             with self.lock:
                 slot.places.remove(place)
                 self._leave(place)
-                words = slot.messages.popleft() if over and slot.messages else None
+                words = slot.messages.pop(0) if over and slot.messages else None
         return words
 
     def _over(self, place: _Place, slot: Slot, ends: float | None) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
+from collections.abc import Callable
 
 # Without 0, O, I and l, which are taken for each other.
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -58,6 +59,5 @@ _shared = Ids()
 os.register_at_fork(after_in_child=_shared.renew)
 
 
-def new_id() -> str:
-    """A new id of this process."""
-    return _shared.draw()
+new_id: Callable[[], str] = _shared.draw
+"""A new id of this process."""

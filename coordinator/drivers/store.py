@@ -259,13 +259,13 @@ class Store:
         close_sync(self.client)
 
     def _look(self) -> None:
-        if not self._programs.known:
-            with self._lock:
-                self._programs.learn(self.client.info())
+        with self._lock:
+            self._programs.learn(self.client.info())
 
     def _once(self, call: Call) -> Any:
         try:
-            self._look()
+            if not self._programs.known:
+                self._look()
             if failpoints.on:
                 failpoints.reach("store.before_send")
             reply = self._exchange(*self._programs.words(call))
@@ -354,12 +354,12 @@ class AsyncStore:
             raise redis.exceptions.TimeoutError(f"no reply within {self._seconds:g} s") from None
 
     async def _look(self) -> None:
-        if not self.programs.known:
-            self.programs.learn(await self._patiently(self.client.info()))
+        self.programs.learn(await self._patiently(self.client.info()))
 
     async def _once(self, call: Call) -> Any:
         try:
-            await self._look()
+            if not self.programs.known:
+                await self._look()
             if failpoints.on:
                 failpoints.reach("store.before_send")
             reply = await self._exchange(*self.programs.words(call))

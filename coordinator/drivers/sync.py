@@ -79,8 +79,9 @@ class SyncDriver:
         return self.live.current
 
     def _begin(self) -> None:
-        """What belongs to one process: connections, threads, the session."""
-        settings, self._pid, self._closed = self.settings, os.getpid(), False
+        """What belongs to one process: connections, threads, the session. `pid` is that process, `closed` whether
+        `close` was called."""
+        settings, self.pid, self.closed = self.settings, os.getpid(), False
         demands = Demands.of(settings)
         self.store = Store(sync_client(self.target, settings.operation_timeout, settings.max_connections), demands)
         # The heartbeat has a connection of its own: it must never wait behind the application's calls.
@@ -107,19 +108,9 @@ class SyncDriver:
 
     def after_fork(self) -> None:
         """In a forked child: leave everything of the parent alone and start afresh."""
-        if not self._closed:
+        if not self.closed:
             self._begin()
             self.on_fork()
-
-    @property
-    def closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._closed
-
-    @property
-    def pid(self) -> int:
-        """The process this driver works for."""
-        return self._pid
 
     @property
     def described(self) -> dict[str, str]:
@@ -131,13 +122,11 @@ class SyncDriver:
         """What is known of timeouts."""
         return self.learner
 
-    def new_id(self) -> str:
-        """A new request id."""
-        return new_id()
+    new_id = staticmethod(new_id)
+    """A new request id."""
 
-    def now(self) -> float:
-        """The clock that leases are judged by."""
-        return clock.now()
+    now = staticmethod(clock.now)
+    """The clock that leases are judged by."""
 
     def hold(self, holding: Holding) -> None:
         """Watch over a holding."""
@@ -146,7 +135,7 @@ class SyncDriver:
     def run(self, operation: Operation[T], retry_for: float | None = None) -> T:
         """Carry out an operation. An interruption is thrown into it, and what it still asks for is done.
         `retry_for`: seconds for which its calls are repeated, if not as in the settings. Raises ClientClosed."""
-        if self._closed:
+        if self.closed:
             operation.close()
             raise ClientClosed
         self.on_use(clock.now())
@@ -159,10 +148,10 @@ class SyncDriver:
 
     def close(self) -> None:
         """End the session in good order and close all connections. Safe to call twice."""
-        if self._closed:
+        if self.closed:
             return
         self.in_passing(self.on_close(clock.now()))
-        self._closed = True
+        self.closed = True
         self.keeper.close()
         self.postman.tell_all(SESSION_LOST)
         self._stop_listening()

@@ -22,7 +22,7 @@ from coordinator.ops.submission import Submission
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import JobAsk, Scope, Word
 from coordinator.wire.replies import Raw
-from coordinator.wire.step import Call, Now, Operation
+from coordinator.wire.step import Call, Operation
 
 T = TypeVar("T")
 How = Literal["executed", "joined", "far_hits"]

@@ -88,7 +88,7 @@ def refuse_bad(given: Mapping[str, Any]) -> None:
     options = lock_options(rest.pop("priority", None), rest.pop("wait", None), rest)
     if options.wait == ADAPTIVE:
         options = replace(options, wait=None)
-    lock_ask("", "any", options, MAX_SECONDS)
+    lock_ask("", needs_of("any"), options, MAX_SECONDS)
 
 
 def once(options: LockOptions) -> LockOptions:
@@ -98,9 +98,10 @@ def once(options: LockOptions) -> LockOptions:
     return options
 
 
-def lock_ask(ident: str, needs: Needs, options: LockOptions, max_hold: float, rules: RuleSet = NO_RULES) -> LockAsk:
+def lock_ask(
+    ident: str, wanted: tuple[Need, ...], options: LockOptions, max_hold: float, rules: RuleSet = NO_RULES
+) -> LockAsk:
     """The wire form of a lock request, its priority by the rules if it is given none. Raises InvalidInput."""
-    wanted = needs_of(needs)
     if options is USUAL and not rules:
         return LockAsk(ident, NORMAL, to_wire(wanted), False, None, _hold_ms(max_hold))
     hold = max_hold if options.ttl is None else options.ttl

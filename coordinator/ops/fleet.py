@@ -16,7 +16,7 @@ from coordinator.ops.locks import with_session
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import Claim, Report, Scope
 from coordinator.wire.replies import Raw, number, text
-from coordinator.wire.step import Call, Now, Operation
+from coordinator.wire.step import Call, Operation
 
 # A job that was taken from another worker has one more, and one under which a worker may have died two.
 WORDS_PER_JOB = 14

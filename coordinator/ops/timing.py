@@ -199,8 +199,8 @@ def release(scope: Scope, book: Book, ident: str, fence: int, needs: Sequence[Ne
 
 
 def _took(book: Book, needs: Sequence[Need], seconds: float) -> None:
-    for name in lock_keys(needs):
-        book.took(name, seconds)
+    for one in needs[:MOST_NEEDS]:
+        book.took(key_of(LOCK, one.resource), seconds)
 
 
 def _ran_out(book: Book, needs: Sequence[Need], limit: float) -> None:

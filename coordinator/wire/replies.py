@@ -32,6 +32,8 @@ from coordinator.wire.step import Operation, Step
 
 Raw = Sequence[Any]
 T = TypeVar("T")
+# Tuples: the union of two types is made anew wherever it is written.
+_LIST, _WORD = (list, tuple), (bytes, str)
 
 # What reading a reply raises when it is not what its script answers: a word missing, or one of another kind.
 UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
@@ -113,14 +115,14 @@ def number(value: Any) -> int:
 
 def status(raw: Any) -> str:
     """The status word of a reply. Raises ProtocolError if the reply is no list with a word in front."""
-    if not isinstance(raw, list | tuple) or not raw or not isinstance(raw[0], bytes | str):
+    if not isinstance(raw, _LIST) or not raw or not isinstance(raw[0], _WORD):
         raise ProtocolError("a script answered something that is not a reply")
     return text(raw[0])
 
 
 def part(raw: Any, place: int) -> Any:
     """A word of a reply by its place. Raises ProtocolError if there is none."""
-    if not isinstance(raw, list | tuple) or len(raw) <= place:
+    if not isinstance(raw, _LIST) or len(raw) <= place:
         raise ProtocolError("a script answered less than a whole reply")
     return raw[place]
 

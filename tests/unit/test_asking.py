@@ -17,7 +17,9 @@ def test_of_a_lock_about_which_nothing_is_said_the_short_way_says_the_same(needs
     assert lock_options(None, None, {}) is USUAL
     assert LockOptions() == USUAL
     assert LockOptions() is not USUAL  # so that is the long way
-    assert lock_ask("one", needs, USUAL, max_hold) == lock_ask("one", needs, LockOptions(), max_hold)
+    assert lock_ask("one", needs_of(needs), USUAL, max_hold) == lock_ask(
+        "one", needs_of(needs), LockOptions(), max_hold
+    )
 
 
 def test_whatever_is_said_is_looked_at():
@@ -28,12 +30,12 @@ def test_whatever_is_said_is_looked_at():
         lock_options(None, None, {"tll": 3})
     for options in (USUAL, LockOptions()):
         with pytest.raises(InvalidInput):
-            lock_ask("one", "r", options, 0.01)
+            lock_ask("one", needs_of("r"), options, 0.01)
 
 
 def test_rules_choose_the_priority_of_a_plain_lock_too():
-    assert lock_ask("one", "r", USUAL, 60, RuleSet(default=Priority.HIGH)).priority == Priority.HIGH
-    assert lock_ask("one", "r", USUAL, 60).priority == Priority.NORMAL
+    assert lock_ask("one", needs_of("r"), USUAL, 60, RuleSet(default=Priority.HIGH)).priority == Priority.HIGH
+    assert lock_ask("one", needs_of("r"), USUAL, 60).priority == Priority.NORMAL
 
 
 def test_needs_that_were_looked_at_are_taken_as_they_are():
