@@ -158,6 +158,14 @@ FAMILIES: tuple[Family, ...] = (
         "ZRANGE {} 0 -1",
     ),
     Family("GATES", "gates", "hash", "permanent", "the gates that the jobs of each handler have to pass", "HGETALL"),
+    Family(
+        "TOLD",
+        "gates_told",
+        "zset",
+        "permanent",
+        "handlers by the ms at which a worker last told of their gates",
+        "ZRANGE {} 0 9 WITHSCORES",
+    ),
     Family("GATE", "gate:", "hash", "ttl", "a breaker or limit that has something to say: state, tokens", "HGETALL"),
     Family(
         "GATED", "gated:", "zset", "owned", "jobs of a queue that wait at a gate, the first in front", "ZRANGE {} 0 9"

@@ -123,7 +123,9 @@ def play(run: Run) -> Verdict:
             load.recorder.note(what, job=job.ident)
         # What workers tell of their handlers' gates stays, and is as much as there are handlers; so do the samples of
         # what is measured, capped in length.
-        first = _lasting(node, run.namespace) | {key(run.namespace, name) for name in ("GATES", "METRICS", "PULSE")}
+        first = _lasting(node, run.namespace) | {
+            key(run.namespace, name) for name in ("GATES", "TOLD", "METRICS", "PULSE")
+        }
         load.producer(rate=run.size["rate"])
         load.producer(rate=run.size["rate"] / 4, resources=5)
         load.producer(rate=run.size["rate"] / 10, resources=20, delay=1.0)

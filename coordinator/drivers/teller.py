@@ -2,7 +2,8 @@
 which version of the fleet's settings the process goes by and what of it it could not take over.
 
 It is told with the next heartbeat, and again with each one after it until it was answered. A session that is opened
-later begins with it.
+later begins with it. What gates there are is told again once a day: the server forgets handlers that nobody has told of
+for a week.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
+from coordinator.drivers import clock
 from coordinator.drivers.store import Store
 from coordinator.errors import AccessDenied, CoordinatorError
 from coordinator.wire import calls, replies
@@ -21,13 +23,22 @@ log = logging.getLogger(__name__)
 GATES, CONFIG = "gates ", "config"
 # Characters of complaints that are told; the log has them all.
 MAX_REFUSED = 500
+# Seconds after which all gates are told again.
+AGAIN = 86_400.0
 
 
 class Teller:
     """`fields` are those that the keeper opens a session with. Safe for many threads; `tell` is called by one."""
 
-    def __init__(self, store: Store, scope: Callable[[], Scope], fields: dict[str, str]) -> None:
-        self._store, self._scope, self._fields = store, scope, fields
+    def __init__(
+        self,
+        store: Store,
+        scope: Callable[[], Scope],
+        fields: dict[str, str],
+        now: Callable[[], float] = clock.now,
+    ) -> None:
+        self._store, self._scope, self._fields, self._now = store, scope, fields, now
+        self._again = now() + AGAIN
         self._lock = threading.Lock()
         self._untold: dict[str, str] = {}
         self._taken = ""
@@ -47,6 +58,10 @@ class Teller:
     def tell(self, session: str) -> None:
         """Tell what is untold, if anything is."""
         with self._lock:
+            if self._now() >= self._again:
+                self._again = self._now() + AGAIN
+                begins = len(GATES)
+                self._untold = {one[begins:]: told for one, told in self._fields.items() if one.startswith(GATES)}
             gates, taken = dict(self._untold), self._taken
         if not gates and not taken:
             return

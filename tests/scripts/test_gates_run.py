@@ -10,7 +10,7 @@ from tests.scripts.test_gates import put, run, worker
 from tests.scripts.test_release_cost import commands
 from tests.support.engine import Engine, job
 
-LOOKING = ("hgetall", "pttl", "type", "get", "smembers", "scan", "info")
+LOOKING = ("hgetall", "pttl", "type", "get", "smembers", "scan", "info", "zrange")
 
 
 def test_handlers_that_take_turns_in_a_claim_each_have_their_own_tokens(engine: Engine) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from coordinator.drivers.teller import Teller
+from coordinator.drivers.teller import AGAIN, Teller
 from coordinator.errors import AccessDenied, CoordinatorError, StoreUnavailable
 from coordinator.settings import Settings
 from coordinator.wire.calls import Scope
@@ -41,6 +41,24 @@ def test_a_version_is_told_once_and_a_later_session_begins_with_it() -> None:
     teller.tell("s")
     assert server.told == [("s", "6 retry: no; rate: no")]
     assert fields["config"] == "6 retry: no; rate: no"
+
+
+def test_gates_are_told_again_once_a_day() -> None:
+    server, now = Server(), [0.0]
+    fields = {"kind": "worker", "gates a": "x", "gates b": "y"}
+    scope = Scope.of("n", Settings.of().terms())
+    teller = Teller(server, lambda: scope, fields, lambda: now[0])  # type: ignore[arg-type]
+    for beat in (AGAIN - 1, AGAIN, AGAIN + 1, 2 * AGAIN):
+        now[0] = beat
+        teller.change({"b": "z"})
+        teller.tell("s")
+    everything = ("s", "", "a", "x", "b", "z")
+    assert server.told == [("s", "", "b", "z"), everything, everything]
+    # Of those that have none nothing is told.
+    server, teller, _fields = made()
+    teller._again = 0
+    teller.tell("s")
+    assert not server.told
 
 
 def test_what_was_not_answered_is_told_again() -> None:

@@ -11,6 +11,7 @@
 --@include lib/untangle
 --@include lib/preempt
 --@include lib/forget_shares
+--@include lib/forget_gates
 --@include lib/memory
 local MAX_SESSIONS, MAX_OWNED, MAX_DUE = 1, 64, 64
 
@@ -37,10 +38,6 @@ local function reap_session(ctx, session, take_back)
     forget_session(ctx, session)
   end
   return left
-end
-
-local function session_lost(ctx, r)
-  lapse(ctx, r, 'session lost')
 end
 
 local function due(ctx, key, limit)
@@ -80,7 +77,7 @@ end
 local function sweep(ctx)
   local found = 0
   for _, session in ipairs(due(ctx, K_SESSIONS, MAX_SESSIONS)) do
-    found = found + 1 + reap_session(ctx, session, session_lost)
+    found = found + 1 + reap_session(ctx, session, function(_, r) lapse(ctx, r, 'session lost') end)
   end
   for _, id in ipairs(due(ctx, K_DEADLINES, MAX_DUE)) do
     clock_ran_out(ctx, id)
@@ -98,7 +95,7 @@ local function sweep(ctx)
   forget_shares(ctx)
   watch_memory(ctx, 'sweep')
   redis.call('HSET', ctx.meta, 'swept', text(ctx.now))
-  return found + purge_dead(ctx)
+  return found + forget_gates(ctx) + purge_dead(ctx)
 end
 
 -- Milliseconds until the next clock of the namespace rings, at most `limit`.
