@@ -17,14 +17,13 @@ from typing import Any
 
 from coordinator.drivers import clock, failpoints
 from coordinator.drivers.agreement import Agreement
-from coordinator.drivers.holdings import Early, Holding
+from coordinator.drivers.holdings import Early, Holding, Holdings
 from coordinator.drivers.ids import new_id
 from coordinator.drivers.store import Store
 from coordinator.errors import ClientClosed, CoordinatorError, UnsafeServer
 from coordinator.ops import locks
 from coordinator.policy.adaptive import CONNECTION, RENEWAL
 from coordinator.policy.trust import beat_interval, trusted_until
-from coordinator.policy.wheel import TICK, TimingWheel
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import Scope
 from coordinator.wire.step import Call, Step
@@ -87,16 +86,12 @@ class Keeper:
         self._opening = threading.Lock()
         self._stop = threading.Event()
         self._beat_now = threading.Event()
-        self._holdings: dict[str, Holding] = {}
-        # When each holding ends that does; their generations by id.
-        self._ends: TimingWheel[Holding] = TimingWheel(clock.now())
-        self._timers: dict[str, int] = {}
+        self._holdings = Holdings(clock.now())
         self._orphans: dict[str, Call | None] = {}
         self._lost_early, self._asked_early = Early[None](), Early[float | None]()
         self._threads: list[threading.Thread] = []
         self._session = ""
         self._trusted_until = 0.0
-        self._looks_at = math.inf
         self._begun: list[tuple[str, str]] = []
         self._agreement = Agreement(session_ttl)
 
@@ -138,11 +133,7 @@ class Keeper:
         with self._lock:
             early = self._lost_early.take(holding.ident, holding.fence)
             asked = self._asked_early.take(holding.ident, holding.fence)
-            if not early:
-                self._holdings[holding.ident] = holding
-                self._set_timer(holding)
-            # Only one that ends before the watch looks again needs it woken: a busy worker holds thousands a second.
-            if not early and holding.trusted_until < self._looks_at:
+            if not early and self._holdings.add(holding):
                 self._changed.notify()
         if early:
             holding.lose(TAKEN_BACK)
@@ -152,26 +143,24 @@ class Keeper:
     def let_go(self, ident: str) -> None:
         """No longer watch over it."""
         with self._lock:
-            self._holdings.pop(ident, None)
-            self._stop_timer(ident)
+            self._holdings.drop(ident)
 
     def lose(self, ident: str, fence: int, why: str) -> None:
         """The server says that a holding is over."""
         with self._lock:
-            holding = self._holdings.get(ident)
-            if holding is None or holding.fence != fence:
+            holding = self._holdings.get(ident, fence)
+            if holding is None:
                 # Perhaps it is on its way: what was granted may be taken back before its holder has heard of it.
                 self._lost_early.note(ident, fence, None)
                 return
-            del self._holdings[ident]
-            self._stop_timer(ident)
+            self._holdings.drop(ident)
         holding.lose(why)
 
     def ask_to_yield(self, ident: str, fence: int, grace: float | None) -> None:
         """The server says that somebody more urgent waits for a holding."""
         with self._lock:
-            holding = self._holdings.get(ident)
-            if holding is None or holding.fence != fence:
+            holding = self._holdings.get(ident, fence)
+            if holding is None:
                 self._asked_early.note(ident, fence, grace)
                 return
         holding.ask_to_yield(grace)
@@ -198,7 +187,7 @@ class Keeper:
             self._changed.notify()
             session, self._session, self._trusted_until = self._session, "", 0.0
             threads, self._threads = self._threads, []
-            holdings = self._take_all()
+            holdings = self._holdings.take_all(clock.now())
         for holding in holdings:
             holding.lose("the client was closed")
         for thread in threads:
@@ -257,30 +246,13 @@ class Keeper:
     def _drop(self, why: str) -> None:
         """Give up the session and tell everything it held. Called with the lock."""
         session, self._session, self._trusted_until = self._session, "", 0.0
-        holdings = self._take_all()
+        holdings = self._holdings.take_all(clock.now())
         self._orphans.clear()
         if session:
             log.warning("session %s is lost: %s", session, why)
             for holding in holdings:
                 holding.lose(why)
             self._duties.lost(session)
-
-    def _set_timer(self, holding: Holding) -> None:
-        self._stop_timer(holding.ident)
-        if holding.trusted_until < math.inf:
-            # A tick before: told late is told too late.
-            self._timers[holding.ident] = self._ends.schedule(holding.trusted_until - TICK, holding)
-
-    def _stop_timer(self, ident: str) -> None:
-        timer = self._timers.pop(ident, None)
-        if timer is not None:
-            self._ends.cancel(timer)
-
-    def _take_all(self) -> list[Holding]:
-        """All holdings; nothing is watched over any more. Called with the lock."""
-        holdings, self._holdings, self._timers = list(self._holdings.values()), {}, {}
-        self._ends = TimingWheel(clock.now())
-        return holdings
 
     def _watches(self) -> None:
         """Tell holdings that end, at the moment when they cannot be trusted any more."""
@@ -289,11 +261,10 @@ class Keeper:
                 now = clock.now()
                 if self._session and now >= self._trusted_until:
                     self._drop("the session could not be renewed in time")
-                for one in self._ends.advance(now):
-                    del self._holdings[one.ident], self._timers[one.ident]
+                for one in self._holdings.over(now):
                     one.lose("the lease ran out")
-                self._looks_at = min(self._ends.wakes_at(), self._trusted_until if self._session else math.inf)
-                self._changed.wait(max(0.0, self._looks_at - clock.now()) if self._looks_at < math.inf else None)
+                looks_at = self._holdings.sleep_until(self._trusted_until if self._session else math.inf)
+                self._changed.wait(max(0.0, looks_at - clock.now()) if looks_at < math.inf else None)
 
     def _beats(self) -> None:
         wait = self._interval
@@ -348,7 +319,7 @@ class Keeper:
         """A server that lost its newest writes has things of ours that we gave back, and lacks others."""
         now = clock.now()
         with self._lock:
-            held = {one.ident: str(one.fence) for one in self._holdings.values()}
+            held = self._holdings.fences()
         known = held.keys() | set(self._duties.asked())
         if not self._agreement.doubted(owned, len(known), now):
             return
