@@ -1,8 +1,8 @@
 """One connection of redis-py's, without the layers around its socket and its parser.
 
 redis-py makes, checks and ends it: hosts, TLS, passwords and what else is said in the beginning are its affair. In
-between it wraps each command and each reply in a dozen calls that prepare for what does not happen here, such as
-error texts made beforehand. Measured on a lock that is taken and given back: a fifth of what the two calls cost.
+between it wraps each command and each reply in calls that prepare for what does not happen here, such as error texts
+made beforehand. Measured on a call of a short script: 30 % of the client's instructions.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import redis
 CHUNK = 65536
 NO_REPLY = object()
 CLOSED = "the server closed the connection"
-# What the server says unasked, which is no reply.
-PUSHED: Any = getattr(hiredis, "PushNotification", ())
+# Errors, and what the server says unasked, which is no reply.
+UNUSUAL = (Exception, *filter(None, [getattr(hiredis, "PushNotification", None)]))
 
 
 class Channel:
@@ -44,8 +44,7 @@ class Channel:
     def receive(self) -> Any:
         """The next reply. Raises redis-py's errors."""
         while True:
-            reply = self._gets()
-            if reply is NO_REPLY:
+            while (reply := self._gets()) is NO_REPLY:
                 try:
                     some = self._recv(CHUNK)
                 except OSError as error:
@@ -53,10 +52,10 @@ class Channel:
                 if not some:
                     raise redis.exceptions.ConnectionError(CLOSED)
                 self._feed(some)
-            elif isinstance(reply, Exception):
-                raise reply
-            elif not isinstance(reply, PUSHED):
+            if not isinstance(reply, UNUSUAL):
                 return reply
+            if isinstance(reply, Exception):
+                raise reply
 
 
 class AsyncChannel:
@@ -83,8 +82,7 @@ class AsyncChannel:
     async def receive(self) -> Any:
         """As that of `Channel`."""
         while True:
-            reply = self._gets()
-            if reply is NO_REPLY:
+            while (reply := self._gets()) is NO_REPLY:
                 try:
                     some = await self._read(CHUNK)
                 except OSError as error:
@@ -92,10 +90,10 @@ class AsyncChannel:
                 if not some:
                     raise redis.exceptions.ConnectionError(CLOSED)
                 self._feed(some)
-            elif isinstance(reply, Exception):
-                raise reply
-            elif not isinstance(reply, PUSHED):
+            if not isinstance(reply, UNUSUAL):
                 return reply
+            if isinstance(reply, Exception):
+                raise reply
 
 
 def replies_of(connection: Any) -> hiredis.Reader:

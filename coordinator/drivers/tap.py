@@ -17,7 +17,7 @@ from typing import Any
 import redis
 
 from coordinator.drivers import clock, failpoints
-from coordinator.drivers.channel import CHUNK, CLOSED, NO_REPLY, PUSHED, replies_of
+from coordinator.drivers.channel import CHUNK, CLOSED, NO_REPLY, UNUSUAL, replies_of
 from coordinator.drivers.direct import Words, pack
 from coordinator.drivers.inbox import OutOfStep
 from coordinator.drivers.messages import BATCH, BURST_SECONDS, READ_SECONDS
@@ -152,16 +152,15 @@ class Tap:
 
     def _received(self) -> Any:
         while True:
-            reply = self._reader.gets()
-            if reply is NO_REPLY:
+            while (reply := self._reader.gets()) is NO_REPLY:
                 some = self._socket.recv(CHUNK)
                 if not some:
                     raise redis.exceptions.ConnectionError(CLOSED)
                 self._reader.feed(some)
-            elif isinstance(reply, Exception):
-                raise reply
-            elif not isinstance(reply, PUSHED):
+            if not isinstance(reply, UNUSUAL):
                 return reply
+            if isinstance(reply, Exception):
+                raise reply
 
     def _messages(self, asked: Words | None, reply: Any) -> list[Any]:
         if asked is self._rest:

@@ -11,8 +11,7 @@ from coordinator.model.need import Need
 from coordinator.model.states import State
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """A granted lock request. `fence` is above that of every earlier grant; `trusted_until` is on our own clock."""
 
     ident: str

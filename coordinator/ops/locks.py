@@ -8,7 +8,6 @@ answers as it stands now.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from coordinator.errors import (
@@ -35,8 +34,7 @@ TANGLED = "deadlock: "
 ANSWERS = ("granted", "waiting", "busy", "ended", "deadlock")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """The first answer to a lock request: granted, or in line (`grant` None), asked by `session` at `sent`.
     `shrunk_ms`: how long it may wait, if that is not as long as it asked to."""
 

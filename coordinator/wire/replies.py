@@ -60,25 +60,22 @@ def advance(operation: Operation[Any], reply: Any, failure: BaseException | None
 def carried_out(operation: Operation[T], perform: Callable[[Step], Any]) -> T:
     """What an operation returns whose steps `perform` carries out, here and now. What goes wrong with a step, or
     interrupts it, is thrown into the operation, and what that still asks for is done. Raises as `advance`."""
-    # As `advance`, written out: to go on costs as much as many a step.
-    reply: Any = None
-    failure: BaseException | None = None
-    first = True
-    while True:
-        try:
-            step = operation.send(reply) if failure is None else operation.throw(failure)
-        except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]
-        except UNREADABLE as error:
-            if first or error is failure:
-                raise
-            raise misread(error) from error
-        reply = failure = None
-        first = False
-        try:
-            reply = perform(step)
-        except BaseException as error:
-            failure = error
+    try:
+        step = operation.send(None)
+        while True:
+            # As `advance`, written out: to go on costs as much as many a step.
+            try:
+                reply, failure = perform(step), None
+            except BaseException as error:
+                reply, failure = None, error
+            try:
+                step = operation.send(reply) if failure is None else operation.throw(failure)
+            except UNREADABLE as error:
+                if error is failure:
+                    raise
+                raise misread(error) from error
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
 
 
 @contextmanager

@@ -32,16 +32,14 @@ class Stream(NamedTuple):
     confirmed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """Make sure this process has a live session. Sends back its id, and the time as `Now` does. `lost` names one that
     the server has given up."""
 
     lost: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Expect:
+class Expect(NamedTuple):
     """Keep messages about `ident` from now on, so that none is missed between a call and the wait for it.
 
     Sends back the name of the reader they are kept for: with `own` a new one, so that several operations can wait for
@@ -52,16 +50,14 @@ class Expect:
     own: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Forget:
+class Forget(NamedTuple):
     """No longer keep messages about `ident` for that reader; without one, nor watch over what is held under it."""
 
     ident: str
     reader: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Wait for a message about `ident`, at most so many seconds (None: for ever). Sends back its words, or None.
 
     Also ends, with the words `("resync",)`, when messages may have been lost: look at the truth then.
@@ -72,8 +68,7 @@ class Wait:
     reader: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Abandon:
+class Abandon(NamedTuple):
     """Withdraw a lock request in the background as soon as the store answers again: nobody waits for it any more. With
     `undo`, make that call instead."""
 
@@ -81,8 +76,7 @@ class Abandon:
     undo: Call | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hear:
+class Hear(NamedTuple):
     """Hand out a message that came with a reply, ahead of the same message in the inbox."""
 
     message: object

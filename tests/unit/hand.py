@@ -43,7 +43,7 @@ class Hand:
         elif isinstance(wanted, type):
             assert isinstance(step, wanted), step
         else:
-            assert step == wanted
+            assert (type(step), step) == (type(wanted), wanted)
         if isinstance(answer, BaseException):
             error = answer
             self._go(lambda: self._operation.throw(error))
