@@ -18,6 +18,7 @@ from coordinator.ops.configuring import Answer, Answers
 
 # A heartbeat, after which a process asks, and the one with which it answers at the latest.
 WAIT, POLL_SECONDS = 2.0, 0.1
+NO_WORKER = "no worker is running; those that are started have it"
 Wait = Annotated[
     float, typer.Option(min=0, metavar="SECONDS", help="For how long to wait until all processes have taken it over.")
 ]
@@ -41,7 +42,12 @@ def collect(coordinator: Coordinator, version: int, seconds: float) -> Answers:
 
 def document(found: Answers) -> dict[str, Any]:
     """For `--json`."""
-    return {"taken": found.taken, "refused": [_shape(one) for one in found.refused], "silent": found.silent}
+    return {
+        "taken": found.taken,
+        "refused": [_shape(one) for one in found.refused],
+        "silent": found.silent,
+        "workers": found.workers,
+    }
 
 
 def lines(found: Answers) -> list[Text]:
@@ -53,6 +59,8 @@ def lines(found: Answers) -> list[Text]:
     if found.silent:
         rest = count(found.silent, "process", "processes")
         said.append(Text(f"not heard of {rest} yet: `coordinator config ls` tells who refuses", style=tables.DIM))
+    elif not found.workers:
+        said.append(Text(NO_WORKER, style="yellow"))
     return said
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from coordinator.cli.shapes import seconds, whole
 from coordinator.cli.words import clean, count, duration, ordinal
 from coordinator.model.lease import Explanation, GateView
+from coordinator.model.names import MAX_SECONDS
 from coordinator.ops.lessons import Learnt
 from coordinator.policy.retry import RetryPolicy
 
@@ -13,8 +14,6 @@ POSTPONED = 4
 # Numbers that a gate keeps of its terms: failures, successes, open ms, window ms and probes of a breaker; burst and
 # thousandths a second of a limit; initial, least, most, increase and decrease of an adaptive one.
 BREAKER_TERMS, LIMIT_TERMS, ADAPTIVE_TERMS = 5, 2, 5
-# What is open for longer was opened until somebody closes it.
-FOR_EVER = 365 * 86400.0
 _GATES = {"breaker": "breaker", "rate": "the rate limit of", "adaptive": "the adaptive limit of"}
 
 
@@ -29,13 +28,18 @@ def at_gate(found: Explanation, gate: GateView) -> list[str]:
     return said
 
 
+def for_ever(since: float | None, until: float | None) -> bool:
+    """Whether a breaker was opened until somebody closes it, that is for the longest time there is."""
+    return since is not None and until is not None and round(until - since) >= MAX_SECONDS
+
+
 def _breaker(found: Explanation, gate: GateView) -> list[str]:
     fields, terms = gate.fields, _terms(gate, BREAKER_TERMS)
     rest = duration(gate.until - found.at) if gate.until is not None else ""
-    if gate.until is not None and gate.until - found.at > FOR_EVER:
-        return ["It is open until somebody closes it."]
     if fields.get("state") == "open":
         opened = seconds(fields, "since")
+        if for_ever(opened, gate.until):
+            return ["It is open until somebody closes it."]
         told = f" for {duration(found.at - opened)}" if opened is not None else ""
         said = [f"The breaker has been open{told}; in {rest} the first in line is let through as a probe."]
         if terms and not fields.get("why"):
@@ -98,7 +102,8 @@ def likeness(found: Explanation) -> list[str]:
 
 def escalated(name: str, known: Learnt) -> list[str]:
     """How far a handler's time is lengthened."""
-    level, late, most = known.escalation.level, known.escalation.late, known.escalation.policy.most
+    late, most = known.escalation.late, known.escalation.policy.most
+    level = min(known.escalation.level, most)
     if not level:
         return []
     return [

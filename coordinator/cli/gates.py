@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from coordinator.cli.delays import FOR_EVER
+from coordinator.cli.delays import for_ever
 from coordinator.cli.options import Common, command, connect
 from coordinator.cli.screen import Screen
 from coordinator.cli.tables import DIM, columns
@@ -116,7 +116,7 @@ def _breakers(found: Iterable[BreakerView], at: float) -> Table:
             word(one.waiting, "yellow" if one.waiting else DIM),
             word(one.failures or "", "yellow"),
             word(one.passed or ""),
-            _until(one.until, at),
+            word("somebody closes it") if for_ever(one.since, one.until) else _until(one.until, at),
             word(one.reason),
         )
     return table
@@ -134,6 +134,4 @@ def _limits(found: Iterable[LimitView], at: float) -> Table:
 
 
 def _until(until: float | None, at: float) -> Text:
-    if until is None:
-        return word("")
-    return word("closed by somebody" if until - at > FOR_EVER else f"in {duration(until - at)}")
+    return word("" if until is None else f"in {duration(until - at)}")

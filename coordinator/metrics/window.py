@@ -13,6 +13,7 @@ from coordinator.model.measures import MEASURES, QUANTILES, SHARES, Kind, measur
 
 # A share of fewer things than this says nothing: of three jobs one that fails is a third.
 FEWEST = 20
+MINUTE = 60.0
 
 
 @dataclass(slots=True)
@@ -114,7 +115,7 @@ def _quantiles(name: str, found: Observed) -> dict[str, float]:
 
 
 def shares(found: Window) -> dict[str, float]:
-    """The figures that are made of several measures; those of fewer than `FEWEST` things are left out."""
+    """The figures that are made of several measures; shares of fewer than `FEWEST` things are left out."""
     did = found.labels("fleet.did")
     runs = found.labels("queue.processed")
     failed, retried = runs.get("failed", 0) + runs.get("retry", 0) + runs.get("dead", 0), found.count("retry.failed")
@@ -129,6 +130,9 @@ def shares(found: Window) -> dict[str, float]:
     for name, waited, event in (("mean_wait", "waited_ms", "claim"), ("mean_lock_wait", "lock_waited_ms", "grant")):
         if did.get(event):
             made[name] = did.get(waited, 0) / 1000 / did[event]
+    if did:
+        # Of less than a minute as much as there was: one job in the first second is not sixty a minute.
+        made["dead_per_minute"] = (did.get("fail", 0) + did.get("bury", 0)) * MINUTE / max(MINUTE, found.seconds)
     waits = found.labels("queue.waited_ms")
     for priority, started in found.labels("queue.started").items():
         if started and f"mean_wait:{priority}" in SHARES:

@@ -208,6 +208,7 @@ SHARES = {
     "retry_failure_share": "of the runs after a first attempt, the share that failed",
     "error_share": "of all runs, the share that failed",
     "coalesce_share": "of the calls that may be coalesced, the share that did not execute",
+    "dead_per_minute": "jobs that ended as failed or dead, in a minute",
 }
 
 

@@ -63,6 +63,11 @@ class Answers:
         return tuple(one for one in self.said if one.refused)
 
     @property
+    def workers(self) -> int:
+        """How many of those that have said something are workers."""
+        return sum(one.kind == "worker" for one in self.said)
+
+    @property
     def silent(self) -> int:
         """How many have said nothing of this version yet."""
         return max(0, self.live - sum(one.version >= self.version for one in self.said))

@@ -7,7 +7,8 @@ that is not known (nothing happens any more) counts as back.
 
 The defaults of the limits are those that operators of job queues watch: a queue that is 100 or 500 jobs deep, half a
 minute or two minutes until a job starts, a twentieth or a seventh of all that times out, a tenth or a quarter of all
-retries in vain, four calls of five executed although they could have been shared.
+retries in vain, four calls of five executed although they could have been shared, one job or twenty in a minute that
+nobody runs again by itself.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ DEFAULTS: tuple[Rule, ...] = (
     Rule("head_age", "fleet.head_age", 30, 120, about="seconds for which the first job of a queue has been in line"),
     Rule("timeout_rate", "timeout_share", 0.05, 0.15, about="share of what timed out"),
     Rule("retry_failure", "retry_failure_share", 0.1, 0.25, about="share of retries that failed"),
+    Rule("dead_jobs", "dead_per_minute", 1, 20, about="jobs in a minute that ended as failed or dead"),
     Rule("coalesce_rate", "coalesce_share", 0.2, None, below=True, about="share of calls that were spared"),
 )
 

@@ -54,12 +54,15 @@ class Escalation:
 
     def timed_out(self, begun: int) -> Escalation:
         """After a timeout of a run that began under the level `begun`."""
-        if begun < self.level:
+        policy = self.policy
+        # The highest there may be can be lowered while a handler is above it.
+        level = min(self.level, policy.most)
+        if begun < level:
             return self
-        late, policy = self.late + 1, self.policy
-        if late >= policy.after and self.level < policy.most:
-            return Escalation(self.level + 1, 0, policy)
-        return Escalation(self.level, min(late, policy.after), policy)
+        late = 1 if level < self.level else self.late + 1
+        if late >= policy.after and level < policy.most:
+            return Escalation(level + 1, 0, policy)
+        return Escalation(level, min(late, policy.after), policy)
 
     def succeeded(self) -> Escalation:
         """After a success."""

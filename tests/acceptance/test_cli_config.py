@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from coordinator import Coordinator, Settings, State
+from coordinator.cli.answers import NO_WORKER
 from coordinator.keys import key
 from tests.support.cli import Cli
 from tests.support.until import until
@@ -47,9 +48,10 @@ def test_a_setting_is_set_got_listed_and_taken_back(cli: Cli) -> None:
         [
             "timeouts.most: 4 (was as each process was started)",
             'timeouts.strategy: "success_rate" (was as each process was started)',
+            NO_WORKER,
         ],
     )
-    assert cli.call("config", "set", "timeouts.most", "4").stdout == "that is so already\n"
+    assert cli.call("config", "set", "timeouts.most", "4").stdout == f"that is so already\n{NO_WORKER}\n"
     assert cli.call("config", "get", "timeouts.most").stdout == "4.0\n"
     assert cli.json("config", "get")["values"] == {"timeouts.most": 4, "timeouts.strategy": "success_rate"}
     listed = cli.call("config", "ls").stdout.splitlines()
@@ -59,7 +61,8 @@ def test_a_setting_is_set_got_listed_and_taken_back(cli: Cli) -> None:
     assert rows["timeouts.least"] == ["0.5", "0.5", "default"]
     event = next(one for one in cli.json("events")["events"] if one["event"] == "configure")
     assert (event["fields"]["by"], event["fields"]["value"]) == ("ops", "4")
-    assert cli.call("config", "unset", "timeouts.most").stdout == "timeouts.most: as each process was started (was 4)\n"
+    unset = cli.call("config", "unset", "timeouts.most").stdout
+    assert unset == f"timeouts.most: as each process was started (was 4)\n{NO_WORKER}\n"
     assert cli.json("config", "get", "timeouts.most")["value"] == 3
 
 
@@ -146,10 +149,11 @@ def test_who_cannot_take_a_change_over_is_named_until_it_is_taken_back(
     settings = Settings.of(sweep_interval=0.1, retry={"base": 0.1, "cap": 5})
     with Coordinator.connect(redis_url, namespace, settings) as app, app.lock("a"):
         taken = cli.json("config", "set", "retry.base", "2", "--wait", "10")
-        assert (taken["taken"], taken["refused"], taken["silent"]) == (1, [], 0)
+        assert (taken["taken"], taken["refused"], taken["silent"], taken["workers"]) == (1, [], 0, 0)
         refused = cli.call("config", "set", "retry.base", "10", "rate.burst", "20", "--wait", "10")
         assert refused.returncode == os.EX_CONFIG
-        *changes, last = refused.stdout.splitlines()
+        *changes, last, none = refused.stdout.splitlines()
+        assert none == NO_WORKER
         assert changes == ["retry.base: 10 (was 2)", "rate.burst: 20 (was as each process was started)"]
         assert re.fullmatch(r"refused by app \S+:\d+ \(\S+\): retry: base \(10\) must be at most cap \(5\)", last)
         assert app.settings.rate.burst == 20
@@ -162,7 +166,7 @@ def test_who_cannot_take_a_change_over_is_named_until_it_is_taken_back(
         assert doctor.returncode == 1
         assert [one["kind"] for one in json.loads(doctor.stdout)["problems"]] == ["settings"]
         mended = cli.call("config", "unset", "retry.base", "--wait", "10")
-        assert (mended.returncode, mended.stdout.splitlines()[-1]) == (0, "taken over by 1 process")
+        assert (mended.returncode, mended.stdout.splitlines()[-2]) == (0, "taken over by 1 process")
         assert cli.call("doctor").returncode == 0
 
 

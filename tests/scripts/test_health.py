@@ -75,7 +75,16 @@ def test_the_numbers_are_those_of_the_caller_and_of_the_fleet(fleet: Engine) -> 
     for n in range(3):
         fleet.report("w", ran(fleet, f"j{n}"), f"failed@{min(n, 2)}")
     assert level(fleet) == Escalation(2, 1)
-    fleet.call(calls.configure(fleet.scope, "c", 0, "ops", "escalate_most=0", {"escalation.most": "0"}))
+    # What is above a highest level that is lowered goes down with the next timeout that counts.
+    changed = fleet.call(calls.configure(fleet.scope, "b", 0, "ops", "escalate_most=1", {"escalation.most": "1"}))
+    fleet.report("w", ran(fleet, "e"), "failed@0")
+    assert level(fleet) == Escalation(2, 1)
+    for ident in "xyz":
+        fleet.report("w", ran(fleet, ident), "failed@1")
+        assert level(fleet) == Escalation(1, 1)
+    assert escalations(fleet)[2:] == [("apply", "2", "1", "settings")]
+    version = int(changed[1])
+    fleet.call(calls.configure(fleet.scope, "c", version, "ops", "escalate_most=0", {"escalation.most": "0"}))
     fleet.report("w", ran(fleet, "g"), "succeeded")
     fleet.report("w", ran(fleet, "h"), "failed@0")
     assert level(fleet) == Escalation(0, 1)

@@ -161,3 +161,4 @@ def test_the_rules_are_about_figures_that_there_are() -> None:
     assert limits["timeout_rate"] == (0.05, 0.15)
     assert limits["retry_failure"] == (0.1, 0.25)
     assert limits["coalesce_rate"] == (0.2, None)
+    assert limits["dead_jobs"] == (1, 20)

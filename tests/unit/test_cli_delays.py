@@ -8,9 +8,10 @@ import pytest
 
 from coordinator.cli import delays
 from coordinator.model.lease import GateView
+from coordinator.model.names import MAX_SECONDS
 from coordinator.model.states import State
 from coordinator.ops.lessons import Learnt
-from coordinator.policy.escalation import Escalation
+from coordinator.policy.escalation import Escalation, EscalationPolicy
 from tests.unit.test_cli_render import NOW, a_request
 
 BREAKER = {"terms": ":5:3:30000:60000:1", "since": str(round((NOW - 4) * 1000))}
@@ -38,6 +39,14 @@ def test_a_gate_is_told_with_its_figures(kind: str, fields: dict[str, str], said
 
 
 @pytest.mark.parametrize(
+    ("seconds", "said"), [(500 * 86400, "in 499d"), (MAX_SECONDS, "It is open until somebody closes it.")]
+)
+def test_what_is_open_for_very_long_is_told_from_what_somebody_has_to_close(seconds: float, said: str) -> None:
+    gate = GateView("breaker", "work", 0, 2, NOW - 3, NOW - 4 + seconds, {**BREAKER, "state": "open"})
+    assert said in " ".join(delays.at_gate(a_request(State.WAITING), gate))
+
+
+@pytest.mark.parametrize(
     ("retry", "said"),
     [
         ({}, ["The pause of 20s is by the retry policy of its handler, or of the settings."]),
@@ -57,6 +66,9 @@ def test_a_level_and_a_likeness_are_told_where_there_are_any() -> None:
     assert delays.escalated("work", Learnt()) == []
     (told,) = delays.escalated("work", Learnt(Escalation(2, 1)))
     assert "level 2 of 5, so a run that begins now has 2.25 times its time; 1 timeout in a row" in told
+    # As far as a lowered highest level allows.
+    (told,) = delays.escalated("work", Learnt(Escalation(2, 1, EscalationPolicy(most=1))))
+    assert "level 1 of 1, so a run that begins now has 1.5 times its time" in told
     assert delays.likeness(a_request(State.READY)) == []
     found = a_request(State.READY, fields={"similar": "k-7 0.912"})
     assert delays.likeness(found) == ["Its text is nearly that of job k-7 (similarity 0.912)."]

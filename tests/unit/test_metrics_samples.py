@@ -157,6 +157,19 @@ def test_shares_are_of_enough_things_or_not_told() -> None:
     assert known(retry__failed=10, retry__succeeded=30)["retry_failure_share"] == pytest.approx(0.25)
 
 
+def test_jobs_that_end_as_failed_or_dead_are_told_by_the_minute() -> None:
+    def told(seconds: float, **did: int) -> float | None:
+        made = Window(seconds, counts={f"fleet.did:{event}": times for event, times in did.items()})
+        return figures(made).get("dead_per_minute")
+
+    assert told(60) is None
+    assert told(60, succeed=5) == 0
+    assert told(60, succeed=5, fail=2, bury=1) == 3
+    assert told(3600, bury=120) == 2
+    # One in the first second of a fleet is one.
+    assert told(1, fail=1) == 1
+
+
 def test_mean_waits_are_told_by_priority_of_all_processes_together() -> None:
     entries = []
     for process, waited, began in (("p", 900, 3), ("q", 3100, 1)):

@@ -44,9 +44,15 @@ local function note_timeout(ctx, name, begun)
   note_successes(ctx)
   local key = ctx.p .. K_HANDLER .. name
   local v = redis.call('HMGET', key, 'level', 'late')
-  local level, late = tonumber(v[1] or 0), tonumber(v[2] or 0) + 1
+  local known = tonumber(v[1] or 0)
+  -- The highest there may be can be lowered while a handler is above it.
+  local level = math.min(known, ctx.escalate_most)
+  local late = level < known and 1 or tonumber(v[2] or 0) + 1
   if begun < level then
     return
+  end
+  if level < known then
+    tell_level(ctx, name, text(known), text(level), 'by', 'settings')
   end
   if late >= ctx.escalate_after and level < ctx.escalate_most then
     tell_level(ctx, name, text(level), text(level + 1), 'by', 'timeouts', 'timeouts', late)
