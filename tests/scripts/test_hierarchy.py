@@ -173,6 +173,28 @@ def test_many_that_wait_below_are_woken_page_by_page_and_that_is_no_fault(engine
     assert not engine.raw.exists(engine.key("WAKES"), engine.key("TREES"))
 
 
+def test_no_script_that_wakes_many_does_more_than_so_much(engine: Engine) -> None:
+    """Behind a subtree wait 8 readers on each of 100 lines: as many grants as looks would be 500 in one script."""
+    engine.open("s")
+    fence = engine.hold("s", "t", "p/**")
+    needs = [wire_needs(f"s1:p/{n // 8:03}") for n in range(800)]
+    made = [LockAsk(f"r{n}", 1, one, trying=False, wait_ms=None, hold_ms=86_400_000) for n, one in enumerate(needs)]
+    quick(engine, *(calls.request(engine.scope, "s", one) for one in made))
+    commands = [spent(engine, calls.release(engine.scope, "t", fence))]
+    while engine.raw.exists(engine.key("DIRTY"), engine.key("WAKES")):
+        commands.append(spent(engine, calls.sweep(engine.scope)))
+    assert engine.raw.zcard(engine.key("DEADLINES")) == 800, "everybody has it"
+    assert max(commands) <= 1500
+    assert len(commands) <= 12
+
+
+def spent(engine: Engine, call: Call) -> int:
+    """How many commands a script runs."""
+    engine.raw.config_resetstat()
+    engine.sent(call)
+    return sum(one["calls"] for one in engine.raw.info("commandstats").values())
+
+
 def test_one_that_does_not_go_together_is_found_behind_many_that_do(engine: Engine) -> None:
     engine.open("s")
     fence = engine.hold("s", "last", "p/last")

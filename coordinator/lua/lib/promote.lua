@@ -9,7 +9,7 @@
 --@include lib/leftovers
 --@include lib/flow
 --@include lib/wake
-local MAX_WALK = 128  -- waiters
+local MAX_WALK, GRANT_LOOKS = 128, 8  -- waiters of one line; what a grant costs of the looks that one script has
 local function grant(ctx, r)
   local fence = text(draw(ctx))
   r.hold_ms = defined.held_for(ctx, r, r.hold_ms)
@@ -19,7 +19,7 @@ local function grant(ctx, r)
   local expires = text(r.expires)
   redis.call('ZADD', ctx.p .. K_DEADLINES, expires, r.id)
   move(ctx, r, 'grant', 'fence', fence, 'since', now_text(ctx), 'expires', expires)
-  ctx.granted = r.session
+  ctx.granted, ctx.looks = r.session, ctx.looks + GRANT_LOOKS
   if ctx.asking ~= r.id then
     send(ctx, r.session, 'granted ' .. r.id .. ' ' .. fence .. ' ' .. text(r.hold_ms))
   end

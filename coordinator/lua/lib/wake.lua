@@ -6,7 +6,7 @@
 --@include lib/leftovers
 --@include lib/plant
 -- Lines that one script moves on itself, looks through, and corrects the ranks of; subtrees that a sweep checks.
-local WOKEN, PAGE_BELOW, CORRECTED, CHECKED = 64, 256, 64, 4
+local WOKEN, PAGE_BELOW, CORRECTED, CHECKED = 64, 128, 64, 4
 local rouse = {}
 
 -- Before the line of a subtree is walked: what is known of the lines below it is brought up to date, as far as it matters.
@@ -70,10 +70,13 @@ local function wake_page(ctx, node, mark)
     '(' .. path .. '/\255', 'LIMIT', 0, PAGE_BELOW)
   local last = names[PAGE_BELOW]
   names[#names + 1] = from == '-' and path or nil
+  local lines = {}
   for _, name in ipairs(names) do
-    if redis.call('EXISTS', ctx.p .. K_LINE .. name) == 1 then
-      leave(ctx, name)
-    end
+    lines[#lines + 1] = redis.call('EXISTS', ctx.p .. K_LINE .. name) == 1 and name or nil
+  end
+  if lines[1] then
+    redis.call('SADD', ctx.p .. K_DIRTY, unpack(lines))
+    ctx.leaves = true
   end
   if last then
     redis.call('HSET', ctx.p .. K_WAKES, node, string.sub(mark, 1, 1) .. last)
