@@ -84,7 +84,8 @@ for _, need in ipairs(needs_of(ctx, r)) do
   counted = counted - math.max(0, to - most)
   needs[#needs + 1] = { need.resource, need.mode, need.permits, capacity(ctx, need.resource),
     place and tostring(place) or '', redis.call('ZCARD', line), holders_of(ctx, need.resource, most),
-    persons(ctx, ahead, need.resource), frozen_words(halts.bar(ctx, r, need.resource)), place and beside.neighbours(ctx, need, rank_of(ctx, r), most) or {},
+    persons(ctx, ahead, need.resource), frozen_words(halts.bar(ctx, r, need.resource)),
+    place and beside.neighbours(ctx, need, rank_of(ctx, r), most) or {},
     defined.of(ctx, need.resource).mode or '', crowd(ctx, line, need.resource, most, to) }
 end
 local queue = r.kind == 'job' and r.state == 'ready' and place_of(ctx, r) or {}

@@ -51,7 +51,6 @@ local function answer(r)
   end
   return { 'ended', id, r.state, r.shed and r.shed .. ' ' .. r.shed_from or r.why or '' }
 end
-
 local found, resource = look_around(ctx, id, ARGV)
 if found == 0 then
   return grant_plain(ctx, ARGV, resource)
@@ -73,7 +72,8 @@ local r = { id = id, kind = 'lock', state = 'new', priority = tonumber(ARGV[4]),
   needs = ARGV[5], needs_list = parse_needs(ARGV[5]), hold_ms = tonumber(ARGV[8]), flow = flow_within(ctx, ARGV[13]) }
 local busy, clear = blocked(ctx, r)
 -- Locks are small, and who has one finishes something: for want of memory they are refused only where all is.
-local refusal = (ARGV[13] ~= '' and not r.flow and { 'not_within', ARGV[13] }) or memory_full(ctx, 4) or refused_needs(ctx, r, busy and not try) or (try and busy and not again and { 'busy', busy })
+local refusal = ARGV[13] ~= '' and not r.flow and { 'not_within', ARGV[13] } or memory_full(ctx, 4)
+  or refused_needs(ctx, r, busy and not try) or try and busy and not again and { 'busy', busy }
 if refusal then
   watch_memory(ctx, 'refused')
   return refusal

@@ -12,8 +12,9 @@ local function person(ctx, id, holding, resource)
   local v = redis.call('HMGET', ctx.p .. K_REQ .. id, 'kind', 'state', 'priority', 'since', 'session', 'queue', 'name',
     'needs')
   local note = redis.call('HMGET', ctx.p .. K_NOTE .. id, 'owner', 'reason')
-  return { id, v[2] and (v[1] or 'job') or '', v[2] or '', v[2] and (v[3] or '1') or '', v[4] or '', v[5] or '', live(ctx, v[5]) and 'live' or 'lapsed',
-    note[1] or '', note[2] or '', v[6] or '', v[7] or '', holding or resource and wanted(ctx, id, v[8], resource) or '' }
+  return { id, v[2] and (v[1] or 'job') or '', v[2] or '', v[2] and (v[3] or '1') or '', v[4] or '', v[5] or '',
+    live(ctx, v[5]) and 'live' or 'lapsed', note[1] or '', note[2] or '', v[6] or '', v[7] or '',
+    holding or resource and wanted(ctx, id, v[8], resource) or '' }
 end
 
 local function persons(ctx, ids, resource)
