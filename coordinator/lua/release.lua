@@ -11,8 +11,20 @@
 --@include lib/settle_lines
 --@include lib/release_plain
 --@include lib/commit
-local ctx = open(KEYS[1], ARGV[1])
-local r = load(ctx, ARGV[2])
+local m, us = read_meta(KEYS[1]), server_us()
+local left, wanted, r, vacant = release_plain(KEYS[1], m, us, ARGV)
+if left and not wanted then
+  return { 'ok' }
+end
+local ctx = open(KEYS[1], ARGV[1], m, us)
+if left then
+  ctx.caller, ctx.news, ctx.stats.release, ctx.vacant = r.session, {}, 1, vacant and left
+  touch(ctx, left)
+  settle_lines(ctx)
+  commit(ctx)
+  return { 'ok', unpack(ctx.news) }
+end
+r = r or load(ctx, ARGV[2])
 if not r or r.kind ~= 'lock' then
   return { 'gone' }
 elseif r.fence ~= ARGV[3] then
@@ -23,9 +35,7 @@ elseif r.state ~= 'held' then
   return { 'lost', r.state }
 end
 ctx.caller, ctx.news = r.session, {}
-if not release_plain(ctx, r) then
-  finish(ctx, r, 'release')
-  settle_lines(ctx)
-end
+finish(ctx, r, 'release')
+settle_lines(ctx)
 commit(ctx)
 return { 'ok', unpack(ctx.news) }

@@ -30,12 +30,16 @@
 -- Keeps: all or nothing; a refusal writes nothing; a repeated call answers as the first did.
 --@include lib/settle_lines
 --@include lib/grant_plain
+--@include lib/owner
+--@include lib/commit
 --@include lib/blocked
 --@include lib/untangle
 --@include lib/preempt
-local ctx = open(KEYS[1], ARGV[1])
-local session, id, again = ARGV[2], ARGV[3], ARGV[6] == 'again'
-local try = again or ARGV[6] == 'try'
+local plain, ctx, found = begin_request(KEYS[1], ARGV[1], ARGV)
+if plain then
+  return plain
+end
+local session, id, again, try = ARGV[2], ARGV[3], ARGV[6] == 'again', ARGV[6] == 'again' or ARGV[6] == 'try'
 if not live(ctx, session) then
   return { 'session_lost' }
 end
@@ -50,10 +54,6 @@ local function answer(r)
     return { 'waiting', id, string.match(r.shrunk or '', '^%d+') }
   end
   return { 'ended', id, r.state, r.shed and r.shed .. ' ' .. r.shed_from or r.why or '' }
-end
-local found, resource = look_around(ctx, id, ARGV)
-if found == 0 then
-  return grant_plain(ctx, ARGV, resource)
 end
 local before = found > 2 and load(ctx, id)
 if before then

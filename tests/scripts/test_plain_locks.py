@@ -69,6 +69,27 @@ def test_the_shorter_ways_leave_what_the_others_leave(
             raw.delete(key)
 
 
+def test_after_the_servers_clock_stepped_back_a_lock_lasts_from_the_mark(engine: Engine) -> None:
+    engine.open("s")
+    ahead = engine.now_us + 3_600_000_000
+    engine.raw.hset(engine.key("META"), "clock", ahead)
+    engine.raw.zadd(engine.key("SESSIONS"), {"s": ahead // 1000 + 10_000})
+    _, _, fence, left = engine.ask("s", "r", "a", hold_ms=60_000)
+    assert (int(fence) >= ahead, int(left)) == (True, 60_000)
+    assert int(engine.field("r", "expires") or 0) == ahead // 1000 + 60_000
+    assert engine.release("r", int(fence)) == ["ok"]
+    assert int(engine.field("r", "ended") or 0) >= ahead // 1000
+
+
+def test_who_gives_back_a_plain_lock_takes_up_the_lines_that_were_left(engine: Engine) -> None:
+    engine.open("s")
+    fence = engine.hold("s", "r", "a")
+    engine.raw.sadd(engine.key("DIRTY"), "b")
+    engine.raw.hset(engine.key("META"), "left", 1)
+    engine.release("r", fence)
+    assert not engine.raw.exists(engine.key("DIRTY"))
+
+
 def test_without_events_the_shorter_ways_stream_none(engine: Engine) -> None:
     engine.rules(max_events=0)
     play(engine, "a", {"owner": "pr-1"})

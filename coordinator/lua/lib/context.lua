@@ -6,6 +6,7 @@
 -- The terms of the last call: in a library of functions they are read again only when another namespace calls. A context
 -- has them from here, and counts that begin at 0: a table with forty fields takes twice as long to make as one with twenty.
 local known_terms, known_changes, terms_read
+local CLOCK_STEP_US = 250000  -- so far the mark may be behind the clock before it is written again
 -- The numbers of the terms, in their order (`model/terms`).
 local TERMS = { 'aging_us', 'max_line', 'max_queue', 'result_ms', 'dead_ms', 'max_crashes', 'session_ms', 'max_events',
   'retry_share', 'retry_floor', 'retry_window_ms', 'shedding', 'memory_share', 'max_bytes', 'shed_begin', 'shed_end',
@@ -71,9 +72,10 @@ local function read_meta(meta)
   return m
 end
 
-local function open(meta, words)
-  local m = read_meta(meta)
-  local clock, skew, us = tonumber(m.clock), tonumber(m.skew), server_us()
+-- `m` and `us`: where the caller has looked at both already.
+local function open(meta, words, m, us)
+  m, us = m or read_meta(meta), us or server_us()
+  local clock, skew = tonumber(m.clock), tonumber(m.skew)
   local ctx = setmetatable({ meta = meta, p = string.sub(meta, 1, -5), tick = tonumber(m.tick), swept = tonumber(m.swept),
     marked = m.left or false, leftover = m.left or false, gates = m.gates or m.limits or false, clocked = m.gates or false,
     shed = m.shed or false, frozen = m.frozen or false, shares = m.shares or false, spare = m.spare or false,
@@ -86,12 +88,10 @@ local function open(meta, words)
   elseif us < clock then
     us = us + skew
     if us < clock then
-      ctx.skew = skew + clock - us
-      us = clock
-      ctx.save_clock = true
+      ctx.skew, ctx.save_clock, us = skew + clock - us, true, clock
     end
   end
-  if us > clock + 250000 then
+  if us > clock + CLOCK_STEP_US then
     ctx.save_clock = true
   end
   ctx.us, ctx.now = us, math.floor(us / 1000)

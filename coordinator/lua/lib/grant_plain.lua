@@ -1,25 +1,9 @@
 -- The shorter way to a lock that nobody holds and nobody waits for: it leaves the same behind as asking, joining the line
--- and being granted do. Measured with `release_plain`: a pair takes the server a third less time.
+-- and being granted do. Measured with `release_plain`: a pair takes the server 40 % less time.
 --@include lib/plain_lock
 --@include lib/ask
---@include lib/memory
---@include lib/owner
---@include lib/commit
--- What there is of a request and its resource, in one look: 3 for its record, and 1 each for a line and for holders. Of
--- a request that is not plain nothing is known, so it may have a record. `args` as in `request`.
-local function look_around(ctx, id, args)
-  local resource = args[13] == '' and plain_lock.on(ctx, args[5])
-  if not resource then
-    return 3
-  end
-  local record = ctx.p .. K_REQ .. id
-  local found = redis.call('EXISTS', record, record, record, ctx.p .. K_LINE .. resource, ctx.p .. K_HOLDERS .. resource)
-  ctx.in_use = found % 3 > 0 and resource
-  return found, resource
-end
-
 -- Fields that most locks do not have.
-local function rare_fields(ctx, r, args)
+local function rare_fields(p, id, now, args)
   if args[4] == '1' and args[7] == '' and args[9] == '' and args[10] == '' and args[11] == '' and args[12] == ''
     and args[15] == '' then
     return
@@ -29,39 +13,80 @@ local function rare_fields(ctx, r, args)
     put(fields, 'priority', args[4])
   end
   if args[7] ~= '' then
-    put(fields, 'wait_by', text(ctx.now + tonumber(args[7])), 'learnt', args[6] == 'adaptive' and args[7])
+    put(fields, 'wait_by', text(now + tonumber(args[7])), 'learnt', args[6] == 'adaptive' and args[7])
   end
   if args[9] ~= '' or args[10] ~= '' or args[11] ~= '' then
-    put_note(ctx, r, fields, args[9], args[10], args[11])
+    put_note({ p = p }, { id = id }, fields, args[9], args[10], args[11])
   end
   put(fields, 'rule', args[12], 'preempt', args[15])
   return unpack(fields)
 end
 
-local function grant_plain(ctx, args, resource)
-  local full = memory_full(ctx, 4)
-  watch_memory(ctx, full and 'refused')
-  if full then
-    return full
-  end
-  refresh(ctx, args[2])
+local function write_grant(meta, m, us, terms, resource, args)
+  local p = string.sub(meta, 1, -5)
   local session, id, needs, hold = args[2], args[3], args[5], args[8]
-  local r, stats, now = { id = id }, ctx.stats, now_text(ctx)
-  local stamp, fence, expires = text(draw(ctx)), text(draw(ctx)), text(ctx.now + tonumber(hold))
-  redis.call('SADD', ctx.p .. K_OWNS .. session, id)
-  redis.call('ZADD', ctx.p .. K_RESOURCES, '0', resource)
-  redis.call('HSET', ctx.p .. K_HOLDERS .. resource, id,
-    string.byte(needs) == 120 and 'x 1 ' .. fence .. ' ' .. session .. ' ' .. expires
-      or 's 1 ' .. fence .. ' ' .. session .. ' ' .. expires)
-  redis.call('ZADD', ctx.p .. K_DEADLINES, expires, id)
-  redis.call('HSET', ctx.p .. K_REQ .. id, 'state', plain_lock.HELD, 'stamp', stamp, 'needs', needs, 'kind', 'lock',
-    'session', session, 'hold_ms', hold, 'fence', fence, 'since', now, 'expires', expires, rare_fields(ctx, r, args))
-  if ctx.max_events ~= 0 then
-    add_event(ctx, 'ask', id, 'state', plain_lock.WAITING, 'needs', needs, 'kind', 'lock', 'priority', args[4],
-      'stamp', stamp, 'session', session)
-    add_event(ctx, 'grant', id, 'state', plain_lock.HELD, 'needs', needs, 'fence', fence, 'since', now, 'expires', expires)
+  local ms = math.floor(us / 1000)
+  local stamp = math.max(tonumber(m.tick) + 1, us)
+  local now, expires, fence = text(ms), text(ms + tonumber(hold)), text(stamp + 1)
+  stamp = text(stamp)
+  redis.call('SADD', p .. K_OWNS .. session, id)
+  redis.call('ZADD', p .. K_RESOURCES, '0', resource)
+  redis.call('HSET', p .. K_HOLDERS .. resource, id,
+    string.sub(needs, 1, 1) .. ' 1 ' .. fence .. ' ' .. session .. ' ' .. expires)
+  redis.call('ZADD', p .. K_DEADLINES, expires, id)
+  redis.call('HSET', p .. K_REQ .. id, 'state', plain_lock.HELD, 'stamp', stamp, 'needs', needs, 'kind', 'lock',
+    'session', session, 'hold_ms', hold, 'fence', fence, 'since', now, 'expires', expires,
+    rare_fields(p, id, ms, args))
+  if terms.max_events ~= 0 then
+    local events, most = p .. K_EVENTS, terms.events_words
+    redis.call('XADD', events, 'MAXLEN', '~', most, '*', 'event', 'ask', 'id', id, 'ms', now, 'state', plain_lock.WAITING,
+      'needs', needs, 'kind', 'lock', 'priority', args[4], 'stamp', stamp, 'session', session)
+    redis.call('XADD', events, 'MAXLEN', '~', most, '*', 'event', 'grant', 'id', id, 'ms', now, 'state', plain_lock.HELD,
+      'needs', needs, 'fence', fence, 'since', now, 'expires', expires)
   end
-  stats.ask, stats.grant = (stats.ask or 0) + 1, (stats.grant or 0) + 1
-  commit(ctx)
+  redis.call('HINCRBY', p .. K_STATS, 'ask', '1')
+  redis.call('HINCRBY', p .. K_STATS, 'grant', '1')
+  if us > tonumber(m.clock) + CLOCK_STEP_US then
+    redis.call('HSET', meta, 'tick', fence, 'clock', text(us))
+  else
+    redis.call('HSET', meta, 'tick', fence)
+  end
   return { 'granted', id, fence, hold }
+end
+
+-- The answer, if this was the way. Else what was found out: what there is of the request and its resource, 3 for its
+-- record (also where nobody looked) and 1 each for a line and for holders; the resource if it is in use; and until when
+-- the session lives. `m` is what stands in `meta`, `args` as in `request`.
+local function grant_plain(meta, m, us, args)
+  local resource = args[13] == '' and plain_lock.on(args[5])
+  local terms = resource and plain_lock.terms(m, us, args[1])
+  if not terms then
+    return nil, 3
+  end
+  local p, id = string.sub(meta, 1, -5), args[3]
+  local alive = tonumber(redis.call('ZSCORE', p .. K_SESSIONS, args[2]) or nil)
+  if not alive or alive <= us / 1000 + 0.9 * terms.session_ms then
+    return nil, 3, false, alive
+  end
+  local record = p .. K_REQ .. id
+  local found = redis.call('EXISTS', record, record, record, p .. K_LINE .. resource, p .. K_HOLDERS .. resource)
+  if found > 0 then
+    return nil, found, found % 3 > 0 and resource, alive
+  end
+  return write_grant(meta, m, us, terms, resource, args)
+end
+
+-- The answer, or a context that knows what was found out, and what there is of the request and its resource.
+local function begin_request(meta, words, args)
+  local m, us = read_meta(meta), server_us()
+  local answer, found, in_use, alive = grant_plain(meta, m, us, args)
+  if answer then
+    return answer
+  end
+  local ctx = open(meta, words, m, us)
+  ctx.in_use = in_use
+  if alive and alive > ctx.now then
+    ctx.lives[args[2]] = alive
+  end
+  return nil, ctx, found
 end

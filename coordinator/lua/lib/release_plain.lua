@@ -1,27 +1,33 @@
--- The shorter way out for a plain lock: it leaves the same behind as `finish` does. Returns whether it was one.
+-- The shorter way out for a plain lock: it leaves the same behind as `finish` does.
 --@include lib/plain_lock
 --@include lib/finish
---@include lib/settle_lines
-local function release_plain(ctx, r)
-  local resource = not ctx.leftover and not r.dedup and plain_lock.on(ctx, r.needs or '')
+-- Returns the resource and whether it is wanted or held still; without the resource nothing was done. The record, if
+-- anybody looked. `args` as in `release`.
+local function release_plain(meta, m, us, args)
+  local terms = plain_lock.terms(m, us, args[1])
+  local place, id = terms and { p = string.sub(meta, 1, -5) }, args[2]
+  local r = terms and load(place, id)
+  local resource = r and r.state == 'held' and r.kind == 'lock' and r.fence == args[3] and not r.dedup and not r.watched
+    and plain_lock.on(r.needs or '')
   if not resource then
-    return false
+    return nil, false, r
   end
-  local id, stats, now = r.id, ctx.stats, now_text(ctx)
-  redis.call('ZREM', ctx.p .. K_DEADLINES, id)
-  redis.call('HDEL', ctx.p .. K_HOLDERS .. resource, id)
-  local wanted = not retire_resource(ctx, resource)
-  redis.call('HSET', ctx.p .. K_REQ .. id, 'state', plain_lock.RELEASED, 'ended', now)
-  r.state = plain_lock.RELEASED
-  if ctx.max_events ~= 0 then
-    add_event(ctx, 'release', id, 'state', r.state, 'needs', r.needs, 'ended', now)
+  local p, now = place.p, text(math.floor(us / 1000))
+  local line, holders, record = p .. K_LINE .. resource, p .. K_HOLDERS .. resource, p .. K_REQ .. id
+  redis.call('ZREM', p .. K_DEADLINES, id)
+  redis.call('HDEL', holders, id)
+  -- A line counts twice, so it is also known where nobody has it.
+  local found = redis.call('EXISTS', line, line, holders)
+  redis.call('HSET', record, 'state', plain_lock.RELEASED, 'ended', now)
+  if terms.max_events ~= 0 then
+    redis.call('XADD', p .. K_EVENTS, 'MAXLEN', '~', terms.events_words, '*', 'event', 'release', 'id', id, 'ms', now,
+      'state', plain_lock.RELEASED, 'needs', r.needs, 'ended', now)
   end
-  stats.release = (stats.release or 0) + 1
-  retain(ctx, r, ctx.result_words)
-  redis.call('SREM', ctx.p .. K_OWNS .. r.session, id)
-  if wanted then
-    touch(ctx, resource)
-    settle_lines(ctx)
+  retain(place, r, terms.result_words)
+  redis.call('SREM', p .. K_OWNS .. r.session, id)
+  if found == 0 then
+    redis.call('ZREM', p .. K_RESOURCES, resource)
+    redis.call('HINCRBY', p .. K_STATS, 'release', '1')
   end
-  return true
+  return resource, found > 0, r, found == 2
 end
