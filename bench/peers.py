@@ -11,7 +11,9 @@ Kind = Literal["jobs", "locks"]
 Mode = Literal["drain", "ordered", "latency", "keyed"]
 
 OURS = "coordinator"
-FLOORS = ("floor", "floor-direct")
+KEPT_FLOOR = "floor-kept"
+BARE_FLOORS = ("floor", "floor-direct")
+FLOORS = (*BARE_FLOORS, KEPT_FLOOR)
 HIREDIS = "redis[hiredis]==8.1.0"
 LOCKS = (HIREDIS, "python-redis-lock==4.0.1")
 
@@ -167,4 +169,11 @@ PEERS = (
         only=("enqueue", "drain", "drain2", "latency", "keyed", "pairs", "contend", "handoff"),
     ),
     Peer(FLOORS[1], {"locks": "floor_direct"}, only=("pairs",)),
+    # What the promises of ours have to pay.
+    Peer(
+        KEPT_FLOOR,
+        {"jobs": "floor_kept_jobs", "locks": "floor_kept"},
+        workers={"latency": WorkerCommand(_FLOOR % "floor_kept_jobs", forks=False)},
+        only=("enqueue", "latency", "pairs", "contend", "handoff"),
+    ),
 )

@@ -33,7 +33,7 @@ def markdown(results: Results, facts: Mapping[str, str]) -> str:
 
 def verdict_table(verdicts: Sequence[Verdict]) -> str:
     """One line per target: ours, the best peer of this run, the ratio, what any design has to pay and the ratio of
-    that, what was to be reached, whether it was."""
+    that, the same for one that keeps what ours promises, what was to be reached, whether it was."""
     rows = [
         (
             f"{one.workload.title}: {one.figure.label}",
@@ -42,12 +42,15 @@ def verdict_table(verdicts: Sequence[Verdict]) -> str:
             _ratio(one.ratio),
             "-" if one.floor is None else with_unit(one.floor, one.figure),
             _ratio(one.floor_ratio),
+            "-" if one.kept is None else with_unit(one.kept, one.figure),
+            _ratio(one.kept_ratio),
             str(one.target) if one.target else "-",
             _word(one),
         )
         for one in verdicts
     ]
-    return _table(("workload", "ours", "best peer", "ratio", "floor", "its ratio", "target", "reached"), rows)
+    floors = ("floor", "its ratio", "with our promises", "its ratio")
+    return _table(("workload", "ours", "best peer", "ratio", *floors, "target", "reached"), rows)
 
 
 def raw_table(results: Results, workload: Workload) -> str:

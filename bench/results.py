@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.model import Figure, Record
-from bench.peers import FLOORS, OURS
+from bench.peers import BARE_FLOORS, FLOORS, KEPT_FLOOR, OURS
 from bench.statistics import Spread
 from bench.targets import BEST, TARGETS, Target
 from bench.workloads.base import Workload
@@ -17,7 +17,8 @@ from bench.workloads.base import Workload
 class Verdict:
     """One line of the report. `reached` is None if it could not be judged, and False if a repetition of ours failed;
     `why` then says so. `floor` is the best that was measured without any library, and `floor_ratio` what `ratio` would
-    be for it; `in_reach` says whether that reached the target, None if it was not measured."""
+    be for it; `in_reach` says whether that reached the target, None if it was not measured. `kept` and `kept_ratio` are
+    the same of scripts that do what our promises need, and nothing else."""
 
     workload: Workload
     figure: Figure
@@ -31,6 +32,8 @@ class Verdict:
     floor: float | None = None
     floor_ratio: float | None = None
     in_reach: bool | None = None
+    kept: float | None = None
+    kept_ratio: float | None = None
 
 
 class Results:
@@ -94,8 +97,9 @@ class Results:
         against = target.against if target else BEST
         rival = best if against in ("", BEST) else self._median(workload.name, against, figure.key)
         ratio = ours / rival if ours is not None and rival else None
-        floor = self._median(workload.name, self._best(workload.name, figure, FLOORS), figure.key)
-        floor_ratio = floor / rival if floor is not None and rival else None
+        floor = self._median(workload.name, self._best(workload.name, figure, BARE_FLOORS), figure.key)
+        kept = self._median(workload.name, KEPT_FLOOR, figure.key)
+        floor_ratio, kept_ratio = (one / rival if one is not None and rival else None for one in (floor, kept))
         absolute = target is not None and not target.against
         judged, least = (ours, floor) if absolute else (ratio, floor_ratio)
         in_reach = target.reached(least) if target and least is not None else None
@@ -106,9 +110,8 @@ class Results:
             reached = target.reached(judged)
         if not why and judged is None:
             why = "there is no peer" if against in ("", BEST) else f"{against} was not measured"
-        return Verdict(
-            workload, figure, target, ours, best, best_peer, ratio, reached, why, floor, floor_ratio, in_reach
-        )
+        floors = floor, floor_ratio, in_reach, kept, kept_ratio
+        return Verdict(workload, figure, target, ours, best, best_peer, ratio, reached, why, *floors)
 
     def _median(self, workload: str, peer: str, figure: str) -> float | None:
         spread = self.spread(workload, peer, figure)
