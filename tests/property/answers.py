@@ -39,6 +39,8 @@ def _job(one: list[str]) -> Answer:
 
 _WORD_ONLY = ("beat", "release", "sweep", "force", "replay", "close_session")
 _SHAPES: dict[tuple[str, str], Callable[[list[Any]], Answer]] = {
+    ("define", "ok"): lambda reply: (reply[0], *sorted(zip(reply[1::2], reply[2::2], strict=True))),
+    ("freeze", "ok"): lambda reply: (reply[0],),
     ("request", "granted"): lambda reply: (reply[0], reply[1], reply[3]),
     ("request", "line_overloaded"): lambda reply: tuple(reply[:2]),
     ("request", "ended"): lambda reply: tuple(reply[:3]),

@@ -78,6 +78,10 @@ class EngineMachine(RuleBasedStateMachine):
     """One namespace under random calls. Subclasses say which server, and may give the resources other names."""
 
     names_of: ClassVar[Mapping[str, str]] = {name: name for name in RESOURCES}
+    terms: ClassVar[Terms] = TERMS
+
+    def modelled(self, us: int) -> Model:
+        return Model(self.terms, us)
 
     def connect(self, namespace: str) -> Engine:
         raise NotImplementedError
@@ -85,9 +89,9 @@ class EngineMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         namespace = f"p-{secrets.token_hex(6)}"
-        self.scope = Scope.of(namespace, TERMS)
+        self.scope = Scope.of(namespace, self.terms)
         self.engine = self.connect(namespace)
-        self.model = Model(TERMS, START_US)
+        self.model = self.modelled(START_US)
         self.engine.set_clock(START_US)
         self.names = 0
         self.silent: set[str] = set()

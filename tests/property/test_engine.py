@@ -17,6 +17,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.property.engine import Engine
 from tests.property.machine_jobs import JobMachine
+from tests.property.machine_modes import ModeMachine
 
 LONG = os.environ.get("COORDINATOR_PROPERTY_RUN")
 EXAMPLES, STEPS = map(int, (LONG or "40x30").split("x"))
@@ -46,10 +47,18 @@ def test_on_an_imitation() -> None:
     run_state_machine_as_test(OnImitation, settings=PROFILE)
 
 
-class TreeMachine(JobMachine):
-    """Two subtrees, one in the other, and three resources in them, of which two are counted."""
+# Two subtrees, one in the other, and three resources in them, of which two are counted.
+TREE = {"a": "p/**", "b": "p/q", "c": "p/q/**", "d": "p/q/r", "e": "p/s"}
 
-    names_of: ClassVar[Mapping[str, str]] = {"a": "p/**", "b": "p/q", "c": "p/q/**", "d": "p/q/r", "e": "p/s"}
+
+class TreeMachine(JobMachine):
+    names_of: ClassVar[Mapping[str, str]] = TREE
+
+
+class ModedTreeMachine(ModeMachine):
+    """One of them lies elsewhere, so that somebody in the tree waits for nothing that is in it."""
+
+    names_of: ClassVar[Mapping[str, str]] = {**TREE, "e": "o"}
 
 
 @pytest.mark.timeout(180)
@@ -68,6 +77,18 @@ def test_on_a_server(raw: redis.Redis) -> None:
     shebang = int(raw.info()["redis_version"].split(".")[0]) >= 7
 
     class OnServer(JobMachine):
+        def connect(self, namespace: str) -> Engine:
+            return Engine(raw, namespace, shebang)
+
+    run_state_machine_as_test(OnServer, settings=PROFILE)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("machine", [ModeMachine, ModedTreeMachine])
+def test_modes_on_a_server(raw: redis.Redis, machine: type[ModeMachine]) -> None:
+    shebang = int(raw.info()["redis_version"].split(".")[0]) >= 7
+
+    class OnServer(machine):  # type: ignore[misc,valid-type]
         def connect(self, namespace: str) -> Engine:
             return Engine(raw, namespace, shebang)
 

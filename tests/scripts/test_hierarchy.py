@@ -217,6 +217,15 @@ def test_all_that_wait_below_come_up_when_a_subtree_falls_behind_them(engine: En
     assert {engine.state(f"r{n}") for n in range(100)} == {"held"}
 
 
+def test_a_subtree_comes_up_when_the_line_it_waits_behind_gets_an_order_of_its_own(engine: Engine) -> None:
+    engine.open("s")
+    engine.hold("s", "other", "o")
+    engine.ask("s", "first", "o p/q")
+    assert engine.ask("s", "tree", "p/**")[0] == "waiting"
+    engine.call(calls.define(engine.scope, "p/q", Deed("op", "test", "c"), {"mode": "oldest_first"}))
+    assert engine.holders("p/**") == ["tree"]
+
+
 def test_a_freeze_of_something_in_it_keeps_a_subtree(engine: Engine) -> None:
     engine.open("s")
     deed = calls.Deed("op", "why", "c1")

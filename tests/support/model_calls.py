@@ -70,7 +70,11 @@ class Model(Room):
     def define(self, resource: str, capacity: int) -> Answer:
         self.capacity[resource] = capacity
         self.admit()
-        return "ok", "capacity", str(capacity)
+        return self.defined(resource)
+
+    def defined(self, resource: str) -> Answer:
+        capacity = self.capacity.get(resource)
+        return "ok", *([("capacity", str(capacity))] if capacity else [])
 
     # --- locks
 

@@ -1,6 +1,7 @@
 -- Puts a line into the order of another mode, a page in each script. Meanwhile nobody is granted the resource: between two
 -- orders nobody would know whose turn it is.
 --@include lib/defined
+--@include lib/tree
 --@include lib/leftovers
 local TURN_PAGE = 128
 
@@ -24,6 +25,8 @@ local function turn_some(ctx, resource, known)
       defined.count(ctx, -1)
     end
     ctx.thorough = true
+    -- Above and below it nobody waits for those in a line with an order of its own.
+    tree.loosen(ctx, resource)
     return true
   end
   known.turn = page[1]
