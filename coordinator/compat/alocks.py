@@ -14,7 +14,7 @@ from coordinator.aleases import AsyncLease
 from coordinator.compat import plain
 from coordinator.compat.clients import async_coordinator_of
 from coordinator.compat.errors import as_redis
-from coordinator.compat.held import LEAST, Aim, Held, Terms
+from coordinator.compat.held import LEAST, Aim, Held, Terms, Token
 from coordinator.compat.plain import Patience, Place
 from coordinator.compat.renewer import AsyncRenewer, Duty
 from coordinator.drivers import clock
@@ -74,7 +74,8 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
             except BaseException:
                 # Nobody has the token any more who could release it again.
                 if lease is not None:
-                    await asyncio.shield(asyncio.ensure_future(self._undo(expected_token, lease)))
+                    token = Token(expected_token, made=False)
+                    await asyncio.shield(asyncio.ensure_future(self._undo(token, lease, sure=True)))
                 raise
             await self._forget(lease, expected_token, strict=True)
 
@@ -123,26 +124,27 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
 
     async def _at_head(self, aim: Aim, lease: AsyncLease, terms: Terms, patience: Patience) -> bool:
         """Whether the plain key could be had; else, and whatever goes wrong, the line is left."""
-        word: bytes | None = None
+        token: Token | None = None
+        sent: float | None = None
         try:
-            word = self._word(aim, self.coordinator.settings.namespace, lease)
-            sent = await self._wait_for_plain(word, lease, terms, patience)
+            token = self._token(aim, self.coordinator.settings.namespace, lease)
+            sent = await self._wait_for_plain(token, lease, terms, patience)
             if sent is not None:
-                self._keep(word, lease, terms, sent)
+                self._keep(token.word, lease, terms, sent)
                 return True
         except BaseException:
             # It may have been set by a call that was cancelled; nobody would renew it or give it back.
-            await asyncio.shield(asyncio.ensure_future(self._undo(word, lease)))
+            await asyncio.shield(asyncio.ensure_future(self._undo(token, lease, sure=sent is not None)))
             raise
         await lease.release()
         return False
 
-    async def _undo(self, word: bytes | None, lease: AsyncLease) -> None:
+    async def _undo(self, token: Token | None, lease: AsyncLease, sure: bool) -> None:
         self._stop_renewing(lease)
-        if word is not None:
-            self._leases.pop(word, None)
+        if token is not None and (sure or token.made):
+            self._leases.pop(token.word, None)
             with contextlib.suppress(RedisError, OSError):
-                await super().do_release(word)
+                await super().do_release(token.word)
         with contextlib.suppress(CoordinatorError):
             await lease.release()
 
@@ -151,12 +153,12 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
         if renewer is not None:
             renewer.drop(lease)
 
-    async def _wait_for_plain(self, word: bytes, lease: AsyncLease, terms: Terms, patience: Patience) -> float | None:
+    async def _wait_for_plain(self, token: Token, lease: AsyncLease, terms: Terms, patience: Patience) -> float | None:
         """When the call was sent that made the plain key ours; None if there is no time left."""
         tries = 0
         while True:
             sent = clock.now()
-            taken, ttl_ms = await self._take(keys=[self.name], args=[word, terms.ttl_ms], client=self.redis)
+            taken, ttl_ms = await self._take(keys=[self.name], args=token.arguments(terms), client=self.redis)
             if taken:
                 if tries and terms.line is not None:
                     await lease.extend(terms.line)

@@ -95,6 +95,17 @@ class Aim(NamedTuple):
     token: bytes | None
 
 
+class Token(NamedTuple):
+    """What is written under the plain name. `made`: by us, so that nobody else's key has it."""
+
+    word: bytes
+    made: bool
+
+    def arguments(self, terms: Terms) -> list[Any]:
+        """Those of the script that takes the key."""
+        return [self.word, terms.ttl_ms, int(self.made)]
+
+
 class Held(Generic[L]):
     """The leases of one lock object by their tokens."""
 
@@ -137,8 +148,8 @@ class Held(Generic[L]):
         chosen = None if token is None else self._encoded(token)
         return Aim(resource_of(self._encoded(self.name)), chosen)
 
-    def _word(self, aim: Aim, namespace: str, lease: L) -> bytes:
-        """The token in bytes: the one that was given, else one that tells of our place."""
+    def _token(self, aim: Aim, namespace: str, lease: L) -> Token:
+        """The one that was given, else one that tells of our place."""
         if aim.token is not None:
-            return aim.token
-        return self._encoded(Place(namespace, lease.ident, lease.fence).token())
+            return Token(aim.token, made=False)
+        return Token(self._encoded(Place(namespace, lease.ident, lease.fence).token()), made=True)

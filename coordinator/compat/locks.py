@@ -12,7 +12,7 @@ from coordinator.client import Coordinator
 from coordinator.compat import plain
 from coordinator.compat.clients import coordinator_of
 from coordinator.compat.errors import as_redis
-from coordinator.compat.held import LEAST, Aim, Held, Terms
+from coordinator.compat.held import LEAST, Aim, Held, Terms, Token
 from coordinator.compat.plain import Patience, Place
 from coordinator.compat.renewer import Duty, Renewer
 from coordinator.drivers import clock
@@ -122,35 +122,36 @@ class Lock(Held[Lease], redis_lock.Lock):
 
     def _at_head(self, aim: Aim, lease: Lease, terms: Terms, patience: Patience) -> bool:
         """Whether the plain key could be had; else, and whatever goes wrong, the line is left."""
-        word: bytes | None = None
+        token: Token | None = None
+        sent: float | None = None
         try:
-            word = self._word(aim, self.coordinator.settings.namespace, lease)
-            sent = self._wait_for_plain(word, lease, terms, patience)
+            token = self._token(aim, self.coordinator.settings.namespace, lease)
+            sent = self._wait_for_plain(token, lease, terms, patience)
             if sent is not None:
-                self._keep(word, lease, terms, sent)
+                self._keep(token.word, lease, terms, sent)
                 return True
         except BaseException:
-            self._undo(word, lease)
+            self._undo(token, lease, sure=sent is not None)
             raise
         lease.release()
         return False
 
-    def _undo(self, word: bytes | None, lease: Lease) -> None:
+    def _undo(self, token: Token | None, lease: Lease, sure: bool) -> None:
         Renewer.of(self.coordinator).drop(lease)
-        if word is not None:
-            self._leases.pop(word, None)
+        if token is not None and (sure or token.made):
+            self._leases.pop(token.word, None)
             # It may have been set by a call that was interrupted; nobody would renew it or give it back.
             with contextlib.suppress(RedisError, OSError):
-                redis_lock.Lock.do_release(self, word)  # type: ignore[arg-type]
+                redis_lock.Lock.do_release(self, token.word)  # type: ignore[arg-type]
         with contextlib.suppress(CoordinatorError):
             lease.release()
 
-    def _wait_for_plain(self, word: bytes, lease: Lease, terms: Terms, patience: Patience) -> float | None:
+    def _wait_for_plain(self, token: Token, lease: Lease, terms: Terms, patience: Patience) -> float | None:
         """When the call was sent that made the plain key ours; None if there is no time left."""
         tries = 0
         while True:
             sent = clock.now()
-            taken, ttl_ms = self._take(keys=[self.name], args=[word, terms.ttl_ms], client=self.redis)
+            taken, ttl_ms = self._take(keys=[self.name], args=token.arguments(terms), client=self.redis)
             if taken:
                 if tries and terms.line is not None:
                     lease.extend(terms.line)

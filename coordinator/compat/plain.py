@@ -27,13 +27,14 @@ SAFE = " !\"#$&'()+,-./:;<=>@^_`|~"
 # A name that becomes too long is told by the beginning of it and its digest.
 SHOWN = 64
 
-# The key that has this token already is ours: the answer to the first try was lost.
+# A key that has a token of our own making already is ours: the answer to the first try was lost. One with a token that a
+# caller chose may be anybody's who chose the same.
 TAKE = """
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
   return { 1, 0 }
 end
 local found = redis.pcall('GET', KEYS[1])
-if found == ARGV[1] then
+if found == ARGV[1] and ARGV[3] == '1' then
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
   return { 1, 0 }
 end

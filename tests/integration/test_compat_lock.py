@@ -230,6 +230,27 @@ def test_a_token_can_be_handed_over(new: Make, raw: Any, co: Any, name: str) -> 
     chosen.release()
 
 
+def test_a_token_that_a_caller_chose_may_be_anybodys(
+    new: Make, raw: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = OldLock(raw, name, timeout=5)
+    assert old.acquire(token="worker")
+    raw.pexpire(name, 1000)
+    assert not new(name, timeout=60).acquire(token="worker", blocking=False)
+    assert 0 < raw.pttl(name) <= 1000
+    assert old.owned()
+    broken = new(name, timeout=60)
+
+    def lost(*_: Any, **__: Any) -> None:
+        raise redis.ConnectionError("gone")
+
+    monkeypatch.setattr(getattr(broken, "target", broken), "_take", lost)
+    with pytest.raises(redis.ConnectionError):
+        broken.acquire(token="worker", blocking=False)
+    assert old.owned()
+    old.release()
+
+
 def test_what_cannot_be_sent_is_refused_before_it_stands_in_line(new: Make, co: Any, name: str) -> None:
     lock = new(name)
     with pytest.raises(DataError):
@@ -302,16 +323,16 @@ def test_a_name_is_what_the_client_sends(new: Make, raw: Any, co: Any, namespace
 
 def test_a_lost_answer_does_not_lose_the_key(raw: redis.Redis, name: str) -> None:
     take = raw.register_script(TAKE)
-    assert take([name], ["mine", 5000]) == [1, 0]
+    assert take([name], ["mine", 5000, 1]) == [1, 0]
     raw.pexpire(name, 1000)
-    assert take([name], ["mine", 5000]) == [1, 0]
+    assert take([name], ["mine", 5000, 1]) == [1, 0]
     assert raw.pttl(name) > 4000
-    taken, ttl_ms = take([name], ["other's", 5000])
+    taken, ttl_ms = take([name], ["other's", 5000, 1])
     assert not taken
     assert 4000 < ttl_ms <= 5000
     raw.delete(name)
     raw.rpush(name, "no lock at all")
-    assert take([name], ["mine", 5000]) == [0, -1]
+    assert take([name], ["mine", 5000, 1]) == [0, -1]
     raw.delete(name)
 
 
