@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import ClassVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
+from hypothesis.stateful import precondition, rule
 
 from coordinator.model.terms import Terms
 from coordinator.wire import calls
 from coordinator.wire.calls import Deed
-from tests.property.machine import RESOURCES, TERMS, EngineMachine
+from tests.property.machine import RESOURCES, TERMS, EngineMachine, which
 from tests.support.model_modes import ModedModel
 
 MODES = ("", "oldest_first", "newest_first", "newest_ready_first", "unordered")
@@ -42,13 +42,15 @@ class ModeMachine(EngineMachine):
             self.step(call, lambda name=name, mode=mode: self.moded.order(name, mode))
 
     @rule(resource=resources)
+    @precondition(lambda self: len(self.moded.frozen) < 2)  # or nothing moves any more
     def freeze(self, resource: str) -> None:
         """For longer than any run lasts."""
         name = self.names_of[resource]
         self.step(calls.freeze(self.scope, name, HOUR_MS, self.deed()), lambda: self.moded.freeze(name))
 
-    @rule(resource=resources)
-    def thaw(self, resource: str) -> None:
-        name = self.names_of[resource]
+    @rule(n=which)
+    @precondition(lambda self: self.moded.frozen)
+    def thaw(self, n: int) -> None:
+        name = sorted(self.moded.frozen)[n % len(self.moded.frozen)]
         self.step(calls.thaw(self.scope, name, self.deed()), lambda: self.moded.thaw(name))
         self.repeatable = None  # a repeated one finds nothing frozen, and the client knows that

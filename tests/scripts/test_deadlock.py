@@ -4,6 +4,8 @@ import random
 
 import pytest
 
+from coordinator.wire import calls
+from coordinator.wire.calls import Deed
 from tests.scripts.reach import reaches
 from tests.support.engine import Engine
 
@@ -152,3 +154,131 @@ def _let_go(engine: Engine, idents: list[str]) -> None:
     for ident in idents:
         assert engine.release(ident, engine.field(ident, "fence") or "") == ["ok"]
     idents.clear()
+
+
+def semaphore(engine: Engine, permits: int, *holders: str) -> None:
+    """So many permits of `p`, of which some hold one each, all in use."""
+    engine.open("s")
+    engine.call(calls.define(engine.scope, "p", Deed("op", "test", "c"), {"capacity": permits}))
+    for one in holders:
+        engine.hold("s", one, "p")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_all_who_have_permits_and_want_one_more_stand_in_a_circle(engine: Engine, count: int) -> None:
+    names = [f"h{n}" for n in range(count)]
+    semaphore(engine, count, *names)
+    for one in names[:-1]:
+        assert engine.ask("s", f"{one}-more", "p", within=one) == ["waiting", f"{one}-more"]
+    last = names[-1]
+    word, circle = engine.ask("s", f"{last}-more", "p", within=last)
+    assert word == "deadlock"
+    assert sorted(circle.split(",")) == [f"{one}-more" for one in names]
+    engine.release(last, engine.field(last, "fence") or "")
+    assert count == 1 or engine.state("h0-more") == "held"
+
+
+def test_whoever_has_a_permit_and_waits_for_nothing_may_let_go(engine: Engine) -> None:
+    semaphore(engine, 3, "one", "other", "free")
+    engine.ask("s", "more", "p", within="one")
+    assert engine.ask("s", "too", "p", within="other") == ["waiting", "too"]
+    engine.release("free", engine.field("free", "fence") or "")
+    assert engine.state("more") == "held"
+
+
+def test_a_circle_goes_through_all_the_holders_of_permits_or_is_none(engine: Engine) -> None:
+    """Both who have a permit wait for a lock of the one who asks for one; or one of them does."""
+    semaphore(engine, 2, "one", "other")
+    engine.hold("s", "mine", "a")
+    engine.ask("s", "one-a", "a", within="one")
+    fence = engine.field("other", "fence") or ""
+    assert engine.ask("s", "more", "p", within="mine") == ["waiting", "more"], "the other may let go"
+    assert engine.ask("s", "other-a", "a", within="other") == ["waiting", "other-a"]
+    # Who closed it is not the youngest of them: the flow of `mine` is.
+    assert engine.state("more") == "cancelled"
+    engine.release("mine", engine.field("mine", "fence") or "")
+    assert engine.state("one-a") == "held"
+    assert engine.release("other", fence) == ["ok"]
+
+
+def test_who_wants_the_permits_of_those_that_wait_for_each_other_alone_is_in_no_circle(engine: Engine) -> None:
+    semaphore(engine, 2, "one", "other")
+    engine.hold("s", "a1", "a")
+    engine.hold("s", "r", "r")
+    engine.ask("s", "one-a", "a", within="one")
+    engine.ask("s", "other-a", "a", within="other")
+    assert engine.ask("s", "more", "p", within="r") == ["waiting", "more"], "who has `a` waits for nothing"
+
+
+def test_a_dead_holder_of_permits_lets_go(engine: Engine) -> None:
+    semaphore(engine, 2, "one")
+    engine.open("dead")
+    engine.hold("dead", "other", "p")
+    engine.ask("dead", "other-more", "p", within="other")
+    engine.keep_alive(engine.terms.session_ms / 1000 + 1, "s")
+    assert engine.ask("s", "more", "p", within="one")[0] == "granted"
+
+
+CAPACITY = {"a": 1, "b": 1, "p": 2, "q": 3}
+
+
+class Flows:
+    """Pieces of work that take one lock after the other, and what must come of it if each gives all back once it has
+    what it asked for."""
+
+    def __init__(self) -> None:
+        self.held: list[tuple[str, str, str]] = []  # request, flow, resource
+        self.waiting: list[tuple[str, str, str]] = []  # by arrival
+
+    def stuck(self) -> set[str]:
+        """Who waits for ever."""
+        held, waiting = list(self.held), list(self.waiting)
+        while True:
+            busy = {flow for _, flow, _ in waiting}
+            held = [one for one in held if one[1] in busy]
+            first = next((one for one in waiting if self._goes(one, held, waiting)), None)
+            if first is None:
+                return {ident for ident, _, _ in waiting}
+            waiting.remove(first)
+            held.append(first)
+
+    @staticmethod
+    def _goes(one: tuple[str, str, str], held: list[tuple[str, str, str]], waiting: list[tuple[str, str, str]]) -> bool:
+        used = sum(resource == one[2] for _, _, resource in held)
+        ahead = [other for other in waiting if other[2] == one[2]]
+        return ahead[0] == one and used < CAPACITY[one[2]]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_circles_are_found_where_there_are_any_and_nowhere_else(engine: Engine, seed: int) -> None:
+    """Random flows on two locks and two counted resources, against a simulation in which everybody gets on who can."""
+    chance, flows = random.Random(seed), Flows()
+    engine.open("s")
+    for number, (name, capacity) in enumerate(CAPACITY.items()):
+        engine.call(calls.define(engine.scope, name, Deed("op", "test", f"c{number}"), {"capacity": capacity}))
+    for number in range(30):
+        flow = f"f{chance.randrange(6)}"
+        mine = [one for one in flows.held if one[1] == flow]
+        if any(one[1] == flow for one in flows.waiting):
+            continue
+        ident, resource = f"r{number}", chance.choice(list(CAPACITY))
+        within = mine[0][0] if mine else ""
+        reply = engine.ask("s", ident, resource, **({"within": within} if within else {}), writes=True)
+        flows.waiting.append((ident, flow, resource))
+        stuck = flows.stuck()
+        gone = {one[0] for one in flows.waiting if engine.state(one[0]) in (None, "cancelled")}
+        assert bool(gone) == bool(stuck), (reply, flows.held, flows.waiting)
+        assert gone <= stuck
+        flows.waiting = [one for one in flows.waiting if one[0] not in gone]
+        flows.held += [one for one in flows.waiting if engine.state(one[0]) == "held"]
+        flows.waiting = [one for one in flows.waiting if engine.state(one[0]) == "waiting"]
+        assert not flows.stuck(), (gone, flows.held, flows.waiting)
+        if chance.random() < 0.1 and flows.held:
+            free = chance.choice(flows.held)
+            if not any(one[1] == free[1] for one in flows.waiting):
+                for one in [one for one in flows.held if one[1] == free[1]]:
+                    engine.release(one[0], engine.field(one[0], "fence") or "")
+                    flows.held.remove(one)
+                got = [one for one in flows.waiting if engine.state(one[0]) == "held"]
+                flows.held += got
+                flows.waiting = [one for one in flows.waiting if one not in got]

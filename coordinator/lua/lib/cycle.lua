@@ -1,102 +1,106 @@
--- Finds requests that wait for each other in a circle. A request waits for those who hold what it needs, and for those
--- who stand before it; a holder lets go when all that its flow waits for has come. Of several who have permits of a
--- counted resource any one may let go, so they are no way on.
---@include lib/defined
---@include lib/usage
---@include lib/flow
---@include lib/overlap
--- Requests that one search looks at, and of one line those nearest the front.
-local MAX_VISITED, MAX_AHEAD = 256, 64
+-- Finds requests that wait for each other in a circle. Where permits of counted resources are in it there are many ways, and
+-- all have to lead back: such circles are searched for only where there is no plain one.
+--@include lib/held_up
+-- Requests that one search looks at.
+local MAX_VISITED = 256
+local way_back
 
-local function holds_up(need, holder, permits)
-  return need.mode ~= holder.mode or (need.mode == 'x' and permits == 1)
+-- The way from a request back to the one that arrives; empty if that is it, or if it is known already that there is one. A
+-- second value says that there is one if there is one from those that are being looked at now.
+local function way_from(ctx, id, search)
+  if id == search.r.id then
+    return {}
+  elseif search.back[id] then
+    return {}, search.soft[id]
+  elseif search.deep and search.open[id] then
+    search.assumed[id] = true
+    return {}, true
+  end
+  local other = not search.seen[id] and search.left > 0 and load(ctx, id)
+  search.seen[id], search.left = true, search.left - 1
+  if not other or (other.state ~= 'waiting' and other.state ~= 'ready') then
+    return nil
+  end
+  search.open[id] = true
+  local way, soft = way_back(ctx, other, search)
+  search.open[id], search.back[id], search.soft[id] = nil, way, soft
+  -- What was found by the assumption that there is a way is not to be trusted.
+  search.void = search.void or (search.assumed[id] and not way)
+  return way, soft
 end
 
--- Whether nobody waits for one who stands before him.
-local function goes_past(ctx, id, resource)
-  local other = defined.of(ctx, resource).mode and load(ctx, id)
-  return other and defined.passed_over(ctx, other, resource)
+-- The same for several of which one is enough.
+local function way_of_any(ctx, ids, search)
+  local found
+  for _, id in ipairs(ids) do
+    local way, soft = way_from(ctx, id, search)
+    if way and not soft then
+      return way
+    end
+    found = found or way
+  end
+  return found, true
 end
 
--- What has to come before those who hold a resource and are in the way of a need let go. Of a resource `beside` the one
--- needed, above or below it, all permits are in the way.
-local function add_holders(ctx, resource, need, beside, search, waits)
-  local found = redis.call('HGETALL', ctx.p .. K_HOLDERS .. resource)
-  local permits = found[1] and (beside and 1 or capacity(ctx, resource))
-  for i = 1, #found, 2 do
-    local holder = holds_up(need, parse_holder(found[i + 1]), permits) and load(ctx, found[i])
-    for _, id in ipairs(holder and redis.call('SMEMBERS', ctx.p .. K_FLOW .. flow_of(holder)) or {}) do
-      waits[#waits + 1] = id
-    end
-    if holder and search.r.flow and flow_of(holder) == search.r.flow then
-      waits[#waits + 1] = search.r.id
-    end
+-- Of a counted resource any holder may let go: there is a way only if there is one from each of them. What the request's own
+-- flow has of it comes back last of all.
+local function way_of_all(ctx, r, need, search)
+  local used, all, soft = need.mode == 'x' and usage(ctx, need.resource), {}, true
+  if not used or used.stale or used.mode ~= 'x' or fits(ctx, need.resource, used, need) then
+    return nil
   end
-end
-
--- Those who stand before a request above and below what it needs, and what those hold there wait for.
-local function add_beside(ctx, r, need, search, waits)
-  local rank, new = rank_of(ctx, r), search.r
-  for _, other in ipairs(beside.around(ctx, need.resource, need.mode, rank)) do
-    add_holders(ctx, other, need, true, search, waits)
-    for _, id in ipairs(beside.ahead_on(ctx, other, need, rank)) do
-      waits[#waits + 1] = id
+  for _, id in ipairs(redis.call('HKEYS', ctx.p .. K_HOLDERS .. need.resource)) do
+    local holder = search.left > 0 and load(ctx, id)
+    local flow = holder and flow_of(holder)
+    if flow == flow_of(search.r) then
+      soft = false
+    elseif flow ~= flow_of(r) then
+      local way, assumed = way_of_any(ctx, flow and redis.call('SMEMBERS', ctx.p .. K_FLOW .. flow) or {}, search)
+      if not way then
+        return nil
+      end
+      soft = soft and assumed
+      for _, one in ipairs(way) do
+        all[#all + 1] = one
+      end
     end
   end
-  for _, their in ipairs(needs_of(ctx, new)) do
-    if r.id ~= new.id and beside.overlap(need.resource, their.resource) and not beside.goes_with(need, their)
-      and tonumber(rank_of(ctx, new)) < tonumber(rank) then
-      waits[#waits + 1] = new.id
-    end
-  end
-end
-
--- Those who have to get something, or go, before a request can have what it needs on one resource.
-local function blockers_on(ctx, r, need, search)
-  local waits, rank, new = {}, defined.score(ctx, r, need.resource), search.r
-  add_holders(ctx, need.resource, need, false, search, waits)
-  if ctx.trees or tree.is(need.resource) then
-    add_beside(ctx, r, need, search, waits)
-  end
-  local ahead = redis.call('ZRANGE', ctx.p .. K_LINE .. need.resource, 0, MAX_AHEAD - 1, 'WITHSCORES')
-  for i = 1, #ahead, 2 do
-    if ahead[i] ~= r.id and tonumber(ahead[i + 1]) <= rank and not goes_past(ctx, ahead[i], need.resource) then
-      waits[#waits + 1] = ahead[i]
-    end
-  end
-  -- The one that arrives stands in no line yet.
-  if r.id ~= new.id and need_on(ctx, new, need.resource) and defined.score(ctx, new, need.resource) < rank
-    and not defined.passed_over(ctx, new, need.resource) then
-    waits[#waits + 1] = new.id
-  end
-  return waits
+  return all, soft
 end
 
 -- The way from `r` back to the one that arrives, the last first; none if there is none.
-local function way_back(ctx, r, search)
+way_back = function(ctx, r, search)
+  local found
   for _, need in ipairs(needs_of(ctx, r)) do
-    for _, id in ipairs(blockers_on(ctx, r, need, search)) do
-      if id == search.r.id then
-        return { r }
-      end
-      local other = not search.seen[id] and search.left > 0 and load(ctx, id)
-      search.seen[id] = true
-      search.left = search.left - 1
-      local way = other and (other.state == 'waiting' or other.state == 'ready') and way_back(ctx, other, search)
-      if way then
-        way[#way + 1] = r
-        return way
+    local way, soft = way_of_any(ctx, blockers_on(ctx, r, need, search), search)
+    if search.deep and (soft or not way) then
+      local all, assumed = way_of_all(ctx, r, need, search)
+      if all then
+        way, soft = all, assumed
       end
     end
+    if way and not soft then
+      way[#way + 1] = r
+      return way
+    end
+    found = found or way
   end
+  if found then
+    found[#found + 1] = r
+  end
+  return found, true
 end
 
 -- The requests of a circle that `r` closes or stands in, `r` first; none if there is none.
-local function circle(ctx, r)
-  local way = way_back(ctx, r, { r = r, seen = { [r.id] = true }, left = MAX_VISITED })
+local function circle(ctx, r, deep)
+  local search = { r = r, seen = { [r.id] = true }, open = {}, assumed = {}, back = {}, soft = {}, left = MAX_VISITED, deep = deep }
+  local way, soft = way_back(ctx, r, search)
+  if not way and search.counted and not deep then
+    return circle(ctx, r, true)
+  end
   local order = {}
   for i = way and #way or 0, 1, -1 do
     order[#order + 1] = way[i]
   end
-  return way and order
+  return way and not soft and not search.void and order
 end
