@@ -10,12 +10,15 @@
 -- reply: ok [<field> <value>...]
 -- With `turn` among the fields its line is not all in its new order yet: another call goes on with that.
 -- Keeps: what is not named; what is defined is read live from here, never copied into requests; a repeated call changes
--- nothing more.
+-- nothing more, though there have been others since.
 --@include lib/settle_lines
 --@include lib/defined
 --@include lib/frozen
 --@include lib/audited
 --@include lib/commit
+-- Calls that are remembered, so that a late copy of one does not undo what was said after it.
+local MOST_CALLS = 8
+
 local function fields_of(pairs_of)
   local fields = {}
   for i = 1, #pairs_of, 2 do
@@ -40,6 +43,20 @@ local function changes(was, wanted)
   return changed
 end
 
+-- Remembers a call. Returns whether it is a new one.
+local function note_call(key, was, call)
+  local calls = {}
+  for known in string.gmatch(was.call or '', '[^\n]+') do
+    calls[#calls + 1] = known
+    if known == call then
+      return false
+    end
+  end
+  calls[#calls + 1] = call
+  redis.call('HSET', key, 'call', table.concat(calls, '\n', math.max(1, #calls - MOST_CALLS + 1)))
+  return true
+end
+
 local function write_definition(ctx, resource, was, changed)
   local key = ctx.p .. K_DEF .. resource
   for i = 1, #changed, 2 do
@@ -62,10 +79,13 @@ end
 local ctx = open(KEYS[1], ARGV[1])
 local resource, key = ARGV[2], ctx.p .. K_DEF .. ARGV[2]
 local was = fields_of(redis.call('HGETALL', key))
-local changed = was.call ~= ARGV[5] and changes(was, { unpack(ARGV, 6) }) or {}
+local changed = changes(was, { unpack(ARGV, 6) })
+-- One that changes nothing counts too, where there is anything that a copy of it could undo later.
+if ARGV[6] and (changed[1] or next(was)) and not note_call(key, was, ARGV[5]) then
+  changed = {}
+end
 if changed[1] or was.turn then
   if changed[1] then
-    redis.call('HSET', key, 'call', ARGV[5])
     write_definition(ctx, resource, was, changed)
     audited(ctx, 'define', resource, ARGV[3], ARGV[4], unpack(changed))
   end

@@ -292,13 +292,32 @@ def test_a_job_has_its_lease_for_as_long_and_is_told_to_end_before(engine: Engin
 # --- the record
 
 
+@pytest.mark.parametrize("between", [1, 7])
+@pytest.mark.parametrize("old", ["newest_first", "oldest_first"])
+def test_a_late_copy_of_an_old_call_undoes_nothing_that_was_said_since(
+    engine: Engine, define: Defining, between: int, old: str
+) -> None:
+    """Neither of one that changed the mode, nor of one that found it so."""
+    define("a", mode="oldest_first")
+    late = calls.define(engine.scope, "a", Deed("ann", "so it must be", "late"), {"mode": old})
+    engine.call(late)
+    for number in range(between):
+        define("a", mode="unordered", capacity=number + 1)
+    before = engine.census()
+    assert "unordered" in engine.call(late)
+    assert engine.census() == before
+
+
 def test_each_term_changes_alone_and_what_changes_nothing_is_not_written(engine: Engine, define: Defining) -> None:
     define("a", capacity=3, max_hold=1000)
     assert define("a", mode="unordered") == Definition(3, "unordered", max_hold=1.0)
     before = engine.census()
     assert define.again("a", mode="priority").mode == "unordered", "a repeated call"
-    define("a", mode="unordered", capacity=3)
+    assert define("a").mode == "unordered", "only a look"
     assert engine.census() == before
+    define("a", mode="unordered", capacity=3)
+    known = engine.key("DEF", "a")
+    assert {**engine.census(), known: None} == {**before, known: None}, "nothing but the call itself"
     audited = [fields for _, fields in before[engine.key("AUDIT")].value]
     assert [(one["by"], one["why"], one["id"]) for one in audited] == [("ann", "so it must be", "a")] * 2
     assert audited[1].keys() - audited[0].keys() == {"mode"}
