@@ -59,7 +59,8 @@ class AsyncOverseer:
         """Take a lock away from whoever holds it, for oneself, before all who wait.
 
         They are told, and their fences are refused from now on; a job goes back to its place. Options and errors as for
-        `acquire`; it takes longer than an instant only where it is frozen. For operators only.
+        `acquire`. Raises Frozen, with nothing taken, where a freeze or a delay would keep it from some of that all the
+        same; where that alone is in the way, it waits. For operators only.
         """
         driver, wanted = self._driver, needs_of(needs)
         chosen = asking.lock_options(priority, wait, {"reason": reason, **options})

@@ -209,6 +209,15 @@ class IllegalTransition(Refused):
         self.state, self.event = state, event
 
 
+class Frozen(Refused):
+    """Somebody is to be given what others hold, and a freeze or a `lock_delay` keeps something that it needs from
+    everybody. Nobody has lost anything."""
+
+    def __init__(self, resource: str, why: str) -> None:
+        super().__init__(f"nobody is granted {resource!r} now ({why}): thaw it, or let the request pass")
+        self.resource, self.why = resource, why
+
+
 class BatchRefused(Refused):
     """Some jobs of a batch were refused. `tickets` has the accepted ones in place (None for a refused one), `errors`
     the reason by index."""

@@ -109,7 +109,7 @@ class Lease:
     def hand_over(self, to: str, reason: str = "") -> str:
         """Give the lock to a request that waits for it, before all others. Returns the state of that one then.
 
-        `to` is its id. Raises LeaseLost, InvalidInput, NotFound.
+        `to` is its id. Raises LeaseLost, InvalidInput, Frozen, NotFound.
         """
         driver = self._driver
         deed = operator.deed(driver.keeper.who, reason, driver.new_id())

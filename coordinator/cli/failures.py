@@ -40,6 +40,9 @@ EXITS: tuple[Exit, ...] = (
     Exit(errors.OverCapacity, os.EX_USAGE),
     Exit(errors.PayloadTooLarge, os.EX_DATAERR),
     Exit(errors.IllegalTransition, os.EX_DATAERR, "`coordinator show ID` tells how it stands"),
+    Exit(
+        errors.Frozen, os.EX_TEMPFAIL, "`coordinator freezes` lists what is frozen, `coordinator pass ID` lets one pass"
+    ),
     Exit(errors.NotFrozen, os.EX_NOINPUT, "`coordinator freezes` lists what is frozen"),
     Exit(errors.NotFound, os.EX_NOINPUT, "`coordinator ls` shows what there is; is --namespace right?"),
     Exit(errors.ServerStartError, os.EX_UNAVAILABLE),

@@ -27,8 +27,8 @@ SAFE = " !\"#$&'()+,-./:;<=>@^_`|~"
 # A name that becomes too long is told by the beginning of it and its digest.
 SHOWN = 64
 
-# A key that has a token of our own making already is ours: the answer to the first try was lost. One with a token that a
-# caller chose may be anybody's who chose the same.
+# A key that has a token of our own making already is ours: the answer to the first try was lost. One with a token that
+# a caller chose may be anybody's who chose the same.
 TAKE = """
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
   return { 1, 0 }

@@ -10,6 +10,7 @@
 -- reply: ok <state of the one that follows>
 -- reply: lost <state>
 -- reply: unfit <state of the one that is to follow, or empty>
+-- reply: barred <resource that is frozen or delayed> <until ms> <why>
 -- reply: gone
 -- Keeps: only the holder of the newest fence can give it; nobody else gets it in between; a repeated call answers as the
 -- first did.
@@ -31,6 +32,10 @@ elseif r.state ~= 'held' then
   return { 'lost', r.state }
 elseif not can_follow(ctx, r, heir) then
   return { 'unfit', heir and heir.state or '' }
+end
+local barred = kept_back(ctx, heir)
+if barred then
+  return barred
 end
 redis.call('HSET', ctx.p .. K_REQ .. r.id, 'given', ARGV[7])
 put_at(ctx, heir, rank_at_end(ctx, heir, true))

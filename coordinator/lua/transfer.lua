@@ -11,6 +11,7 @@
 -- reply: ok <state of the one that follows>
 -- reply: refused <state of the holder>
 -- reply: unfit <state of the one that is to follow, or empty>
+-- reply: barred <resource that is frozen or delayed> <until ms> <why>
 -- reply: gone
 -- Keeps: nobody else gets it in between; the old holder's fence is refused from now on; a repeated call takes nothing
 -- from whoever has it next.
@@ -30,6 +31,10 @@ elseif (r.state ~= 'held' and r.state ~= 'running') or (ARGV[3] ~= '' and ARGV[3
   return { 'refused', r.state }
 elseif not can_follow(ctx, r, heir) then
   return { 'unfit', heir and heir.state or '' }
+end
+local barred = kept_back(ctx, heir)
+if barred then
+  return barred
 end
 local before = r.fence
 redis.call('HSET', ctx.p .. K_REQ .. r.id, 'forced', ARGV[7])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from coordinator.errors import IllegalTransition, InvalidInput, LeaseLost, NotFound
+from coordinator.errors import Frozen, IllegalTransition, InvalidInput, LeaseLost, NotFound
+from coordinator.keys import decode
 from coordinator.model.lease import Explanation, Grant
 from coordinator.model.names import one_of, request_id, text
 from coordinator.model.states import State
@@ -35,14 +36,14 @@ def transfer(scope: Scope, ident: str, to: str, deed: Deed) -> Operation[str]:
     """Take a held lock or a running job away for another request that waits. Returns the state of that one then.
 
     Raises IllegalTransition if the one holds nothing or the other does not wait, InvalidInput if they need nothing in
-    common, NotFound.
+    common, Frozen, NotFound.
     """
     return (yield from _transfer(scope, ident, to, deed, "transfer"))
 
 
 def _transfer(scope: Scope, ident: str, to: str, deed: Deed, verb: str) -> Operation[str]:
     raw = yield calls.transfer(scope, request_id(ident), "", request_id(to), deed, verb)
-    word = replies.expect(raw, "ok", "refused", "unfit", ident=ident)
+    word = replies.expect(raw, "ok", "refused", "unfit", "barred", ident=ident)
     if word == "refused":
         raise IllegalTransition(replies.text(raw[1]), verb)
     return _heir(raw, word, to)
@@ -85,11 +86,11 @@ def _in_the_way(found: Explanation) -> list[str]:
 def hand_over(scope: Scope, ident: str, fence: int, to: str, deed: Deed) -> Operation[str]:
     """Give a held lock to another request that waits. Returns the state of that one then.
 
-    Raises LeaseLost, InvalidInput, NotFound.
+    Raises LeaseLost, InvalidInput, Frozen, NotFound.
     """
     raw = yield calls.hand_over(scope, ident, fence, request_id(to), deed)
-    word = replies.expect(raw, "ok", "lost", "unfit", ident=ident)
-    if word != "unfit":
+    word = replies.expect(raw, "ok", "lost", "unfit", "barred", ident=ident)
+    if word not in ("unfit", "barred"):
         yield Forget(ident)
     if word == "lost":
         raise LeaseLost(ident, replies.text(raw[1]))
@@ -129,5 +130,7 @@ def _heir(raw: replies.Raw, word: str, to: str) -> str:
     state = replies.text(raw[1])
     if word == "ok":
         return state
+    if word == "barred":
+        raise Frozen(decode(state), replies.text(raw[3]))
     how = "it waits for nothing of that" if state in ("waiting", "ready") else f"it is {state or 'gone'}"
     raise InvalidInput("to", to, f"must be a request that waits for what is handed on: {how}")

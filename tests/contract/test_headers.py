@@ -192,6 +192,8 @@ SHARED_BUILDERS = {
     "settle": ("lib/settle_job",),
     "request": ("lib/ask", "lib/memory", "lib/crowd"),
     "replay": ("lib/room",),
+    "transfer": ("lib/heir",),
+    "hand_over": ("lib/heir",),
 }
 
 

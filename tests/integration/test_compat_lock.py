@@ -5,7 +5,6 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +16,9 @@ from redis.lock import Lock as OldLock
 from coordinator import AsyncCoordinator
 from coordinator.compat import held, renewer
 from coordinator.compat.held import Held
-from coordinator.compat.plain import TAKE, Place, resource_of
-from coordinator.compat.redis import AsyncLock, LineRefused, LineUnavailable, Lock, NotOwned, coordinator_of, patch
-from coordinator.errors import ConfigError, StoreUnavailable
+from coordinator.compat.plain import Place, resource_of
+from coordinator.compat.redis import AsyncLock, LineUnavailable, Lock, NotOwned, patch
+from coordinator.errors import StoreUnavailable
 from coordinator.wire import calls
 from tests.support.faces import Face
 from tests.support.until import until
@@ -321,21 +320,6 @@ def test_a_name_is_what_the_client_sends(new: Make, raw: Any, co: Any, namespace
     assert not raw.exists(given)
 
 
-def test_a_lost_answer_does_not_lose_the_key(raw: redis.Redis, name: str) -> None:
-    take = raw.register_script(TAKE)
-    assert take([name], ["mine", 5000, 1]) == [1, 0]
-    raw.pexpire(name, 1000)
-    assert take([name], ["mine", 5000, 1]) == [1, 0]
-    assert raw.pttl(name) > 4000
-    taken, ttl_ms = take([name], ["other's", 5000, 1])
-    assert not taken
-    assert 4000 < ttl_ms <= 5000
-    raw.delete(name)
-    raw.rpush(name, "no lock at all")
-    assert take([name], ["mine", 5000, 1]) == [0, -1]
-    raw.delete(name)
-
-
 def test_what_could_not_be_given_back_is_given_back_later(
     new: Make, co: Any, kind: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -382,39 +366,3 @@ def test_a_thread_sees_its_own_token_only(co: Any, kind: str, redis_url: str, na
         thread.join(5)
         assert seen == [False, None]
         lock.release()
-
-
-def test_settings_that_are_wrong_are_an_error_of_redis_py_too(
-    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COORDINATOR_SESSION_TTL", "-1")
-    with redis.Redis(unix_socket_path=str(tmp_path / "odd")) as client, pytest.raises(LockError) as caught:
-        Lock(client, name).acquire(blocking=False)
-    assert isinstance(caught.value, LineRefused)
-
-
-def test_a_try_on_a_server_that_is_away_is_over_soon(
-    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The times are those of the settings, not those of the clock: with one try each there is no pause at all."""
-    monkeypatch.setenv("COORDINATOR_RETRY_FOR", "3600")
-    monkeypatch.setattr(held, "TRY_FOR", 0.0)
-    client = redis.Redis(unix_socket_path=str(tmp_path / "nobody"))
-    with client, contextlib.closing(coordinator_of(client)), pytest.raises(LineUnavailable):
-        Lock(client, name).acquire(blocking=False)
-
-
-class OfACluster:
-    """A client of more than one server."""
-
-
-def test_a_client_that_was_not_patched_has_a_coordinator_of_its_server(
-    redis_url: str, namespace: str, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COORDINATOR_NAMESPACE", namespace)
-    one, other = redis.Redis.from_url(redis_url), redis.Redis.from_url(redis_url)
-    with one, other, contextlib.closing(coordinator_of(one)), Lock(one, name, timeout=5) as lock:
-        assert lock.fence
-        assert coordinator_of(one) is coordinator_of(other)
-    with pytest.raises(ConfigError):
-        coordinator_of(OfACluster())

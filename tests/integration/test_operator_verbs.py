@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from coordinator import Need, StaleFence, State
-from coordinator.errors import InvalidInput, LeaseLost, NotFound, NotFrozen, WaitCancelled, WaitTimeout
+from coordinator.errors import Frozen, InvalidInput, LeaseLost, NotFound, NotFrozen, WaitCancelled, WaitTimeout
 from coordinator.fencing import fenced
 from tests.support.until import until
 
@@ -117,6 +117,25 @@ def test_a_position_names_the_freeze_that_keeps_it(co: Any, other: Any) -> None:
         other.thaw("a/**")
     with pytest.raises(InvalidInput, match=r"`path/\*\*` for it and all below"):
         other.freeze("a/*/c", 60, "release day")
+
+
+def test_nothing_is_taken_for_one_whom_a_freeze_keeps_out_all_the_same(co: Any, other: Any) -> None:
+    first, second = co.acquire("a"), co.acquire("b/1")
+    waits = other.request(["a", "b/1"])
+    other.freeze("b/**", 60, "maintenance")
+    with pytest.raises(Frozen, match=r"nobody is granted 'b/1' now \(maintenance\)"):
+        other.steal(["a", "b/1"], "test")
+    with pytest.raises(Frozen):
+        other.transfer(first.ident, waits.ident, "test")
+    with pytest.raises(Frozen):
+        first.hand_over(waits.ident)
+    first.check()
+    second.check()
+    assert [one.ident for one in other.line("a").waiters] == [waits.ident]
+    other.let_pass(waits.ident, "test")
+    assert other.transfer(first.ident, waits.ident, "test") == State.WAITING
+    second.release()
+    waits.wait(5).release()
 
 
 def test_nobody_is_moved_before_itself_or_one_who_does_not_wait(co: Any, other: Any) -> None:

@@ -106,7 +106,7 @@ def transfer(engine: Engine, ident: str, heir: str, fence: object = "", call_id:
     return engine.call(calls.transfer(engine.scope, ident, str(fence), heir, deed(call_id)))
 
 
-@reaches("transfer", "ok", "refused", "unfit", "gone")
+@reaches("transfer", "ok", "refused", "unfit", "barred", "gone")
 def test_what_one_holds_is_taken_away_for_another(engine: Engine) -> None:
     queued(engine)
     engine.inbox("s")
@@ -117,6 +117,10 @@ def test_what_one_holds_is_taken_away_for_another(engine: Engine) -> None:
     assert transfer(engine, "r", "nobody") == ["unfit", ""]
     engine.ask("s", "elsewhere", "b")
     assert transfer(engine, "r", "elsewhere") == ["unfit", "held"]
+    freeze(engine, "a")
+    with engine.unchanged():
+        assert transfer(engine, "r", "l", fence) == ["barred", "a", str(engine.now + 60_000), "because"]
+    thaw(engine, "a")
     assert transfer(engine, "r", "l", fence) == ["ok", "held"]
     assert (engine.state("r"), engine.holders("a")) == ("lost", ["l"])
     assert engine.inbox("s")[0] == f"lost r {fence}"
@@ -157,7 +161,7 @@ def test_a_job_whose_resource_is_handed_on_runs_again_behind_the_heir(engine: En
     assert engine.claim("w")[0].attempts == 0
 
 
-@reaches("hand_over", "ok", "lost", "unfit", "gone")
+@reaches("hand_over", "ok", "lost", "unfit", "barred", "gone")
 def test_a_holder_gives_its_lock_to_whom_it_chooses(engine: Engine) -> None:
     queued(engine)
     fence = int(engine.field("r", "fence") or 0)
@@ -168,6 +172,10 @@ def test_a_holder_gives_its_lock_to_whom_it_chooses(engine: Engine) -> None:
     assert give("l", ident="nobody") == ["gone"]
     assert give("l", fence - 1) == ["lost", "held"]
     assert give("nobody") == ["unfit", ""]
+    freeze(engine, "a")
+    with engine.unchanged():
+        assert give("l")[:2] == ["barred", "a"]
+    thaw(engine, "a")
     assert give("l") == ["ok", "held"]
     assert (engine.state("r"), engine.holders("a")) == ("released", ["l"])
     with engine.unchanged():
