@@ -8,7 +8,7 @@ from typing import Any
 
 from redis import exceptions as redis_errors
 
-from coordinator.errors import CoordinatorError, LeaseLost, StoreUnavailable
+from coordinator.errors import CoordinatorError, LeaseLost, StoreUnavailable, UnknownOutcome
 
 
 class NotOwned(LeaseLost, redis_errors.LockNotOwnedError):
@@ -20,7 +20,7 @@ class NotOwned(LeaseLost, redis_errors.LockNotOwnedError):
 
 
 class LineUnavailable(StoreUnavailable, redis_errors.ConnectionError):
-    """The line cannot be reached now. Nothing was changed."""
+    """The line cannot be reached now. Nothing was changed, or what may have been is taken back as soon as it can be."""
 
 
 class LineRefused(CoordinatorError, redis_errors.LockError):
@@ -42,7 +42,7 @@ def as_redis(name: Any) -> Iterator[None]:
         raise NotOwned(str(name), str(error), name) from error
     except LeaseLost as error:
         raise NotOwned(error.ident, error.why, name) from error
-    except StoreUnavailable as error:
+    except (StoreUnavailable, UnknownOutcome) as error:
         raise LineUnavailable(str(error)) from error
     except CoordinatorError as error:
         raise LineRefused(str(error), name) from error

@@ -15,6 +15,7 @@ from coordinator.errors import (
     Deadlock,
     LeaseLost,
     SessionLost,
+    StoreUnavailable,
     UnknownOutcome,
     WaitCancelled,
     WaitTimeout,
@@ -31,6 +32,8 @@ from coordinator.wire.step import Abandon, Call, Expect, Forget, Hear, Now, Oper
 SESSION_TRIES = 3
 # How the reason begins for which a request was ended that stood in a circle of waits.
 TANGLED = "deadlock: "
+# The store did not serve a call in all the time that calls are repeated for.
+AWAY = (StoreUnavailable, UnknownOutcome)
 ANSWERS = ("granted", "waiting", "busy", "ended", "deadlock")
 
 
@@ -77,7 +80,7 @@ def ask(scope: Scope, asked: LockAsk) -> Operation[Asked | None]:
         outcome = yield from _look(scope, asked)
     except BaseException as error:
         refused = isinstance(error, CoordinatorError) and not isinstance(error, UnknownOutcome)
-        yield from _withdraw(scope, asked.ident, on_its_way=not refused)
+        yield from _withdraw(scope, asked.ident, error, on_its_way=not refused)
         raise
     if outcome is None:
         yield Forget(asked.ident)
@@ -103,8 +106,8 @@ def acquire(
     except (WaitCancelled, WaitTimeout):
         yield Forget(asked.ident)
         raise
-    except BaseException:
-        yield from _withdraw(scope, asked.ident)
+    except BaseException as error:
+        yield from _withdraw(scope, asked.ident, error)
         raise
 
 
@@ -227,8 +230,8 @@ def _confirmed(scope: Scope, asked: LockAsk, call: Call) -> Operation[Raw]:
     try:
         raws: list[Raw] = yield Stream([call], confirmed=True)
         expect(raws[0], *ANSWERS, ident=asked.ident)
-    except BaseException:
-        yield from _withdraw(scope, asked.ident)
+    except BaseException as error:
+        yield from _withdraw(scope, asked.ident, error)
         raise
     return raws[0]
 
@@ -246,12 +249,16 @@ def _ended(asked: LockAsk, state: str, more: Sequence[str]) -> CoordinatorError:
     return WaitCancelled(asked.ident, state, "")
 
 
-def _withdraw(scope: Scope, ident: str, *, on_its_way: bool = False) -> Operation[None]:
+def _withdraw(scope: Scope, ident: str, why: BaseException, *, on_its_way: bool = False) -> Operation[None]:
     """Clean up behind an interrupted wait. If that is interrupted in turn or the store does not answer either, the
     driver goes on trying: a request left behind would be granted to nobody. So it does when the request may still be
-    `on_its_way`, on a connection that this call has overtaken."""
+    `on_its_way`, on a connection that this call has overtaken, and at once when the store was not there for as long as
+    calls are repeated: nobody is to wait for it as long again."""
     try:
         yield Forget(ident)
+        if type(why) in AWAY:
+            yield Abandon(ident)
+            return
         was_there = yield from withdraw(scope, ident)
     except BaseException as error:
         yield Abandon(ident)

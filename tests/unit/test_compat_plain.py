@@ -15,7 +15,7 @@ from coordinator.compat.held import Terms
 from coordinator.compat.locks import Lock
 from coordinator.compat.plain import Patience, Place, resource_of
 from coordinator.compat.renewer import AT_ONCE, Duty, Entry, batches
-from coordinator.errors import CoordinatorError, LeaseLost, LineFull, StoreUnavailable
+from coordinator.errors import CoordinatorError, LeaseLost, LineFull, StoreUnavailable, UnknownOutcome
 from coordinator.model.names import resource_name
 from coordinator.settings import Settings
 
@@ -80,6 +80,7 @@ def test_a_try_is_not_repeated_for_as_long_as_other_calls() -> None:
         (LeaseLost("x", "gone"), NotOwned, redis_errors.LockNotOwnedError),
         (redis_errors.LockNotOwnedError("gone"), NotOwned, redis_errors.LockNotOwnedError),
         (StoreUnavailable("away"), LineUnavailable, redis_errors.ConnectionError),
+        (UnknownOutcome("away"), LineUnavailable, redis_errors.ConnectionError),
         (LineFull("x", 3), LineRefused, redis_errors.LockError),
     ],
 )

@@ -148,7 +148,7 @@ def test_a_wait_without_end_waits_without_end() -> None:
     hand.raises(WaitCancelled)
 
 
-@pytest.mark.parametrize("interruption", [KeyboardInterrupt(), GeneratorExit("task"), OUTAGE])
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt(), GeneratorExit("task")])
 def test_an_interrupted_wait_withdraws_its_request(interruption: BaseException) -> None:
     hand = in_line()
     hand.expects(Wait, interruption)
@@ -191,13 +191,22 @@ def test_an_interruption_of_the_withdrawal_leaves_it_to_the_driver(answered: str
     hand.raises(asyncio.CancelledError)
 
 
-@pytest.mark.parametrize("error", [asyncio.CancelledError(), UnknownOutcome("the connection broke")])
-def test_a_request_that_may_still_be_on_its_way_is_withdrawn_once_more(error: BaseException) -> None:
+def test_a_request_that_may_still_be_on_its_way_is_withdrawn_once_more() -> None:
+    hand = Hand(locks.acquire(SCOPE, ASKED, 5))
+    hand.expects(Expect("r"))
+    asked(hand, asyncio.CancelledError())
+    hand.expects(Forget("r"))
+    hand.expects("cancel", [b"gone"])
+    hand.expects(Abandon("r"))
+    hand.raises(asyncio.CancelledError)
+
+
+@pytest.mark.parametrize("error", [OUTAGE, UnknownOutcome("the connection broke")])
+def test_who_met_an_outage_does_not_wait_as_long_again_for_what_is_to_be_taken_back(error: BaseException) -> None:
     hand = Hand(locks.acquire(SCOPE, ASKED, 5))
     hand.expects(Expect("r"))
     asked(hand, error)
     hand.expects(Forget("r"))
-    hand.expects("cancel", [b"gone"])
     hand.expects(Abandon("r"))
     hand.raises(type(error))
 
@@ -218,7 +227,8 @@ def test_a_wait_that_runs_out_while_the_store_is_away_leaves_nothing_behind(erro
     hand.expects(Wait, None)
     hand.expects("cancel", error)
     hand.expects(Forget("r"))
-    hand.expects("cancel", OUTAGE)
+    if error is not OUTAGE:
+        hand.expects("cancel", OUTAGE)
     hand.expects(Abandon("r"))
     hand.raises(type(error))
 
