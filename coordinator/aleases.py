@@ -42,18 +42,22 @@ class AsyncLease:
         self._said = said
         # Whether a release is the last of as many as there were acquisitions; always, if nobody is to be asked.
         self._last = last
-        self._lost, self._yield_requested = asyncio.Event(), asyncio.Event()
         self._driver, self._keeper, self._pid, self._over = driver, driver.keeper, os.getpid(), False
 
     @property
     def lost(self) -> asyncio.Event:
         """Set before anybody else can have the lock."""
-        return self._lost
+        # Made when it is asked for: most leases are given back before anybody does.
+        event: asyncio.Event = self.__dict__.setdefault("_lost", asyncio.Event())
+        if self.why_lost:
+            event.set()
+        return event
 
     @property
     def yield_requested(self) -> asyncio.Event:
         """Set when somebody more urgent waits for the lock and asks for it: `on_preempt` of `acquire`."""
-        return self._yield_requested
+        event: asyncio.Event = self.__dict__.setdefault("_yield_requested", asyncio.Event())
+        return event
 
     @property
     def info(self) -> LeaseInfo:
@@ -132,11 +136,14 @@ class AsyncLease:
     def lose(self, why: str) -> None:
         """Called by the keeper of the session."""
         self.why_lost = why
-        self._driver.in_loop(self._lost.set)
+        self._driver.in_loop(self._tell, "lost")
 
     def ask_to_yield(self, _grace: float | None) -> None:
         """Called by the keeper of the session."""
-        self._driver.in_loop(self._yield_requested.set)
+        self._driver.in_loop(self._tell, "yield_requested")
+
+    def _tell(self, event: str) -> None:
+        getattr(self, event).set()
 
     async def __aenter__(self) -> Self:
         return self
