@@ -19,7 +19,7 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, NoReturn
+from typing import Any
 
 import redis
 from hiredis import pack_command
@@ -156,12 +156,10 @@ class AsyncDirect:
     async def __call__(self, *words: Any) -> Any:
         """The reply to one command. Raises redis-py's errors."""
         channel = self._free.pop() if self._free else await self._another()
+        channel.allow(self._seconds)
         try:
-            async with asyncio.timeout(self._seconds):
-                await channel.send(pack(words) + self._behind)
-                reply = await self._receive(channel)
-        except TimeoutError:
-            await self._silent(channel)
+            await channel.send(pack(words) + self._behind)
+            reply = await self._receive(channel)
         except BaseException as error:
             await self._failed(channel, error)
             raise
@@ -176,16 +174,14 @@ class AsyncDirect:
         sent = 0
         try:
             for words in commands:
-                async with asyncio.timeout(self._seconds):
-                    await channel.send(pack(words) + self._behind)
-                    sent += 1
-                    if sent - len(replies) >= AT_ONCE:
-                        replies.append(await self._receive(channel))
-            while len(replies) < sent:
-                async with asyncio.timeout(self._seconds):
+                channel.allow(self._seconds)
+                await channel.send(pack(words) + self._behind)
+                sent += 1
+                if sent - len(replies) >= AT_ONCE:
                     replies.append(await self._receive(channel))
-        except TimeoutError:
-            await self._silent(channel)
+            while len(replies) < sent:
+                channel.allow(self._seconds)
+                replies.append(await self._receive(channel))
         except BaseException as error:
             await self._failed(channel, error, idle=False)
             raise
@@ -216,13 +212,9 @@ class AsyncDirect:
             raise
 
     def _give_back(self, channel: AsyncChannel) -> None:
+        channel.done()
         self._free.append(channel)
         self._wake()
-
-    async def _silent(self, channel: AsyncChannel) -> NoReturn:
-        error = redis.exceptions.TimeoutError(f"no reply within {self._seconds:g} s")
-        await self._failed(channel, error)
-        raise error from None
 
     async def _failed(self, channel: AsyncChannel, error: BaseException, idle: bool = True) -> None:
         """As that of `Direct`."""
@@ -235,8 +227,7 @@ class AsyncDirect:
             await self._drop(self._free.pop())
 
     async def _drop(self, channel: AsyncChannel) -> None:
-        await channel.connection.disconnect(nowait=True)
-        await self._pool.release(channel.connection)
+        await channel.end(self._pool)
         self._refund()
 
     def _refund(self) -> None:

@@ -159,5 +159,4 @@ class AsyncInbox:
         for answered in unanswered:
             answered(StoreUnavailable("the connection to the inbox was given up"))
         if channel is not None:
-            await channel.connection.disconnect(nowait=True)
-            await self._pool.release(channel.connection)
+            await channel.end(self._pool)

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 import redis
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coordinator.drivers.channel import AsyncChannel, Channel
 from coordinator.drivers.store import FAILED, STRANGE
+from tests.support.fleet import until_async
 from tests.support.resp import wire
 
 PIECES = st.sampled_from(
@@ -63,18 +64,22 @@ def sync_face() -> Iterator[Far]:
         yield Far(near, far, lambda name, packed: channel.send(packed) if name == "send" else channel.receive())
 
 
+async def opened(near: socket.socket) -> AsyncChannel:
+    reader, writer = await asyncio.open_connection(sock=near)
+    return AsyncChannel(connection(near, _reader=reader, _writer=writer))
+
+
 @contextmanager
 def async_face() -> Iterator[Far]:
     near, far = socket.socketpair()
     with asyncio.Runner() as runner, near, far:
-        reader, writer = runner.run(asyncio.open_connection(sock=near))
-        channel = AsyncChannel(connection(near, _reader=reader, _writer=writer))
+        channel = runner.run(opened(near))
 
         async def act(name: str, packed: bytes) -> Any:
             return await (channel.send(packed) if name == "send" else asyncio.wait_for(channel.receive(), 5))
 
         yield Far(near, far, lambda name, packed: runner.run(act(name, packed)))
-        writer.transport.abort()
+        channel._writer.transport.abort()
 
 
 FACES = (sync_face, async_face)
@@ -135,6 +140,7 @@ def test_a_silent_server_and_one_that_takes_nothing_are_waited_for_as_long_as_th
 
 
 @pytest.mark.parametrize("face", FACES)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(PIECES | st.binary(max_size=6), max_size=12).map(b"".join))
 def test_whatever_a_server_says_is_a_reply_or_an_error_that_callers_know(
     face: Callable[[], contextlib.AbstractContextManager[Far]], said: bytes
@@ -146,3 +152,77 @@ def test_whatever_a_server_says_is_a_reply_or_an_error_that_callers_know(
             for _ in range(len(said) + 1):
                 far.receive()
             pytest.fail("more replies than bytes")
+
+
+async def waiting(seconds: float) -> tuple[AsyncChannel, socket.socket]:
+    """A channel that waits for a reply, at most so long, and the other end."""
+    near, far = socket.socketpair()
+    channel = await opened(near)
+    channel.allow(seconds)
+    return channel, far
+
+
+async def test_who_is_told_nothing_in_time_gives_the_connection_up() -> None:
+    channel, far = await waiting(0.01)
+    with far:
+        with pytest.raises(redis.exceptions.TimeoutError):
+            await channel.receive()
+        with pytest.raises(redis.exceptions.TimeoutError):
+            await channel.send(b"x")
+        assert far.recv(10) == b""
+
+
+async def test_a_server_that_takes_nothing_is_given_up_too() -> None:
+    channel, far = await waiting(0.01)
+    with far:
+        with contextlib.suppress(redis.exceptions.TimeoutError):
+            await channel.send(b"x" * 10_000_000)
+        with pytest.raises(redis.exceptions.TimeoutError):
+            await channel.receive()
+
+
+async def test_time_that_nobody_waits_in_does_not_count() -> None:
+    channel, far = await waiting(0.01)
+    with far:
+        channel.done()
+        rung = asyncio.get_running_loop().time() + 0.02
+        await until_async(lambda: asyncio.get_running_loop().time() > rung)
+        channel.allow(5)
+        far.sendall(wire(b"ok"))
+        assert await channel.receive() == b"ok"
+        channel._writer.close()
+
+
+async def test_a_reply_that_came_while_the_loop_was_busy_is_not_late() -> None:
+    channel, far = await waiting(0.01)
+
+    async def read() -> Any:
+        reply = await channel.receive()
+        channel.done()
+        return reply
+
+    with far:
+        reading = asyncio.create_task(read())
+        await asyncio.sleep(0)
+        far.sendall(wire(b"ok"))
+        busy = asyncio.get_running_loop().time() + 0.02
+        while asyncio.get_running_loop().time() < busy:
+            pass
+        assert await reading == b"ok"
+        assert not channel._writer.is_closing()
+        channel._writer.close()
+
+
+async def test_many_calls_have_one_timer() -> None:
+    channel, far = await waiting(60)
+    with far:
+        timer = channel._timer
+        for _ in range(100):
+            channel.done()
+            channel.allow(60)
+        assert channel._timer is timer
+        channel.allow(1)
+        assert timer is not None
+        assert timer.cancelled(), "this one is over sooner"
+        channel.done()
+        channel._writer.close()

@@ -93,7 +93,8 @@ class AsyncLine:
 
     def __init__(self, server: Server, first: Callable[[], Any]) -> None:
         self._server, self._first = server, first
-        self._reader = self._writer = self._parser = self
+        self._reader = self._writer = self._parser = self.transport = self
+        self._given_up = asyncio.Event()
 
     async def get_connection(self) -> Any:
         return self._server.connected(AsyncLine(self._server, self._first))
@@ -118,8 +119,11 @@ class AsyncLine:
         except redis.exceptions.ResponseError as error:
             return wire(error)
         except redis.exceptions.TimeoutError:
-            await asyncio.Event().wait()
+            await self._given_up.wait()
             return b""
+
+    def abort(self) -> None:
+        self._given_up.set()
 
     def parse_error(self, _text: str) -> Exception | None:
         return self._server.trouble
