@@ -97,18 +97,19 @@ class AsyncInbox:
 
     async def _read(self, heard: Callable[[Any], None]) -> bool:
         channel = await self._connected()
+        channel.allow(self._seconds + self._patience)
         await channel.send(pack(("BLPOP", self._name, self._seconds)))
         self._blocked = True
         await self._send_waiting()
-        async with asyncio.timeout(self._seconds + self._patience):
-            found = await channel.receive()
+        found = await channel.receive()
         self._blocked = False
         if found is not None:
             heard(self._message(found))
             self._give_up_waiting()
         while self._sent:
-            async with asyncio.timeout(self._patience):
-                await self._answer(channel)
+            channel.allow(self._patience)
+            await self._answer(channel)
+        channel.done()
         return found is not None
 
     def _give_up_waiting(self) -> None:
@@ -141,9 +142,11 @@ class AsyncInbox:
 
     async def _ask(self, *words: Any) -> Any:
         channel = await self._connected()
-        async with asyncio.timeout(self._patience):
-            await channel.send(pack(words))
-            return await channel.receive()
+        channel.allow(self._patience)
+        await channel.send(pack(words))
+        reply = await channel.receive()
+        channel.done()
+        return reply
 
     async def _connected(self) -> AsyncChannel:
         if self._channel is None:

@@ -21,6 +21,7 @@ class Line:
         self.sent: list[bytes] = []
         self.is_connected = True
         self._reader, self._writer = asyncio.StreamReader(), self
+        self.transport = SimpleNamespace(abort=self._reader.feed_eof)
         self._parser = SimpleNamespace(parse_error=redis.exceptions.ResponseError)
 
     def is_closing(self) -> bool:
