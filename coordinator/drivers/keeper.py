@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 # A namespace with clocks due every few ms must not make every process beat every few ms.
 LEAST_PAUSE = 0.05
+# How long a heartbeat that was not answered is waited with at most before it is tried again.
+MOST_PAUSE = 0.5
 # What holdings are told of whose loss was heard before they were known.
 TAKEN_BACK = "the server took it back"
 # Lock requests withdrawn between two heartbeats.
@@ -93,6 +95,7 @@ class Keeper:
         self._session = ""
         self._trusted_until = 0.0
         self._begun: list[tuple[str, str]] = []
+        self._pause = 0.0
         self._agreement = Agreement(session_ttl)
 
     @property
@@ -294,10 +297,13 @@ class Keeper:
         except CoordinatorError as error:
             self._duties.timed(RENEWAL, clock.now() - sent, False)
             log.warning("heartbeat failed: %s", error)
-            return min(self._interval, 0.5)
+            # A connection that broke shows it here, and the next try is on a new one: at once, then less often.
+            pause, self._pause = self._pause, min(MOST_PAUSE, 2 * self._pause or LEAST_PAUSE)
+            return min(self._interval, pause)
         if failpoints.on:
             failpoints.reach("keeper.after_beat")
         self._begun.clear()
+        self._pause = 0.0
         self._duties.timed(RENEWAL, clock.now() - sent, True)
         with self._changed:
             if session != self._session:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from coordinator.drivers.keeper import Duties, Keeper
-from coordinator.errors import ClientClosed
+from coordinator.errors import ClientClosed, StoreUnavailable
 from coordinator.wire.calls import Scope
 from coordinator.wire.step import Call
 from tests.support.engine import TERMS
@@ -17,6 +17,7 @@ class SlowStore:
 
     def __init__(self) -> None:
         self.asked, self.answer = threading.Event(), threading.Event()
+        self.away = False
         self.calls: list[str] = []
 
     def call(self, call: Call, _retry_for: float | None = None) -> list[Any]:
@@ -25,6 +26,8 @@ class SlowStore:
             self.asked.set()
             assert self.answer.wait(10)
             return [b"ok", call.args[1]]
+        if self.away:
+            raise StoreUnavailable("away")
         return [b"ok", 0, 0, 1000, 0, 0]
 
 
@@ -107,3 +110,13 @@ def test_what_was_taken_back_before_its_holder_heard_of_it_is_lost_when_it_comes
     keeper.let_go("r")
     keeper.hold(held)
     assert len(held.told) == losses
+
+
+def test_a_heartbeat_that_failed_is_tried_again_at_once_and_then_less_and_less_often(
+    keeper: Keeper, store: SlowStore
+) -> None:
+    for _ in range(2):
+        store.away = True
+        assert [keeper._beat("s") for _ in range(7)] == [0, 0.05, 0.1, 0.2, 0.4, 0.5, 0.5]
+        store.away = False
+        assert keeper._beat("s") == 1.0
