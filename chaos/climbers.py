@@ -1,5 +1,5 @@
-"""The clients of the subtree storm: each takes one resource of a tree or a whole subtree, holds it a moment, gives it
-back. Some die holding.
+"""The clients of the subtree storm: each takes one resource of a tree or a whole subtree, alone or shared, holds it a
+moment, gives it back. Some die holding.
 
 With `control` they ask for a plain resource in place of a subtree, and write down that it was the subtree: that is how
 things would be if nobody looked above and below.
@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from chaos.history import Recorder
-from coordinator import Coordinator, Priority, Settings
+from coordinator import Coordinator, Need, Priority, Settings
 from coordinator.errors import CoordinatorError
 from coordinator.model.names import SUBTREE
+from coordinator.model.need import Mode
 
 BRANCHES, LEAVES = 3, 4
+SHARED = 0.4
 # Of the control: a history of its own, which the judge of the run does not look at.
 CONTROL = "control-"
 
@@ -42,8 +44,9 @@ def _climb(co: Coordinator, recorder: Recorder, chance: random.Random, options: 
     resource = _somewhere(chance)
     asked = resource.replace("*", "-") if options["control"] else resource
     priority = chance.choice((Priority.NORMAL, Priority.NORMAL, Priority.NORMAL, Priority.HIGH))
-    with recorder.doing("acquire", resource=resource) as pending:
-        lease = co.acquire(asked, wait=30, priority=priority)
+    mode: Mode = "shared" if chance.random() < SHARED else "exclusive"
+    with recorder.doing("acquire", resource=resource, mode=mode) as pending:
+        lease = co.acquire(Need(asked, mode), wait=30, priority=priority)
         pending.fence, pending.args["request"] = lease.fence, lease.ident
     if chance.random() < options["die"]:
         os.kill(os.getpid(), signal.SIGKILL)

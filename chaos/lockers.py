@@ -17,10 +17,12 @@ from typing import Any
 from chaos.history import Recorder
 from chaos.locking import give_back, take
 from chaos.store import FencedStore
-from coordinator import Coordinator, Settings
+from coordinator import Coordinator, Need, Settings
 from coordinator.drivers import failpoints
 from coordinator.errors import CoordinatorError
 from coordinator.leases import Lease
+
+COUNTED, PERMITS = "n", 3
 
 
 def locker(url: str, settings: dict[str, Any], history: str, process: str, options: dict[str, Any]) -> None:
@@ -49,22 +51,33 @@ class _Locker:
         for _ in range(2 * wanted + 10):
             if had == wanted:
                 break
-            resource = f"r/{self._chance.randrange(self._options['resources'])}"
+            need, size = self._need()
             with contextlib.suppress(CoordinatorError):
-                lease = take(self._co, self._recorder, resource, wait=60)
+                lease = take(self._co, self._recorder, need, size, wait=60)
                 had += 1
-                self._use(lease, resource, guarded=had % 2 == 1)
-                give_back(lease, self._recorder, resource)
+                self._use(lease, need, guarded=had % 2 == 1)
+                give_back(lease, self._recorder, need.resource)
 
-    def _use(self, lease: Lease, resource: str, guarded: bool) -> None:
-        self._store.write(resource, lease.fence, guarded=guarded)
+    def _need(self) -> tuple[Need, int]:
+        """Mostly a lock of one's own; or one that others share, or some permits of the one counted resource."""
+        drawn, resource = self._chance.random(), f"r/{self._chance.randrange(self._options['resources'])}"
+        if drawn < self._options.get("counted", 0.0):
+            return Need(COUNTED, permits=self._chance.randint(1, 2)), PERMITS
+        return Need(resource, "shared" if drawn > 1 - self._options.get("shared", 0.0) else "exclusive"), 1
+
+    def _use(self, lease: Lease, need: Need, guarded: bool) -> None:
+        # Whoever is not alone there only reads: of several who write at once fences make no order.
+        writes = need.mode == "exclusive" and need.resource != COUNTED
+        if writes:
+            self._store.write(need.resource, lease.fence, guarded=guarded)
         drawn = self._chance.random()
         if drawn < self._options["die"]:
             os.kill(os.getpid(), signal.SIGKILL)
         if drawn < self._options["die"] + self._options["pause"]:
             self._pause()
         # Without asking `lease.held` first, which would know: what is tested is the fence, not good manners.
-        self._store.write(resource, lease.fence, guarded=guarded)
+        if writes:
+            self._store.write(need.resource, lease.fence, guarded=guarded)
 
     def _pause(self) -> None:
         """Stop this whole process, threads and all, for longer than its session lasts."""

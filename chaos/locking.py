@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from chaos.history import Recorder
-from coordinator import Coordinator
+from coordinator import Coordinator, Need
 from coordinator.leases import Lease
 
 
-def take(co: Coordinator, recorder: Recorder, resource: str, **options: Any) -> Lease:
-    """Acquire a lock. Raises what the client raises."""
-    with recorder.doing("acquire", resource=resource) as pending:
-        lease = co.acquire(resource, **options)
+def take(co: Coordinator, recorder: Recorder, need: str | Need, size: int = 1, **options: Any) -> Lease:
+    """Acquire a lock; of a counted resource, `size` is how many permits it has. Raises what the client raises."""
+    asked = Need(need) if isinstance(need, str) else need
+    how = {"permits": asked.permits, "size": size} if size > 1 else {"mode": asked.mode}
+    with recorder.doing("acquire", resource=asked.resource, **how) as pending:
+        lease = co.acquire(asked, **options)
         pending.fence, pending.args["request"] = lease.fence, lease.ident
     return lease
 

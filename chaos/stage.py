@@ -118,12 +118,16 @@ class Stage:
         """Wait until every request has ended. One that never does is for the judge to find."""
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
-            counted = self.co.survey(most=1).counters
-            done, all_of_them = _sum(counted, ENDS), _sum(counted, BEGINNINGS)
+            done, all_of_them = self.so_far()
             if done >= all_of_them:
                 return
             self.run.progress(f"{self.run.scenario}: draining", done, all_of_them)
             time.sleep(0.1)
+
+    def so_far(self) -> tuple[int, int]:
+        """How many requests have ended, and of how many."""
+        counted = self.co.survey(most=1).counters
+        return _sum(counted, ENDS), _sum(counted, BEGINNINGS)
 
     def judge(self, *, drained: bool = True) -> tuple[list[Op], tuple[Problem, ...]]:
         """Take the server's account, and judge everything."""

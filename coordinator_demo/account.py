@@ -17,6 +17,7 @@ from coordinator import Settings
 from coordinator.drivers.connect import locate, sync_client
 from coordinator.keys import decode, key, prefix
 from coordinator.model import states
+from coordinator.model.need import Need
 from coordinator.wire.needs import from_wire
 from coordinator_demo.facts import Fact
 
@@ -101,7 +102,7 @@ def entries(client: Any, namespace: str, stream: str) -> Iterator[tuple[str, Eve
         after = "(" + page[-1][0].decode()
 
 
-def _details(client: Any, namespace: str, ids: Sequence[str]) -> dict[str, tuple[frozenset[str], str]]:
+def _details(client: Any, namespace: str, ids: Sequence[str]) -> dict[str, tuple[tuple[Need, ...], str]]:
     found = {}
     for start in range(0, len(ids), BATCH):
         chunk = ids[start : start + BATCH]
@@ -114,17 +115,19 @@ def _details(client: Any, namespace: str, ids: Sequence[str]) -> dict[str, tuple
         for at, ident in enumerate(chunk):
             short, long, owner = answers[3 * at : 3 * at + 3]
             # Long needs have a key of their own, and the record their count.
-            resources = frozenset(need.resource for need in from_wire((long or short or b"").decode()))
-            found[ident] = (resources, (owner or b"").decode())
+            found[ident] = (tuple(from_wire((long or short or b"").decode())), (owner or b"").decode())
     return found
 
 
-def _facts(event: Event, details: Mapping[str, tuple[frozenset[str], str]]) -> Iterator[Fact]:
+def _facts(event: Event, details: Mapping[str, tuple[tuple[Need, ...], str]]) -> Iterator[Fact]:
     name, ident = event["event"], event["id"]
     fence, stamp, priority = (int(event.get(field, 0)) for field in ("fence", "stamp", "priority"))
     if name in ("ask", "delay"):
-        resources, pull = details[ident]
-        yield Fact("asked", ident, pull=pull, resources=resources, priority=priority, stamp=stamp)
+        needs, pull = details[ident]
+        shared = frozenset(need.resource for need in needs if need.mode == "shared")
+        permits = {need.resource: need.permits for need in needs if need.permits > 1}
+        resources = frozenset(need.resource for need in needs)
+        yield Fact("asked", ident, pull, resources, priority, stamp, shared=shared, permits=permits)
         if name == "delay":
             yield Fact("parked", ident)
     elif name in ("grant", "claim", "again"):
@@ -133,7 +136,14 @@ def _facts(event: Event, details: Mapping[str, tuple[frozenset[str], str]]) -> I
         yield Fact("returned" if BACK[name] == "returned" else "parked", ident, stamp=stamp)
     elif name == "reprioritise":
         yield Fact("reprioritised", ident, priority=priority)
-    elif name == "define" and "mode" in event:
-        yield Fact("ordered", "", resources=frozenset({decode(ident)}), state=event["mode"])
+    elif name == "define":
+        yield from _defined(decode(ident), event)
     elif name in ENDS:
         yield Fact("ended", ident, fence=int(event.get("settled", 0)), state=event["state"])
+
+
+def _defined(resource: str, event: Event) -> Iterator[Fact]:
+    if "mode" in event:
+        yield Fact("ordered", "", resources=frozenset({resource}), state=event["mode"])
+    if "capacity" in event:
+        yield Fact("sized", "", permits={resource: int(event["capacity"] or 1)})

@@ -19,12 +19,12 @@ at once, and waits have no limit of their own. The rules:
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from coordinator_demo import overlaps
 from coordinator_demo.facts import Claim, Fact, Problem, Rule, Verdict, Wanted
 
 TOP_PRIORITY = 4
@@ -41,11 +41,25 @@ class _Request:
     resources: frozenset[str]
     priority: int
     stamp: int
+    asked: Fact
     phase: Literal["waiting", "parked", "holding", "ended"] = "waiting"
     fence: int = 0
     fences: list[int] = field(default_factory=list)
     taken: set[int] = field(default_factory=set)
     state: str = ""
+
+    def stands_on(self, resource: str) -> bool:
+        """Whether it stands in that line, and not in one above or below only."""
+        return not self.asked.lines or resource in self.asked.lines
+
+    def permits(self, resource: str) -> int:
+        return self.asked.permits.get(resource, 1)
+
+    def kind(self, resource: str, size: int) -> overlaps.Kind:
+        """How it has a resource of so many permits."""
+        if resource in self.asked.shared:
+            return "shared"
+        return "counted" if size > 1 and self.stands_on(resource) else "alone"
 
 
 def check(wanted: Iterable[Wanted], facts: Iterable[Fact], claims: Iterable[Claim], aging_us: int) -> Verdict:
@@ -55,7 +69,7 @@ def check(wanted: Iterable[Wanted], facts: Iterable[Fact], claims: Iterable[Clai
     for fact in facts:
         replay.apply(fact)
     replay.finish()
-    beliefs = _Beliefs(replay.requests)
+    beliefs = _Beliefs(replay.requests, replay.largest)
     for claim in claims:
         beliefs.apply(claim)
     beliefs.finish()
@@ -73,13 +87,16 @@ class _Replay:
         self.grants = self.comparisons = 0
         self._pulls, self._aging_us = pulls, aging_us
         self._waiting: dict[str, set[str]] = {}
-        self._holder: dict[str, str] = {}
+        self._holders: dict[str, set[str]] = {}
+        self._sizes: dict[str, int] = {}
+        self.largest: dict[str, int] = {}  # the most permits that a resource ever had
         self._last_fence: dict[str, int] = {}
         self._modes: dict[str, str] = {}
 
     def apply(self, fact: Fact) -> None:
-        if fact.what in ("asked", "ordered"):
-            (self._asked if fact.what == "asked" else self._ordered)(fact)
+        aside = {"asked": self._asked, "ordered": self._ordered, "sized": self._sized}.get(fact.what)
+        if aside:
+            aside(fact)
             return
         request = self.requests.get(fact.request)
         if request is None:
@@ -101,11 +118,16 @@ class _Replay:
     def _ordered(self, fact: Fact) -> None:
         self._modes.update(dict.fromkeys(fact.resources, fact.state))
 
+    def _sized(self, fact: Fact) -> None:
+        self._sizes.update(fact.permits)
+        for resource, size in fact.permits.items():
+            self.largest[resource] = max(size, self.largest.get(resource, 1))
+
     def _asked(self, fact: Fact) -> None:
         if fact.request in self.requests:
             self._complain("sequence", f"{fact.request} asked twice")
             return
-        self.requests[fact.request] = _Request(fact.pull, fact.resources, fact.priority, fact.stamp)
+        self.requests[fact.request] = _Request(fact.pull, fact.resources, fact.priority, fact.stamp, fact)
         self._join(fact.request)
         pull = self._pulls.get(fact.pull)
         if pull is None:
@@ -124,14 +146,23 @@ class _Replay:
         self.grants += 1
         self._check_order(fact, request)
         for resource in request.resources:
-            holder = self._holder.get(resource)
-            if holder is not None:
+            for holder in self._in_the_way(request, resource):
                 text = f"{resource}: granted to {_name(fact, request)} while {self._who(holder)} held it"
                 self._complain("exclusion", text)
-            self._holder[resource] = fact.request
+            self._holders.setdefault(resource, set()).add(fact.request)
         self._leave(fact.request)
         request.phase = "holding"
         self._draw(fact, request)
+
+    def _in_the_way(self, request: _Request, resource: str) -> list[str]:
+        """Of those who hold a resource the ones that do not go together with one more; all, if no permit is left."""
+        largest, held = self.largest.get(resource, 1), sorted(self._holders.get(resource, ()))
+        kind, kinds = request.kind(resource, largest), [self.requests[one].kind(resource, largest) for one in held]
+        size = self._sizes.get(resource, 1)
+        used = sum(min(size, self.requests[one].permits(resource)) for one in held)
+        if kind == "counted" and held and used + min(size, request.permits(resource)) > size:
+            return held
+        return [one for one, other in zip(held, kinds, strict=True) if not overlaps.together(kind, other)]
 
     def _check_order(self, fact: Fact, request: _Request) -> None:
         for resource in request.resources:
@@ -139,9 +170,15 @@ class _Replay:
             for other in self._waiting.get(resource, set()) - {fact.request}:
                 self.comparisons += 1
                 theirs = self._stand(self.requests[other], resource)
-                if rank is not None and theirs is not None and theirs < rank:
+                if rank is not None and theirs is not None and theirs < rank and self._waits(request, other, resource):
                     text = f"{_name(fact, request)} was granted, but {self._who(other)} stood before it"
                     self._complain("order", f"{resource}: {text}")
+
+    def _waits(self, request: _Request, other: str, resource: str) -> bool:
+        """Whether one waits for another that stands before it: not where both share, unless they stand in one line."""
+        one, two = request, self.requests[other]
+        share = resource in one.asked.shared and resource in two.asked.shared
+        return not share or (one.stands_on(resource) and two.stands_on(resource))
 
     def _regranted(self, fact: Fact, request: _Request) -> None:
         if request.phase != "holding":
@@ -195,8 +232,7 @@ class _Replay:
 
     def _let_go(self, ident: str, request: _Request) -> None:
         for resource in request.resources:
-            if self._holder.get(resource) == ident:
-                del self._holder[resource]
+            self._holders.get(resource, set()).discard(ident)
 
     def _stand(self, request: _Request, resource: str) -> int | None:
         """What the order of a line goes by; None: nobody waits for this one there."""
@@ -235,10 +271,10 @@ class _Replay:
 class _Beliefs:
     """What the processes say, held against the server's account."""
 
-    def __init__(self, requests: Mapping[str, _Request]) -> None:
+    def __init__(self, requests: Mapping[str, _Request], largest: Mapping[str, int]) -> None:
         self.problems: list[Problem] = []
         self.count = 0
-        self._requests = requests
+        self._requests, self._largest = requests, largest
         self._held: dict[tuple[str, int], list[float]] = {}
 
     def apply(self, claim: Claim) -> None:
@@ -283,15 +319,23 @@ class _Beliefs:
             self._check_believed(resource, sorted(grants))
 
     def _check_believed(self, resource: str, grants: list[tuple[int, str]]) -> None:
-        ended, owner = -math.inf, ""
+        ends, size = overlaps.Ends(), self._largest.get(resource, 1)
+        spans = []
         for fence, ident in grants:
             interval, request = self._held[ident, fence], self._requests[ident]
+            kind = request.kind(resource, size)
+            ended, owner = ends.before(kind)
             if interval[0] < ended:
                 text = f"{resource}: {request.pull} began {(ended - interval[0]) * 1000:.3f} ms before {owner} was done"
                 self._complain("exclusion", text)
             # A holder that was deprived may still believe for a while: that is what the fence is for.
-            if fence not in request.taken and interval[-1] >= ended:
-                ended, owner = interval[-1], request.pull
+            if fence not in request.taken:
+                ends.add(kind, interval[-1], request.pull)
+                if kind == "counted":
+                    spans.append((interval[0], interval[-1], request.permits(resource)))
+        most = overlaps.most_at_once(spans)
+        if most > size:
+            self._complain("exclusion", f"{resource}: {most} permits were in use at once, of {size}")
 
     def _complain(self, rule: Rule, text: str) -> None:
         self.problems.append(Problem(rule, text))

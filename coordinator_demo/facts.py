@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 Rule = Literal["exclusion", "fence", "order", "lost", "twice", "sequence", "stale", "needs", "told"]
@@ -23,10 +24,13 @@ class Fact:
 
     `regranted`: the holder goes on under a new fence. `returned`: it waits again, with a new `stamp` or its old one.
     `parked`: it has left its lines until it returns. `reprioritised`: it has another `priority`. `ordered`: the line of
-    the one resource in `resources` has the mode `state` from here on.
+    the one resource in `resources` has the mode `state` from here on. `sized`: it has so many `permits`.
+
+    Of what is asked for, `shared` is what others may have too, `permits` how many of a counted resource, if more than
+    one, and `lines` where it stands in line, if that is not everywhere.
     """
 
-    what: Literal["asked", "granted", "regranted", "returned", "parked", "reprioritised", "ended", "ordered"]
+    what: Literal["asked", "granted", "regranted", "returned", "parked", "reprioritised", "ended", "ordered", "sized"]
     request: str
     pull: str = ""
     resources: frozenset[str] = frozenset()
@@ -34,6 +38,9 @@ class Fact:
     stamp: int = 0
     fence: int = 0
     state: str = ""
+    shared: frozenset[str] = frozenset()
+    permits: Mapping[str, int] = field(default_factory=dict)
+    lines: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

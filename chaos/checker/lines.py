@@ -28,6 +28,8 @@ def to_op(fact: Fact) -> Op:
         "priority": fact.priority,
         "stamp": fact.stamp,
         "state": fact.state,
+        "shared": sorted(fact.shared),
+        "permits": dict(fact.permits),
     }
     return Op(SERVER, "fact", {name: value for name, value in args.items() if value}, fence=fact.fence)
 
@@ -38,7 +40,9 @@ def check_lines(ops: Sequence[Op], aging_us: int, *, drained: bool) -> list[Prob
     asked = {one.request: one for one in facts if one.what == "asked"}
     wanted = [Wanted(one.pull, one.resources, one.priority) for one in asked.values()]
     claims = [claim for one in ops if one.process != SERVER for claim in _claims(one) if claim.request in asked]
-    known = _without_withdrawn([one for one in facts if one.request in asked or one.what == "ordered"], claims, ops)
+    known = _without_withdrawn(
+        [one for one in facts if one.request in asked or one.what in ("ordered", "sized")], claims, ops
+    )
     verdict = checker.check(wanted, known, sorted(claims, key=lambda one: one.t), aging_us)
     found = [Problem(one.rule, one.text) for one in verdict.problems if drained or one.rule != "lost"]
     unknown = {
@@ -61,7 +65,8 @@ def _without_withdrawn(facts: list[Fact], claims: list[Claim], ops: Sequence[Op]
 def _fact(one: Op) -> Fact:
     # The demonstration knows a request by the pull it is for; here each is its own.
     pull = one.arg("request") if one.arg("what") == "asked" else ""
-    return Fact(**{**one.args, "resources": frozenset(one.args.get("resources", ()))}, pull=pull, fence=one.fence)
+    sets = {name: frozenset(one.args.get(name, ())) for name in ("resources", "shared", "lines")}
+    return Fact(**{"request": "", **one.args, **sets}, pull=pull, fence=one.fence)
 
 
 def _claims(one: Op) -> Iterator[Claim]:

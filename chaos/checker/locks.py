@@ -1,4 +1,5 @@
-"""Locks as their holders saw them: fences grow, in real time too, and what was given back intact was held alone.
+"""Locks as their holders saw them: fences grow, in real time too, and what was given back intact was held alone, or by
+those only that go together: all shared, or all within the permits of a counted resource.
 
 A holder whose release was refused had lost the lock before; it may have believed in it for too long, which is what
 fences are for, and is no breach. One whose release was taken had it to itself from the grant to that moment.
@@ -11,10 +12,11 @@ from collections.abc import Iterable, Iterator
 
 from chaos.checker.facts import Problem
 from chaos.history import Op
+from coordinator_demo import overlaps
 
 
 def check_locks(ops: Iterable[Op]) -> list[Problem]:
-    """The breaches of the rules about locks. All resources are exclusive."""
+    """The breaches of the rules about locks."""
     grants: defaultdict[str, list[Op]] = defaultdict(list)
     releases: defaultdict[str, dict[int, list[Op]]] = defaultdict(lambda: defaultdict(list))
     for one in ops:
@@ -56,16 +58,28 @@ def _in_real_time(resource: str, given: list[Op]) -> Iterator[Problem]:
 
 
 def _alone(resource: str, given: list[Op], ended: dict[int, list[Op]]) -> Iterator[Problem]:
-    until, owner = 0, ""
+    ends, spans, size = overlaps.Ends(), [], 1
     for one in sorted(given, key=lambda one: one.fence):
-        if one.completed is not None and one.completed < until:
-            text = (
-                f"{resource}: {one.process} had it {(until - one.completed) / 1e6:.3f} ms before {owner} gave it back"
-            )
+        kind, had = _kind(one), one.completed or 0
+        until, owner = ends.before(kind)
+        if had < until:
+            text = f"{resource}: {one.process} had it {(until - had) / 1e6:.3f} ms before {owner} gave it back"
             yield Problem("exclusion", text)
-        intact = [end.invoked for end in ended.get(one.fence, ()) if end.outcome == "ok"]
-        if intact and min(intact) > until:
-            until, owner = min(intact), one.process
+        intact = min((end.invoked for end in ended.get(one.fence, ()) if end.outcome == "ok"), default=None)
+        if intact is not None:
+            ends.add(kind, intact, one.process)
+            if kind == "counted":
+                size = max(size, int(one.args["size"]))
+                spans.append((had, intact, int(one.args["permits"])))
+    most = overlaps.most_at_once(spans)
+    if most > size:
+        yield Problem("exclusion", f"{resource}: {most} permits were in use at once, of {size}")
+
+
+def _kind(one: Op) -> overlaps.Kind:
+    if one.arg("mode") == "shared":
+        return "shared"
+    return "counted" if "permits" in one.args else "alone"
 
 
 def _known(resource: str, given: list[Op], ended: dict[int, list[Op]]) -> Iterator[Problem]:

@@ -12,6 +12,8 @@ from dataclasses import replace
 from chaos.history import SERVER, Op
 from coordinator.model.names import SUBTREE, in_subtree
 
+COUNTED = frozenset({"permits", "size"})
+
 
 def flat(ops: Sequence[Op]) -> list[Op]:
     """The history with the subtrees in the server's account spread out."""
@@ -35,13 +37,20 @@ def _is_fact(one: Op) -> bool:
 
 
 def _spread(one: Op, names: frozenset[str]) -> dict[str, object]:
-    everything = sorted({inner for name in one.args["resources"] for inner in _inside(name, names)})
-    return {**one.args, "resources": everything}
+    spread = {**one.args, "lines": one.args["resources"]}
+    for part in ("resources", "shared"):
+        spread[part] = sorted({inner for name in one.args.get(part, ()) for inner in _inside(name, names)})
+    return spread
 
 
 def _each(one: Op, names: frozenset[str]) -> Iterator[Op]:
     for name in _inside(one.arg("resource"), names):
-        yield replace(one, args={**one.args, "resource": name})
+        # Permits are of the resource alone: whoever has some of them keeps all out who have what is around it.
+        counted = {
+            part: one.args[part] for part in ("permits", "size") if part in one.args and name == one.arg("resource")
+        }
+        others = {part: value for part, value in one.args.items() if part not in ("permits", "size")}
+        yield replace(one, args={**others, **counted, "resource": name})
 
 
 def _inside(name: str, names: frozenset[str]) -> set[str]:

@@ -17,22 +17,28 @@ from chaos.stage import Stage, stage
 
 CLIENTS, RESOURCES = 8, 50
 PAUSE, DIE = 0.01, 0.002
+SHARED, COUNTED = 0.2, 0.05
 
 
 def play(run: Run) -> Verdict:
     """Until so many grants are had."""
     with stage(run) as scene:
+        scene.co.define(lockers.COUNTED, capacity=lockers.PERMITS, reason="the storm begins")
         began = time.monotonic()
         deaths = _storm(scene, run.count("grants"))
         seconds = time.monotonic() - began
         ops, problems = scene.judge(drained=False)
     granted = sum(one.op == "acquire" and one.outcome == "ok" and one.completed is not None for one in ops)
+    shared = sum(one.op == "acquire" and one.arg("mode") == "shared" for one in ops)
+    counted = sum(one.op == "acquire" and "permits" in one.args for one in ops)
     refused = sum(one.op == "write" and one.outcome == "failed" for one in ops)
     lost = sum(one.op == "release" and one.outcome == "failed" for one in ops)
     return Verdict(
         problems,
         (
             Figure("grants", granted, least=run.size["grants"]),
+            Figure("of those shared", shared, least=run.size["grants"] / 20),
+            Figure("of those by permits", counted, least=run.size["grants"] / 50),
             Figure("grants per second", granted / seconds),
             Figure("leases lost in a pause", lost, least=1),
             Figure("clients that died holding", deaths),
@@ -72,6 +78,8 @@ def _start(scene: Stage, grants: int) -> Child:
         failpoints="",
         pause=PAUSE,
         die=DIE,
+        shared=SHARED,
+        counted=COUNTED,
         seconds=scene.parsed.session_ttl,
     )
 

@@ -1,4 +1,4 @@
-"""Processes take leaves and subtrees of one tree from each other, and some die holding.
+"""Processes take leaves and subtrees of one tree from each other, alone and shared, and some die holding.
 
 Beside them a control, in which a subtree is a resource like any other: there the same judge must find that holders were
 in each other's way, or the run has shown nothing.
@@ -34,11 +34,13 @@ def play(run: Run) -> Verdict:
     control = held_flat(read(run.history / climbers.CONTROL))
     granted = [one for one in ops if one.op == "acquire" and one.outcome == "ok" and one.completed is not None]
     trees = [one for one in granted if one.arg("resource").endswith(SUBTREE)]
+    shared = [one for one in granted if one.arg("mode") == "shared"]
     return Verdict(
         problems,
         (
             Figure("grants of leaves", len(granted) - len(trees), least=run.size["grants"]),
             Figure("grants of subtrees", len(trees), least=run.size["grants"] / 10),
+            Figure("grants of either that others may share", len(shared), least=run.size["grants"] / 10),
             Figure("longest wait for a subtree", _longest(trees), "s", most=5 + scene.parsed.session_ttl),
             Figure("clients that died holding", deaths),
             Figure("overlaps in the control", len(check_locks(control)), least=1),
@@ -65,9 +67,10 @@ def _storm(scene: Stage, seconds: float) -> int:
 
 
 def _at_rest(scene: Stage) -> bool:
-    """Whether the doctor finds nothing, once what the dead held is taken back: nobody else is left to do it."""
+    """Whether the doctor finds nothing, and all that the dead held is taken back: nobody else is left to do it."""
     scene.co.run(_sweep(calls.Scope.of(scene.run.namespace, scene.parsed.terms())))
-    return not examine(scene.co).problems
+    done, all_of_them = scene.so_far()
+    return done >= all_of_them and not examine(scene.co).problems
 
 
 def _sweep(scope: calls.Scope) -> Operation[None]:

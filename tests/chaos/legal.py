@@ -260,6 +260,50 @@ def subtrees_in_the_account(s: Story) -> None:
         s.hold("p", fence, resource)
 
 
+def readers_at_once_and_a_writer_after_them(s: Story) -> None:
+    s.acquire("p1", 1, mode="shared")
+    s.acquire("p2", 2, "a/**", mode="shared")
+    s.acquire("p3", 3, "a/b", mode="shared")
+    for fence, resource in enumerate(("a", "a/**", "a/b"), 1):
+        s.release(f"p{fence}", fence, resource)
+    s.hold("p4", 4, "a/**")
+
+
+def permits_as_many_as_there_are(s: Story) -> None:
+    s.acquire("p1", 1, permits=2, size=3)
+    s.acquire("p2", 2, permits=1, size=3)
+    s.release("p1", 1)
+    s.acquire("p3", 3, permits=2, size=3)
+    s.release("p2", 2)
+    s.release("p3", 3)
+
+
+def readers_across_levels_in_the_account(s: Story) -> None:
+    """One who shares goes past a shared subtree that waits for somebody else: across levels, and not in one line."""
+    s.asked("w10", 1, ("a/x",))
+    s.granted("w10", 10)
+    s.shares("a/**12", 2, "a/**")
+    s.shares("a/b11", 3, "a/b")
+    s.granted("a/b11", 11)
+    s.ended("w10", "cancelled")
+    s.granted("a/**12", 12)
+    s.ended("a/b11", "cancelled")
+    s.ended("a/**12", "cancelled")
+
+
+def permits_in_the_account_of_which_some_are_taken_away(s: Story) -> None:
+    s.sized(3)
+    for number in (1, 2, 3):
+        s.asked(f"a{number}", number)
+        s.granted(f"a{number}", number)
+    s.sized(1)
+    s.asked("a4", 4)
+    for number in (1, 2, 3):
+        s.ended(f"a{number}", "cancelled")
+    s.granted("a4", 4)
+    s.ended("a4", "cancelled")
+
+
 def an_account_that_is_whole(s: Story) -> None:
     s.asked("a10", 1)
     s.granted("a10", 10)

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from chaos.checker import judge
+from chaos.checker.lines import to_op
 from chaos.history import SERVER, Op, Outcome
+from coordinator_demo.facts import Fact
 
 MS = 1_000_000
 
@@ -51,8 +53,8 @@ class Story:
 
     # --- locks
 
-    def acquire(self, who: str, fence: int, resource: str = "a", outcome: Outcome = "ok") -> None:
-        self.op(who, "acquire", fence, resource=resource, request=f"{resource}{fence}", outcome=outcome)
+    def acquire(self, who: str, fence: int, resource: str = "a", outcome: Outcome = "ok", **how: Any) -> None:
+        self.op(who, "acquire", fence, resource=resource, request=f"{resource}{fence}", outcome=outcome, **how)
 
     def release(self, who: str, fence: int, resource: str = "a", outcome: Outcome = "ok") -> None:
         self.op(who, "release", fence, resource=resource, request=f"{resource}{fence}", outcome=outcome)
@@ -66,8 +68,15 @@ class Story:
 
     # --- lines
 
-    def asked(self, request: str, stamp: int, resources: Iterable[str] = "a", priority: int = 1) -> None:
-        self.server("fact", what="asked", request=request, resources=sorted(resources), priority=priority, stamp=stamp)
+    def asked(self, request: str, stamp: int, resources: Iterable[str] = "a", priority: int = 1, **how: Any) -> None:
+        wanted = sorted(resources)
+        self.server("fact", what="asked", request=request, resources=wanted, priority=priority, stamp=stamp, **how)
+
+    def shares(self, request: str, stamp: int, resource: str = "a", priority: int = 1) -> None:
+        self.asked(request, stamp, (resource,), priority, shared=[resource])
+
+    def sized(self, size: int, resource: str = "a") -> None:
+        self.ops.append(to_op(Fact("sized", "", permits={resource: size})))
 
     def ordered(self, mode: str, resource: str = "a") -> None:
         self.server("fact", what="ordered", request="", resources=[resource], state=mode)

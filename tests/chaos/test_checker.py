@@ -11,7 +11,7 @@ import pytest
 
 from chaos.checker import judge, stale_writes
 from chaos.history import SERVER, Op
-from tests.chaos.illegal import ILLEGAL
+from tests.chaos.illegal_together import ILLEGAL
 from tests.chaos.legal import LEGAL, a_stale_write_that_was_refused, a_store_that_compares_nothing
 from tests.chaos.stories import Story
 
