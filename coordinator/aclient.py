@@ -249,13 +249,15 @@ class AsyncCoordinator(AsyncCoalescer, AsyncGuarding, AsyncOverseer):
         await self._driver.run(work.standing(self._driver.scope, ident))
         return AsyncJobTicket(self._driver, Submitted(ident))
 
-    async def cancel(self, ident: str, reason: str = "") -> bool:
-        """As `Ticket.cancel`."""
-        return await self._driver.run(requests.cancel(self._driver.scope, ident, reason))
+    async def cancel(self, ident: str, reason: str = "", *, by: str = "") -> bool:
+        """As `Ticket.cancel`, and on record: `by` is who does it, this process unless it is given."""
+        doer = self._deed(by, reason).by
+        return await self._driver.run(requests.cancel(self._driver.scope, ident, reason, doer))
 
-    async def reprioritise(self, ident: str, priority: Priority | int | str) -> None:
-        """As `Ticket.reprioritise`."""
-        await self._driver.run(requests.reprioritise(self._driver.scope, ident, Priority.of(priority)))
+    async def reprioritise(self, ident: str, priority: Priority | int | str, *, reason: str = "", by: str = "") -> None:
+        """As `Ticket.reprioritise`, and on record, as `cancel`."""
+        deed = self._deed(by, reason)
+        await self._driver.run(requests.reprioritise(self._driver.scope, ident, Priority.of(priority), deed))
 
     async def replay(self, ident: str) -> None:
         """Queue a failed or dead job again, payload intact. Raises IllegalTransition, QueueFull, NotFound."""

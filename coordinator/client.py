@@ -249,13 +249,15 @@ class Coordinator(Coalescer, Guarding, Overseer):
         self._driver.run(work.standing(self._driver.scope, ident))
         return JobTicket(self._driver, Submitted(ident))
 
-    def cancel(self, ident: str, reason: str = "") -> bool:
-        """As `Ticket.cancel`."""
-        return self._driver.run(requests.cancel(self._driver.scope, ident, reason))
+    def cancel(self, ident: str, reason: str = "", *, by: str = "") -> bool:
+        """As `Ticket.cancel`, and on record: `by` is who does it, this process unless it is given."""
+        doer = self._deed(by, reason).by
+        return self._driver.run(requests.cancel(self._driver.scope, ident, reason, doer))
 
-    def reprioritise(self, ident: str, priority: Priority | int | str) -> None:
-        """As `Ticket.reprioritise`."""
-        self._driver.run(requests.reprioritise(self._driver.scope, ident, Priority.of(priority)))
+    def reprioritise(self, ident: str, priority: Priority | int | str, *, reason: str = "", by: str = "") -> None:
+        """As `Ticket.reprioritise`, and on record, as `cancel`."""
+        deed = self._deed(by, reason)
+        self._driver.run(requests.reprioritise(self._driver.scope, ident, Priority.of(priority), deed))
 
     def replay(self, ident: str) -> None:
         """Queue a failed or dead job again, payload intact. Raises IllegalTransition, QueueFull, NotFound."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -14,7 +12,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from coordinator.cli import measured, tables
-from coordinator.cli.options import Common, command, connect, scope_of
+from coordinator.cli.options import Common, command, connect, doer, scope_of
 from coordinator.cli.screen import Screen
 from coordinator.cli.words import duration, word
 from coordinator.metrics import judging
@@ -88,7 +86,7 @@ def beyond(found: Sequence[Alert], depth: float) -> list[tuple[Rule, str]]:
 def ack(options: AckOptions, common: Common) -> None:
     """Note that an alert has been seen. It stays until its figure is back, and is raised again if it gets worse."""
     screen = Screen(common.json)
-    by = text(options.by or f"{getpass.getuser()}@{socket.gethostname()}", "--by")
+    by = text(doer(options.by), "--by")
     with connect(common) as coordinator:
         chosen = measured.section(coordinator).rules()
         one = coordinator.run(judging.acknowledge(scope_of(coordinator), chosen, options.rule, by))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
-import socket
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +20,7 @@ from coordinator import live
 from coordinator.cli import answers, tables
 from coordinator.cli.answers import Wait
 from coordinator.cli.confirm import confirm
-from coordinator.cli.options import Common, command, connect, settings_of
+from coordinator.cli.options import Common, command, connect, doer, settings_of
 from coordinator.cli.screen import Screen
 from coordinator.cli.words import clean, count, word
 from coordinator.errors import ConfigError, InvalidInput
@@ -263,7 +261,7 @@ def _change(
             live.changed(settings_of(common), before.values, values)
             losses = "; ".join(f"{name} loses {', '.join(entries)}" for name, entries in gone.items())
             confirm(clean(f"{losses}, in namespace {coordinator.settings.namespace}. Go on?"))
-        found = coordinator.configure(values, unset=names, by=options.by or _somebody())
+        found = coordinator.configure(values, unset=names, by=doer(options.by))
         heard = answers.collect(coordinator, found.version, options.wait)
     changed = {
         name: {"was": _read(before.values.get(name)), "now": _read(found.values.get(name))}
@@ -290,11 +288,3 @@ def _shown(knob: Knob, value: Any) -> Any:
     if knob.name in SECRETS:
         return HIDDEN if value else value
     return PLAIN.dump_python(value, mode="json")
-
-
-def _somebody() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # nobody of that number is known here
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"[:128]

@@ -8,8 +8,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from coordinator.cli import sentences, shapes
-from coordinator.cli.operator import By
-from coordinator.cli.options import Common, command, connect
+from coordinator.cli.options import By, Common, command, connect, doer
 from coordinator.cli.screen import Screen
 from coordinator.cli.words import clean, word
 from coordinator.model.definition import MODES, Terms
@@ -58,7 +57,7 @@ def define(options: DefineOptions, common: Common) -> None:
     terms |= {name: value or None for name, value in limits.items() if value is not None}
     with connect(common) as coordinator:
         found = coordinator.define(
-            options.resource, reason=options.reason or "", by=options.by or "", **cast(Terms, terms)
+            options.resource, reason=options.reason or "", by=doer(options.by), **cast(Terms, terms)
         )
     said = word(f"{clean(options.resource)}: {', '.join(sentences.sayings(found))}")
     Screen(common.json).show({"resource": options.resource, **shapes.defined(found)}, said)

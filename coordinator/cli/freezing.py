@@ -14,8 +14,7 @@ from rich.table import Table
 from coordinator.cli import tables
 from coordinator.cli.failures import Failure
 from coordinator.cli.listing import surveys
-from coordinator.cli.operator import By
-from coordinator.cli.options import Common, command, connect
+from coordinator.cli.options import By, Common, command, connect, doer
 from coordinator.cli.screen import Screen
 from coordinator.cli.words import clean, count, moment, word
 from coordinator.client import Coordinator
@@ -84,14 +83,14 @@ def freeze(options: FreezeOptions, common: Common) -> None:
     What is held stays held, and everybody keeps their place in line. `coordinator pass ID` lets somebody through.
     """
     with connect(common) as coordinator:
-        made = coordinator.freeze(options.pattern, options.seconds, options.reason, by=options.by or "")
+        made = coordinator.freeze(options.pattern, options.seconds, options.reason, by=doer(options.by))
     Screen(common.json).show(asdict(made), word(f"{clean(options.pattern)} is frozen until {moment(made.until)}"))
 
 
 def thaw(options: ThawOptions, common: Common) -> None:
     """End a freeze. Whoever stands in front has the resource at once."""
     with connect(common) as coordinator:
-        coordinator.thaw(options.pattern, options.reason or "", by=options.by or "")
+        coordinator.thaw(options.pattern, options.reason or "", by=doer(options.by))
     Screen(common.json).show({"pattern": options.pattern}, word(f"{clean(options.pattern)} is granted again"))
 
 
@@ -109,7 +108,7 @@ def let_pass(options: PassOptions, common: Common) -> None:
     It still waits for those who hold what it needs.
     """
     with connect(common) as coordinator:
-        state = coordinator.let_pass(options.ident, options.reason, by=options.by or "")
+        state = coordinator.let_pass(options.ident, options.reason, by=doer(options.by))
     Screen(common.json).show({"id": options.ident, "state": state}, word(f"{options.ident} may pass and is {state}"))
 
 
@@ -120,7 +119,7 @@ def drain(options: DrainOptions, common: Common) -> None:
     """
     ends, screen = time.monotonic() + options.wait, Screen(common.json)
     with connect(common) as coordinator, screen.progress("waiting for holders") as tell:
-        coordinator.freeze(options.pattern, options.seconds, options.reason, by=options.by or "")
+        coordinator.freeze(options.pattern, options.seconds, options.reason, by=doer(options.by))
         while left := list(held(coordinator, options.pattern)):
             tell(len(left), None)
             if time.monotonic() >= ends:

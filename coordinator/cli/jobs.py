@@ -14,7 +14,7 @@ import typer
 from rich.status import Status
 
 from coordinator.cli.failures import Failure
-from coordinator.cli.options import PRIORITIES, Common, command, connect, scope_of
+from coordinator.cli.options import PRIORITIES, By, Common, command, connect, doer, scope_of
 from coordinator.cli.screen import Screen, dumps
 from coordinator.cli.words import count, word
 from coordinator.client import Coordinator, JobTicket
@@ -73,6 +73,7 @@ class CancelOptions:
 
     ident: Ident
     reason: Annotated[str, typer.Option(help="Why, for people who look.")] = ""
+    by: By = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,8 @@ class ReprioritiseOptions:
 
     ident: Ident
     priority: Annotated[str, typer.Argument(metavar="PRIORITY", help="low, normal, high, critical or emergency.")]
+    reason: Annotated[str, typer.Option(help="Why, for the audit.")] = ""
+    by: By = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +105,8 @@ def add_to(app: typer.Typer) -> None:
     )
     command(app, "submit", examples=submits)(submit)
     command(app, "cancel", examples=("coordinator cancel k3f9x2a7qp0d-1c --reason 'wrong branch'",))(cancel)
-    command(app, "reprioritise", examples=("coordinator reprioritise k3f9x2a7qp0d-1c critical",))(reprioritise)
+    urgent = ("coordinator reprioritise k3f9x2a7qp0d-1c critical --reason 'site is down'",)
+    command(app, "reprioritise", examples=urgent)(reprioritise)
     replays = ("coordinator replay k3f9x2a7qp0d-1c", "coordinator ls --dead && coordinator replay --all-dead")
     command(app, "replay", examples=replays)(replay)
 
@@ -174,7 +178,7 @@ def cancel(options: CancelOptions, common: Common) -> None:
     A held lock is not cancelled: `coordinator release ID --force` takes it away.
     """
     with connect(common) as coordinator:
-        over = coordinator.cancel(options.ident, options.reason)
+        over = coordinator.cancel(options.ident, options.reason, by=doer(options.by))
     said = f"{options.ident} is cancelled" if over else f"{options.ident} runs, and was told to stop"
     Screen(common.json).show({"id": options.ident, "cancelled": over, "told": not over}, word(said))
 
@@ -184,7 +188,7 @@ def reprioritise(options: ReprioritiseOptions, common: Common) -> None:
     wanted: Any = int(options.priority) if options.priority.isdigit() else options.priority
     priority = Priority.of(wanted).name.lower()
     with connect(common) as coordinator:
-        coordinator.reprioritise(options.ident, priority)
+        coordinator.reprioritise(options.ident, priority, reason=options.reason, by=doer(options.by))
     screen = Screen(common.json)
     screen.show({"id": options.ident, "priority": priority}, word(f"{options.ident} has priority {priority}"))
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import socket
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -13,7 +11,7 @@ from typer.core import TyperCommand
 
 from coordinator.cli import guard
 from coordinator.cli.failures import Failure
-from coordinator.cli.options import PRIORITIES, Common, command, connect
+from coordinator.cli.options import PRIORITIES, Common, command, connect, doer
 from coordinator.cli.screen import Screen
 from coordinator.cli.sentences import person
 from coordinator.cli.signals import Signals, numbered
@@ -192,4 +190,4 @@ def give_back(lease: Lease, code: int, screen: Screen) -> int:
 
 
 def _owner(options: LockOptions) -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}" if options.owner is None else options.owner
+    return doer(None) if options.owner is None else options.owner

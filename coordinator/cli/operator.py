@@ -9,14 +9,13 @@ import typer
 
 from coordinator.cli import shapes, tables
 from coordinator.cli.confirm import confirm, question
-from coordinator.cli.options import Common, command, connect
+from coordinator.cli.options import By, Common, command, connect, doer
 from coordinator.cli.screen import Screen
 from coordinator.cli.words import word
 from coordinator.errors import IllegalTransition, InvalidInput
 from coordinator.model.states import State
 from coordinator.ops.history import MOST_EVENTS
 
-By = Annotated[str | None, typer.Option(help="Who does it, for the audit; else this user and host.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -86,7 +85,7 @@ def release(options: ReleaseOptions, common: Common) -> None:
             raise IllegalTransition(found.state, "release")
         if not options.yes:
             confirm(question(found, coordinator))
-        state = coordinator.force_release(options.ident, options.reason, by=options.by or "")
+        state = coordinator.force_release(options.ident, options.reason, by=doer(options.by))
     said = word(f"{options.ident} was taken away and is {state}")
     Screen(common.json).show({"id": options.ident, "state": state}, said)
 
@@ -103,7 +102,7 @@ def transfer(options: TransferOptions, common: Common) -> None:
             raise IllegalTransition(found.state, "transfer")
         if not options.yes:
             confirm(question(found, coordinator))
-        state = coordinator.transfer(options.ident, options.to, options.reason, by=options.by or "")
+        state = coordinator.transfer(options.ident, options.to, options.reason, by=doer(options.by))
     said = word(f"{options.ident} was taken away for {options.to}, which is {state}")
     Screen(common.json).show({"id": options.ident, "to": options.to, "state": state}, said)
 
@@ -119,7 +118,7 @@ def move(options: MoveOptions, common: Common) -> None:
     place = "front" if options.front else "back"
     with connect(common) as coordinator:
         state = coordinator.reorder(
-            options.ident, place, before=options.before or "", reason=options.reason or "", by=options.by or ""
+            options.ident, place, before=options.before or "", reason=options.reason or "", by=doer(options.by)
         )
     where = f"before {options.before}" if options.before else f"to the {place}"
     Screen(common.json).show(

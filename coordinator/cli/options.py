@@ -6,8 +6,11 @@ parser. So the shared options stand once, and no function has twenty parameters.
 
 from __future__ import annotations
 
+import getpass
 import inspect
 import logging
+import os
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -24,6 +27,7 @@ from coordinator.wire.calls import Scope
 # How long a command that only looks tries a Redis that is away, unless the settings say otherwise: somebody waits.
 QUICK = 2.0
 PANEL = "Common options"
+MAX_BY = 128
 PRIORITIES = "low, normal, high, critical or emergency."
 
 Function = TypeVar("Function", bound=Callable[..., int | None])
@@ -122,3 +126,17 @@ def _parameters(group: type) -> list[inspect.Parameter]:
         )
         for one in fields(group)
     ]
+
+
+By = Annotated[str | None, typer.Option(help="Who does it, for the audit; else this user and host.")]
+
+
+def doer(by: str | None) -> str:
+    """Who does it: this user and host unless somebody is named."""
+    if by:
+        return by
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number that has no name
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"[:MAX_BY]

@@ -4,6 +4,7 @@
 -- ARGV[2] request id
 -- ARGV[3] cancel | expire
 -- ARGV[4] reason
+-- ARGV[5] who does it, if it goes on record
 -- reply: ok <state>
 -- reply: told
 -- reply: held <fence> <lease in ms>
@@ -13,6 +14,7 @@
 -- so that no grant is lost.
 --@flags allow-oom
 --@include lib/settle_lines
+--@include lib/audited
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
 local r, event = load(ctx, ARGV[2]), ARGV[3]
@@ -22,8 +24,18 @@ end
 if r.state == 'held' then
   return { 'held', r.fence, text(r.hold_ms) }
 end
+local function note(...)
+  if ARGV[5] ~= '' then
+    local resource, owner = told_of(ctx, r)
+    on_record(ctx, 'cancel', r.id, ARGV[5], ARGV[4], 'resource', resource, 'owner', owner, ...)
+  end
+end
+
 local begun = r.state == 'running' and not r.spare
 if begun then
+  if r.cancel ~= ARGV[4] then
+    note('fence', r.fence)
+  end
   redis.call('HSET', ctx.p .. K_REQ .. r.id, 'cancel', ARGV[4])
   send(ctx, r.session, 'cancel ' .. r.id .. ' ' .. r.fence)
   return { 'told' }
@@ -35,6 +47,7 @@ elseif not next_state(r.state, event) then
   return { 'ended', r.state }
 end
 local owner = r.kind == 'lock' and r.session
+note('state', r.state)
 if r.spare then
   send(ctx, r.session, 'lost ' .. r.id .. ' ' .. r.fence)
 end

@@ -3,6 +3,8 @@
 -- ARGV[1] terms
 -- ARGV[2] request id
 -- ARGV[3] priority
+-- ARGV[4] who does it, if it goes on record
+-- ARGV[5] reason
 -- reply: ok <priority>
 -- reply: refused <state>
 -- reply: gone
@@ -11,6 +13,7 @@
 --@include lib/settle_lines
 --@include lib/reorder
 --@include lib/preempt
+--@include lib/audited
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
 local r = load(ctx, ARGV[2])
@@ -20,6 +23,11 @@ elseif (r.state == 'held' or r.state == 'running') and r.priority == tonumber(AR
   return { 'ok', r.priority }
 elseif r.state ~= 'waiting' and r.state ~= 'ready' and r.state ~= 'scheduled' then
   return { 'refused', r.state }
+end
+if ARGV[4] ~= '' and r.priority ~= tonumber(ARGV[3]) then
+  local resource, owner = told_of(ctx, r)
+  on_record(ctx, 'reprioritise', r.id, ARGV[4], ARGV[5], 'resource', resource, 'owner', owner, 'was', text(r.priority),
+    'priority', ARGV[3])
 end
 local before = tonumber(rank_of(ctx, r))
 r.priority, r.rank = tonumber(ARGV[3]), nil

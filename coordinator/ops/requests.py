@@ -13,12 +13,14 @@ from coordinator.wire.step import Operation
 HELD = "its lock is granted, and is given back with `ticket.wait().release()`, or taken back with `force_release`"
 
 
-def cancel(scope: Scope, ident: str, reason: str = "") -> Operation[bool]:
+def cancel(scope: Scope, ident: str, reason: str = "", by: str = "") -> Operation[bool]:
     """Cancel a request that waits, or tell a running job to stop. True: it is over; False: it was told.
 
-    Raises IllegalTransition when it is over already or a lock is held, NotFound.
+    With `by` it goes on record, as what an operator does. Raises IllegalTransition when it is over already or a lock
+    is held, NotFound.
     """
-    raw = yield calls.cancel(scope, request_id(ident), "cancel", text(reason, "reason") or "cancelled by a caller")
+    why = text(reason, "reason") or "cancelled by a caller"
+    raw = yield calls.cancel(scope, request_id(ident), "cancel", why, by)
     word = replies.expect(raw, "ok", "told", "held", "ended", ident=ident)
     if word == "held":
         raise IllegalTransition("held", "cancel", HELD)
@@ -27,9 +29,13 @@ def cancel(scope: Scope, ident: str, reason: str = "") -> Operation[bool]:
     return word == "ok"
 
 
-def reprioritise(scope: Scope, ident: str, priority: Priority) -> Operation[None]:
-    """Change the priority of a request that waits. Raises IllegalTransition, NotFound."""
-    raw = yield calls.reprioritise(scope, request_id(ident), int(priority))
+def reprioritise(scope: Scope, ident: str, priority: Priority, deed: Deed | None = None) -> Operation[None]:
+    """Change the priority of a request that waits; with a deed it goes on record.
+
+    Raises IllegalTransition, NotFound.
+    """
+    by, reason = (deed.by, deed.reason) if deed else ("", "")
+    raw = yield calls.reprioritise(scope, request_id(ident), int(priority), by, reason)
     if replies.expect(raw, "ok", "refused", ident=ident) == "refused":
         raise IllegalTransition(replies.text(raw[1]), "reprioritise")
 

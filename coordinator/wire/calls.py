@@ -185,12 +185,12 @@ def extend(scope: Scope, ident: str, fence: int, lease_ms: int) -> Call:
     return scope.call("extend", ident, fence, lease_ms)
 
 
-def cancel(scope: Scope, ident: str, event: str, reason: str) -> Call:
-    return scope.call("cancel", ident, event, reason)
+def cancel(scope: Scope, ident: str, event: str, reason: str, by: str = "") -> Call:
+    return scope.call("cancel", ident, event, reason, by)
 
 
-def reprioritise(scope: Scope, ident: str, priority: int) -> Call:
-    return scope.call("reprioritise", ident, priority)
+def reprioritise(scope: Scope, ident: str, priority: int, by: str = "", reason: str = "") -> Call:
+    return scope.call("reprioritise", ident, priority, by, reason)
 
 
 def submit(scope: Scope, max_payload: int, jobs: Sequence[JobAsk]) -> Call:

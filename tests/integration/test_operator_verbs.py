@@ -162,6 +162,23 @@ def test_the_audit_says_what_was_taken_from_whom_and_for_whom(co: Any, other: An
     assert frozen.subject == "é/☃"
 
 
+def test_who_cancels_or_reprioritises_what_others_asked_for_is_on_record(co: Any, other: Any) -> None:
+    with co.lock("a"):
+        tickets = [co.request("a", owner="bob") for _ in range(3)]
+        other.reprioritise(tickets[0].ident, "high", reason="first", by="ann")
+        other.reprioritise(tickets[0].ident, "high", reason="again", by="ann")
+        assert other.cancel(tickets[1].ident, "went home", by="ann")
+        tickets[2].reprioritise("high")
+        tickets[2].cancel("not needed")
+        raised, cancelled = other.audit()
+        tickets[0].cancel()
+    assert (raised.event, raised.subject) == ("reprioritise", tickets[0].ident)
+    assert (cancelled.event, cancelled.subject) == ("cancel", tickets[1].ident)
+    told = {"by": "ann", "resource": "a", "owner": "bob"}
+    assert raised.fields == {**told, "why": "first", "was": "1", "priority": "2"}
+    assert cancelled.fields == {**told, "why": "went home", "state": "waiting"}
+
+
 def test_who_is_moved_or_cancelled_learns_of_it(co: Any, other: Any) -> None:
     lease = co.acquire("a")
     first, second, third = (co.request("a") for _ in range(3))

@@ -17,8 +17,13 @@ local function told_of(ctx, r)
   return table.concat(names, ' '), owner_of(ctx, r)
 end
 
-local function audited(ctx, verb, subject, by, why, ...)
-  emit(ctx, verb, subject, 'by', by, 'why', why, ...)
+-- What has an event of its own anyway.
+local function on_record(ctx, verb, subject, by, why, ...)
   redis.call('XADD', ctx.p .. K_AUDIT, 'MAXLEN', '~', MAX_AUDITED, '*', 'event', verb, 'id', subject,
     'ms', text(ctx.now), 'by', by, 'why', why, ...)
+end
+
+local function audited(ctx, verb, subject, by, why, ...)
+  emit(ctx, verb, subject, 'by', by, 'why', why, ...)
+  on_record(ctx, verb, subject, by, why, ...)
 end
