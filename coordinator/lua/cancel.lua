@@ -27,7 +27,7 @@ end
 local function note(...)
   if ARGV[5] ~= '' then
     local resource, owner = told_of(ctx, r)
-    on_record(ctx, 'cancel', r.id, ARGV[5], ARGV[4], 'resource', resource, 'owner', owner, ...)
+    audited(ctx, 'cancel', r.id, ARGV[5], ARGV[4], 'resource', resource, 'owner', owner, ...)
   end
 end
 

@@ -30,12 +30,10 @@ elseif r.state == 'released' and redis.call('HGET', ctx.p .. K_REQ .. r.id, 'giv
   return { 'ok', heir and heir.state or '' }
 elseif r.state ~= 'held' then
   return { 'lost', r.state }
-elseif not can_follow(ctx, r, heir) then
-  return { 'unfit', heir and heir.state or '' }
 end
-local barred = kept_back(ctx, heir)
-if barred then
-  return barred
+local refusal = unfit(ctx, r, heir)
+if refusal then
+  return refusal
 end
 redis.call('HSET', ctx.p .. K_REQ .. r.id, 'given', ARGV[7])
 put_at(ctx, heir, rank_at_end(ctx, heir, true))
@@ -43,7 +41,8 @@ finish(ctx, r, 'release')
 settle_lines(ctx)
 heir = load(ctx, heir.id)
 local resource, owner = told_of(ctx, r)
+local _, to_owner = told_of(ctx, heir)
 audited(ctx, 'hand_over', r.id, ARGV[5], ARGV[6], 'resource', resource, 'owner', owner, 'to', heir.id,
-  'to_owner', owner_of(ctx, heir), 'fence_before', ARGV[3], 'fence', heir.fence or '')
+  'to_owner', to_owner, 'fence_before', ARGV[3], 'fence', heir.fence or '')
 commit(ctx)
 return { 'ok', heir.state }

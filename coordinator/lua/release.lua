@@ -11,7 +11,7 @@
 --@include lib/settle_lines
 --@include lib/release_plain
 --@include lib/commit
-local m, us = read_meta(KEYS[1]), server_us()
+local m, us = read_meta(KEYS[1])
 local left, wanted, r, vacant = release_plain(KEYS[1], m, us, ARGV)
 if left and not wanted then
   return { 'ok' }

@@ -26,7 +26,7 @@ elseif r.state ~= 'waiting' and r.state ~= 'ready' and r.state ~= 'scheduled' th
 end
 if ARGV[4] ~= '' and r.priority ~= tonumber(ARGV[3]) then
   local resource, owner = told_of(ctx, r)
-  on_record(ctx, 'reprioritise', r.id, ARGV[4], ARGV[5], 'resource', resource, 'owner', owner, 'was', text(r.priority),
+  audited(ctx, 'reprioritise', r.id, ARGV[4], ARGV[5], 'resource', resource, 'owner', owner, 'was', text(r.priority),
     'priority', ARGV[3])
 end
 local before = tonumber(rank_of(ctx, r))

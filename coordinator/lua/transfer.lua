@@ -29,12 +29,10 @@ elseif redis.call('HGET', ctx.p .. K_REQ .. r.id, 'forced') == ARGV[7] then
   return { 'ok', heir and heir.state or '' }
 elseif (r.state ~= 'held' and r.state ~= 'running') or (ARGV[3] ~= '' and ARGV[3] ~= r.fence) then
   return { 'refused', r.state }
-elseif not can_follow(ctx, r, heir) then
-  return { 'unfit', heir and heir.state or '' }
 end
-local barred = kept_back(ctx, heir)
-if barred then
-  return barred
+local refusal = unfit(ctx, r, heir)
+if refusal then
+  return refusal
 end
 local before = r.fence
 redis.call('HSET', ctx.p .. K_REQ .. r.id, 'forced', ARGV[7])
@@ -48,7 +46,8 @@ lapse(ctx, r, (ARGV[8] == 'steal' and 'stolen: ' or 'transferred: ') .. ARGV[6],
 settle_lines(ctx)
 heir = load(ctx, heir.id)
 local resource, owner = told_of(ctx, r)
+local _, to_owner = told_of(ctx, heir)
 audited(ctx, ARGV[8], r.id, ARGV[5], ARGV[6], 'resource', resource, 'owner', owner, 'to', heir.id,
-  'to_owner', owner_of(ctx, heir), 'fence_before', before, 'fence', heir.fence or text(draw(ctx)))
+  'to_owner', to_owner, 'fence_before', before, 'fence', heir.fence or text(draw(ctx)))
 commit(ctx)
 return { 'ok', heir.state }

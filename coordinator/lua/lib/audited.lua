@@ -3,10 +3,8 @@
 --@include lib/emit
 --@include lib/request
 local MAX_AUDITED, MAX_TOLD = 10000, 8
-
-local function owner_of(ctx, r)
-  return redis.call('HGET', ctx.p .. K_NOTE .. r.id, 'owner') or ''
-end
+-- What has an event of its own, whoever does it.
+local TOLD = { cancel = true, reprioritise = true }
 
 -- What somebody loses, the first of it, and who that is. No name has a space where it stands in keys.
 local function told_of(ctx, r)
@@ -14,16 +12,13 @@ local function told_of(ctx, r)
   for i, need in ipairs(needs_of(ctx, r)) do
     names[i] = i <= MAX_TOLD and need.resource or nil
   end
-  return table.concat(names, ' '), owner_of(ctx, r)
-end
-
--- What has an event of its own anyway.
-local function on_record(ctx, verb, subject, by, why, ...)
-  redis.call('XADD', ctx.p .. K_AUDIT, 'MAXLEN', '~', MAX_AUDITED, '*', 'event', verb, 'id', subject,
-    'ms', text(ctx.now), 'by', by, 'why', why, ...)
+  return table.concat(names, ' '), redis.call('HGET', ctx.p .. K_NOTE .. r.id, 'owner') or ''
 end
 
 local function audited(ctx, verb, subject, by, why, ...)
-  emit(ctx, verb, subject, 'by', by, 'why', why, ...)
-  on_record(ctx, verb, subject, by, why, ...)
+  if not TOLD[verb] then
+    emit(ctx, verb, subject, 'by', by, 'why', why, ...)
+  end
+  redis.call('XADD', ctx.p .. K_AUDIT, 'MAXLEN', '~', MAX_AUDITED, '*', 'event', verb, 'id', subject,
+    'ms', text(ctx.now), 'by', by, 'why', why, ...)
 end

@@ -6,7 +6,6 @@
 -- The terms of the last call: in a library of functions they are read again only when another namespace calls. A context
 -- has them from here, and counts that begin at 0: a table with forty fields takes twice as long to make as one with twenty.
 local known_terms, known_changes, terms_read
-local CLOCK_STEP_US = 250000  -- so far the mark may be behind the clock before it is written again
 -- The numbers of the terms, in their order (`model/terms`).
 local TERMS = { 'aging_us', 'max_line', 'max_queue', 'result_ms', 'dead_ms', 'max_crashes', 'session_ms', 'max_events',
   'retry_share', 'retry_floor', 'retry_window_ms', 'shedding', 'memory_share', 'max_bytes', 'shed_begin', 'shed_end',
@@ -63,18 +62,19 @@ local function read_terms(terms, changes)
   return terms_read
 end
 
--- All there is: in most namespaces these are five fields, and to ask for each of seventeen by name costs twice as much.
+-- All there is: in most namespaces five fields, and to ask for each by name costs twice as much. `due`: after when the
+-- clock's mark is written again. Also returns the server's time.
 local function read_meta(meta)
   local v, m = redis.call('HGETALL', meta), { clock = 0, skew = 0, tick = 0, swept = 0, looked = 0 }
   for i = 1, #v, 2 do
     m[v[i]] = v[i + 1]
   end
-  return m
+  m.due = m.clock + 250000
+  return m, server_us()
 end
 
--- `m` and `us`: where the caller has looked at both already.
 local function open(meta, words, m, us)
-  m, us = m or read_meta(meta), us or server_us()
+  if not m then m, us = read_meta(meta) end  -- else the caller has looked
   local clock, skew = tonumber(m.clock), tonumber(m.skew)
   local ctx = setmetatable({ meta = meta, p = string.sub(meta, 1, -5), tick = tonumber(m.tick), swept = tonumber(m.swept),
     marked = m.left or false, leftover = m.left or false, gates = m.gates or m.limits or false, clocked = m.gates or false,
@@ -91,7 +91,7 @@ local function open(meta, words, m, us)
       ctx.skew, ctx.save_clock, us = skew + clock - us, true, clock
     end
   end
-  if us > clock + CLOCK_STEP_US then
+  if us > m.due then
     ctx.save_clock = true
   end
   ctx.us, ctx.now = us, math.floor(us / 1000)

@@ -46,7 +46,7 @@ local function write_grant(meta, m, us, terms, resource, args)
   end
   redis.call('HINCRBY', p .. K_STATS, 'ask', '1')
   redis.call('HINCRBY', p .. K_STATS, 'grant', '1')
-  if us > tonumber(m.clock) + CLOCK_STEP_US then
+  if us > m.due then
     redis.call('HSET', meta, 'tick', fence, 'clock', text(us))
   else
     redis.call('HSET', meta, 'tick', fence)
@@ -78,7 +78,7 @@ end
 
 -- The answer, or a context that knows what was found out, and what there is of the request and its resource.
 local function begin_request(meta, words, args)
-  local m, us = read_meta(meta), server_us()
+  local m, us = read_meta(meta)
   local answer, found, in_use, alive = grant_plain(meta, m, us, args)
   if answer then
     return answer

@@ -17,9 +17,12 @@ local function can_follow(ctx, r, heir)
   return false
 end
 
--- A freeze or a delay that keeps one who waits from having all it needs: what was taken for it then would be nobody's. The
--- answer of a script, or nothing.
-local function kept_back(ctx, heir)
+-- The answer of a script if it cannot follow, or if a freeze or a delay keeps it from having all it needs: what was taken
+-- for it then would be nobody's.
+local function unfit(ctx, r, heir)
+  if not can_follow(ctx, r, heir) then
+    return { 'unfit', heir and heir.state or '' }
+  end
   for _, need in ipairs(needs_of(ctx, heir)) do
     local bar = halts.bar(ctx, heir, need.resource)
     if bar then
