@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine, Generator
+from functools import wraps
 from inspect import isawaitable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ParamSpec, Self
 
 from coordinator.aclient import AsyncCoordinator
 from coordinator.aleases import AsyncLease
@@ -13,6 +15,8 @@ from coordinator.errors import CoordinatorError, LeaseLost
 from coordinator.model.lease import Person
 from coordinator.model.need import Need
 from coordinator.recipes.election import UNSURE, OnLost
+
+Args = ParamSpec("Args")
 
 
 class AsyncLeadership:
@@ -79,10 +83,48 @@ class AsyncLeadership:
                 await told
 
 
+class _Campaign(Coroutine[Any, Any, AsyncLeadership]):
+    """A campaign on its way: to await, to make a task of, or to enter at once, which awaits it."""
+
+    def __init__(self, campaign: Coroutine[Any, Any, AsyncLeadership]) -> None:
+        self._campaign = campaign
+        self._leader: AsyncLeadership | None = None
+
+    def __await__(self) -> Generator[Any, Any, AsyncLeadership]:
+        return self._campaign.__await__()
+
+    def send(self, value: Any) -> Any:
+        return self._campaign.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._campaign.throw(*error)
+
+    def close(self) -> None:
+        self._campaign.close()
+
+    async def __aenter__(self) -> AsyncLeadership:
+        self._leader = await self._campaign
+        return self._leader
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._leader is not None:
+            await self._leader.__aexit__(kind, error, trace)
+
+
+def _entered(campaign: Callable[Args, Coroutine[Any, Any, AsyncLeadership]]) -> Callable[Args, _Campaign]:
+    @wraps(campaign)
+    def begin(*args: Args.args, **kwargs: Args.kwargs) -> _Campaign:
+        return _Campaign(campaign(*args, **kwargs))
+
+    return begin
+
+
 class AsyncElection:
     """Candidates of which one leads at a time.
 
-    `async with await AsyncElection(co, "scheduler", "node-3").campaign() as leader:`
+    `async with AsyncElection(co, "scheduler", "node-3").campaign() as leader:`
 
     `candidate` is the name that others see. `on_lost` is called, with the reason, as soon as a leader cannot be sure of
     its leadership any more, which is before anybody else can lead. It runs beside the code of the
@@ -94,6 +136,7 @@ class AsyncElection:
     ) -> None:
         self._co, self._name, self._candidate, self._on_lost = coordinator, Need(name).resource, candidate, on_lost
 
+    @_entered
     async def campaign(self, wait: float | None = None, **options: Any) -> AsyncLeadership:
         """Stand as a candidate until we lead, at most `wait` seconds. Options and errors as for `co.acquire`."""
         lease = await self._co.acquire(self._name, wait=wait, owner=self._candidate, **options)

@@ -8,7 +8,8 @@ from typing import Any
 
 from coordinator.aclient import AsyncCoordinator, AsyncLockContext
 from coordinator.aleases import AsyncLease
-from coordinator.model.need import Need
+from coordinator.model.names import whole
+from coordinator.model.need import MAX_PERMITS, Need
 
 
 class AsyncSemaphore:
@@ -17,10 +18,12 @@ class AsyncSemaphore:
     `capacity` defines the resource when it is first used here, as `co.define`; without it that is for somebody else to
     do. Holders are a set, so a process that dies gives its permits back, and none is counted twice. Waiters stand in
     line: who wants many is not overtaken by those who want few.
+    Raises InvalidInput for a capacity that cannot be.
     """
 
     def __init__(self, coordinator: AsyncCoordinator, name: str, capacity: int | None = None) -> None:
-        self._co, self._name, self._undefined = coordinator, Need(name).resource, capacity
+        self._co, self._name = coordinator, Need(name).resource
+        self._undefined = None if capacity is None else whole(capacity, "capacity", 1, MAX_PERMITS)
 
     @asynccontextmanager
     async def hold(self, permits: int = 1, **options: Any) -> AsyncIterator[AsyncLease]:

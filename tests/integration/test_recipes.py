@@ -1,13 +1,15 @@
 """Recipes over the engine, sync and asyncio: permits, readers and a writer, elections, decorated functions."""
 
+import asyncio
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from coordinator import (
     AsyncBarrier,
+    AsyncCoordinator,
     AsyncCountDownLatch,
     AsyncElection,
     AsyncRWLock,
@@ -18,6 +20,7 @@ from coordinator import (
     Lease,
     RWLock,
     Semaphore,
+    Settings,
 )
 from coordinator.errors import InvalidInput, LeaseLost, OverCapacity, StoreUnavailable, WaitTimeout
 from coordinator.recipes import threads
@@ -55,6 +58,12 @@ def test_a_semaphore_counts_permits(co: Any, other: Any) -> None:
     second.release()
 
 
+def test_a_capacity_that_cannot_be_is_refused_at_once() -> None:
+    for kind in (Semaphore, AsyncSemaphore):
+        with pytest.raises(InvalidInput, match="capacity"):
+            kind(cast(Any, None), "runners", 0)
+
+
 def test_a_writer_waits_for_the_readers_before_it_only(co: Any, other: Any) -> None:
     lock, another = recipe(RWLock, co, "config"), recipe(RWLock, other, "config")
     with lock.read(), another.read():
@@ -84,6 +93,19 @@ def test_one_candidate_leads_and_the_next_follows(co: Any, other: Any) -> None:
         assert second.fence > first.fence
         assert here.leader().owner == "b"
         assert here.candidates() == ()
+
+
+async def test_an_asyncio_campaign_is_entered_with_or_without_await(redis_url: str, settings: Settings) -> None:
+    async with AsyncCoordinator.connect(redis_url, settings=settings) as co:
+        election = AsyncElection(co, "scheduler")
+        async with election.campaign() as first:
+            assert first.leading
+        assert not first.leading
+        async with await election.campaign() as second:
+            assert second.fence > first.fence
+        third = await asyncio.create_task(election.campaign())
+        await third.resign()
+        assert third.fence > second.fence
 
 
 def test_a_leader_that_is_deposed_is_told_and_one_that_resigns_is_not(co: Any) -> None:
