@@ -43,6 +43,17 @@ local function changes(was, wanted)
   return changed
 end
 
+-- For the record: each field, and what it was.
+local function with_before(was, changed)
+  local told = {}
+  for i = 1, #changed, 2 do
+    for _, one in ipairs({ changed[i], changed[i + 1], changed[i] .. '_before', was[changed[i]] or '' }) do
+      told[#told + 1] = one
+    end
+  end
+  return told
+end
+
 -- Remembers a call. Returns whether it is a new one.
 local function note_call(key, was, call)
   local calls = {}
@@ -87,7 +98,7 @@ end
 if changed[1] or was.turn then
   if changed[1] then
     write_definition(ctx, resource, was, changed)
-    audited(ctx, 'define', resource, ARGV[3], ARGV[4], unpack(changed))
+    audited(ctx, 'define', resource, ARGV[3], ARGV[4], unpack(with_before(was, changed)))
   end
   touch(ctx, resource)
   -- With fewer permits, or another order, an offer may have to step back although nobody has arrived.

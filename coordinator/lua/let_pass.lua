@@ -24,7 +24,8 @@ elseif r.state ~= 'waiting' and r.state ~= 'ready' then
 end
 r.passes = ARGV[5]
 redis.call('HSET', ctx.p .. K_REQ .. r.id, 'passes', ARGV[5])
-audited(ctx, 'let_pass', r.id, ARGV[3], ARGV[4])
+local resource, owner = told_of(ctx, r)
+audited(ctx, 'let_pass', r.id, ARGV[3], ARGV[4], 'resource', resource, 'owner', owner, 'fence', r.fence or '')
 put_at(ctx, r, rank_at_end(ctx, r, true))
 settle_lines(ctx)
 commit(ctx)

@@ -42,7 +42,9 @@ if not rank then
   return { 'crowded', other.id }
 end
 redis.call('HSET', ctx.p .. K_REQ .. r.id, 'moved', ARGV[7])
-audited(ctx, 'reorder', r.id, ARGV[5], ARGV[6], 'place', ARGV[3], 'other', ARGV[4])
+local resource, owner = told_of(ctx, r)
+audited(ctx, 'reorder', r.id, ARGV[5], ARGV[6], 'place', ARGV[3], 'other', ARGV[4], 'resource', resource,
+  'owner', owner, 'fence', r.fence or '')
 put_at(ctx, r, rank)
 settle_lines(ctx)
 commit(ctx)

@@ -320,7 +320,15 @@ def test_each_term_changes_alone_and_what_changes_nothing_is_not_written(engine:
     assert {**engine.census(), known: None} == {**before, known: None}, "nothing but the call itself"
     audited = [fields for _, fields in before[engine.key("AUDIT")].value]
     assert [(one["by"], one["why"], one["id"]) for one in audited] == [("ann", "so it must be", "a")] * 2
-    assert audited[1].keys() - audited[0].keys() == {"mode"}
+    assert audited[1].keys() - audited[0].keys() == {"mode", "mode_before"}
+    assert (audited[0]["capacity"], audited[0]["capacity_before"]) == ("3", "")
+
+
+def test_the_record_says_what_a_term_was_before(engine: Engine, define: Defining) -> None:
+    define("a", capacity=3)
+    define("a", capacity=2)
+    last = engine.census()[engine.key("AUDIT")].value[-1][1]
+    assert (last["capacity_before"], last["capacity"]) == ("3", "2")
 
 
 def test_where_nothing_is_defined_any_more_nobody_looks(engine: Engine, define: Defining) -> None:
