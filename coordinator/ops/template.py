@@ -32,8 +32,8 @@ class Template:
         if supplied and known.pop(supplied, None) is None:
             raise InvalidInput("pass_as", supplied, f"{_name(function)}() has no such argument")
         for _, field in parts:
-            if field and field.partition(".")[0] not in known:
-                raise InvalidInput("template", text, f"{_name(function)}() has no argument {field.partition('.')[0]!r}")
+            if field:
+                _refuse_unfit(text, field.partition(".")[0], known, function)
         made = cls(text, parts, inspect.signature(function).replace(parameters=list(known.values())))
         resource_or_subtree(made._joined(dict.fromkeys((field for _, field in parts), "x")), "template")
         return made
@@ -55,6 +55,14 @@ def check(text: object) -> None:
     """Raises InvalidInput for a template that is none, say the function itself."""
     if not isinstance(text, str):
         raise InvalidInput("template", text, 'must be a string, as in `@co.locked("report/{customer_id}")`')
+
+
+def _refuse_unfit(text: str, name: str, known: Mapping[str, inspect.Parameter], function: Callable[..., Any]) -> None:
+    if name not in known:
+        raise InvalidInput("template", text, f"{_name(function)}() has no argument {name!r}")
+    if known[name].kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+        said = f"{name!r} of {_name(function)}() is all that is left over of a call, and not one argument"
+        raise InvalidInput("template", text, said)
 
 
 def _parts(text: str) -> tuple[tuple[str, str], ...]:

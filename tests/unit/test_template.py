@@ -71,6 +71,15 @@ def test_a_bad_one_is_refused_when_the_function_is_decorated(text: str, said: st
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["report/{args}", "report/{kwargs}", "report/{kwargs.day}"])
+def test_what_is_left_over_of_a_call_is_no_argument(text: str) -> None:
+    def many(*args: object, **kwargs: object) -> None: ...
+
+    with pytest.raises(InvalidInput, match="left over"):
+        Template.of(text, many)
+    assert Template.of("report", many).fill((1, 2), {"day": 3}) == "report"
+
+
 def test_the_argument_that_is_supplied_must_be_there() -> None:
     with pytest.raises(InvalidInput, match="has no such argument"):
         Template.of("a", Reports.build, "lease")
