@@ -250,7 +250,7 @@ class AsyncCoordinator(AsyncCoalescer, AsyncGuarding, AsyncOverseer):
         return AsyncJobTicket(self._driver, Submitted(ident))
 
     async def cancel(self, ident: str, reason: str = "", *, by: str = "") -> bool:
-        """As `Ticket.cancel`, and on record: `by` is who does it, this process unless it is given."""
+        """As `Ticket.cancel`, and on record: `by` is who does it, this user@host unless it is given."""
         doer = self._deed(by, reason).by
         return await self._driver.run(requests.cancel(self._driver.scope, ident, reason, doer))
 

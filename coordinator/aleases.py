@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from coordinator.drivers.aio import AsyncDriver
+from coordinator.drivers.describe import person
 from coordinator.errors import CoordinatorError, InvalidInput, LeaseLost
 from coordinator.model.lease import Grant, LeaseInfo, Person
 from coordinator.model.names import milliseconds as checked_ms
@@ -113,7 +114,7 @@ class AsyncLease:
         `to` is its id. Raises LeaseLost, InvalidInput, Frozen, NotFound.
         """
         driver = self._driver
-        deed = operator.deed(driver.keeper.who, reason, driver.new_id())
+        deed = operator.deed(person(), reason, driver.new_id())
         state = await driver.run(operator.hand_over(driver.scope, self.ident, self.fence, to, deed))
         self._over = True
         return state

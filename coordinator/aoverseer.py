@@ -8,6 +8,7 @@ from typing import Any, Unpack
 from coordinator.aleases import AsyncLease, leased
 from coordinator.awatches import AsyncWatch
 from coordinator.drivers.aio import AsyncDriver
+from coordinator.drivers.describe import person
 from coordinator.errors import WaitTimeout
 from coordinator.model.definition import Definition, Terms
 from coordinator.model.lease import Explanation
@@ -42,7 +43,7 @@ class AsyncOverseer:
     async def force_release(self, ident: str, reason: str, *, by: str = "") -> str:
         """Take a held lock or a running job away from its holder. Returns its state then.
 
-        `by` is who does it, for the audit: this process unless it is given. Raises IllegalTransition, NotFound.
+        `by` is who does it, for the audit: this user@host unless it is given. Raises IllegalTransition, NotFound.
         """
         return await self._driver.run(operator.force(self._driver.scope, ident, self._deed(by, reason)))
 
@@ -109,7 +110,7 @@ class AsyncOverseer:
         return await self._driver.run(operator.audit(self._driver.scope, after, most))
 
     def _deed(self, by: str, reason: str) -> Deed:
-        return operator.deed(by or self._driver.keeper.who, reason, self._driver.new_id())
+        return operator.deed(by or person(), reason, self._driver.new_id())
 
     async def breakers(self) -> list[BreakerView]:
         """All breakers, by name."""
@@ -172,7 +173,7 @@ class AsyncOverseer:
         none; whoever has a session has them within two heartbeats, this client at once: docs/configuration.md. Raises
         ConfigError with every complaint.
         """
-        wanted, known = Change(values, unset, by or self._driver.keeper.who), self._driver.live.version
+        wanted, known = Change(values, unset, by or person()), self._driver.live.version
         changed = configuring.change(self._driver.scope, self._driver.live.base, wanted, self._driver.new_id())
         found = await self._driver.run(changed)
         self._driver.live.take(found, known)

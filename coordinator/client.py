@@ -250,7 +250,7 @@ class Coordinator(Coalescer, Guarding, Overseer):
         return JobTicket(self._driver, Submitted(ident))
 
     def cancel(self, ident: str, reason: str = "", *, by: str = "") -> bool:
-        """As `Ticket.cancel`, and on record: `by` is who does it, this process unless it is given."""
+        """As `Ticket.cancel`, and on record: `by` is who does it, this user@host unless it is given."""
         doer = self._deed(by, reason).by
         return self._driver.run(requests.cancel(self._driver.scope, ident, reason, doer))
 

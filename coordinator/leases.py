@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
+from coordinator.drivers.describe import person
 from coordinator.drivers.sync import SyncDriver
 from coordinator.errors import CoordinatorError, InvalidInput, LeaseLost
 from coordinator.model.lease import Grant, LeaseInfo, Person
@@ -112,7 +113,7 @@ class Lease:
         `to` is its id. Raises LeaseLost, InvalidInput, Frozen, NotFound.
         """
         driver = self._driver
-        deed = operator.deed(driver.keeper.who, reason, driver.new_id())
+        deed = operator.deed(person(), reason, driver.new_id())
         state = driver.run(operator.hand_over(driver.scope, self.ident, self.fence, to, deed))
         self._over = True
         return state

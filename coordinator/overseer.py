@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
+from coordinator.drivers.describe import person
 from coordinator.drivers.sync import SyncDriver
 from coordinator.errors import WaitTimeout
 from coordinator.leases import Lease, leased
@@ -42,7 +43,7 @@ class Overseer:
     def force_release(self, ident: str, reason: str, *, by: str = "") -> str:
         """Take a held lock or a running job away from its holder. Returns its state then.
 
-        `by` is who does it, for the audit: this process unless it is given. Raises IllegalTransition, NotFound.
+        `by` is who does it, for the audit: this user@host unless it is given. Raises IllegalTransition, NotFound.
         """
         return self._driver.run(operator.force(self._driver.scope, ident, self._deed(by, reason)))
 
@@ -107,7 +108,7 @@ class Overseer:
         return self._driver.run(operator.audit(self._driver.scope, after, most))
 
     def _deed(self, by: str, reason: str) -> Deed:
-        return operator.deed(by or self._driver.keeper.who, reason, self._driver.new_id())
+        return operator.deed(by or person(), reason, self._driver.new_id())
 
     def breakers(self) -> list[BreakerView]:
         """All breakers, by name."""
@@ -170,7 +171,7 @@ class Overseer:
         none; whoever has a session has them within two heartbeats, this client at once: docs/configuration.md. Raises
         ConfigError with every complaint.
         """
-        wanted, known = Change(values, unset, by or self._driver.keeper.who), self._driver.live.version
+        wanted, known = Change(values, unset, by or person()), self._driver.live.version
         changed = configuring.change(self._driver.scope, self._driver.live.base, wanted, self._driver.new_id())
         found = self._driver.run(changed)
         self._driver.live.take(found, known)

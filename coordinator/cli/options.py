@@ -6,11 +6,8 @@ parser. So the shared options stand once, and no function has twenty parameters.
 
 from __future__ import annotations
 
-import getpass
 import inspect
 import logging
-import os
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -21,13 +18,13 @@ from rich.markup import escape
 
 from coordinator.client import Coordinator
 from coordinator.drivers import tls
+from coordinator.drivers.describe import person
 from coordinator.settings import Settings
 from coordinator.wire.calls import Scope
 
 # How long a command that only looks tries a Redis that is away, unless the settings say otherwise: somebody waits.
 QUICK = 2.0
 PANEL = "Common options"
-MAX_BY = 128
 PRIORITIES = "low, normal, high, critical or emergency."
 
 Function = TypeVar("Function", bound=Callable[..., int | None])
@@ -133,10 +130,4 @@ By = Annotated[str | None, typer.Option(help="Who does it, for the audit; else t
 
 def doer(by: str | None) -> str:
     """Who does it: this user and host unless somebody is named."""
-    if by:
-        return by
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a number that has no name
-        user = f"uid {os.getuid()}"
-    return f"{user}@{socket.gethostname()}"[:MAX_BY]
+    return by or person()

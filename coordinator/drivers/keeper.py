@@ -104,11 +104,6 @@ class Keeper:
         return self._session if clock.now() < self._trusted_until else ""
 
     @property
-    def who(self) -> str:
-        """This process, for people."""
-        return f"{self._duties.fields.get('host', '')}:{self._duties.fields.get('pid', '')}"
-
-    @property
     def trusted_until(self) -> float:
         """Until when anything held under the session may be believed in."""
         return self._trusted_until

@@ -209,3 +209,13 @@ def test_what_is_frozen_stays_held_and_its_holder_writes_on_until_it_is_drained(
         fenced(raw, lease, "SET", f"store:{namespace}", "late")
     raw.delete(f"store:{namespace}")
     new.release()
+
+
+def test_who_did_it_is_a_user_at_a_host_unless_it_is_said(co: Any, other: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "ann")
+    monkeypatch.setattr("socket.gethostname", lambda: "desk")
+    lease, ticket = co.acquire("a"), other.request("a")
+    other.freeze("b", 60, "test")
+    other.thaw("b", by="bob")
+    lease.hand_over(ticket.ident)
+    assert [one.fields["by"] for one in other.audit()] == ["ann@desk", "bob", "ann@desk"]
