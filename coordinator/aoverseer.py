@@ -43,16 +43,17 @@ class AsyncOverseer:
     async def force_release(self, ident: str, reason: str, *, by: str = "") -> str:
         """Take a held lock or a running job away from its holder. Returns its state then.
 
-        `by` is who does it, for the audit: this user@host unless it is given. Raises IllegalTransition, NotFound.
+        `by` is who does it, for the audit: this user@host unless it is given. Raises IllegalTransition, NotFound,
+        and InvalidInput without a reason, as do the other verbs that take one.
         """
-        return await self._driver.run(operator.force(self._driver.scope, ident, self._deed(by, reason)))
+        return await self._driver.run(operator.force(self._driver.scope, ident, self._reasoned(by, reason)))
 
     async def transfer(self, ident: str, to: str, reason: str, *, by: str = "") -> str:
         """Take a held lock or a running job away for another request that waits for it. Returns the state of that one.
 
         It becomes the first in all its lines. Raises IllegalTransition, InvalidInput, NotFound.
         """
-        return await self._driver.run(operator.transfer(self._driver.scope, ident, to, self._deed(by, reason)))
+        return await self._driver.run(operator.transfer(self._driver.scope, ident, to, self._reasoned(by, reason)))
 
     async def steal(
         self, needs: Needs, reason: str, *, priority: Urgency = None, wait: float = 10.0, by: str = "", **options: Any
@@ -66,7 +67,7 @@ class AsyncOverseer:
         driver, wanted = self._driver, needs_of(needs)
         chosen = asking.lock_options(priority, wait, {"reason": reason, **options})
         asked = asking.lock_ask(driver.new_id(), wanted, chosen, driver.settings.max_hold, driver.rules)
-        grant = await driver.run(operator.steal(driver.scope, asked, wait, self._deed(by, reason)))
+        grant = await driver.run(operator.steal(driver.scope, asked, wait, self._reasoned(by, reason)))
         if grant is None:
             raise WaitTimeout(asked.ident, 0, "lock request")
         return leased(driver, grant, wanted, asked)
@@ -88,7 +89,7 @@ class AsyncOverseer:
 
         What is held stays held, and everybody keeps their place. Raises InvalidInput.
         """
-        return await self._driver.run(freezing.freeze(self._driver.scope, pattern, seconds, self._deed(by, reason)))
+        return await self._driver.run(freezing.freeze(self._driver.scope, pattern, seconds, self._reasoned(by, reason)))
 
     async def thaw(self, pattern: str, reason: str = "", *, by: str = "") -> None:
         """End a freeze: who stands in front has the resource at once. Raises NotFrozen, InvalidInput."""
@@ -103,7 +104,7 @@ class AsyncOverseer:
 
         Raises IllegalTransition, NotFound.
         """
-        return await self._driver.run(freezing.let_pass(self._driver.scope, ident, self._deed(by, reason)))
+        return await self._driver.run(freezing.let_pass(self._driver.scope, ident, self._reasoned(by, reason)))
 
     async def audit(self, after: str = "", most: int = MOST_EVENTS) -> tuple[Happening, ...]:
         """What operators did: the newest, or those after the one with the id `after`; the oldest first."""
@@ -111,6 +112,9 @@ class AsyncOverseer:
 
     def _deed(self, by: str, reason: str) -> Deed:
         return operator.deed(by or person(), reason, self._driver.new_id())
+
+    def _reasoned(self, by: str, reason: str) -> Deed:
+        return operator.reasoned(by or person(), reason, self._driver.new_id())
 
     async def breakers(self) -> list[BreakerView]:
         """All breakers, by name."""

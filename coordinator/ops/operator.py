@@ -24,6 +24,13 @@ def deed(by: str, reason: str, call_id: str) -> Deed:
     return Deed(text(by, "by", MAX_BY), text(reason, "reason") or "no reason given", call_id)
 
 
+def reasoned(by: str, reason: str, call_id: str) -> Deed:
+    """The same for what takes from others or keeps them waiting: they will read why. Raises InvalidInput."""
+    if not text(reason, "reason").strip():
+        raise InvalidInput("reason", reason, "must say why: it goes on record, and whoever is concerned reads it")
+    return deed(by, reason, call_id)
+
+
 def force(scope: Scope, ident: str, deed: Deed) -> Operation[str]:
     """Take a held lock or a running job away from its holder. Returns its state then. Raises IllegalTransition."""
     raw = yield calls.force(scope, request_id(ident), "", deed)

@@ -219,3 +219,21 @@ def test_who_did_it_is_a_user_at_a_host_unless_it_is_said(co: Any, other: Any, m
     other.thaw("b", by="bob")
     lease.hand_over(ticket.ident)
     assert [one.fields["by"] for one in other.audit()] == ["ann@desk", "bob", "ann@desk"]
+
+
+@pytest.mark.parametrize("reason", ["", "  ", None])
+def test_nothing_is_taken_or_frozen_without_a_reason(co: Any, other: Any, reason: Any) -> None:
+    lease, ticket = co.acquire("a"), other.request("a")
+    for verb in (
+        lambda: other.force_release(lease.ident, reason),
+        lambda: other.transfer(lease.ident, ticket.ident, reason),
+        lambda: other.steal("a", reason),
+        lambda: other.freeze("b", 60, reason),
+        lambda: other.let_pass(ticket.ident, reason),
+    ):
+        with pytest.raises(InvalidInput, match="must say why"):
+            verb()
+    lease.check()
+    assert other.audit() == ()
+    other.define("c", capacity=2)
+    assert other.audit()[0].fields["why"] == "no reason given"
