@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from bench.peers import Peer
+from bench.processes import ROOT
 from coordinator import __version__
 from coordinator.drivers.embedded import find_server
 
@@ -26,8 +28,18 @@ def facts(peers: Sequence[Peer], repeat: int, aof: bool, quick: bool) -> dict[st
         "Redis": f"{_redis_version()}, {'append-only file, fsync every second' if aof else 'no persistence'}, loopback",
         "Python": platform.python_version(),
         "run": f"{repeat} repetition(s), {sizes}; medians, with least and most in brackets",
+        "commit": _commit(),
         "libraries": ", ".join([f"coordinator {__version__}", *_versions(peers)]),
     }
+
+
+def _commit() -> str:
+    """Which state of this project was measured; with a `+` if files differ from it."""
+    git = shutil.which("git")
+    if git is None:
+        return "unknown"
+    words = [git, "describe", "--always", "--dirty=+"]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
 
 
 def _versions(peers: Sequence[Peer]) -> list[str]:

@@ -17,7 +17,7 @@ FLOORS = (*BARE_FLOORS, KEPT_FLOOR)
 HIREDIS = "redis[hiredis]==8.1.0"
 LOCKS = (HIREDIS, "python-redis-lock==4.0.1")
 
-NO_BULK = "has no call that hands in many jobs"
+NO_BULK = "hands many jobs in one by one"
 NO_ORDER = "knows no priorities on Redis"
 LOCAL_ORDER = "orders by priority only what a worker has fetched already"
 ONE_AT_A_TIME = "a worker process runs one job at a time"

@@ -33,6 +33,10 @@ class AsyncProducer:
         """Hand in many jobs by one call."""
         raise NotImplementedError
 
+    def settled(self) -> int | None:
+        """As that of `Producer`."""
+        return None
+
     async def enqueue(self, count: int, payload: int, limit: float) -> dict[str, float]:
         """Jobs one by one, each with `payload` bytes."""
         await self._ready()

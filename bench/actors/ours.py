@@ -47,3 +47,6 @@ class Actor(Producer):
 
     def send_many(self, chunk: Sequence[Parcel]) -> None:
         self._coordinator.submit_many([submission(one) for one in chunk])
+
+    def settled(self) -> int:
+        return self._coordinator.survey().counters.get("succeed", 0)

@@ -72,6 +72,10 @@ class Producer:
         """Hand in many jobs by one call."""
         raise NotImplementedError
 
+    def settled(self) -> int | None:
+        """How many jobs are on record as done; None from a library that is not asked."""
+        return None
+
     def enqueue(self, count: int, payload: int, limit: float) -> dict[str, float]:
         """Jobs one by one, each with `payload` bytes."""
         parcel = Parcel("x" * payload)

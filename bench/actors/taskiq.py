@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import redis.asyncio
+from taskiq.serializers import ORJSONSerializer
 from taskiq_redis import RedisStreamBroker
 
 from bench.actors import keyed
@@ -12,7 +13,7 @@ from bench.actors.producer import Parcel, What
 from bench.actors.speech import said
 
 # From the beginning of the stream, for the jobs are there before the workers.
-broker = RedisStreamBroker(said("URL"), consumer_id="0")
+broker = RedisStreamBroker(said("URL"), consumer_id="0").with_serializer(ORJSONSerializer())
 locks = redis.asyncio.Redis.from_url(said("URL"))
 
 

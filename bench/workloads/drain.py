@@ -14,6 +14,7 @@ from bench.actors.marks import Mark
 from bench.actors.producer import parcels
 from bench.model import Figure, NotMeasured
 from bench.peers import Mode
+from bench.processes import Actor
 from bench.scene import Scene
 from bench.server import between
 from bench.statistics import inversions
@@ -22,6 +23,7 @@ from bench.workloads.base import Sizes, Workload
 LEVELS = 5
 LEAST = 50  # jobs from which a rate is taken
 FINISH_SECONDS = 0.2  # for the last outcomes to reach Redis before its counters are read
+SETTLE_SECONDS = 5.0  # until what has begun has to be on record as done
 RATE = (Figure("per_second", "jobs", "/s", "more"),)
 
 
@@ -36,7 +38,8 @@ def rate(marks: Sequence[Mark]) -> float:
 def _drained(
     scene: Scene, mode: Mode, processes: int, rows: Sequence[tuple[object, ...]], sizes: Sizes
 ) -> tuple[list[Mark], dict[str, float]]:
-    filled = int(scene.actor().ask("fill", rows=rows, limit=sizes.fill_limit)["count"])
+    actor = scene.actor()
+    filled = int(actor.ask("fill", rows=rows, limit=sizes.fill_limit)["count"])
     with scene.workers(mode, processes) as workers:
         scene.wait_at_gate(processes, workers)
         before, cpu = scene.server.totals(), workers.cpu()
@@ -44,7 +47,17 @@ def _drained(
         marks = scene.wait_for_marks(filled, sizes.limit, workers)
         time.sleep(FINISH_SECONDS)
         costs = between(before, scene.server.totals(), workers.cpu() - cpu)
+        _check_settled(actor, len(marks))
     return marks, {"per_second": rate(marks), **costs.per(len(marks))}
+
+
+def _check_settled(actor: Actor, begun: int) -> None:
+    """Of a library that says how many jobs are done: whether those are all that have begun. Raises NotMeasured."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while (done := actor.ask("settled")) is not None and done < begun:
+        if time.monotonic() > deadline:
+            raise NotMeasured(f"{begun:,} jobs were begun, and only {done:,} are on record as done")
+        time.sleep(FINISH_SECONDS)
 
 
 def one_process(scene: Scene, sizes: Sizes) -> Mapping[str, float]:

@@ -92,7 +92,7 @@ SCENARIO = Scenario(
     "kill-storm",
     "Whatever workers die of, and whenever: no job is lost, none is settled twice, every one reaches its end.",
     "0 lost, 0 settled twice, every job final, fences strictly growing",
-    short={"jobs": 600, "kills": 300},
+    short={"jobs": 2000, "kills": 1000},
     long={"jobs": 20_000, "kills": 10_000},
     play=play,
 )

@@ -42,6 +42,8 @@ from coordinator.wire.step import Call, Stream
 
 log = logging.getLogger(__name__)
 OLDEST = (6, 2)
+# How a server says that it does not know a function.
+_MISSING = "Function not found"
 T = TypeVar("T")
 # What the client library raises when a server does not answer as Redis does.
 STRANGE = (*UNREADABLE, MemoryError, RecursionError)
@@ -152,7 +154,7 @@ class _Programs:
         """The commands to send when the server does not know the script. Re-raises any other error."""
         if isinstance(error, redis.exceptions.NoScriptError):
             return (yield from self._as_script(call))
-        if not (self._functions and "Function not found" in str(error)):
+        if not (self._functions and _MISSING in str(error)):
             raise error
         try:
             yield ("FUNCTION LOAD", "REPLACE", loader.library(self._cluster).text)
@@ -161,7 +163,13 @@ class _Programs:
             reply = yield from self._as_script(call)
             self._functions = not any(word in str(refusal).lower() for word in ("unknown", "permission", "noperm"))
             return reply
-        return (yield self.words(call))
+        try:
+            return (yield self.words(call))
+        except redis.ResponseError as once_more:
+            if _MISSING not in str(once_more):
+                raise
+            # Forgotten again in between; a script goes along whole.
+            return (yield from self._as_script(call))
 
     def _as_script(self, call: Call) -> Generator[Words, Any, Any]:
         try:
