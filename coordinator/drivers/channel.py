@@ -17,6 +17,8 @@ from typing import Any
 import hiredis
 import redis
 
+from coordinator.drivers import clock
+
 CHUNK = 65536
 NO_REPLY = object()
 CLOSED, SILENT = "the server closed the connection", "the server was silent for too long"
@@ -27,12 +29,13 @@ UNUSUAL = (Exception, *filter(None, [getattr(hiredis, "PushNotification", None)]
 class Channel:
     """A connection for one thread at a time. Whatever is raised but a `ResponseError`, nothing more is read of it."""
 
-    __slots__ = ("_feed", "_gets", "_recv", "_sendall", "connection")
+    __slots__ = ("_feed", "_gets", "_recv", "_seconds", "_sendall", "connection")
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
         reader = replies_of(connection)
         self._gets, self._feed = reader.gets, reader.feed
+        self._seconds = connection._sock.gettimeout() or math.inf
         _leave_waiting_to_the_kernel(connection._sock)
         self._sendall, self._recv = connection._sock.sendall, connection._sock.recv
 
@@ -45,8 +48,12 @@ class Channel:
 
     def receive(self) -> Any:
         """The next reply. Raises redis-py's errors."""
+        ends, begun = 0.0, False
         while True:
             while (reply := self._gets()) is NO_REPLY:
+                if begun:
+                    ends = self._in_time(ends)
+                begun = True
                 try:
                     some = self._recv(CHUNK)
                 except OSError as error:
@@ -58,6 +65,14 @@ class Channel:
                 return reply
             if isinstance(reply, Exception):
                 raise reply
+
+
+    def _in_time(self, ends: float) -> float:
+        """By when a reply that comes in pieces has to be there, for the socket counts anew with each. Most come in one."""
+        now = clock.now()
+        if 0 < ends <= now:
+            raise redis.exceptions.TimeoutError(SILENT)
+        return ends or now + self._seconds
 
 
 class AsyncChannel:

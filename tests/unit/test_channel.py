@@ -64,6 +64,28 @@ def sync_face() -> Iterator[Far]:
         yield Far(near, far, lambda name, packed: channel.send(packed) if name == "send" else channel.receive())
 
 
+def test_a_reply_that_never_comes_to_its_end_is_given_up() -> None:
+    """Each piece comes in time; all of them together do not."""
+    near, far = socket.socketpair()
+    near.settimeout(0.2)
+    channel, over = Channel(connection(near)), threading.Event()
+
+    def drip() -> None:
+        far.sendall(b"$100000\r\n")
+        while not over.wait(0.02):
+            far.sendall(b"x")
+
+    with near, far:
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            with pytest.raises(redis.exceptions.TimeoutError):
+                channel.receive()
+        finally:
+            over.set()
+            thread.join()
+
+
 async def opened(near: socket.socket) -> AsyncChannel:
     reader, writer = await asyncio.open_connection(sock=near)
     return AsyncChannel(connection(near, _reader=reader, _writer=writer))
