@@ -66,9 +66,8 @@ class Channel:
             if isinstance(reply, Exception):
                 raise reply
 
-
     def _in_time(self, ends: float) -> float:
-        """By when a reply that comes in pieces has to be there, for the socket counts anew with each. Most come in one."""
+        """By when a reply that comes in pieces has to be there: the socket counts anew with each. Most come in one."""
         now = clock.now()
         if 0 < ends <= now:
             raise redis.exceptions.TimeoutError(SILENT)
