@@ -23,7 +23,7 @@ from chaos.scenarios import SCENARIOS
 
 EXAMPLES = """Examples:
 $ scripts/chaos list
-$ scripts/chaos all           # the short forms, three minutes
+$ scripts/chaos all           # the short forms, some six minutes
 $ scripts/chaos kill-storm --long --json run.json
 $ scripts/chaos replies --seed 7 --keep histories
 $ scripts/chaos soak --minutes 60
