@@ -13,6 +13,8 @@ from typing import Any
 
 # How much of an offending value is shown in a message.
 MAX_SHOWN = 80
+# And of several names.
+MOST_SHOWN = 5
 
 
 def shortened(value: object) -> str:
@@ -274,6 +276,17 @@ class WaitTimeout(CoordinatorError, TimeoutError):
     def __init__(self, ident: str, seconds: float, what: str) -> None:
         super().__init__(f"waited {seconds:g} s for {what} {ident}")
         self.ident, self.seconds = ident, seconds
+
+
+class NotDrained(WaitTimeout):
+    """Somebody still held some of what was drained when the wait ran out. It stays frozen. `held` has the resources,
+    and the subtrees around them."""
+
+    def __init__(self, pattern: str, seconds: float, held: Sequence[str]) -> None:
+        super().__init__(pattern, seconds, "nobody to hold any of")
+        what = ", ".join(held[:MOST_SHOWN]) + (f" and {len(held) - MOST_SHOWN} more" if held[MOST_SHOWN:] else "")
+        self.args = (f"waited {seconds:g} s, and of {pattern!r} is still held: {what}; it stays frozen",)
+        self.pattern, self.held = pattern, tuple(held)
 
 
 class WaitCancelled(CoordinatorError):

@@ -12,7 +12,7 @@ from coordinator.leases import Lease, leased
 from coordinator.model.definition import Definition, Terms
 from coordinator.model.lease import Explanation
 from coordinator.model.need import needs_of
-from coordinator.ops import asking, configuring, freezing, gates, inspect, looking, operator, requests
+from coordinator.ops import asking, configuring, draining, freezing, gates, inspect, looking, operator, requests
 from coordinator.ops.asking import Needs, Urgency
 from coordinator.ops.configuring import Change, Configuration
 from coordinator.ops.freezing import Freeze
@@ -92,6 +92,26 @@ class Overseer:
     def thaw(self, pattern: str, reason: str = "", *, by: str = "") -> None:
         """End a freeze: who stands in front has the resource at once. Raises NotFrozen, InvalidInput."""
         self._driver.run(freezing.thaw(self._driver.scope, pattern, self._deed(by, reason)))
+
+    def drain(
+        self,
+        pattern: str,
+        reason: str,
+        *,
+        wait: float = draining.WAIT,
+        seconds: float = draining.FROZEN,
+        by: str = "",
+    ) -> Freeze:
+        """Freeze what the pattern covers for so many seconds, and wait until nobody holds any of it, at most `wait`.
+
+        It stays frozen afterwards, also where the wait ran out: `undrain` ends that. Raises NotDrained, InvalidInput.
+        """
+        deed = self._reasoned(by, reason)
+        return self._driver.run(draining.drain(self._driver.scope, pattern, seconds, wait, deed))
+
+    def undrain(self, pattern: str, reason: str = "", *, by: str = "") -> None:
+        """End a drain, as `thaw` does a freeze."""
+        self.thaw(pattern, reason, by=by)
 
     def freezes(self) -> list[Freeze]:
         """What is frozen, by pattern."""

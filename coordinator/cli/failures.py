@@ -56,6 +56,7 @@ EXITS: tuple[Exit, ...] = (
     Exit(errors.LineFull, os.EX_TEMPFAIL),
     Exit(errors.BreakerOpen, os.EX_TEMPFAIL),
     Exit(errors.MemoryFull, os.EX_TEMPFAIL),
+    Exit(errors.NotDrained, os.EX_TEMPFAIL, "`coordinator show RESOURCE` tells by whom"),
     Exit(errors.WaitTimeout, os.EX_TEMPFAIL, "`coordinator why ID` tells what it waits for"),
     Exit(errors.WaitCancelled, os.EX_TEMPFAIL),
     Exit(errors.JobFailed, FAILED, "`coordinator show ID` has the details"),

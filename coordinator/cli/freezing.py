@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
@@ -12,18 +9,15 @@ import typer
 from rich.table import Table
 
 from coordinator.cli import tables
-from coordinator.cli.failures import Failure
-from coordinator.cli.listing import surveys
-from coordinator.cli.options import By, Common, command, connect, doer
+from coordinator.cli.options import By, Common, command, connect, doer, scope_of
 from coordinator.cli.screen import Screen
-from coordinator.cli.words import clean, count, moment, word
-from coordinator.client import Coordinator
-from coordinator.model.names import SUBTREE
-from coordinator.ops.freezing import EVERYTHING, Freeze
+from coordinator.cli.words import clean, moment, word
+from coordinator.drivers.ids import new_id
+from coordinator.ops import draining, operator
+from coordinator.ops.freezing import Freeze
 
 Pattern = Annotated[str, typer.Argument(metavar="PATTERN", help="A resource, `path/**` for all below it too, or `**`.")]
 Reason = Annotated[str, typer.Option(help="Why: whoever waits will read it.")]
-POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +36,12 @@ class DrainOptions:
 
     pattern: Pattern
     reason: Reason
-    wait: Annotated[float, typer.Option(help="Wait at most so many seconds until nobody holds any of it.")] = 600.0
+    wait: Annotated[float, typer.Option(help="Wait at most so many seconds until nobody holds any of it.")] = (
+        draining.WAIT
+    )
     seconds: Annotated[
         float, typer.Option("--for", metavar="SECONDS", help="For how long it stays frozen; `thaw` ends it sooner.")
-    ] = 3600.0
+    ] = draining.FROZEN
     by: By = None
 
 
@@ -117,34 +113,15 @@ def drain(options: DrainOptions, common: Common) -> None:
 
     It stays frozen afterwards: `coordinator thaw` ends that. The exit code is 75 if somebody still holds it in the end.
     """
-    ends, screen = time.monotonic() + options.wait, Screen(common.json)
+    screen = Screen(common.json)
     with connect(common) as coordinator, screen.progress("waiting for holders") as tell:
-        coordinator.freeze(options.pattern, options.seconds, options.reason, by=doer(options.by))
-        while left := list(held(coordinator, options.pattern)):
-            tell(len(left), None)
-            if time.monotonic() >= ends:
-                names = ", ".join(left[:5])
-                raise Failure(
-                    os.EX_TEMPFAIL,
-                    f"{count(len(left), 'resource')} still held: {names}",
-                    "`coordinator show RESOURCE` tells by whom",
-                )
-            time.sleep(POLL_SECONDS)
+        deed = operator.reasoned(doer(options.by), options.reason, new_id())
+        scope = scope_of(coordinator)
+        coordinator.run(
+            draining.drain(scope, options.pattern, options.seconds, options.wait, deed, lambda left: tell(left, None))
+        )
     said = word(f"nobody holds any of {clean(options.pattern)}, and it is frozen")
     screen.show({"pattern": options.pattern, "held": []}, said)
-
-
-def held(coordinator: Coordinator, pattern: str) -> Iterator[str]:
-    """The resources of a pattern that somebody holds."""
-    if pattern != EVERYTHING and not pattern.endswith(SUBTREE):
-        if coordinator.line(pattern).holders:
-            yield pattern
-        return
-    path = "" if pattern == EVERYTHING else pattern.removesuffix(SUBTREE)
-    for page in surveys(coordinator, path, lambda _done, _total: None):
-        for one in page.resources:
-            if one.holders and (not path or one.name == path or one.name.startswith(f"{path}/")):
-                yield one.name
 
 
 def table(found: list[Freeze]) -> Table:
