@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Unpack
 
 from coordinator.drivers.describe import person
@@ -82,12 +83,22 @@ class Overseer:
         doing = operator.reorder(self._driver.scope, ident, where, before, self._deed(by, reason))
         return self._driver.run(doing)
 
-    def freeze(self, pattern: str, seconds: float, reason: str, *, by: str = "") -> Freeze:
+    def freeze(
+        self,
+        pattern: str,
+        seconds: float | None = None,
+        reason: str = "",
+        *,
+        until: datetime | None = None,
+        by: str = "",
+    ) -> Freeze:
         """Grant a resource to nobody for so many seconds: `infra/prod/vpc`, or with all below it `infra/prod/**`.
 
-        What is held stays held, and everybody keeps their place. Raises InvalidInput.
+        Or `until` a moment by the server's clock: a datetime with a time zone. What is held stays held, and everybody
+        keeps their place. Raises InvalidInput, also without a reason and if the moment is over.
         """
-        return self._driver.run(freezing.freeze(self._driver.scope, pattern, seconds, self._reasoned(by, reason)))
+        deed = self._reasoned(by, reason)
+        return self._driver.run(freezing.for_or_until(self._driver.scope, pattern, seconds, until, deed))
 
     def thaw(self, pattern: str, reason: str = "", *, by: str = "") -> None:
         """End a freeze: who stands in front has the resource at once. Raises NotFrozen, InvalidInput."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from coordinator.cli.options import By, Common, command, connect, doer, scope_of
 from coordinator.cli.screen import Screen
 from coordinator.cli.words import clean, moment, word
 from coordinator.drivers.ids import new_id
+from coordinator.errors import InvalidInput
 from coordinator.ops import draining, operator
 from coordinator.ops.freezing import Freeze
 
@@ -25,8 +27,14 @@ class FreezeOptions:
     """What, for how long, and why."""
 
     pattern: Pattern
-    seconds: Annotated[float, typer.Option("--for", metavar="SECONDS", help="For how long; `thaw` ends it sooner.")]
     reason: Reason
+    seconds: Annotated[
+        float | None, typer.Option("--for", metavar="SECONDS", help="For how long; `thaw` ends it sooner.")
+    ] = None
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="TIME", help="Until when by the server's clock: 2026-12-01T08:00Z"),
+    ] = None
     by: By = None
 
 
@@ -65,7 +73,10 @@ class PassOptions:
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    freezes_prod = ("coordinator freeze 'infra/prod/**' --for 7200 --reason 'release day'",)
+    freezes_prod = (
+        "coordinator freeze 'infra/prod/**' --for 7200 --reason 'release day'",
+        "coordinator freeze 'infra/prod/**' --until 2026-12-01T08:00Z --reason 'release day'",
+    )
     command(app, "freeze", examples=freezes_prod)(freeze)
     command(app, "thaw", examples=("coordinator thaw 'infra/prod/**'",))(thaw)
     command(app, "freezes", examples=("coordinator freezes",))(freezes)
@@ -79,8 +90,21 @@ def freeze(options: FreezeOptions, common: Common) -> None:
     What is held stays held, and everybody keeps their place in line. `coordinator pass ID` lets somebody through.
     """
     with connect(common) as coordinator:
-        made = coordinator.freeze(options.pattern, options.seconds, options.reason, by=doer(options.by))
+        made = coordinator.freeze(
+            options.pattern, options.seconds, options.reason, until=moment_of(options.until), by=doer(options.by)
+        )
     Screen(common.json).show(asdict(made), word(f"{clean(options.pattern)} is frozen until {moment(made.until)}"))
+
+
+def moment_of(said: str | None) -> datetime | None:
+    """A moment as ISO 8601 writes it. Raises InvalidInput, also without a time zone."""
+    try:
+        found = None if said is None else datetime.fromisoformat(said)
+    except ValueError:
+        raise InvalidInput("--until", said, "must be a time such as 2026-12-01T08:00Z") from None
+    if found is not None and found.utcoffset() is None:
+        raise InvalidInput("--until", said, "must say its time zone: 2026-12-01T08:00Z, or +01:00 at its end")
+    return found
 
 
 def thaw(options: ThawOptions, common: Common) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from coordinator.errors import IllegalTransition, InvalidInput, NotFrozen
 from coordinator.keys import decode
@@ -14,6 +15,7 @@ from coordinator.wire.replies import Raw, number, text
 from coordinator.wire.step import Operation
 
 EVERYTHING = "**"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LEAST_SECONDS = 0.05
 
 
@@ -51,7 +53,36 @@ def freeze(scope: Scope, pattern: str, seconds: float, deed: Deed) -> Operation[
     """Stop granting what the pattern covers for so many seconds. Raises InvalidInput, also where there are too many."""
     ms = milliseconds(seconds, "seconds", least=LEAST_SECONDS)
     raw = yield calls.freeze(scope, to_wire(pattern), ms, deed)
-    if replies.expect(raw, "ok", "too_many") == "too_many":
+    replies.expect(raw, "ok", "too_many")
+    return _frozen(raw, pattern, deed)
+
+
+def freeze_until(scope: Scope, pattern: str, until: object, deed: Deed) -> Operation[Freeze]:
+    """Stop granting what the pattern covers until a moment, by the server's clock. Raises InvalidInput, also where
+    that is over."""
+    if not isinstance(until, datetime) or until.utcoffset() is None:
+        raise InvalidInput("until", until, "must be a datetime with a time zone, as datetime.now(UTC) has one")
+    ms = (until - EPOCH) // timedelta(milliseconds=1)
+    raw = yield calls.freeze(scope, to_wire(pattern), "", deed, ms)
+    if replies.expect(raw, "ok", "too_many", "amiss") == "amiss":
+        now = EPOCH + timedelta(milliseconds=number(raw[1]))
+        raise InvalidInput("until", until.isoformat(), f"must be later than now, at most ten years; it is {now:%FT%TZ}")
+    return _frozen(raw, pattern, deed)
+
+
+def for_or_until(
+    scope: Scope, pattern: str, seconds: float | None, until: datetime | None, deed: Deed
+) -> Operation[Freeze]:
+    """The one or the other. Raises InvalidInput, also if neither is given, or both are."""
+    if seconds is not None and until is None:
+        return freeze(scope, pattern, seconds, deed)
+    if until is not None and seconds is None:
+        return freeze_until(scope, pattern, until, deed)
+    raise InvalidInput("until", until, "give either for how many seconds, or until when")
+
+
+def _frozen(raw: Raw, pattern: str, deed: Deed) -> Freeze:
+    if text(raw[0]) == "too_many":
         raise InvalidInput("pattern", pattern, f"is one too many: at most {number(raw[1])} are frozen; thaw one first")
     return Freeze(pattern, number(raw[1]) / 1000, by=deed.by, reason=deed.reason)
 

@@ -292,8 +292,8 @@ def reorder(scope: Scope, ident: str, place: str, other: str, deed: Deed) -> Cal
     return scope.call("reorder", ident, place, other, *deed)
 
 
-def freeze(scope: Scope, pattern: str, ms: int, deed: Deed) -> Call:
-    return scope.call("freeze", pattern, ms, *deed)
+def freeze(scope: Scope, pattern: str, ms: int | str, deed: Deed, until_ms: int | None = None) -> Call:
+    return scope.call("freeze", pattern, ms, *deed, "" if until_ms is None else until_ms)
 
 
 def thaw(scope: Scope, pattern: str, deed: Deed) -> Call:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from coordinator import Coordinator, Priority, State
@@ -105,6 +106,10 @@ def test_a_tree_is_frozen_drained_and_thawed(cli: Cli, co: Coordinator) -> None:
     assert [one["pattern"] for one in cli.json("freezes")["freezes"]] == ["db/**"]
     assert '"maintenance"' in cli.call("why", ticket.ident).stdout
     assert cli.call("freeze", "x", "--for", "60", "--reason", "test").returncode == 0
+    until = (datetime.now(UTC) + timedelta(hours=2)).replace(microsecond=0)
+    assert cli.json("freeze", "x", "--until", until.isoformat(), "--reason", "test")["until"] == until.timestamp()
+    for wrong in ("--until 2026-12-01T08:00", "--until 2001-12-01T08:00Z", "--until tomorrow", ""):
+        assert cli.call("freeze", "x", *wrong.split(), "--reason", "test").returncode == os.EX_USAGE
     assert cli.json("thaw", "db/**") == {"pattern": "db/**"}
     assert ticket.wait(5).held
 

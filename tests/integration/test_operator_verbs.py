@@ -1,6 +1,7 @@
 """What operators do to a holder that is alive: it learns of it within a second, and cannot write past the fence."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -117,6 +118,26 @@ def test_a_position_names_the_freeze_that_keeps_it(co: Any, other: Any) -> None:
         other.thaw("a/**")
     with pytest.raises(InvalidInput, match=r"`path/\*\*` for it and all below"):
         other.freeze("a/*/c", 60, "release day")
+
+
+def test_a_freeze_until_a_moment_is_judged_by_the_server(co: Any, other: Any, raw: "redis.Redis") -> None:
+    now = datetime.fromtimestamp(raw.time()[0], timezone(timedelta(hours=5, minutes=30)))
+    made = other.freeze("a", until=now + timedelta(hours=1), reason="release day")
+    assert made.until == other.freezes()[0].until == now.timestamp() + 3600
+    assert co.request("a").position().frozen[0].until == made.until
+    with pytest.raises(InvalidInput, match="must be later than now, at most ten years; it is 2"):
+        other.freeze("b", until=now - timedelta(minutes=1), reason="release day")
+    with pytest.raises(InvalidInput, match="must be later than now"):
+        other.freeze("b", until=datetime.max.replace(tzinfo=timezone(timedelta(hours=-12))), reason="release day")
+    for wrong in (now.replace(tzinfo=None), "2026-12-01T08:00Z", 1.0, now.date()):
+        with pytest.raises(InvalidInput, match="until: must be a datetime with a time zone"):
+            other.freeze("b", until=wrong, reason="release day")
+    for either in ({}, {"seconds": 60, "until": now + timedelta(hours=1)}):
+        with pytest.raises(InvalidInput, match="either for how many seconds, or until when"):
+            other.freeze("b", reason="release day", **either)
+    with pytest.raises(InvalidInput, match="must say why"):
+        other.freeze("b", 60)
+    assert [one.pattern for one in other.freezes()] == ["a"]
 
 
 def test_nothing_is_taken_for_one_whom_a_freeze_keeps_out_all_the_same(co: Any, other: Any) -> None:

@@ -225,8 +225,31 @@ def freeze(engine: Engine, pattern: str, seconds: float = 60, call_id: str = "")
     )
 
 
+def freeze_until(engine: Engine, pattern: str, ends: int) -> list[object]:
+    return engine.call(calls.freeze(engine.scope, pattern, "", deed(f"{pattern}{ends}"), ends))
+
+
 def thaw(engine: Engine, pattern: str) -> list[object]:
     return engine.call(calls.thaw(engine.scope, pattern, deed()))
+
+
+@reaches("freeze", "ok", "amiss")
+def test_a_freeze_until_a_moment_ends_then_by_the_clock_of_the_server(engine: Engine) -> None:
+    engine.open("s")
+    ends, years = engine.now + 5_000, 10 * 365 * 86_400_000
+    for wrong in (engine.now - 1, engine.now, engine.now + years + 1):
+        with engine.unchanged():
+            assert freeze_until(engine, "a", wrong) == ["amiss", str(engine.now)]
+    assert freeze_until(engine, "a", ends) == ["ok", str(ends)]
+    engine.ask("s", "n", "a")
+    engine.advance(4.999)
+    engine.sweep_all()
+    assert engine.state("n") == "waiting"
+    with engine.unchanged():
+        assert freeze_until(engine, "a", ends) == ["ok", str(ends)], "a repeated call"
+    engine.advance(0.001)
+    engine.sweep_all()
+    assert engine.state("n") == "held"
 
 
 @reaches("freeze", "ok", "too_many")

@@ -250,6 +250,7 @@ OPERATIONS: dict[str, Callable[[], Any]] = {
     "reorder": lambda: operator.reorder(SCOPE, "j", "before", "k", DEED),
     "audit": lambda: operator.audit(SCOPE),
     "freeze": lambda: freezing.freeze(SCOPE, "a/**", 1.0, DEED),
+    "freeze_until": lambda: freezing.freeze_until(SCOPE, "a/**", freezing.EPOCH, DEED),
     "thaw": lambda: freezing.thaw(SCOPE, "a/**", DEED),
     "freezes": lambda: freezing.freezes(SCOPE),
     "let_pass": lambda: freezing.let_pass(SCOPE, "j", DEED),
