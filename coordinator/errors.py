@@ -359,7 +359,7 @@ class ServerStartError(CoordinatorError):
 
 
 class Corrupt(CoordinatorError):
-    """Something in Redis is not what this package writes there."""
+    """Something in Redis, or in the file of a fence, is not what this package writes there."""
 
 
 class BadSignature(Corrupt):

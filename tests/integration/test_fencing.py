@@ -8,7 +8,9 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
@@ -313,9 +315,63 @@ def test_a_file_refuses_it(tmp_path: Path, holders: Holders) -> None:
     with pytest.raises(StaleFence):  # whoever was inside, its fence counts
         replace_file(report, "late", new)
     assert sorted(one.name for one in tmp_path.iterdir()) == ["report", "report.fence"]
-    (tmp_path / "report.fence").write_text("what")
-    with pytest.raises(Corrupt):
-        replace_file(report, "x", new.fence + 2)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"), [("", "is empty"), ("what", "holds no fence"), ("1" * 21, "holds no fence")]
+)
+def test_a_file_whose_fence_is_lost_is_written_by_nobody(tmp_path: Path, found: str, said: str) -> None:
+    report, mark = tmp_path / "report", tmp_path / "report.fence"
+    replace_file(report, "new", 10)
+    mark.write_text(found)
+    with pytest.raises(
+        Corrupt, match=rf"report\.fence' {said}.*; once nobody is at work under an old lease, remove it"
+    ):
+        replace_file(report, "late", 9)
+    assert (report.read_text(), mark.read_text()) == ("new", found)
+    mark.unlink()
+    replace_file(report, "newer", 11)
+
+
+@pytest.mark.parametrize("call", ["open", "write", "fsync", "link"])
+def test_a_crash_while_a_fence_comes_to_be_leaves_none_or_a_whole_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    class Crash(BaseException):
+        pass
+
+    def crash(*_: Any, **__: Any) -> None:
+        raise Crash
+
+    real_open = os.open
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, crash)
+        if call == "open":  # the second is that of the new file
+            patched.setattr(os, call, lambda name, *more: crash() if ".fence." in str(name) else real_open(name, *more))
+        with pytest.raises(Crash):
+            replace_file(tmp_path / "report", "first", 1)
+    assert list(tmp_path.iterdir()) == []
+    replace_file(tmp_path / "report", "first", 1)
+
+
+def test_of_many_who_come_first_all_have_one_fence(tmp_path: Path) -> None:
+    report, inside = tmp_path / "report", Lock()
+
+    def write(fence: int) -> bool:
+        try:
+            with guarded_file(report, fence) as path:
+                assert inside.acquire(blocking=False)
+                path.write_text(str(fence))
+                inside.release()
+        except StaleFence:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        wrote = list(pool.map(write, range(1, 33)))
+    assert wrote[-1]
+    assert (report.read_text(), int((tmp_path / "report.fence").read_text())) == ("32", 32)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_link_has_the_fence_of_what_it_names(tmp_path: Path) -> None:
@@ -342,9 +398,10 @@ def test_a_fence_is_on_disk_with_its_name(tmp_path: Path, monkeypatch: pytest.Mo
     synced: list[str] = []
     monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.readlink(f"/proc/self/fd/{file}")))
     with guarded_file(tmp_path / "report", 1):
-        assert synced == [str(tmp_path / "report.fence"), str(tmp_path)]
+        assert synced[0].startswith(str(tmp_path / ".report.fence."))
+        assert synced[1:] == [str(tmp_path / "report.fence"), str(tmp_path)]
     with guarded_file(tmp_path / "report", 2):
-        assert synced[2:] == [str(tmp_path / "report.fence")], "the name is there already"
+        assert synced[3:] == [str(tmp_path / "report.fence")], "the name is there already"
 
 
 SLEEPER = """
