@@ -316,6 +316,18 @@ class ClientClosed(CoordinatorError):
         super().__init__("this client was closed")
 
 
+class WrongLoop(CoordinatorError, RuntimeError):
+    """An asyncio client in another event loop than the one that it was first used on. Nothing was sent. `loop` is that
+    one, `closed` whether it is."""
+
+    def __init__(self, loop: object, closed: bool) -> None:
+        super().__init__(
+            f"this asyncio client was first used on another event loop, {shortened(loop)}, and works on no other: "
+            "connect a client in each, inside the coroutine that `asyncio.run` is given"
+        )
+        self.loop, self.closed = loop, closed
+
+
 class StoreUnavailable(CoordinatorError):
     """Redis cannot be reached or cannot serve now. Nothing was changed; trying again is safe."""
 

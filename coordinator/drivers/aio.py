@@ -11,11 +11,11 @@ import contextlib
 import logging
 import os
 import weakref
-from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from coordinator.drivers import clock, failpoints
+from coordinator.drivers.aslot import AsyncSlot
 from coordinator.drivers.connect import async_client, close_async, locate, sync_client
 from coordinator.drivers.demands import Demands
 from coordinator.drivers.describe import describe
@@ -30,7 +30,7 @@ from coordinator.drivers.messages import BURST_SECONDS, RESYNC, SESSION_LOST, Po
 from coordinator.drivers.near import NearCache
 from coordinator.drivers.store import FAILED, AsyncStore, Store
 from coordinator.drivers.teller import Teller
-from coordinator.errors import ClientClosed, CoordinatorError
+from coordinator.errors import ClientClosed, CoordinatorError, WrongLoop
 from coordinator.keys import key
 from coordinator.model.measures import Meter, NoMeter
 from coordinator.ops import configuring
@@ -53,33 +53,6 @@ def _nobody(*_told: object) -> None:
 
 def _nothing(_now: float) -> Operation[None]:
     yield from ()
-
-
-class _Slot:
-    """Messages about one request; at most one coroutine waits on it."""
-
-    __slots__ = ("_messages", "_waiter")
-
-    def __init__(self) -> None:
-        self._messages: deque[Words] = deque()
-        self._waiter: asyncio.Future[None] | None = None
-
-    def put(self, words: Words) -> None:
-        self._messages.append(words)
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    async def get(self, seconds: float | None) -> Words | None:
-        if not self._messages:
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._waiter
-            except TimeoutError:
-                return None
-            finally:
-                self._waiter = None
-        return self._messages.popleft() if self._messages else None
 
 
 class AsyncDriver:
@@ -183,10 +156,10 @@ class AsyncDriver:
 
     async def run(self, operation: Operation[T], retry_for: float | None = None) -> T:
         """Carry out an operation. A cancellation is thrown into it, and what it still asks for is done, shielded.
-        `retry_for`: seconds for which its calls are repeated, if not as in the settings. Raises ClientClosed."""
-        if self._closed:
-            operation.close()
-            raise ClientClosed
+        `retry_for`: seconds for which its calls are repeated, if not as in the settings. Raises ClientClosed,
+        WrongLoop."""
+        if self._closed or asyncio.get_running_loop() is not self._loop:
+            self._enter(operation)
         self.on_use(clock.now())
         reply: Any = None
         failure: BaseException | None = None
@@ -215,6 +188,16 @@ class AsyncDriver:
                 # Before Python 3.12 `asyncio.wait_for`, under which redis-py sends, may swallow a cancellation.
                 failure, interrupted = asyncio.CancelledError(), True
 
+    def _enter(self, operation: Operation[Any]) -> None:
+        """The first use, or none that can be: connections and futures are those of one loop."""
+        if self._closed:
+            operation.close()
+            raise ClientClosed
+        if self._loop is not None:
+            operation.close()
+            raise WrongLoop(self._loop, self._loop.is_closed())
+        self._loop = asyncio.get_running_loop()
+
     def in_passing(self, operation: Operation[None]) -> None:
         """Carry out an operation that nobody waits for, with each call tried once. On the loop only."""
         task = asyncio.get_running_loop().create_task(self.run(operation, 0.0))
@@ -230,7 +213,6 @@ class AsyncDriver:
 
     async def session(self, lost: str = "", retry_for: float | None = None) -> str:
         """The live session, opened in a thread if there is none; see `Keeper.ensure`."""
-        self._loop = asyncio.get_running_loop()
         current = self.keeper.session
         if current and current != lost:
             return current
@@ -238,10 +220,15 @@ class AsyncDriver:
             return await asyncio.to_thread(self.keeper.ensure, lost, retry_for)
 
     async def close(self) -> None:
-        """End the session in good order and close all connections. Safe to call twice."""
+        """End the session in good order and close all connections. Safe to call twice, and when its loop is closed.
+        Raises WrongLoop."""
         if self._closed:
             return
-        await self.run(self.on_close(clock.now()), 0.0)
+        try:
+            await self.run(self.on_close(clock.now()), 0.0)
+        except WrongLoop as error:
+            if not error.closed:
+                raise
         self._closed = True
         await asyncio.gather(*self._background, return_exceptions=True)
         await asyncio.to_thread(self.keeper.close)
@@ -267,7 +254,7 @@ class AsyncDriver:
 
     async def _wait(self, step: Wait) -> Words | None:
         slot = self.postman.slot(step.ident, step.reader)
-        return await slot.get(step.seconds) if isinstance(slot, _Slot) else None
+        return await slot.get(step.seconds) if isinstance(slot, AsyncSlot) else None
 
     async def _call(self, call: Call, retry_for: float | None) -> Any:
         began = clock.now()
@@ -282,7 +269,7 @@ class AsyncDriver:
     def _note(self, step: Step) -> str | float | None:
         # No `match`: to look at the parts of a step takes it longer than all the rest.
         if isinstance(step, Expect):
-            return self.postman.keep(step.ident, _Slot(), step.own)
+            return self.postman.keep(step.ident, AsyncSlot(), step.own)
         if isinstance(step, Now):
             return clock.now()
         if isinstance(step, Forget):

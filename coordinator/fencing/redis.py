@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+import redis.asyncio.cluster
+import redis.cluster
+
 from coordinator.errors import InvalidInput
 from coordinator.fencing.fences import Fence, check, number
 from coordinator.model.names import milliseconds
@@ -44,6 +47,12 @@ COMMANDS = frozenset(
 )
 # Each further word would be a key.
 OF_ONE_KEY = frozenset({"DEL", "UNLINK"})
+BLOCKING = (redis.Redis, redis.RedisCluster)
+ASYNC = (redis.asyncio.Redis, redis.asyncio.RedisCluster)
+PIPELINES = (
+    *(redis.client.Pipeline, redis.cluster.ClusterPipeline),
+    *(redis.asyncio.client.Pipeline, redis.asyncio.cluster.ClusterPipeline),
+)
 Key = TypeVar("Key", str, bytes)
 
 
@@ -70,14 +79,29 @@ def fenced(client: Any, fence: Fence, command: str, key: Key, *args: Any, keep: 
     after the last write; without it, for ever. It must outlast every holder that may still be asleep. Raises
     InvalidInput.
     """
+    _answers(client, waits=True)
     keys, words = _call(fence, command, key, args, keep)
     return _answer(client.eval(GUARDED, len(keys), *keys, *words), key, number(fence))
 
 
 async def afenced(client: Any, fence: Fence, command: str, key: Key, *args: Any, keep: float | None = None) -> Any:
     """As `fenced`, with a client of `redis.asyncio`."""
+    _answers(client, waits=False)
     keys, words = _call(fence, command, key, args, keep)
     return _answer(await client.eval(GUARDED, len(keys), *keys, *words), key, number(fence))
+
+
+def _answers(client: object, *, waits: bool) -> None:
+    """Refuses what does not answer the call itself, so that nobody would see whether it was carried out."""
+    if isinstance(client, PIPELINES) or not callable(getattr(client, "eval", None)):
+        problem = "must be a client of redis-py, not a pipeline, which answers later: give the client itself"
+    elif waits and isinstance(client, ASYNC):
+        problem = "must be a blocking client: `await afenced(...)` takes one of redis.asyncio"
+    elif not waits and isinstance(client, BLOCKING):
+        problem = "must be a client of redis.asyncio: `fenced(...)` takes a blocking one"
+    else:
+        return
+    raise InvalidInput("client", client, problem)
 
 
 def _call(

@@ -194,6 +194,20 @@ def test_what_redis_could_not_guard_is_refused(raw: redis.Redis, namespace: str,
     assert not raw.exists(namespace, fence_key(namespace))
 
 
+def test_a_client_that_does_not_answer_the_call_itself_is_refused(raw: redis.Redis, namespace: str) -> None:
+    later, cluster = redis.asyncio.Redis(), redis.asyncio.RedisCluster("localhost", 1)
+    for wrong in (raw.pipeline(), later.pipeline(), cluster.pipeline(), None, "redis://"):
+        with pytest.raises(InvalidInput, match="client: must be a client of redis-py, not a pipeline"):
+            fenced(wrong, 9, "SET", namespace, "x")
+        with pytest.raises(InvalidInput, match="not a pipeline"):
+            asyncio.run(afenced(wrong, 9, "SET", namespace, "x"))
+    with pytest.raises(InvalidInput, match="`await afenced"):
+        fenced(later, 9, "SET", namespace, "x")
+    with pytest.raises(InvalidInput, match="takes a blocking one"):
+        asyncio.run(afenced(raw, 9, "SET", namespace, "x"))
+    assert not raw.exists(namespace, fence_key(namespace))
+
+
 def test_a_key_may_be_bytes(raw: redis.Redis, namespace: str) -> None:
     key = f"{namespace}\xe9".encode()
     assert fenced(raw, 9, "set", key, "x")

@@ -7,7 +7,8 @@ import pytest
 
 from coordinator import Settings
 from coordinator.drivers.aio import AsyncDriver
-from coordinator.wire.step import Operation, Session, Step
+from coordinator.errors import WrongLoop
+from coordinator.wire.step import Now, Operation, Session, Step
 
 
 class Deaf(AsyncDriver):
@@ -55,3 +56,31 @@ async def test_a_timeout_around_it_is_a_timeout() -> None:
         async with asyncio.timeout(0.01):
             await driver.run(operation())
     await driver.close()
+
+
+def looking() -> Operation[float]:
+    now: float = yield Now()
+    return now
+
+
+def test_a_client_works_on_one_loop_and_says_so_on_another() -> None:
+    driver = AsyncDriver("unix:///nowhere.sock", Settings.of())
+
+    async def elsewhere() -> None:
+        with pytest.raises(RuntimeError):
+            await driver.close()
+
+    async def first() -> None:
+        await driver.run(looking())
+        await driver.run(looking())
+        await asyncio.to_thread(asyncio.run, elsewhere())
+
+    async def second() -> None:
+        with pytest.raises(WrongLoop, match=r"used on another event loop, .*: connect a client in each") as caught:
+            await driver.run(looking())
+        assert caught.value.closed
+        await driver.close()
+
+    asyncio.run(first())
+    asyncio.run(second())
+    assert driver.closed
