@@ -12,6 +12,7 @@ import math
 import socket
 import struct
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import hiredis
@@ -74,23 +75,35 @@ class Channel:
         return ends or now + self._seconds
 
 
-class AsyncChannel:
+class AsyncChannel(asyncio.Protocol):
     """As `Channel`, for one coroutine at a time.
 
-    How long things may take is watched by one timer, which is looked after when it rings and not for each reply: to
-    begin and to end a timeout costs a tenth of a call.
+    The loop hands what arrives straight to the parser: behind redis-py's stream it would be copied into a buffer, and
+    read there in a turn of its own. How long things may take is watched by one timer, which is looked after when it
+    rings and not for each reply: to begin and to end a timeout costs a tenth of a call.
     """
 
-    __slots__ = ("_due", "_feed", "_gets", "_loop", "_read", "_rings", "_silent", "_timer", "_writer", "connection")
+    __slots__ = (
+        *("_due", "_feed", "_full", "_gets", "_gone", "_loop", "_rings", "_silent", "_step", "_stream", "_timer"),
+        *("_transport", "_waiter", "_why", "_writer", "connection"),
+    )
 
     def __init__(self, connection: Any) -> None:
         self.connection, self._loop = connection, asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._due = self._rings = math.inf
-        self._silent = False
+        self._silent = self._gone = self._full = False
+        self._why: OSError | None = None
+        # Who waits for replies, and is told each of them at once.
+        self._waiter: asyncio.Future[None] | None = None
+        self._step: Callable[[Any], bool] | None = None
         reader = replies_of(connection)
         self._gets, self._feed = reader.gets, reader.feed
-        self._read, self._writer = connection._reader.read, connection._writer
+        self._writer = connection._writer
+        self._transport = self._writer.transport
+        # It goes on to look after what is sent, and after the end.
+        self._stream = self._transport.get_protocol()
+        self._transport.set_protocol(self)
 
     def allow(self, seconds: float) -> None:
         """Give the connection up if it is not `done` by then. Whoever sends or receives has redis-py's TimeoutError."""
@@ -111,29 +124,106 @@ class AsyncChannel:
 
     async def send(self, packed: bytes) -> None:
         """As that of `Channel`."""
-        if self._writer.is_closing():
+        if self._gone or self._transport.is_closing():
             raise self._over()
         try:
-            self._writer.write(packed)
-            await self._writer.drain()
+            self._transport.write(packed)
+            if self._full:
+                await self._writer.drain()
         except OSError as error:
             raise self._over(error) from error
 
     async def receive(self) -> Any:
         """As that of `Channel`."""
-        while True:
-            while (reply := self._gets()) is NO_REPLY:
-                try:
-                    some = await self._read(CHUNK)
-                except OSError as error:
-                    raise self._over(error) from error
-                if not some:
-                    raise self._over()
-                self._feed(some)
-            if not isinstance(reply, UNUSUAL):
-                return reply
+        while (reply := self._next()) is NO_REPLY:
+            await self._wait()
+        return reply
+
+    async def each(self, step: Callable[[Any], bool]) -> None:
+        """Tell `step` of each reply, and of each error of the server, as soon as it is there, while it returns True.
+        Raises what it raises, and redis-py's errors."""
+        self._step = step
+        try:
+            if self._stepped():
+                await self._wait()
+        finally:
+            self._step = None
+
+    # --- called by the transport
+
+    def data_received(self, data: bytes) -> None:
+        """Some of a reply, or of several."""
+        self._feed(data)
+        if self._waiter is None or self._waiter.done():
+            return
+        try:
+            if self._step is None or not self._stepped():
+                self._wake()
+        except Exception as error:  # it is for the one who waits
+            self._waiter.set_exception(error)
+
+    def eof_received(self) -> None:
+        """The server says no more: the transport closes by itself."""
+        self._gone = True
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is closed, or broke."""
+        self._gone = True
+        self._why = exc if isinstance(exc, OSError) else None
+        self._wake()
+        self._stream.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The server does not take as fast as is sent."""
+        self._full = True
+        self._stream.pause_writing()
+
+    def resume_writing(self) -> None:
+        """It has taken most of it."""
+        self._full = False
+        self._stream.resume_writing()
+
+    # --- in between
+
+    def _next(self) -> Any:
+        """The next reply that is here, or NO_REPLY."""
+        while isinstance(reply := self._gets(), UNUSUAL):
             if isinstance(reply, Exception):
                 raise reply
+        return reply
+
+    def _stepped(self) -> bool:
+        """Tell of all replies that are here. Whether there are to be more."""
+        step = self._step
+        while step is not None:
+            try:
+                reply = self._next()
+            except redis.exceptions.ResponseError as error:
+                reply = error
+            if reply is NO_REPLY:
+                return True
+            if not step(reply):
+                return False
+        return False
+
+    async def _wait(self) -> None:
+        """Until something has happened."""
+        if self._gone:
+            raise self._over(self._why)
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is None or self._waiter.done():
+            return
+        if self._step is not None and self._gone:
+            self._waiter.set_exception(self._over(self._why))
+        else:
+            self._waiter.set_result(None)
 
     def _over(self, error: OSError | None = None) -> Exception:
         if self._silent:
@@ -156,7 +246,7 @@ class AsyncChannel:
     def _give_up(self) -> None:
         if self._due <= self._loop.time():
             self._silent = True
-            self._writer.transport.abort()
+            self._transport.abort()
 
 
 def replies_of(connection: Any) -> hiredis.Reader:

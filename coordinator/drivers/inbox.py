@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import redis
@@ -43,7 +44,8 @@ class AsyncInbox:
         self._pool: Any = getattr(client, "connection_pool", None)  # a Cluster has many, and nothing is parked there
         self._exchange, _ = async_exchange(client)
         self._channel: AsyncChannel | None = None
-        self._blocked = self._closed = False
+        # found: whether the read that went on last brought a message.
+        self._blocked = self._closed = self._found = False
         self._waiting: deque[tuple[Words, Answered]] = deque()
         self._sent: deque[Answered] = deque()
         self._sending: set[asyncio.Task[None]] = set()
@@ -99,18 +101,27 @@ class AsyncInbox:
         channel = await self._connected()
         channel.allow(self._seconds + self._patience)
         await channel.send(pack(("BLPOP", self._name, self._seconds)))
-        self._blocked = True
+        self._blocked, self._found = True, False
         await self._send_waiting()
-        found = await channel.receive()
-        self._blocked = False
-        if found is not None:
-            heard(self._message(found))
-            self._give_up_waiting()
-        while self._sent:
-            channel.allow(self._patience)
-            await self._answer(channel)
+        await channel.each(partial(self._arrived, channel, heard))
         channel.done()
-        return found is not None
+        return self._found
+
+    def _arrived(self, channel: AsyncChannel, heard: Callable[[Any], None], reply: Any) -> bool:
+        """A reply is there: the message, or what is said to a parked call. Whether there are to be more. Done as soon
+        as it comes and not when a task comes round to it: a job that comes along begins a turn of the loop earlier."""
+        if not self._blocked:
+            self._answer(reply)
+        elif isinstance(reply, Exception):
+            raise reply
+        else:
+            self._blocked, self._found = False, reply is not None
+            if self._found:
+                heard(self._message(reply))
+                self._give_up_waiting()
+        if self._sent:
+            channel.allow(self._patience)
+        return bool(self._sent)
 
     def _give_up_waiting(self) -> None:
         waiting, self._waiting = self._waiting, deque()
@@ -123,11 +134,9 @@ class AsyncInbox:
                 return message
         raise OutOfStep("a read of the inbox was answered with something else")
 
-    async def _answer(self, channel: AsyncChannel) -> None:
-        try:
-            reply = await channel.receive()
-        except redis.exceptions.ResponseError as error:
-            reply = StoreUnavailable(f"Redis refuses what was parked: {error}")
+    def _answer(self, reply: Any) -> None:
+        if isinstance(reply, redis.exceptions.ResponseError):
+            reply = StoreUnavailable(f"Redis refuses what was parked: {reply}")
         self._sent.popleft()(reply)
 
     async def _send_waiting(self) -> None:

@@ -32,7 +32,7 @@ GOODBYE = "bye"
 READ_SECONDS = 20
 BATCH = 1000
 # Messages that come closer together than this are taken out of the inbox many at a time.
-BURST_SECONDS = 0.002
+BURST_SECONDS = 0.0005
 
 
 class Slot(Protocol):

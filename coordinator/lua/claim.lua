@@ -16,10 +16,16 @@
 -- Keeps: a repeated claim (its reply was lost) hands out the same batch again, not another one. It renews no session: it
 -- may have lain here since long before its process was last heard of.
 --@flags allow-oom
+--@include lib/claim_alone
 --@include lib/claim_jobs
 --@include lib/batch
 --@include lib/commit
-local ctx = open(KEYS[1], ARGV[1])
+local m, us = read_meta(KEYS[1])
+local alone = claim_alone(KEYS[1], m, us, ARGV)
+if alone then
+  return alone
+end
+local ctx = open(KEYS[1], ARGV[1], m, us)
 local session = ARGV[2]
 if not live(ctx, session) then
   return { 'session_lost' }

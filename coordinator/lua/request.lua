@@ -35,9 +35,9 @@
 --@include lib/blocked
 --@include lib/untangle
 --@include lib/preempt
-local plain, ctx, found = begin_request(KEYS[1], ARGV[1], ARGV)
-if plain then
-  return plain
+local granted, ctx, found = begin_request(KEYS[1], ARGV[1], ARGV)
+if granted then
+  return granted
 end
 local session, id, again, try = ARGV[2], ARGV[3], ARGV[6] == 'again', ARGV[6] == 'again' or ARGV[6] == 'try'
 if not live(ctx, session) then

@@ -59,14 +59,14 @@ if claim ~= '0' then
 end
 settle_lines(ctx)
 -- It must not be rung for its own jobs.
-local idle = {}
+local stood = {}
 for queue in string.gmatch(redis.call('HGET', ctx.p .. K_SESSION .. session, 'queues') or '', '%S+') do
   if redis.call('ZREM', ctx.p .. K_IDLE .. queue, session) == 1 then
-    idle[#idle + 1] = queue
+    stood[#stood + 1] = queue
   end
 end
 commit(ctx)
 if not stuck then
-  note_idle(ctx, session, idle, true)
+  idle.note(ctx, session, stood, true)
 end
 return { 'ok', offered }

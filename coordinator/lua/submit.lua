@@ -19,9 +19,15 @@
 --@include lib/settle_lines
 --@include lib/submit_job
 --@include lib/submit_plain
+--@include lib/submit_alone
 --@include lib/preempt
 --@include lib/commit
-local ctx = open(KEYS[1], ARGV[1])
+local m, us = read_meta(KEYS[1])
+local alone = submit_alone(KEYS[1], m, us, ARGV)
+if alone then
+  return alone
+end
+local ctx = open(KEYS[1], ARGV[1], m, us)
 local max_payload = tonumber(ARGV[2])
 local function stride(at)
   return 6 + tonumber(ARGV[at + 5])

@@ -93,8 +93,10 @@ class AsyncLine:
 
     def __init__(self, server: Server, first: Callable[[], Any]) -> None:
         self._server, self._first = server, first
-        self._reader = self._writer = self._parser = self.transport = self
-        self._given_up = asyncio.Event()
+        self._writer = self._parser = self.transport = self
+        self._protocol = asyncio.Protocol()
+        self._answering: asyncio.Task[None] | None = None
+        self._over = False
 
     async def get_connection(self) -> Any:
         return self._server.connected(AsyncLine(self._server, self._first))
@@ -102,28 +104,37 @@ class AsyncLine:
     async def release(self, line: Any) -> None:
         self._server.given_up.append(line)
 
+    def get_protocol(self) -> asyncio.Protocol:
+        return self._protocol
+
+    def set_protocol(self, protocol: asyncio.Protocol) -> None:
+        self._protocol = protocol
+
     def is_closing(self) -> bool:
         return False
 
     def write(self, _packed: bytes) -> None:
-        pass
+        # One after the other: what is behind a reply that ends the connection never comes.
+        self._answering = asyncio.create_task(self._answer(self._answering))
 
-    async def drain(self) -> None:
-        pass
-
-    async def read(self, _most: int) -> bytes:
+    async def _answer(self, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await before
+        if self._over:
+            return
         if len(self._server.made) < FREE:
             await self._first()
         try:
-            return wire(self._server.reply(self))
-        except redis.exceptions.ResponseError as error:
-            return wire(error)
-        except redis.exceptions.TimeoutError:
-            await self._given_up.wait()
-            return b""
+            self._protocol.data_received(wire(self._server.reply(self)))
+        except Exception as error:
+            self._over = error in NOWHERE
+            if isinstance(error, redis.exceptions.ResponseError | NotReplicated):
+                self._protocol.data_received(wire(error))
+            elif error is not SILENT:
+                self._protocol.connection_lost(None)
 
     def abort(self) -> None:
-        self._given_up.set()
+        self._protocol.connection_lost(None)
 
     def parse_error(self, _text: str) -> Exception | None:
         return self._server.trouble
@@ -144,7 +155,7 @@ def sync_face(server: Server) -> Iterator[Run]:
 @contextmanager
 def async_face(server: Server) -> Iterator[Run]:
     # All but a server that never answers is there at once: the time is for a test that would hang.
-    direct = AsyncDirect(AsyncLine(server, lambda: direct(*WORDS)), 2 * FREE, 0.05)
+    direct = AsyncDirect(AsyncLine(server, lambda: direct(*WORDS)), 2 * FREE, 0.5)
     with asyncio.Runner() as runner:
         yield lambda name, *words: runner.run(getattr(direct, name)(*words))
 

@@ -15,14 +15,20 @@ INBOX = "co:{x}:inbox:s-1"
 
 
 class Line:
-    """A connection, and its own writer: keeps what is sent, and gives the replies that are put in."""
+    """A connection, and its own writer and transport: keeps what is sent, and gives the replies that are put in."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
         self.is_connected = True
-        self._reader, self._writer = asyncio.StreamReader(), self
-        self.transport = SimpleNamespace(abort=self._reader.feed_eof)
+        self._writer = self.transport = self
         self._parser = SimpleNamespace(parse_error=redis.exceptions.ResponseError)
+        self._protocol = asyncio.Protocol()
+
+    def get_protocol(self) -> asyncio.Protocol:
+        return self._protocol
+
+    def set_protocol(self, protocol: asyncio.Protocol) -> None:
+        self._protocol = protocol
 
     def is_closing(self) -> bool:
         return not self.is_connected
@@ -30,18 +36,18 @@ class Line:
     def write(self, packed: bytes) -> None:
         self.sent.append(packed)
 
-    async def drain(self) -> None:
-        pass
+    def abort(self) -> None:
+        self._protocol.connection_lost(None)
 
-    def say(self, reply: Any) -> None:
-        self._reader.feed_data(wire(reply))
+    def say(self, *replies: Any) -> None:
+        self._protocol.data_received(b"".join(map(wire, replies)))
 
     def cut(self) -> None:
-        self._reader.set_exception(ConnectionResetError("cut"))
+        self._protocol.connection_lost(ConnectionResetError("cut"))
 
     async def disconnect(self, nowait: bool) -> None:
         self.is_connected = False
-        self._reader.feed_eof()
+        self.abort()
 
 
 class Pool:
@@ -111,12 +117,12 @@ async def test_what_is_parked_goes_behind_the_read_and_is_answered_with_it() -> 
 async def test_what_is_not_sent_when_a_message_comes_fails_since_there_may_be_no_other() -> None:
     one = Reader()
     read = await one.begin()
-    # The message is there already, and is read before the call can go out.
-    one.say([INBOX.encode(), b"bell a"])
+    # The message is read before the call can go out.
     assert one.park("late")
-    assert await read
+    one.say([INBOX.encode(), b"bell a"])
     assert one.answers[0] == b"bell a"
     assert [type(answer) for answer in one.answers[1:]] == [StoreUnavailable]
+    assert await read
     assert names(one.line) == [b"BLPOP"]
 
 

@@ -13,7 +13,7 @@ local function claim_jobs(ctx, session, wanted, hold_ms, words, roomy, steals)
     robbed = true
   end
   local more = #jobs == wanted and (not roomy or others or behind or robbed)
-  note_idle(ctx, session, queues, not more)
+  idle.note(ctx, session, queues, not more)
   -- Others may lie behind those that could not be claimed; whoever is idle, this worker too, is rung for them.
   for _, queue in ipairs(#jobs < wanted and behind and queues or {}) do
     ctx.bells[queue] = math.max(ctx.bells[queue] or 0, redis.call('ZCARD', ctx.p .. K_READY .. queue))

@@ -1,14 +1,14 @@
 -- The shorter way out for a plain lock: it leaves the same behind as `finish` does.
---@include lib/plain_lock
+--@include lib/plain
 --@include lib/finish
 -- Returns the resource and whether it is wanted or held still; without the resource nothing was done. The record, if
 -- anybody looked. `args` as in `release`.
 local function release_plain(meta, m, us, args)
-  local terms = plain_lock.terms(m, us, args[1])
+  local terms = plain.lock_terms(m, us, args[1])
   local place, id = terms and { p = string.sub(meta, 1, -5) }, args[2]
   local r = terms and load(place, id)
   local resource = r and r.state == 'held' and r.kind == 'lock' and r.fence == args[3] and not r.dedup and not r.watched
-    and plain_lock.on(r.needs or '')
+    and plain.resource(r.needs or '')
   if not resource then
     return nil, false, r
   end
@@ -18,10 +18,10 @@ local function release_plain(meta, m, us, args)
   redis.call('HDEL', holders, id)
   -- A line counts twice, so it is also known where nobody has it.
   local found = redis.call('EXISTS', line, line, holders)
-  redis.call('HSET', record, 'state', plain_lock.RELEASED, 'ended', now)
+  redis.call('HSET', record, 'state', plain.RELEASED, 'ended', now)
   if terms.max_events ~= 0 then
     redis.call('XADD', p .. K_EVENTS, 'MAXLEN', '~', terms.events_words, '*', 'event', 'release', 'id', id, 'ms', now,
-      'state', plain_lock.RELEASED, 'needs', r.needs, 'ended', now)
+      'state', plain.RELEASED, 'needs', r.needs, 'ended', now)
   end
   retain(place, r, terms.result_words)
   redis.call('SREM', p .. K_OWNS .. r.session, id)

@@ -16,7 +16,7 @@
 local MAX_SESSIONS, MAX_OWNED, MAX_DUE = 1, 64, 64
 
 local function forget_session(ctx, session)
-  no_longer_idle(ctx, session)
+  idle.leave(ctx, session)
   redis.call('ZREM', ctx.p .. K_SESSIONS, session)
   ctx.lives[session] = false
   redis.call('ZREM', ctx.p .. K_NEAR, session)
