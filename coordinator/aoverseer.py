@@ -14,7 +14,7 @@ from coordinator.errors import WaitTimeout
 from coordinator.model.definition import Definition, Terms
 from coordinator.model.lease import Explanation
 from coordinator.model.need import needs_of
-from coordinator.ops import asking, configuring, draining, freezing, gates, inspect, looking, operator, requests
+from coordinator.ops import asking, configuring, draining, freezing, gates, heirs, inspect, looking, operator, requests
 from coordinator.ops.asking import Needs, Urgency
 from coordinator.ops.configuring import Change, Configuration
 from coordinator.ops.freezing import Freeze
@@ -49,12 +49,14 @@ class AsyncOverseer:
         """
         return await self._driver.run(operator.force(self._driver.scope, ident, self._reasoned(by, reason)))
 
-    async def transfer(self, ident: str, to: str, reason: str, *, by: str = "") -> str:
+    async def transfer(self, ident: str, to: str = "", reason: str = "", *, to_owner: str = "", by: str = "") -> str:
         """Take a held lock or a running job away for another request that waits for it. Returns the state of that one.
 
-        It becomes the first in all its lines. Raises IllegalTransition, InvalidInput, NotFound.
+        It becomes the first in all its lines. `to` is its id; instead of that `to_owner` is whose it is, if that owner
+        has exactly one that waits for it. Raises IllegalTransition, InvalidInput, Frozen, NotFound.
         """
-        return await self._driver.run(operator.transfer(self._driver.scope, ident, to, self._reasoned(by, reason)))
+        deed = self._reasoned(by, reason)
+        return await self._driver.run(heirs.transfer(self._driver.scope, ident, to, to_owner, deed))
 
     async def steal(
         self, needs: Needs, reason: str, *, priority: Urgency = None, wait: float = 10.0, by: str = "", **options: Any

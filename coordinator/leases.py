@@ -15,7 +15,7 @@ from coordinator.errors import CoordinatorError, InvalidInput, LeaseLost
 from coordinator.model.lease import Grant, LeaseInfo, Person
 from coordinator.model.names import milliseconds as checked_ms
 from coordinator.model.need import Need
-from coordinator.ops import locks, looking, operator, timing
+from coordinator.ops import heirs, locks, looking, operator, timing
 from coordinator.ops.asking import Said
 
 log = logging.getLogger(__name__)
@@ -107,14 +107,15 @@ class Lease:
                 raise
             self._over = True
 
-    def hand_over(self, to: str, reason: str = "") -> str:
+    def hand_over(self, to: str = "", reason: str = "", *, to_owner: str = "") -> str:
         """Give the lock to a request that waits for it, before all others. Returns the state of that one then.
 
-        `to` is its id. Raises LeaseLost, InvalidInput, Frozen, NotFound.
+        `to` is its id; instead of that `to_owner` is whose it is, if that owner has exactly one that waits for it.
+        Raises LeaseLost, InvalidInput, Frozen, NotFound.
         """
         driver = self._driver
         deed = operator.deed(person(), reason, driver.new_id())
-        state = driver.run(operator.hand_over(driver.scope, self.ident, self.fence, to, deed))
+        state = driver.run(heirs.hand_over(driver.scope, self.ident, self.fence, to, to_owner, deed))
         self._over = True
         return state
 

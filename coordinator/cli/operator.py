@@ -9,11 +9,12 @@ import typer
 
 from coordinator.cli import shapes, tables
 from coordinator.cli.confirm import confirm, question
-from coordinator.cli.options import By, Common, command, connect, doer
+from coordinator.cli.options import By, Common, command, connect, doer, scope_of
 from coordinator.cli.screen import Screen
 from coordinator.cli.words import word
 from coordinator.errors import IllegalTransition, InvalidInput
 from coordinator.model.states import State
+from coordinator.ops import heirs
 from coordinator.ops.history import MOST_EVENTS
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -35,8 +36,11 @@ class TransferOptions:
     """From whom to whom, and why."""
 
     ident: Annotated[str, typer.Argument(metavar="ID", help="The id of the held lock or the running job.")]
-    to: Annotated[str, typer.Option("--to", metavar="ID", help="The id of the request that is to have it.")]
     reason: Annotated[str, typer.Option(help="Why: the holder and whoever looks will read it.")]
+    to: Annotated[str, typer.Option("--to", metavar="ID", help="The id of the request that is to have it.")] = ""
+    to_owner: Annotated[
+        str, typer.Option("--to-owner", metavar="OWNER", help="Or whose it is, of whom exactly one waits for it.")
+    ] = ""
     by: By = None
     yes: Yes = False
 
@@ -64,7 +68,10 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands of this file."""
     releases = ("coordinator release k3f9x2a7qp0d-1c --force --reason 'runner is gone'",)
     command(app, "release", examples=releases)(release)
-    transfers = ("coordinator transfer k3f9x2a7qp0d-1c --to k3f9x2a7qp0d-2f --reason 'hotfix first'",)
+    transfers = (
+        "coordinator transfer k3f9x2a7qp0d-1c --to k3f9x2a7qp0d-2f --reason 'hotfix first'",
+        "coordinator transfer k3f9x2a7qp0d-1c --to-owner pr-1498 --reason 'hotfix first'",
+    )
     command(app, "transfer", examples=transfers)(transfer)
     moves = ("coordinator move k3f9x2a7qp0d-1c --front", "coordinator move k3f9x2a7qp0d-1c --before k3f9x2a7qp0d-2f")
     command(app, "move", examples=moves)(move)
@@ -100,11 +107,12 @@ def transfer(options: TransferOptions, common: Common) -> None:
         found = coordinator.explain(options.ident)
         if found.state not in (State.HELD, State.RUNNING):
             raise IllegalTransition(found.state, "transfer")
+        to = coordinator.run(heirs.chosen(scope_of(coordinator), options.ident, options.to, options.to_owner))
         if not options.yes:
             confirm(question(found, coordinator))
-        state = coordinator.transfer(options.ident, options.to, options.reason, by=doer(options.by))
-    said = word(f"{options.ident} was taken away for {options.to}, which is {state}")
-    Screen(common.json).show({"id": options.ident, "to": options.to, "state": state}, said)
+        state = coordinator.transfer(options.ident, to, options.reason, by=doer(options.by))
+    said = word(f"{options.ident} was taken away for {to}, which is {state}")
+    Screen(common.json).show({"id": options.ident, "to": to, "state": state}, said)
 
 
 def move(options: MoveOptions, common: Common) -> None:

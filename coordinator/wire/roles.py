@@ -105,6 +105,7 @@ ROLES: tuple[Role, ...] = (
             "reprioritise",
             "gather",
             "line",
+            "held_by",
         ),
         _INBOX,
     ),

@@ -84,7 +84,7 @@ def test_release_asks_at_a_terminal_and_names_the_namespace(cli: Cli, co: Coordi
 
 def test_a_lock_is_handed_on_a_request_moved_and_both_are_on_record(cli: Cli, co: Coordinator) -> None:
     lease = co.acquire(HELD, owner="pr-1")
-    first, second = co.request(HELD), co.request(HELD)
+    first, second = co.request(HELD), co.request(HELD, owner="pr-2")
     assert cli.call("move", second.ident).returncode == os.EX_USAGE
     assert cli.json("move", second.ident, "--front", "--by", "ann") == {"id": second.ident, "state": "waiting"}
     assert co.line(HELD).waiters[0].ident == second.ident
@@ -93,6 +93,9 @@ def test_a_lock_is_handed_on_a_request_moved_and_both_are_on_record(cli: Cli, co
     entries = cli.json("audit")["audit"]
     assert [(one["event"], one["fields"]["by"]) for one in entries] == [("reorder", "ann"), ("transfer", "bob")]
     assert int(entries[1]["fields"]["fence"]) > int(entries[1]["fields"]["fence_before"]) == lease.fence
+    reason = ("--reason", "hotfix", "--yes")
+    assert cli.json("transfer", first.ident, "--to-owner", "pr-2", *reason)["to"] == second.ident
+    assert cli.call("transfer", second.ident, *reason).returncode == os.EX_USAGE
 
 
 def test_a_tree_is_frozen_drained_and_thawed(cli: Cli, co: Coordinator) -> None:

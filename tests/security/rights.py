@@ -18,7 +18,8 @@ SCRIPTS = {
     "worker": SESSION | PULSE | {"claim", "settle", "spare", "retain", "note_progress", "explain", "handlers"},
     "locker": SESSION
     | PULSE
-    | {"request", "release", "hand_over", "extend", "cancel", "reprioritise", "watch", "explain", "gather", "line"},
+    | {"request", "release", "hand_over", "extend", "cancel", "reprioritise", "watch", "explain", "gather", "line"}
+    | {"held_by"},
     "observer": LOOK,
     "operator": {
         *LOOK,

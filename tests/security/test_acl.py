@@ -126,7 +126,10 @@ def test_a_locker_can_do_its_work(server: Guarded, face: str) -> None:
             assert gives_up.cancel()
         with ticket.wait(5) as got:
             assert got.fence > lease.fence
+            heir = one.request("a", owner="pr-1")
+            got.hand_over(to_owner="pr-1")
         assert ticket.state() is State.RELEASED
+        heir.wait(5).release()
     done = server.cli("locker").run("lock", "a", "--wait", "5", "--", "true")
     assert done.returncode == os.EX_OK, done.stderr
 
