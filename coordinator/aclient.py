@@ -249,12 +249,15 @@ class AsyncCoordinator(AsyncCoalescer, AsyncGuarding, AsyncOverseer):
         await self._driver.run(work.standing(self._driver.scope, ident))
         return AsyncJobTicket(self._driver, Submitted(ident))
 
-    async def cancel(self, ident: str, reason: str = "", *, by: str = "") -> bool:
-        """As `Ticket.cancel`, and on record: `by` is who does it, this user@host unless it is given."""
+    async def cancel(self, ident: str, reason: str | None = None, *, by: str = "") -> bool:
+        """As `Ticket.cancel`, and on record: `by` is who does it, this user@host unless it is given. Raises
+        InvalidInput for a blank reason."""
         doer = self._deed(by, reason).by
-        return await self._driver.run(requests.cancel(self._driver.scope, ident, reason, doer))
+        return await self._driver.run(requests.cancel(self._driver.scope, ident, reason or "", doer))
 
-    async def reprioritise(self, ident: str, priority: Priority | int | str, *, reason: str = "", by: str = "") -> None:
+    async def reprioritise(
+        self, ident: str, priority: Priority | int | str, *, reason: str | None = None, by: str = ""
+    ) -> None:
         """As `Ticket.reprioritise`, and on record, as `cancel`."""
         deed = self._deed(by, reason)
         await self._driver.run(requests.reprioritise(self._driver.scope, ident, Priority.of(priority), deed))

@@ -30,7 +30,9 @@ class AsyncOverseer:
 
     _driver: AsyncDriver
 
-    async def define(self, resource: str, *, reason: str = "", by: str = "", **terms: Unpack[Terms]) -> Definition:
+    async def define(
+        self, resource: str, *, reason: str | None = None, by: str = "", **terms: Unpack[Terms]
+    ) -> Definition:
         """Say how a resource is granted; what is not named stays as it is, and None is as where nothing was defined.
 
         `capacity`: permits (1); who waits for more than it is lowered to has all there are, alone. `mode`: the order of
@@ -76,7 +78,7 @@ class AsyncOverseer:
         return leased(driver, grant, wanted, asked)
 
     async def reorder(
-        self, ident: str, place: str = "front", *, before: str = "", reason: str = "", by: str = ""
+        self, ident: str, place: str = "front", *, before: str = "", reason: str | None = None, by: str = ""
     ) -> str:
         """Give a request that waits another place in all its lines, or in its queue: `front`, `back`, or directly
         before another request. Returns its state then.
@@ -104,7 +106,7 @@ class AsyncOverseer:
         deed = self._reasoned(by, reason)
         return await self._driver.run(freezing.for_or_until(self._driver.scope, pattern, seconds, until, deed))
 
-    async def thaw(self, pattern: str, reason: str = "", *, by: str = "") -> None:
+    async def thaw(self, pattern: str, reason: str | None = None, *, by: str = "") -> None:
         """End a freeze: who stands in front has the resource at once. Raises NotFrozen, InvalidInput."""
         await self._driver.run(freezing.thaw(self._driver.scope, pattern, self._deed(by, reason)))
 
@@ -124,7 +126,7 @@ class AsyncOverseer:
         deed = self._reasoned(by, reason)
         return await self._driver.run(draining.drain(self._driver.scope, pattern, seconds, wait, deed))
 
-    async def undrain(self, pattern: str, reason: str = "", *, by: str = "") -> None:
+    async def undrain(self, pattern: str, reason: str | None = None, *, by: str = "") -> None:
         """End a drain, as `thaw` does a freeze."""
         await self.thaw(pattern, reason, by=by)
 
@@ -143,7 +145,7 @@ class AsyncOverseer:
         """What operators did: the newest, or those after the one with the id `after`; the oldest first."""
         return await self._driver.run(operator.audit(self._driver.scope, after, most))
 
-    def _deed(self, by: str, reason: str) -> Deed:
+    def _deed(self, by: str, reason: str | None) -> Deed:
         return operator.deed(by or person(), reason, self._driver.new_id())
 
     def _reasoned(self, by: str, reason: str) -> Deed:

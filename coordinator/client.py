@@ -249,12 +249,15 @@ class Coordinator(Coalescer, Guarding, Overseer):
         self._driver.run(work.standing(self._driver.scope, ident))
         return JobTicket(self._driver, Submitted(ident))
 
-    def cancel(self, ident: str, reason: str = "", *, by: str = "") -> bool:
-        """As `Ticket.cancel`, and on record: `by` is who does it, this user@host unless it is given."""
+    def cancel(self, ident: str, reason: str | None = None, *, by: str = "") -> bool:
+        """As `Ticket.cancel`, and on record: `by` is who does it, this user@host unless it is given. Raises
+        InvalidInput for a blank reason."""
         doer = self._deed(by, reason).by
-        return self._driver.run(requests.cancel(self._driver.scope, ident, reason, doer))
+        return self._driver.run(requests.cancel(self._driver.scope, ident, reason or "", doer))
 
-    def reprioritise(self, ident: str, priority: Priority | int | str, *, reason: str = "", by: str = "") -> None:
+    def reprioritise(
+        self, ident: str, priority: Priority | int | str, *, reason: str | None = None, by: str = ""
+    ) -> None:
         """As `Ticket.reprioritise`, and on record, as `cancel`."""
         deed = self._deed(by, reason)
         self._driver.run(requests.reprioritise(self._driver.scope, ident, Priority.of(priority), deed))

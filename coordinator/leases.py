@@ -107,7 +107,7 @@ class Lease:
                 raise
             self._over = True
 
-    def hand_over(self, to: str = "", reason: str = "", *, to_owner: str = "") -> str:
+    def hand_over(self, to: str = "", reason: str | None = None, *, to_owner: str = "") -> str:
         """Give the lock to a request that waits for it, before all others. Returns the state of that one then.
 
         `to` is its id; instead of that `to_owner` is whose it is, if that owner has exactly one that waits for it.

@@ -30,7 +30,7 @@ class Overseer:
 
     _driver: SyncDriver
 
-    def define(self, resource: str, *, reason: str = "", by: str = "", **terms: Unpack[Terms]) -> Definition:
+    def define(self, resource: str, *, reason: str | None = None, by: str = "", **terms: Unpack[Terms]) -> Definition:
         """Say how a resource is granted; what is not named stays as it is, and None is as where nothing was defined.
 
         `capacity`: permits (1); who waits for more than it is lowered to has all there are, alone. `mode`: the order of
@@ -75,7 +75,9 @@ class Overseer:
             raise WaitTimeout(asked.ident, 0, "lock request")
         return leased(driver, grant, wanted, asked)
 
-    def reorder(self, ident: str, place: str = "front", *, before: str = "", reason: str = "", by: str = "") -> str:
+    def reorder(
+        self, ident: str, place: str = "front", *, before: str = "", reason: str | None = None, by: str = ""
+    ) -> str:
         """Give a request that waits another place in all its lines, or in its queue: `front`, `back`, or directly
         before another request. Returns its state then.
 
@@ -102,7 +104,7 @@ class Overseer:
         deed = self._reasoned(by, reason)
         return self._driver.run(freezing.for_or_until(self._driver.scope, pattern, seconds, until, deed))
 
-    def thaw(self, pattern: str, reason: str = "", *, by: str = "") -> None:
+    def thaw(self, pattern: str, reason: str | None = None, *, by: str = "") -> None:
         """End a freeze: who stands in front has the resource at once. Raises NotFrozen, InvalidInput."""
         self._driver.run(freezing.thaw(self._driver.scope, pattern, self._deed(by, reason)))
 
@@ -122,7 +124,7 @@ class Overseer:
         deed = self._reasoned(by, reason)
         return self._driver.run(draining.drain(self._driver.scope, pattern, seconds, wait, deed))
 
-    def undrain(self, pattern: str, reason: str = "", *, by: str = "") -> None:
+    def undrain(self, pattern: str, reason: str | None = None, *, by: str = "") -> None:
         """End a drain, as `thaw` does a freeze."""
         self.thaw(pattern, reason, by=by)
 
@@ -141,7 +143,7 @@ class Overseer:
         """What operators did: the newest, or those after the one with the id `after`; the oldest first."""
         return self._driver.run(operator.audit(self._driver.scope, after, most))
 
-    def _deed(self, by: str, reason: str) -> Deed:
+    def _deed(self, by: str, reason: str | None) -> Deed:
         return operator.deed(by or person(), reason, self._driver.new_id())
 
     def _reasoned(self, by: str, reason: str) -> Deed:

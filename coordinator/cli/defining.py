@@ -56,8 +56,6 @@ def define(options: DefineOptions, common: Common) -> None:
     terms = {name: value for name, value in given.items() if value is not None}
     terms |= {name: value or None for name, value in limits.items() if value is not None}
     with connect(common) as coordinator:
-        found = coordinator.define(
-            options.resource, reason=options.reason or "", by=doer(options.by), **cast(Terms, terms)
-        )
+        found = coordinator.define(options.resource, reason=options.reason, by=doer(options.by), **cast(Terms, terms))
     said = word(f"{clean(options.resource)}: {', '.join(sentences.sayings(found))}")
     Screen(common.json).show({"resource": options.resource, **shapes.defined(found)}, said)

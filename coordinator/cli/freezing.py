@@ -110,7 +110,7 @@ def moment_of(said: str | None) -> datetime | None:
 def thaw(options: ThawOptions, common: Common) -> None:
     """End a freeze. Whoever stands in front has the resource at once."""
     with connect(common) as coordinator:
-        coordinator.thaw(options.pattern, options.reason or "", by=doer(options.by))
+        coordinator.thaw(options.pattern, options.reason, by=doer(options.by))
     Screen(common.json).show({"pattern": options.pattern}, word(f"{clean(options.pattern)} is granted again"))
 
 

@@ -72,7 +72,7 @@ class CancelOptions:
     """Which request, and why."""
 
     ident: Ident
-    reason: Annotated[str, typer.Option(help="Why, for people who look.")] = ""
+    reason: Annotated[str | None, typer.Option(help="Why, for people who look.")] = None
     by: By = None
 
 
@@ -82,7 +82,7 @@ class ReprioritiseOptions:
 
     ident: Ident
     priority: Annotated[str, typer.Argument(metavar="PRIORITY", help="low, normal, high, critical or emergency.")]
-    reason: Annotated[str, typer.Option(help="Why, for the audit.")] = ""
+    reason: Annotated[str | None, typer.Option(help="Why, for the audit.")] = None
     by: By = None
 
 

@@ -126,7 +126,7 @@ def move(options: MoveOptions, common: Common) -> None:
     place = "front" if options.front else "back"
     with connect(common) as coordinator:
         state = coordinator.reorder(
-            options.ident, place, before=options.before or "", reason=options.reason or "", by=doer(options.by)
+            options.ident, place, before=options.before or "", reason=options.reason, by=doer(options.by)
         )
     where = f"before {options.before}" if options.before else f"to the {place}"
     Screen(common.json).show(

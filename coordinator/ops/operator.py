@@ -15,20 +15,21 @@ from coordinator.wire.step import Forget, Operation
 
 PLACES = ("front", "back", "before")
 MAX_BY = 128
+UNGIVEN = "no reason given"
 # Looks at who holds it, of whom each shows some.
 MAX_ROUNDS = 64
 
 
-def deed(by: str, reason: str, call_id: str) -> Deed:
-    """Who does it and why. Raises InvalidInput."""
-    return Deed(text(by, "by", MAX_BY), text(reason, "reason") or "no reason given", call_id)
+def deed(by: str, reason: str | None, call_id: str) -> Deed:
+    """Who does it and why. None gives no reason; a blank one is refused. Raises InvalidInput."""
+    return reasoned(by, UNGIVEN if reason is None else reason, call_id)
 
 
 def reasoned(by: str, reason: str, call_id: str) -> Deed:
     """The same for what takes from others or keeps them waiting: they will read why. Raises InvalidInput."""
     if not text(reason, "reason").strip():
         raise InvalidInput("reason", reason, "must say why: it goes on record, and whoever is concerned reads it")
-    return deed(by, reason, call_id)
+    return Deed(text(by, "by", MAX_BY), reason, call_id)
 
 
 def force(scope: Scope, ident: str, deed: Deed) -> Operation[str]:

@@ -140,6 +140,33 @@ def test_a_freeze_until_a_moment_is_judged_by_the_server(co: Any, other: Any, ra
     assert [one.pattern for one in other.freezes()] == ["a"]
 
 
+@pytest.mark.parametrize("blank", ["", " \t"])
+def test_a_reason_that_says_nothing_is_refused_by_every_verb(co: Any, other: Any, blank: str) -> None:
+    lease, ticket = co.acquire("a"), co.request("a")
+    for verb in (
+        lambda: other.cancel(ticket.ident, blank),
+        lambda: other.reprioritise(ticket.ident, "high", reason=blank),
+        lambda: other.reorder(ticket.ident, reason=blank),
+        lambda: other.force_release(lease.ident, blank),
+        lambda: other.transfer(lease.ident, ticket.ident, blank),
+        lambda: other.steal("a", blank),
+        lambda: lease.hand_over(ticket.ident, blank),
+        lambda: other.freeze("a", 60, blank),
+        lambda: other.drain("a", blank),
+        lambda: other.thaw("a", blank),
+        lambda: other.undrain("a", blank),
+        lambda: other.let_pass(ticket.ident, blank),
+        lambda: other.define("a", reason=blank, capacity=2),
+    ):
+        with pytest.raises(InvalidInput, match="must say why") as caught:
+            verb()
+        assert caught.value.argument == "reason"
+    assert (other.audit(), lease.held, ticket.state()) == ((), True, State.WAITING)
+    other.reorder(ticket.ident)
+    assert other.cancel(ticket.ident)
+    assert [one.fields["why"] for one in other.audit()] == ["no reason given", "cancelled by a caller"]
+
+
 def test_nothing_is_taken_for_one_whom_a_freeze_keeps_out_all_the_same(co: Any, other: Any) -> None:
     first, second = co.acquire("a"), co.acquire("b/1")
     waits = other.request(["a", "b/1"])
