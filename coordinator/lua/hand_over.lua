@@ -43,6 +43,6 @@ heir = load(ctx, heir.id)
 local resource, owner = told_of(ctx, r)
 local _, to_owner = told_of(ctx, heir)
 audited(ctx, 'hand_over', r.id, ARGV[5], ARGV[6], 'resource', resource, 'owner', owner, 'to', heir.id,
-  'to_owner', to_owner, 'fence_before', ARGV[3], 'fence', heir.fence or '')
+  'to_owner', to_owner, 'fence_before', ARGV[3], 'fence', heir.state == 'held' and heir.fence or '')
 commit(ctx)
 return { 'ok', heir.state }

@@ -48,6 +48,6 @@ heir = load(ctx, heir.id)
 local resource, owner = told_of(ctx, r)
 local _, to_owner = told_of(ctx, heir)
 audited(ctx, ARGV[8], r.id, ARGV[5], ARGV[6], 'resource', resource, 'owner', owner, 'to', heir.id,
-  'to_owner', to_owner, 'fence_before', before, 'fence', heir.fence or text(draw(ctx)))
+  'to_owner', to_owner, 'fence_before', before, 'fence', heir.state == 'held' and heir.fence or text(draw(ctx)))
 commit(ctx)
 return { 'ok', heir.state }

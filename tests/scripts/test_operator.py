@@ -7,7 +7,7 @@ from coordinator.wire.calls import Deed
 from tests.scripts.reach import reaches
 from tests.support.engine import Engine
 
-LOW, NORMAL, HIGH = range(3)
+LOW, NORMAL, HIGH, _, EMERGENCY = range(5)
 
 
 def deed(call_id: str = "c1") -> Deed:
@@ -73,6 +73,60 @@ def test_who_is_put_in_front_is_granted_first_and_another_priority_ends_it(engin
     reorder(engine, "l", call_id="c2")
     engine.release("r", engine.field("r", "fence") or "")
     assert engine.holders("a") == ["l"]
+
+
+@pytest.mark.parametrize("verb", ["reorder", "transfer", "hand_over"])
+def test_who_is_favoured_is_overtaken_by_nobody_who_would_have_come_behind_it(engine: Engine, verb: str) -> None:
+    engine.open("s")
+    fence = engine.hold("s", "r", "a", priority=LOW)
+    engine.hold("s", "r2", "b")
+    engine.ask("s", "h", "a b", priority=HIGH)
+    engine.ask("s", "l", "a", priority=LOW)
+    call = {
+        "reorder": calls.reorder(engine.scope, "h", "front", "", deed()),
+        "transfer": calls.transfer(engine.scope, "r", "", "h", deed()),
+        "hand_over": calls.hand_over(engine.scope, "r", fence, "h", deed()),
+    }[verb]
+    assert engine.call(call) == ["ok", "waiting"]
+    engine.ask("s", "n", "a", priority=NORMAL)
+    assert engine.line("a") == ["h", "n", "l"]
+
+
+def test_whoever_is_put_in_front_is_before_those_who_wait_above_and_below_it(engine: Engine) -> None:
+    engine.open("s")
+    fence = engine.hold("s", "r", "p/q/r")
+    engine.ask("s", "above", "p/**", priority=HIGH)
+    engine.ask("s", "below", "p/q/s")
+    engine.ask("s", "leaf", "p/x", priority=LOW)
+    assert reorder(engine, "leaf") == ["ok", "held"], "it waited for the subtree around it alone"
+    engine.ask("s", "other", "p/q/**", priority=LOW)
+    assert reorder(engine, "other", call_id="c2") == ["ok", "waiting"]
+    engine.release("r", fence)
+    assert (engine.holders("p/q/**"), engine.holders("p/q/s")) == (["other"], [])
+
+
+def test_the_fence_after_is_none_of_an_earlier_turn(engine: Engine) -> None:
+    engine.worker("w")
+    engine.put("j", "a")
+    [given] = engine.claim("w")
+    engine.report("w", given, "released")
+    fence = engine.hold("w", "r", "a", priority=HIGH)
+    assert transfer(engine, "r", "j", fence) == ["ok", "ready"]
+    held = engine.hold("w", "r2", "a", priority=EMERGENCY)
+    assert engine.call(calls.hand_over(engine.scope, "r2", held, "j", deed("c2"))) == ["ok", "ready"]
+    taken, given_on = (dict(zip(one[1][::2], one[1][1::2], strict=True)) for one in audit(engine))
+    assert int(taken["fence"]) > fence == int(taken["fence_before"])
+    assert given_on["fence"] == ""
+
+
+def test_who_is_put_behind_all_overtakes_nobody_who_comes_later(engine: Engine) -> None:
+    engine.open("s")
+    engine.hold("s", "r", "a")
+    engine.ask("s", "h", "a", priority=HIGH)
+    engine.ask("s", "l", "a", priority=LOW)
+    assert reorder(engine, "l", "back") == ["ok", "waiting"]
+    engine.ask("s", "n", "a", priority=NORMAL)
+    assert engine.line("a") == ["h", "n", "l"]
 
 
 def test_jobs_change_places_in_their_queue_and_on_lines_that_others_were_offered(engine: Engine) -> None:

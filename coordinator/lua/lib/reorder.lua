@@ -1,6 +1,7 @@
 -- Other places in line for a request that waits. A place given by hand is a rank of the request's own, which stands in
 -- its record until it gets another priority or arrives anew.
 --@include lib/enqueue
+--@include lib/overlap
 -- How far before the first or behind the last, in the unit of ranks.
 local STEP = 1000000
 
@@ -51,18 +52,30 @@ local function other_rank(r, found)
   return tonumber(found[1] == r.id and found[4] or found[1] ~= r.id and found[2] or nil)
 end
 
--- A rank before everybody on all its lines, or behind everybody.
-local function rank_at_end(ctx, r, front)
+-- The best rank of those who wait above and below what is needed; those who stand in a line with an order of its own keep
+-- nobody there waiting.
+local function first_around(ctx, need)
   local best
-  for _, key in ipairs(orders_of(ctx, r)) do
-    local found = front and redis.call('ZRANGE', ctx.p .. key, 0, 1, 'WITHSCORES')
-      or redis.call('ZREVRANGE', ctx.p .. key, 0, 1, 'WITHSCORES')
-    local rank = other_rank(r, found)
-    if rank and (not best or (front and rank < best) or (not front and rank > best)) then
-      best = rank
-    end
+  for _, other in ipairs(ctx.trees and need and beside.around(ctx, need.resource, 'x', '+inf') or {}) do
+    local first = not defined.of(ctx, other).mode and redis.call('ZRANGE', ctx.p .. K_LINE .. other, 0, 0, 'WITHSCORES')[2]
+    best = first and math.min(best or tonumber(first), tonumber(first)) or best
   end
-  return best and best + (front and -STEP or STEP) or tonumber(rank_of(ctx, r))
+  return best
+end
+
+-- A rank before everybody on all its lines and above and below them, or behind everybody on its lines; its own where that
+-- is already further than this, for those who come later are judged by it.
+local function rank_at_end(ctx, r, front)
+  local furthest, best = front and math.min or math.max, nil
+  for i, key in ipairs(orders_of(ctx, r)) do
+    local need = needs_of(ctx, r)[i]
+    local own = need and defined.score(ctx, r, need.resource) or tonumber(rank_of(ctx, r))
+    local rank = other_rank(r, redis.call(front and 'ZRANGE' or 'ZREVRANGE', ctx.p .. key, 0, 1, 'WITHSCORES'))
+    local around = front and first_around(ctx, need)
+    rank = around and math.min(rank or around, around) or rank
+    best = furthest(best or own, own, rank and rank + (front and -STEP or STEP) or own)
+  end
+  return best
 end
 
 -- Where another stands, in the first line that both are in: with modes of their own, lines have different orders.
