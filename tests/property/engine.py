@@ -139,8 +139,11 @@ class Look:
 
     @property
     def facts(self) -> Facts:
+        numbers = ("fence", "crashes", "stamp")
         return {
-            ident: Fact(one["state"], int(one.get("fence", 0)), int(one.get("crashes", 0)))
+            ident: Fact(
+                one["state"], *(int(one.get(name, 0)) for name in numbers), int(one["rank"]) if "rank" in one else None
+            )
             for ident, one in self.requests.items()
         }
 

@@ -18,6 +18,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.property.engine import Engine
 from tests.property.machine_jobs import JobMachine
 from tests.property.machine_modes import ModeMachine
+from tests.property.machine_verbs import VerbMachine
 
 LONG = os.environ.get("COORDINATOR_PROPERTY_RUN")
 EXAMPLES, STEPS = map(int, (LONG or "40x30").split("x"))
@@ -86,6 +87,22 @@ def test_on_a_server(raw: redis.Redis) -> None:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("machine", [ModeMachine, ModedTreeMachine])
 def test_modes_on_a_server(raw: redis.Redis, machine: type[ModeMachine]) -> None:
+    shebang = int(raw.info()["redis_version"].split(".")[0]) >= 7
+
+    class OnServer(machine):  # type: ignore[misc,valid-type]
+        def connect(self, namespace: str) -> Engine:
+            return Engine(raw, namespace, shebang)
+
+    run_state_machine_as_test(OnServer, settings=PROFILE)
+
+
+class VerbTreeMachine(VerbMachine):
+    names_of: ClassVar[Mapping[str, str]] = TREE
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("machine", [VerbMachine, VerbTreeMachine])
+def test_operators_on_a_server(raw: redis.Redis, machine: type[VerbMachine]) -> None:
     shebang = int(raw.info()["redis_version"].split(".")[0]) >= 7
 
     class OnServer(machine):  # type: ignore[misc,valid-type]

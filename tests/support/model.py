@@ -29,11 +29,13 @@ class Ask(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """What the engine says of a request after a step."""
+    """What the engine says of a request after a step. `rank`: the place that it was given by hand."""
 
     state: str
     fence: int
     crashes: int
+    stamp: int = 0
+    rank: int | None = None
 
 
 Facts = Mapping[str, Fact]
