@@ -9,12 +9,12 @@
 -- ARGV[7] session that comes and is told, or empty
 -- ARGV[8] id of who comes, or empty
 -- ARGV[9] round that it came in, or empty
--- reply: open <round>
+-- reply: open <round> <which of all that came to the barrier this one is, from 0; or empty>
 -- reply: shut <round> <how many have come>
 -- reply: mismatch <latch | barrier> <how many it takes>
 -- reply: session_lost
 -- Keeps: who comes is a member of a set, so a repeated call counts once; a latch stays open, a barrier shuts behind
---   each round; whose session has lapsed has not come to a barrier.
+--   each round; whose session has lapsed has not come to a barrier; each that came has a number of its own.
 --@include lib/context
 --@include lib/send
 --@include lib/commit
@@ -32,9 +32,9 @@ end
 local round = tonumber(string.match(v[3] or '0', '^%d%d?%d?%d?%d?%d?%d?%d?%d?$') or 0)
 -- Of a barrier the last round is kept beside the one that gathers, for those who ask once more.
 local came, before = ctx.p .. K_CAME .. name .. ':' .. round % 2, ctx.p .. K_CAME .. name .. ':' .. (round + 1) % 2
-local known = tonumber(ARGV[9])
-if v[4] or (known and known < round) or (id ~= '' and redis.call('HEXISTS', before, id) == 1) then
-  return { 'open', ARGV[9] ~= '' and ARGV[9] or text(round) }
+local known, which = tonumber(ARGV[9]), not v[4] and id ~= '' and redis.call('HGET', before, id) or nil
+if v[4] or (known and known < round) or which then
+  return { 'open', ARGV[9] ~= '' and ARGV[9] or text(round), which or '' }
 end
 
 if act == 'come' then
@@ -43,11 +43,15 @@ if act == 'come' then
 elseif act == 'leave' then
   redis.call('HDEL', came, id)
 end
-local count = redis.call('HLEN', came)
+local count, numbers = redis.call('HLEN', came), {}
 if count >= wanted and kind == 'barrier' then
   local all = redis.call('HGETALL', came)
   for i = 1, #all, 2 do
-    if not live(ctx, all[i + 1]) then
+    if live(ctx, all[i + 1]) then
+      which = all[i] == id and text(#numbers / 2) or which
+      numbers[#numbers + 1] = all[i]
+      numbers[#numbers + 1] = text((#numbers - 1) / 2)
+    else
       redis.call('HDEL', came, all[i])
       count = count - 1
     end
@@ -59,6 +63,7 @@ if count >= wanted then
     redis.call('DEL', came)
   else
     redis.call('HSET', key, 'round', text(round + 1))
+    redis.call('HSET', came, unpack(numbers))
     redis.call('DEL', before)
   end
   for _, waits in ipairs(redis.call('SMEMBERS', watch)) do
@@ -73,6 +78,6 @@ for _, each in ipairs({ key, came, before, watch }) do
 end
 commit(ctx)
 if count >= wanted then
-  return { 'open', text(round) }
+  return { 'open', text(round), which or '' }
 end
 return { 'shut', text(round), text(count) }

@@ -19,6 +19,8 @@ MOST_OF_A_LATCH = 10_000
 # The sessions of all parties are looked at in one call.
 MOST_PARTIES = 1000
 KEPT = 86400.0
+# Of one that hears of its round when the next is over as well: more than the parties use the barrier.
+UNKNOWN = -1
 
 
 def gathering(kind: str, name: str, needed: int, keep: float) -> Gathering:
@@ -42,15 +44,15 @@ def missing(scope: Scope, latch: Gathering) -> Operation[int]:
 
 def await_open(scope: Scope, latch: Gathering, seconds: float | None) -> Operation[None]:
     """Wait until a latch is open. Raises WaitTimeout."""
-    if not (yield from _wait(scope, latch, "", timeout(seconds))):
+    if (yield from _wait(scope, latch, "", timeout(seconds))) is None:
         raise WaitTimeout(decode(latch.name), seconds or 0.0, "the latch")
 
 
-def meet(scope: Scope, barrier: Gathering, ident: str, seconds: float | None) -> Operation[None]:
-    """Come to a barrier and wait until all have. Raises WaitTimeout. Whatever it raises, it has left, or leaves as soon
-    as the store answers."""
+def meet(scope: Scope, barrier: Gathering, ident: str, seconds: float | None) -> Operation[int]:
+    """Come to a barrier and wait until all have. Returns which of them it is, or UNKNOWN. Raises WaitTimeout. Whatever
+    it raises, it has left, or leaves as soon as the store answers."""
     try:
-        opened = yield from _wait(scope, barrier, ident, timeout(seconds))
+        which = yield from _wait(scope, barrier, ident, timeout(seconds))
     except (StoreUnavailable, UnknownOutcome):
         yield Abandon(ident, _leaving(scope, barrier, ident))
         raise
@@ -60,12 +62,15 @@ def meet(scope: Scope, barrier: Gathering, ident: str, seconds: float | None) ->
         with suppress(CoordinatorError):
             yield from _leave(scope, barrier, ident)
         raise
-    if not opened and not (yield from _leave(scope, barrier, ident)):
+    if which is None:
+        which = yield from _leave(scope, barrier, ident)
+    if which is None:
         raise WaitTimeout(decode(barrier.name), seconds or 0.0, "the barrier")
+    return which
 
 
-def _wait(scope: Scope, thing: Gathering, ident: str, seconds: float | None) -> Operation[bool]:
-    """Whether it opened in time."""
+def _wait(scope: Scope, thing: Gathering, ident: str, seconds: float | None) -> Operation[int | None]:
+    """Which of those that came this one is; None if it did not open in time."""
     reader: str = yield Expect(thing.ident, own=True)
     act, came_in = "come" if ident else "look", ""
     try:
@@ -79,18 +84,18 @@ def _wait(scope: Scope, thing: Gathering, ident: str, seconds: float | None) -> 
                 *("open", "shut", "mismatch"),
             )
             if _status(answer.raw, thing) == "open":
-                return True
+                return _which(answer.raw)
             came_in = text(answer.raw[1]) if ident else ""
             now = yield Now()
             if ends is not None and now >= ends:
-                return False
+                return None
             yield Wait(thing.ident, LOOK_AGAIN if ends is None else min(ends - now, LOOK_AGAIN), reader)
     finally:
         yield Forget(thing.ident, reader)
 
 
-def _leave(scope: Scope, barrier: Gathering, ident: str) -> Operation[bool]:
-    """Leave a barrier. True if it had opened at that very moment."""
+def _leave(scope: Scope, barrier: Gathering, ident: str) -> Operation[int | None]:
+    """Leave a barrier. Which of those that came this one is, if it had opened at that very moment."""
     call = _leaving(scope, barrier, ident)
     try:
         raw = yield call
@@ -98,7 +103,12 @@ def _leave(scope: Scope, barrier: Gathering, ident: str) -> Operation[bool]:
         # Else it would count as one that has come for as long as this process lives.
         yield Abandon(ident, call)
         raise
-    return _status(raw, barrier) == "open"
+    return _which(raw) if _status(raw, barrier) == "open" else None
+
+
+def _which(raw: Raw) -> int:
+    word = text(raw[2])
+    return int(word) if word.isdigit() else UNKNOWN
 
 
 def _leaving(scope: Scope, barrier: Gathering, ident: str) -> Call:

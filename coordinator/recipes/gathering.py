@@ -47,10 +47,13 @@ class Barrier:
     def __init__(self, coordinator: Coordinator, name: str, parties: int, *, keep: float = KEPT) -> None:
         self._co, self._thing = coordinator, gathering.gathering("barrier", name, parties, keep)
 
-    def wait(self, timeout: float | None = None) -> None:
-        """Wait until all have come. Raises WaitTimeout, and has not come then; InvalidInput if it has another number of
-        parties."""
-        self._co.run(gathering.meet(self._scope(), self._thing, new_id(), timeout))
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until all have come. Returns which of them this is, from 0 to `parties` - 1, each another; -1 where that
+        is not known any more, because more than the parties use the barrier and the next round is over, too.
+
+        Raises WaitTimeout, and has not come then; InvalidInput if it has another number of parties.
+        """
+        return self._co.run(gathering.meet(self._scope(), self._thing, new_id(), timeout))
 
     def _scope(self) -> Scope:
         return Scope.of(self._co.settings.namespace, self._co.settings.terms())

@@ -56,7 +56,15 @@ class _Shape:
             return None
 
 
-class Lock(_Shape):
+class _Mutex(_Shape):
+    """What one holds at a time."""
+
+    def locked(self) -> bool:
+        """Whether anybody holds it, as the server knows it."""
+        return bool(self._co.line(self._name).holders)
+
+
+class Lock(_Mutex):
     """As `threading.Lock`: any thread of this process may release it."""
 
     lease: Lease | None = None
@@ -81,10 +89,6 @@ class Lock(_Shape):
             self.lease = lease
             raise
 
-    def locked(self) -> bool:
-        """Whether anybody holds it, as the server knows it."""
-        return bool(self._co.line(self._name).holders)
-
 
 class _Own(threading.local):
     """What a thread has of a re-entrant lock."""
@@ -93,7 +97,7 @@ class _Own(threading.local):
     times: int = 0
 
 
-class RLock(_Shape):
+class RLock(_Mutex):
     """As `threading.RLock`: the thread that holds it acquires it again at once, under the same fence, and gives it back
     when it has released it as often."""
 

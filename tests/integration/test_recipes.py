@@ -239,7 +239,10 @@ def test_an_rlock_is_acquired_again_by_its_thread_under_the_same_fence(sync_co: 
         with lock:
             assert lock.lease.fence == fence
         assert not elsewhere(lambda: lock.acquire(blocking=False))
+        assert lock.locked()
+        assert elsewhere(lock.locked)
     assert lock.lease is None
+    assert not lock.locked()
     assert elsewhere(lambda: (lock.acquire(blocking=False), lock.release()))[0]
     with pytest.raises(RuntimeError):
         lock.release()
@@ -314,11 +317,12 @@ def test_a_latch_opens_when_enough_was_counted(co: Any, other: Any) -> None:
 def test_a_barrier_lets_all_go_on_together_again_and_again(co: Any, other: Any) -> None:
     barrier, same = recipe(Barrier, co, "phase", 3), recipe(Barrier, other, "phase", 3)
     for _ in range(3):
-        waiting = met(barrier.wait, 2)
-        same.wait(5)
+        which = list[int]()
+        waiting = met(lambda came=which: came.append(barrier.wait()), 2)
+        which.append(same.wait(5))
         for one in waiting:
             one.join(5)
-        assert not any(one.is_alive() for one in waiting)
+        assert sorted(which) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("kind_of_it", [Barrier, CountDownLatch])

@@ -24,11 +24,11 @@ def test_a_latch_opens_once_and_for_good(engine: Engine) -> None:
     assert gather(engine, LATCH, "c1") == ["shut", "0", "1"]
     assert gather(engine, LATCH, "c1") == ["shut", "0", "1"]  # the same call once more
     assert engine.inbox("s") == []
-    assert gather(engine, LATCH, "c2") == ["open", "0"]
+    assert gather(engine, LATCH, "c2") == ["open", "0", ""]
     assert engine.inbox("s") == ["ended gather/l open"]
     for ident in ("c1", "c2", "c3"):
-        assert gather(engine, LATCH, ident) == ["open", "0"]
-    assert gather(engine, LATCH, act="look", session="s") == ["open", "0"]
+        assert gather(engine, LATCH, ident) == ["open", "0", ""]
+    assert gather(engine, LATCH, act="look", session="s") == ["open", "0", ""]
     assert gather(engine, LATCH, act="look", session="nobody") == ["session_lost"]
 
 
@@ -39,11 +39,11 @@ def test_a_barrier_opens_for_all_and_shuts_behind_them(engine: Engine) -> None:
         first, second, third = (f"{who}{at}" for who in "abc")
         assert gather(engine, BARRIER, first, session="s") == ["shut", str(at), "1"]
         assert gather(engine, BARRIER, second, session="t") == ["shut", str(at), "2"]
-        assert gather(engine, BARRIER, third, session="s") == ["open", str(at)]
+        assert gather(engine, BARRIER, third, session="s") == ["open", str(at), "2"]
         # Asked once more, with and without having heard of the round, and when leaving.
-        assert gather(engine, BARRIER, first, session="s", came_in=str(at)) == ["open", str(at)]
-        assert gather(engine, BARRIER, third, session="s")[0] == "open"
-        assert gather(engine, BARRIER, second, "leave")[0] == "open"
+        assert gather(engine, BARRIER, first, session="s", came_in=str(at)) == ["open", str(at), "0"]
+        assert gather(engine, BARRIER, third, session="s") == ["open", str(at + 1), "2"]
+        assert gather(engine, BARRIER, second, "leave") == ["open", str(at + 1), "1"]
         for session in ("s", "t"):
             assert engine.inbox(session) == ["ended gather/b open"]
 
@@ -57,7 +57,8 @@ def test_who_leaves_or_dies_has_not_come(engine: Engine) -> None:
     gather(engine, BARRIER, "dead", session="t")
     engine.keep_alive(30, "s")
     assert gather(engine, BARRIER, "c", session="s") == ["shut", "0", "2"]
-    assert gather(engine, BARRIER, "d", session="s") == ["open", "0"]
+    assert gather(engine, BARRIER, "d", session="s") == ["open", "0", "2"]
+    assert [gather(engine, BARRIER, one, session="s", came_in="0")[2] for one in ("a", "c", "dead")] == ["0", "1", ""]
 
 
 @reaches("gather", "mismatch")
@@ -65,4 +66,14 @@ def test_who_leaves_or_dies_has_not_come(engine: Engine) -> None:
 def test_all_must_mean_the_same_thing(engine: Engine, other: Gathering) -> None:
     gather(engine, LATCH, "c1")
     assert gather(engine, other, "c2") == ["mismatch", "latch", "2"]
-    assert gather(engine, LATCH, "c3") == ["open", "0"]
+    assert gather(engine, LATCH, "c3") == ["open", "0", ""]
+
+
+def test_each_of_many_at_a_barrier_has_a_number_of_its_own(engine: Engine) -> None:
+    engine.open("s")
+    many = Gathering("b", "barrier", 1000, 60_000)
+    for n in range(999):
+        assert gather(engine, many, f"c{n}", session="s")[0] == "shut"
+    which = [gather(engine, many, f"c{n}", session="s", came_in="0" if n < 999 else "") for n in reversed(range(1000))]
+    assert {one[0] for one in which} == {"open"}
+    assert sorted(int(str(one[2])) for one in which) == list(range(1000))

@@ -47,6 +47,16 @@ def test_who_is_interrupted_and_cannot_leave_leaves_later(leaves: BaseException)
     hand.raises(KeyboardInterrupt)
 
 
+@pytest.mark.parametrize(("said", "which"), [(b"1", 1), (b"", gathering.UNKNOWN), (b"session-1", gathering.UNKNOWN)])
+def test_who_comes_is_told_which_it_is_also_as_it_leaves(said: bytes, which: int) -> None:
+    hand = meeting(0)
+    hand.expects("gather", [b"shut", b"0", b"1"])
+    hand.expects(Now, 0.0)
+    hand.expects(Forget(BARRIER.ident, "1"))
+    hand.expects("gather", [b"open", b"0", said])
+    assert hand.returns() == which
+
+
 @pytest.mark.parametrize(("leaves", "kind"), [(AWAY, StoreUnavailable), ([b"shut", b"0", b"0"], WaitTimeout)])
 def test_whose_time_ran_out_has_left_or_leaves_later(leaves: object, kind: type[Exception]) -> None:
     hand = meeting(0)
