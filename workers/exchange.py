@@ -183,11 +183,6 @@ class Exchange(Service):
             self._parked, self._desk.parked = parked, True
             self._sent_at = min(self._sent_at, parked.sent)
 
-    def _park_again(self, bells: int) -> None:
-        """As `_park`, until the store has rung here or a claim goes along with outcomes: both would bring the same."""
-        if self._desk.bells == bells and self._sent_at == math.inf:
-            self._park()
-
     def _unpark(self) -> None:
         """Count on the parked claim no longer: it is made in the usual way, under the same number. If it was carried
         out and found nothing then, that is also the answer now; so another claim comes after it."""
@@ -206,20 +201,27 @@ class Exchange(Service):
             log.debug("a parked claim was not answered: %s", error)
             self._unpark()
             return
-        self._answered(parked.ask, found)
         # What rang meanwhile rang before the store looked.
-        self._desk.hungry = found.more or (bool(found.raw_jobs) and not parked.ask.roomy)
+        idle = not (found.more or (found.raw_jobs and not parked.ask.roomy))
+        self._desk.hungry = not idle
         try:
             with self.lock:
+                self._moved_on(parked.ask)
                 offered = self._were_offered()
             self._take(found, offered)
         except Exception as error:  # it is this service's, not that of whoever read the reply
             self._fault = error
-        if not self._desk.hungry:
-            # After the jobs have begun, and before their outcomes are handed in, which else would look for more.
-            asyncio.get_running_loop().call_soon(self._park_again, self._desk.bells)
+        # After the jobs have begun, and before their outcomes are handed in, which else would look for more.
+        asyncio.get_running_loop().call_soon(self._begun, parked.ask, found, self._desk.bells if idle else None)
         self._unread_at = math.inf
         self._desk.changed.set()
+
+    def _begun(self, ask: Claim, found: fleet.Exchange, bells: int | None) -> None:
+        """What a parked claim brought has begun. If that was all there is the next is parked, until the store has rung
+        more than `bells` times or a claim goes along with outcomes: both would bring the same."""
+        self._noted(ask, found)
+        if self._desk.bells == bells and self._sent_at == math.inf:
+            self._park()
 
     async def _round(self) -> bool:
         """One round trip. False if the store could not serve it."""
@@ -244,7 +246,9 @@ class Exchange(Service):
             return False
         self._singly = max(0, self._singly - 1)
         self._read()  # should this reply have come without the loop coming round
-        self._answered(ask, found)
+        self._noted(ask, found)
+        with self.lock:
+            self._moved_on(ask)
         self._session = found.session
         full = len(found.raw_jobs) >= ask.wanted or 0 < ask.steals <= found.stolen
         if ask.wanted and (full or ask.number == self._repeats):
@@ -287,8 +291,7 @@ class Exchange(Service):
     def _batch(self) -> list[Entry]:
         """Outcomes for one call, leaving out those whose lease is over."""
         batch: list[Entry] = []
-        size = 0
-        keyed = 0
+        size = keyed = 0
         waiting, now = self._desk.waiting, self._driver.now()
         while waiting and len(batch) < (1 if self._singly else MAX_BATCH):
             entry = waiting[0]
@@ -331,11 +334,10 @@ class Exchange(Service):
         self._offered -= {one for one in self._offered if one <= self._number}
         return offered
 
-    def _answered(self, ask: Claim, found: fleet.Exchange) -> None:
+    def _noted(self, ask: Claim, found: fleet.Exchange) -> None:
         self.sizes.came(len(found.raw_jobs))
         measure.stolen(self._driver.meter, ask, found)
-        with self.lock:
-            self._moved_on(ask)
+        measure.claimed(self._driver.meter, len(found.raw_jobs))
 
     def _moved_on(self, ask: Claim) -> None:
         if ask.number:
@@ -372,7 +374,6 @@ class Exchange(Service):
     def _take(self, found: fleet.Exchange, offered: bool = False) -> None:
         if failpoints.on:
             failpoints.reach("worker.after_exchange")
-        measure.claimed(self._driver.meter, len(found.raw_jobs))
         taken = []
         self._keyed = False
         settings = self._driver.settings

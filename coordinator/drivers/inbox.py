@@ -41,6 +41,7 @@ class AsyncInbox:
 
     def __init__(self, client: Any, name: str, seconds: float, patience: float) -> None:
         self._name, self._seconds, self._patience = name, seconds, patience
+        self._label = name.encode()
         self._pool: Any = getattr(client, "connection_pool", None)  # a Cluster has many, and nothing is parked there
         self._exchange, _ = async_exchange(client)
         self._channel: AsyncChannel | None = None
@@ -130,7 +131,7 @@ class AsyncInbox:
 
     def _message(self, found: Any) -> Any:
         match found:
-            case [bytes(name), message] if name == self._name.encode():
+            case [bytes(name), message] if name == self._label:
                 return message
         raise OutOfStep("a read of the inbox was answered with something else")
 

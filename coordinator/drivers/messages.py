@@ -27,6 +27,7 @@ SESSION_LOST: Words = ("session_lost",)
 
 # Wakes a listener that is to stop and cannot be woken otherwise.
 GOODBYE = "bye"
+_GOODBYE = GOODBYE.encode()
 
 # How long one blocking read lasts. Short enough that a listener of a lapsed session goes away, long enough to be rare.
 READ_SECONDS = 20
@@ -94,7 +95,7 @@ class Postman:
 
     def deliver(self, raw: object) -> None:
         """Take one message from the inbox."""
-        if raw == GOODBYE.encode():
+        if raw == _GOODBYE:
             # Meant for a listener that was replaced, and no message of the server's: it is not in its count.
             return
         self.tally.arrived += 1

@@ -111,9 +111,8 @@ def exchange(scope: Scope, ask: Claim, reports: Sequence[Report]) -> Operation[E
 
 def parked(session: str, sent: float, raw: Raw) -> Exchange:
     """What a claim brought that lay with the store since `sent`. Raises SessionLost, ProtocolError."""
-    with replies.readable():
-        more = replies.expect(raw, "ok", "more") == "more"
-        return Exchange(session, sent, (), raw[1:], more)
+    more = replies.expect(raw, "ok", "more") == "more"
+    return Exchange(session, sent, (), raw[1:], more)
 
 
 def retain(scope: Scope, session: str, number: int, jobs: Iterable[tuple[str, str]]) -> Operation[frozenset[str]]:
