@@ -13,10 +13,11 @@
 --@include lib/pattern
 --@include lib/usage
 --@include lib/person
-local MAX_STEPS, STEP, LEAP = 256, 16, 2
+-- To compare a name with a pattern of many segments takes longer: of these so many in one call.
+local MAX_STEPS, MAX_SEGMENTS, STEP, LEAP = 256, 2400, 16, 2
 local ctx = open(KEYS[1], ARGV[1])
 local pattern, most, named = parse_pattern(ARGV[2]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local found = {}
+local found, compared = {}, 0
 
 local function show(name)
   found[#found + 1] = { name, capacity(ctx, name), redis.call('ZCARD', ctx.p .. K_LINE .. name),
@@ -28,6 +29,7 @@ local function look_at(name)
   if string.sub(name, 1, 1) == '~' then
     return nil
   end
+  compared = compared + #pattern + 1
   local answer = matches(pattern, name)
   if answer == true then
     show(name)
@@ -40,28 +42,31 @@ end
 local function step(from, size)
   local low = from == '' and '-' or '[' .. from
   local names = redis.call('ZRANGEBYLEX', ctx.p .. K_RESOURCES, low, '+', 'LIMIT', 0, size)
+  local leapt = false
   for _, name in ipairs(names) do
     if #found == most then
       return name
-    elseif not before(name, from) then
+    elseif not leapt or not before(name, from) then
+      local had = #found
       from = look_at(name)
       if not from then
         return nil
       end
+      leapt = #found == had
     end
   end
   return #names == size and from or nil
 end
 
 local from = ARGV[3] ~= '' and ARGV[3] or pattern[1] and pattern[1].text or ''
-local size = STEP
+local size = LEAP
 for _ = 1, MAX_STEPS do
   local had = #found
   from = step(from, size)
-  if not from or #found == most then
+  if not from or #found == most or compared >= MAX_SEGMENTS then
     break
   end
-  -- Where nothing was found the next leap is likely, and what is read beyond it is read for nothing.
-  size = #found > had and STEP or LEAP
+  -- Where something was not found the next leap is likely, and what is read beyond it is read for nothing.
+  size = #found == had + size and math.min(STEP, 2 * size) or LEAP
 end
 return { 'ok', text(ctx.now), from or '', found }

@@ -92,6 +92,19 @@ def test_trees_that_a_pattern_is_not_for_are_leapt_over(engine: Engine) -> None:
     engine.raw.delete(engine.key("RESOURCES"))
 
 
+def test_a_pattern_of_many_segments_gets_a_shorter_page_and_leaves_nothing_out(engine: Engine) -> None:
+    head = "/".join("abcdefghijklm")
+    wanted = [f"{head}/{n:03}/vpc" for n in range(300)]
+    others = [f"{head}/{n:03}/{last}" for n in range(300) for last in ("net", "zone")]
+    engine.raw.zadd(engine.key("RESOURCES"), dict.fromkeys([*wanted, *others], 0))
+    stars = "/".join("*" * 14) + "/vpc"
+    page = engine.call(looks.holders(engine.scope, stars, "", 100, 20))
+    assert 20 <= len(page[3]) < 100, "to compare so many names with that takes too long for one call"
+    assert page[2]
+    assert found(engine, stars) == wanted
+    engine.raw.delete(engine.key("RESOURCES"))
+
+
 def steps(engine: Engine) -> int:
     return int(engine.raw.info("commandstats").get("cmdstat_zrangebylex", {"calls": 0})["calls"])
 

@@ -16,7 +16,11 @@ end
 
 -- Whether one comes before the other, by their bytes: Lua itself goes by the locale of the server.
 local function before(one, other)
-  for i = 1, #other do
+  local at = 1
+  while at <= #other and string.sub(one, at, at + 7) == string.sub(other, at, at + 7) do
+    at = at + 8
+  end
+  for i = at, #other do
     local a, b = string.byte(one, i), string.byte(other, i)
     if a ~= b then
       return not a or a < b
