@@ -10,6 +10,7 @@ from typing import Any
 
 from chaos import history
 from chaos.checker.lines import to_op
+from chaos.checker.runs import AGAIN, TAKEN_BACK
 from chaos.history import SERVER, Op
 from coordinator import Coordinator, Settings
 from coordinator.errors import NotFound
@@ -21,7 +22,7 @@ from coordinator_demo.account import raw_client, read_account
 
 PAGE, RESULT_SECONDS = 1000, 10.0
 # Between whom a job went, as far as it is streamed: the everyday claims of jobs that need no resource are not.
-MOVES = frozenset({"claim", "give_back", "crash"})
+MOVES = TAKEN_BACK | {AGAIN, "claim"}
 
 
 def record(url: str, settings: Settings, folder: Path) -> None:
@@ -79,7 +80,8 @@ def _moves(client: Any, namespace: str) -> Iterator[Op]:
             event = {name.decode(): value.decode() for name, value in fields.items()}
             if event["event"] in MOVES:
                 fence = int(event.get("fence") or event.get("settled") or 0)
-                args = {"event": event["event"], "job": event["id"], "session": event.get("session", "")}
+                args = {"event": event["event"], "job": event["id"]}
+                args |= {name: event[name] for name in ("session", "why") if name in event}
                 yield Op(SERVER, "move", args, fence=fence, server_us=int(event["ms"]) * 1000)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from chaos.history import Recorder
 from coordinator import Settings
-from coordinator.drivers import failpoints
+from coordinator.drivers import clock, failpoints
 from coordinator.wire import loader
 from workers import Registry, Worker
 
@@ -37,7 +37,7 @@ def handlers(recorder: Recorder) -> Registry:
 
     @jobs.handler(STEP)
     async def step(ctx: Any, payload: Any) -> str:
-        recorder.note("start", ctx.fence(), job=ctx.id, attempt=ctx.attempt)
+        _begin(recorder, ctx)
         with _raising(recorder, ctx):
             if payload.get("keep"):
                 time.sleep(_seconds(ctx, payload))  # noqa: ASYNC251 (it keeps the loop, as bad handlers do)
@@ -50,7 +50,7 @@ def handlers(recorder: Recorder) -> Registry:
 
     @jobs.handler(STEP_IN_THREAD)
     def step_in_thread(ctx: Any, payload: Any) -> str:
-        recorder.note("start", ctx.fence(), job=ctx.id, attempt=ctx.attempt)
+        _begin(recorder, ctx)
         ends = time.monotonic() + _seconds(ctx, payload)
         with _raising(recorder, ctx):
             while (rest := ends - time.monotonic()) > 0:
@@ -61,6 +61,15 @@ def handlers(recorder: Recorder) -> Registry:
 
     jobs.handler(STEP_IN_PROCESS, executor="process")(step_in_process)
     return jobs
+
+
+def _begin(recorder: Recorder, ctx: Any) -> None:
+    """Note that a handler begins, and until when its worker may trust its session: on one machine the server's clock is
+    ours."""
+    at = time.time()
+    trusted = at + ctx._job._driver.keeper.trusted_until - clock.now()
+    times = {"server_us": round(at * 1e6), "trusted_us": round(trusted * 1e6)}
+    recorder.note("start", ctx.fence(), job=ctx.id, attempt=ctx.attempt, **times)
 
 
 def step_in_process(ctx: Any, payload: Any) -> str:

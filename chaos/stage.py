@@ -102,6 +102,12 @@ class Stage:
         path = self.run.history / f"{child.name}.jsonl"
         return path.exists() and path.stat().st_size > 0
 
+    def begun(self, child: Child) -> dict[str, int]:
+        """The jobs that a worker has begun, each with its newest fence there."""
+        path = self.run.history / f"{child.name}.jsonl"
+        found = history.read_one(path) if path.exists() else ()
+        return {one.arg("job"): one.fence for one in found if one.op == "start"}
+
     def ended(self) -> int:
         """How many requests have reached an end."""
         return _sum(self.co.survey(most=1).counters, ENDS)
@@ -134,7 +140,7 @@ class Stage:
         self.run.progress(f"{self.run.scenario}: judging", 0, 0)
         account.record(self.server.url, self.parsed, self.run.history)
         ops = history.read(self.run.history)
-        return ops, checker.judge(ops, drained=drained)
+        return ops, checker.judge(ops, drained=drained, steady=True)
 
 
 @contextmanager

@@ -13,6 +13,8 @@ Rule = Literal[
     "unworked",  # a job succeeded under a fence that no handler ever had
     "unraised",  # a job failed though no handler of it raised
     "twice",  # a job was committed twice, or one lease was given out twice
+    "double",  # a job was handed out while somebody had it
+    "robbed",  # a job was taken from a worker that could still trust its session
     "after_end",  # a run began after the job's end
     "told",  # a caller was told another end than there was
     "real_time",  # what ended before another thing began comes after it

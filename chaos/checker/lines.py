@@ -16,7 +16,9 @@ from coordinator_demo import checker
 from coordinator_demo.facts import Claim, Fact, Wanted
 
 # Events of which every single one is in the account.
-_STREAMED = frozenset({"grant", "release", "lose", "crash", "give_back", "bury", "cancel", "expire", "fail", "again"})
+_STREAMED = frozenset(
+    {"grant", "release", "lose", "crash", "give_back", "bury", "cancel", "expire", "fail", "again", "retry", "snooze"}
+)
 
 
 def to_op(fact: Fact) -> Op:

@@ -2,14 +2,21 @@
 
 The delivery cap (3 by default) would set jobs aside after three such deaths, which is right in production and would
 hide what is looked for here. So it is raised to its largest value, and jobs that meet it all the same are counted.
+
+Then some die at work, and when their jobs run elsewhere, what they would have reported comes in after all, from a
+process that lives, as from a worker that stood still and has a new session: none of it may be taken.
 """
 
 from __future__ import annotations
 
 import time
 
+from chaos import roles
 from chaos.scenario import Figure, Run, Scenario, Verdict
 from chaos.stage import Stage, mixed_jobs, stage
+from coordinator import Submission
+from coordinator.model import codec
+from coordinator.wire import calls
 
 WORKERS, CONCURRENCY, RESOURCES = 6, 4, 200
 # Some are killed so soon after the fork, in seconds; the others so soon after they have begun their first job, however
@@ -18,6 +25,8 @@ AT_BIRTH, SHARE_AT_BIRTH, AT_WORK, WORK = 0.08, 0.5, 0.06, (1.0, 40.0)
 LONGEST_LIFE, PATIENCE = 10.0, 0.002
 DELIVERY_CAP = 1000
 CALM_SECONDS = 120.0
+# So many jobs are reported late. The run that is under way then lasts so many milliseconds.
+LATE, LATE_QUEUE, LATE_MS = 4, "late", 1500
 
 
 def play(run: Run) -> Verdict:
@@ -27,6 +36,7 @@ def play(run: Run) -> Verdict:
         began = time.monotonic()
         _storm(scene, jobs, kills)
         storm = time.monotonic() - began
+        in_time, taken = _late_reports(scene)
         calm = [scene.worker(concurrency=16) for _ in range(2)]
         scene.drain(CALM_SECONDS)
         for one in calm:
@@ -37,12 +47,14 @@ def play(run: Run) -> Verdict:
     return Verdict(
         problems,
         (
-            Figure("jobs", len(records), least=jobs, most=jobs),
+            Figure("jobs", len(records), least=jobs + LATE, most=jobs + LATE),
             Figure("workers killed", kills, least=run.size["kills"]),
             Figure("kills per second", kills / storm),
             Figure("runs begun", sum(one.op == "start" for one in ops)),
             Figure("runs cut short and taken back", counted.get("crash", 0), least=kills / 20),
             Figure("most deliveries of one job", max(int(one.args["deliveries"]) for one in records)),
+            Figure("late reports while another had the job", in_time, least=1),
+            Figure("late reports that were taken", taken, most=0),
             Figure("dead by the delivery cap", counted.get("bury", 0), most=0),
         ),
     )
@@ -68,6 +80,26 @@ def _storm(scene: Stage, jobs: int, kills: int) -> None:
         time.sleep(PATIENCE)
     for one in victims:
         one.child.kill()
+
+
+def _late_reports(scene: Stage) -> tuple[int, int]:
+    """How many of the late reports came while another worker had the job, and how many were taken."""
+    doomed = scene.worker(concurrency=LATE, queues=LATE_QUEUE)
+    payload = {"ms": LATE_MS, "first_ms": 60_000}
+    needs: list[list[str]] = [[f"late/{number}"] if number % 2 else [] for number in range(LATE)]
+    scene.submit([Submission(roles.STEP, payload, queue=LATE_QUEUE, resources=one) for one in needs])
+    scene.until(lambda: len(scene.begun(doomed)) == LATE, 30, "the jobs have begun")
+    doomed.kill()
+    heir = scene.worker(concurrency=LATE, queues=LATE_QUEUE)
+    scene.until(lambda: len(scene.begun(heir)) == LATE, 30, "another worker has them")
+    reports = [
+        calls.Report(job, str(fence), "succeeded", 0, codec.pack(f"{job} {fence}", "a result", limit=1000))
+        for job, fence in scene.begun(doomed).items()
+    ]
+    driver = scene.co._driver
+    raw = driver.store.call(calls.settle(driver.scope, driver.keeper.ensure(), calls.Claim(0, 0, 0, ()), reports))
+    in_time = sum(one[0] == b"ok" or one[1] == b"running" for one in raw[1])
+    return in_time, sum(one[0] == b"ok" for one in raw[1])
 
 
 class _Victim:

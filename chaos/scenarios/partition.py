@@ -32,7 +32,7 @@ FAILOVER_SECONDS = DOWN_AFTER_MS / 1000 + 4
 def play(run: Run) -> Verdict:
     """As many partitions as the run has, and then one with clients that are content with `fast`, which has to lose."""
     ops, cuts, findings = _cut(run, SETTINGS, run.count("cuts"))
-    problems = (*judge(ops), *check_fences(ops), *check_errors(ops), *findings)
+    problems = (*judge(ops, losses=[Loss(*one) for one in cuts]), *check_fences(ops), *check_errors(ops), *findings)
     least = run.size["cuts"] * run.size["seconds"] * run.size["rate"] / 8
     bites = Figure("control: acknowledged and lost with `fast`", _lost_by_fast(run), least=1)
     return Verdict(problems, (*_figures(ops, cuts, least), bites))

@@ -11,6 +11,7 @@ from chaos.checker import Problem, judge
 from chaos.checker.jobs import check_jobs
 from chaos.checker.locks import check_locks
 from chaos.checker.losses import Loss, check_errors, check_fences, forgiven, judged_share, lost_ages
+from chaos.checker.runs import check_runs
 from chaos.clock import now_ns
 from chaos.faults.node import Node
 from chaos.faults.power import LINES, Mains
@@ -88,9 +89,9 @@ def verdict(ops: list[Op], losses: Sequence[Loss], allowance: float, found: list
     if allowance:
         # The server's own account has lost its end as well, so lines cannot be replayed from it.
         kept = forgiven(ops, losses, round(allowance * 1e9))
-        broken = (*check_jobs(kept, drained=True), *check_locks(kept))
+        broken = (*check_jobs(kept, drained=True), *check_runs(kept, losses), *check_locks(kept))
     else:
-        broken = judge(ops)
+        broken = judge(ops, steady=True)
     problems = (*broken, *check_fences(ops), *check_errors(ops), *found)
     errors = [one for one in ops if one.arg("error")]
     old = [age for age in ages if age > allowance]

@@ -17,14 +17,16 @@ def a_job_runs(s: Story) -> None:
 def a_job_dies_with_its_worker_and_runs_again(s: Story) -> None:
     s.submit("j")
     s.run("j", 10, "w1", done=False)
+    s.back("j")
     s.run("j", 20, "w2")
-    s.record("j", fence=20)
+    s.record("j", fence=20, deliveries=2)
     s.told("j")
 
 
 def a_worker_that_was_paused_finishes_for_nothing(s: Story) -> None:
     s.submit("j")
     s.run("j", 10, "w1", done=False)
+    s.back("j")
     s.run("j", 20, "w2")
     s.op("w1", "done", 10, job="j")
     s.record("j", fence=20)
@@ -94,10 +96,43 @@ def a_caller_that_gave_up_waiting(s: Story) -> None:
 def a_job_handed_back_and_run_elsewhere(s: Story) -> None:
     s.submit("j")
     s.run("j", 10, "w1", done=False)
+    s.back("j", "give_back", "")
     s.run("j", 11, "w2")
     s.record("j", fence=11)
     s.counted(succeed=1, give_back=1)
     s.server("seen", name="give_back", count=1)
+
+
+def a_job_that_dies_with_its_worker_before_it_began(s: Story) -> None:
+    s.submit("j")
+    s.back("j")
+    s.run("j", 20)
+    s.record("j", fence=20, deliveries=2)
+
+
+def a_job_that_runs_again_at_once(s: Story) -> None:
+    s.submit("j")
+    s.run("j", 10, done=False)
+    s.back("j", "again", "")
+    s.run("j", 11)
+    s.record("j", fence=11)
+
+
+def taken_back_when_its_worker_had_to_doubt(s: Story) -> None:
+    s.submit("j")
+    s.run("j", 10, "w1", done=False, trusted_us=s.now // 1000 + 2000)
+    s.back("j")
+    s.run("j", 20, "w2")
+    s.record("j", fence=20, deliveries=2)
+
+
+def handed_back_in_time_and_lost_by_the_next(s: Story) -> None:
+    s.submit("j")
+    s.run("j", 10, "w1", done=False, trusted_us=10**9)
+    s.back("j", "give_back", "")
+    s.back("j")
+    s.run("j", 30, "w3")
+    s.record("j", fence=30, deliveries=3)
 
 
 def counters_that_agree(s: Story) -> None:
@@ -222,6 +257,7 @@ def a_crashed_job_keeps_its_place(s: Story) -> None:
     s.granted("j", 11)
     s.ended("j", "succeeded", 11)
     s.run("j", 10, "w1", done=False)
+    s.back("j")
     s.run("j", 11, "w2")
     s.record("j", fence=11)
     s.told("j")

@@ -23,7 +23,7 @@ class Story:
     def op(self, process: str, op: str, fence: int = 0, outcome: Outcome = "ok", **args: Any) -> Op:
         """Something that a process did."""
         self.now += MS
-        made = Op(process, op, args, self.now, self.now + MS // 2, outcome, fence=fence)
+        made = Op(process, op, args, self.now, self.now + MS // 2, outcome, self.now // 1000, fence)
         self.ops.append(made)
         return made
 
@@ -36,16 +36,21 @@ class Story:
     def submit(self, job: str, outcome: Outcome = "ok") -> None:
         self.op("app", "submit", job=job, outcome=outcome)
 
-    def run(self, job: str, fence: int, worker: str = "w1", done: bool = True) -> None:
-        self.op(worker, "start", fence, job=job)
+    def run(self, job: str, fence: int, worker: str = "w1", done: bool = True, trusted_us: int = 0) -> None:
+        self.op(worker, "start", fence, job=job, **({"trusted_us": trusted_us} if trusted_us else {}))
         if done:
             self.op(worker, "done", fence, job=job)
+
+    def back(self, job: str, event: str = "crash", why: str = "session lost") -> None:
+        """The server takes a job back from whoever has it."""
+        self.now += MS
+        self.ops.append(Op(SERVER, "move", {"job": job, "event": event, "why": why}, server_us=self.now // 1000))
 
     def told(self, job: str, state: str = "succeeded", outcome: Outcome = "ok") -> None:
         self.op("app", "told", job=job, state=state, outcome=outcome)
 
-    def record(self, job: str, state: str = "succeeded", fence: int = 0) -> None:
-        self.server("job", fence, job=job, state=state, attempts=1, deliveries=1, crashes=0)
+    def record(self, job: str, state: str = "succeeded", fence: int = 0, deliveries: int = 1) -> None:
+        self.server("job", fence, job=job, state=state, attempts=1, deliveries=deliveries, crashes=0)
 
     def counted(self, **counts: int) -> None:
         for name, count in counts.items():
@@ -92,4 +97,4 @@ class Story:
 
     def rules(self, *, drained: bool = True) -> set[str]:
         """The rules that the checker finds broken."""
-        return {one.rule for one in judge(self.ops, drained=drained)}
+        return {one.rule for one in judge(self.ops, drained=drained, steady=True)}

@@ -1,0 +1,42 @@
+"""Histories in which two had one job, or somebody lost it too soon."""
+
+from tests.chaos.illegal import ILLEGAL, breaks
+from tests.chaos.stories import Story
+
+__all__ = ["ILLEGAL"]
+
+
+@breaks("double")
+def handed_to_two_workers_at_once(s: Story) -> None:
+    s.submit("j")
+    s.run("j", 10, "w1", done=False)
+    s.run("j", 11, "w2", done=False)
+    s.op("w1", "done", 10, job="j")
+    s.op("w2", "done", 11, job="j")
+    s.record("j", fence=11)
+
+
+@breaks("double")
+def handed_out_twice_and_begun_once(s: Story) -> None:
+    s.submit("j")
+    s.run("j", 11)
+    s.record("j", fence=11, deliveries=2)
+
+
+@breaks("double")
+def handed_to_two_of_whom_one_died(s: Story) -> None:
+    s.submit("j")
+    s.run("j", 10, "w1", done=False)
+    s.run("j", 11, "w2", done=False)
+    s.back("j")
+    s.run("j", 12, "w3")
+    s.record("j", fence=12, deliveries=3)
+
+
+@breaks("robbed")
+def taken_from_a_worker_that_lives(s: Story) -> None:
+    s.submit("j")
+    s.run("j", 10, "w1", done=False, trusted_us=s.now // 1000 + 1_000_000)
+    s.back("j")
+    s.run("j", 11, "w2")
+    s.record("j", fence=11, deliveries=2)
