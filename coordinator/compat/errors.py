@@ -12,11 +12,14 @@ from coordinator.errors import CoordinatorError, LeaseLost, StoreUnavailable, Un
 
 
 class NotOwned(LeaseLost, redis_errors.LockNotOwnedError):
-    """The lock was ours and is no longer: stop the guarded work."""
+    """The lock was ours and is no longer: stop the guarded work. `said`: in the words of redis-py, if it is it that
+    found out."""
 
-    def __init__(self, ident: str, why: str, lock_name: Any = None) -> None:
+    def __init__(self, ident: str, why: str, lock_name: Any = None, said: str | None = None) -> None:
         super().__init__(ident, why)
         self.lock_name = lock_name
+        if said is not None:
+            self.args, self.message = (said,), said
 
 
 class LineUnavailable(StoreUnavailable, redis_errors.ConnectionError):
@@ -39,7 +42,7 @@ def as_redis(name: Any) -> Iterator[None]:
     except (NotOwned, LineUnavailable, LineRefused):
         raise
     except redis_errors.LockNotOwnedError as error:
-        raise NotOwned(str(name), str(error), name) from error
+        raise NotOwned(str(name), str(error), name, str(error)) from error
     except LeaseLost as error:
         raise NotOwned(error.ident, error.why, name) from error
     except (StoreUnavailable, UnknownOutcome) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from typing import Any, Literal
 
 from redis import lock as redis_lock
@@ -28,6 +29,9 @@ class Lock(Held[Lease], redis_lock.Lock):
     the longest pause after which the head of the line, and it alone, tries again while an old user holds the lock.
     Beside that `lease` and `fence`, as of our own locks.
     """
+
+    # Whatever arguments the redis-py that is installed takes.
+    __signature__ = inspect.signature(redis_lock.Lock)
 
     def __init__(self, redis: Any, name: Any, *args: Any, **options: Any) -> None:
         super().__init__(redis, name, *args, **options)
