@@ -12,9 +12,9 @@
 --@include lib/release_plain
 --@include lib/commit
 local m, us = read_meta(KEYS[1])
-local left, wanted, r, vacant = release_plain(KEYS[1], m, us, ARGV)
-if left and not wanted then
-  return { 'ok' }
+local answer, r, left, vacant = release_plain(KEYS[1], m, us, ARGV)
+if answer then
+  return answer
 end
 local ctx = open(KEYS[1], ARGV[1], m, us)
 if left then

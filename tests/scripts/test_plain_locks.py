@@ -1,5 +1,6 @@
 """The shorter ways in and out for locks that nothing is in the way of: they leave what the other ways leave."""
 
+import random
 from collections import Counter
 from typing import Any
 
@@ -69,6 +70,63 @@ def test_the_shorter_ways_leave_what_the_others_leave(
             raw.delete(key)
 
 
+class Play:
+    """Processes that ask for locks and give them back, and do the same in two namespaces if the chance is the same."""
+
+    def __init__(self, engine: Engine, seed: int) -> None:
+        self.engine, self.chance = engine, random.Random(seed)
+        self.said: list[Any] = []
+        self._made = 0
+        for session in ("s", "t", "u"):
+            engine.open(session)
+
+    def go_on(self) -> None:
+        self.chance.choices((self.ask, self.release, self.advance, self.die), (6, 6, 2, 1))[0]()
+
+    def ask(self) -> None:
+        self._made += 1
+        needs = self.chance.choice(("a", "a", "a", "a", "s1:a", "a b", "b"))
+        asked = self.chance.choice(({}, {"wait_ms": 5000}, {"wait_ms": 300}, {"trying": True}, {"priority": 3}))
+        session = self.chance.choice("stu")
+        if self.chance.random() < 0.2:
+            self.engine.put(f"j{self._made}", needs, priority=self.chance.randrange(5))
+        self.said.append(self.engine.ask(session, f"r{self._made}", needs, writes=True, **asked))
+
+    def release(self) -> None:
+        held = [at for at in range(1, self._made + 1) if self.engine.state(f"r{at}") == "held"]
+        if held:
+            ident = f"r{self.chance.choice(held)}"
+            fence = int(self.engine.field(ident, "fence") or 0)
+            self.said.append(self.engine.call(calls.release(self.engine.scope, ident, fence)))
+
+    def advance(self) -> None:
+        self.engine.advance(self.chance.choice((0.0002, 0.01, 0.4)))
+
+    def die(self) -> None:
+        """A session ends, and nobody says so."""
+        session = self.chance.choice("tu")
+        self.engine.raw.zadd(self.engine.key("SESSIONS"), {session: self.engine.now - 1}, xx=True)
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_whoever_is_next_has_it_as_by_the_other_way(raw: redis.Redis, namespace: str, seed: int) -> None:
+    short, other = Engine(raw, namespace), Engine(raw, f"{namespace}-long")
+    try:
+        raw.hset(other.key("META"), "frozen", 1)
+        plays = [Play(short, seed), Play(other, seed)]
+        for _ in range(60):
+            for one in plays:
+                one.go_on()
+            assert plays[0].said == plays[1].said
+            assert [one.engine.inbox(session) for one in plays[:1] for session in "stu"] == [
+                one.engine.inbox(session) for one in plays[1:] for session in "stu"
+            ]
+        assert left_behind(short) == left_behind(other)
+    finally:
+        for key in raw.scan_iter(match=f"{other.key('META')[: -len('meta')]}*"):
+            raw.delete(key)
+
+
 def test_after_the_servers_clock_stepped_back_a_lock_lasts_from_the_mark(engine: Engine) -> None:
     engine.open("s")
     ahead = engine.now_us + 3_600_000_000
@@ -106,6 +164,40 @@ def commands(engine: Engine, call: Call) -> Counter[str]:
 def counted(raw: redis.Redis) -> Counter[str]:
     found = raw.info("commandstats")
     return Counter({name.removeprefix("cmdstat_"): one["calls"] for name, one in found.items()})
+
+
+def test_who_waited_too_long_or_is_gone_is_no_heir(engine: Engine) -> None:
+    for session in ("s", "dead", "t"):
+        engine.open(session)
+    fence = engine.hold("s", "r1", "a")
+    engine.ask("dead", "r2", "a", wait_ms=60_000)
+    engine.ask("t", "r3", "a", wait_ms=100)
+    engine.ask("t", "r4", "a", wait_ms=60_000)
+    engine.raw.zadd(engine.key("SESSIONS"), {"dead": engine.now - 1})
+    engine.advance(0.2)
+    engine.release("r1", fence)
+    assert [engine.state(f"r{n}") for n in (2, 3, 4)] == ["cancelled", "expired", "held"]
+    fence = int(engine.field("r4", "fence") or 0)
+    engine.ask("t", "r5", "a", wait_ms=100)
+    engine.advance(0.2)
+    engine.release("r4", fence)
+    assert engine.state("r5") == "expired"
+
+
+def test_what_it_costs_in_commands_to_hand_a_lock_on(engine: Engine) -> None:
+    for session in ("s", "t"):
+        engine.open(session)
+    fence = engine.hold("s", "r1", "a")
+    for at in range(2, 6):
+        engine.ask("t", f"r{at}", "a", wait_ms=60_000)
+    engine.advance(0.4)
+    # The clock, the mark and the record; its deadline and holders; who else wants it; state, event, time to live and
+    # session. The heir, its record and session; holders, deadline, state, line and event; the message, and how many
+    # there were; three counters, and the number drawn with the clock.
+    assert commands(engine, calls.release(engine.scope, "r1", fence)) == Counter(
+        get=1, hgetall=3, zrem=2, hdel=1, exists=1, hset=4, xadd=2, pexpire=1, srem=1, zrange=1, zscore=1, zadd=1
+    ) + Counter(rpush=1, hincrby=4)
+    assert engine.inbox("t") == [f"granted r2 {engine.field('r2', 'fence')} 86400000"]
 
 
 def test_what_a_lock_that_nobody_else_wants_costs_in_commands(engine: Engine) -> None:
