@@ -33,7 +33,8 @@ local round = tonumber(string.match(v[3] or '0', '^%d%d?%d?%d?%d?%d?%d?%d?%d?$')
 -- Of a barrier the last round is kept beside the one that gathers, for those who ask once more.
 local came, before = ctx.p .. K_CAME .. name .. ':' .. round % 2, ctx.p .. K_CAME .. name .. ':' .. (round + 1) % 2
 local known, which = tonumber(ARGV[9]), not v[4] and id ~= '' and redis.call('HGET', before, id) or nil
-if v[4] or (known and known < round) or which then
+-- Of the round before it is known who was in it; one who was left out of it as dead, and was not, has yet to come.
+if v[4] or (known and known < round - 1) or which then
   return { 'open', ARGV[9] ~= '' and ARGV[9] or text(round), which or '' }
 end
 
