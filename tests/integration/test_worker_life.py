@@ -16,6 +16,7 @@ from coordinator.drivers.embedded import EmbeddedServer
 from coordinator.errors import ConfigError, InvalidInput
 from tests.support.fleet import Fleet, until_async
 from tests.support.slow_start import GATE, SLOW_JOBS
+from tests.support.until import until
 from workers import Registry, Worker
 
 
@@ -197,11 +198,17 @@ async def test_a_worker_whose_session_is_lost_tells_its_handlers_and_works_on(
 async def test_a_job_taken_away_is_lost_to_its_handler_and_its_late_outcome_does_not_count(
     fleet: Fleet, scene: Scene
 ) -> None:
+    @scene.registry.handler("taken")
+    def taken(ctx: Any, payload: Any) -> None:
+        scene.begun.append((ctx.id, ctx.attempt, ctx.deliveries))
+        if ctx.deliveries == 1:
+            until(lambda: ctx.lost)  # the message may come after the answer to who took it away
+            scene.ended.append("lost")
+
     await fleet.worker(scene.registry)
-    ticket = await fleet.client.submit("thread", resources="a")
+    ticket = await fleet.client.submit("taken", resources="a")
     await until_async(lambda: scene.begun)
     await fleet.client.force_release(ticket.ident, "by hand")
-    scene.threads_may_end.set()
     await until_async(lambda: "lost" in scene.ended)
     assert await ticket.state() != State.SUCCEEDED or (await fields(fleet, ticket))["deliveries"] == "2"
 
