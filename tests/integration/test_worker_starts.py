@@ -31,6 +31,12 @@ async def on_loop(ctx: Any, payload: Any) -> Any:
 
 
 @pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """No beat comes in between, which would tell of a start."""
+    return settings.model_copy(update={"session_ttl": 60.0, "sweep_interval": 20.0})
+
+
+@pytest.fixture
 async def fleet(redis_url: str, settings: Settings) -> AsyncIterator[Fleet]:
     async with AsyncExitStack() as stack:
         made = Fleet(redis_url, settings, stack)
