@@ -102,6 +102,13 @@ def test_a_full_queue_and_one_that_begins_to_shed_are_looked_at_in_full(engine: 
     assert [engine.put(f"j{n}")[0] for n in range(3)] == ["accepted", "accepted", "queue_full"]
 
 
+def test_a_record_with_a_stamp_that_is_no_number_is_not_handed_out_the_shortest_way(engine: Engine) -> None:
+    engine.worker("w")
+    engine.put("j1")
+    engine.raw.hset(engine.key("REQ", "j1"), "stamp", "soon")
+    assert [one.ident for one in engine.claim("w")] == ["j1"]
+
+
 def test_dead_workers_are_not_rung(engine: Engine) -> None:
     for session in ("dead", "alive"):
         engine.worker(session)

@@ -3,7 +3,7 @@
 --@include lib/plain
 -- Whether a record, as Redis gives it, is as `submit_plain` writes it: other fields come behind these.
 local function is_new(v)
-  return v[2] == plain.READY and v[1] == 'state' and v[3] == 'stamp' and v[5] == 'name' and v[7] == 'queue'
+  return v[2] == plain.READY and v[1] == 'state' and v[3] == 'stamp' and tonumber(v[4]) and v[5] == 'name' and v[7] == 'queue'
     and v[9] == 'data' and (not v[11] or (v[11] == 'data2' and not v[13]))
 end
 
