@@ -7,6 +7,8 @@ its parent, which has the job run again in the next process of its pool.
 A worker that stands still (SIGSTOP) keeps its connections, as one does whose host has vanished. What it had sent before
 is still carried out: its next claim lies at the server behind the read of its inbox, and takes a job for it. That job
 and the one it was running must be elsewhere as soon as if it had been killed.
+
+Where a host goes down with hundreds of processes, the job of the last must be elsewhere as soon as that of the first.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from chaos.quantiles import rank
 from chaos.scenario import Figure, Run, Scenario, Verdict
 from chaos.stage import Stage, stage
 from coordinator import RetryPolicy, Submission
+from coordinator.wire import calls, replies
 from coordinator_demo.account import raw_client
 
 DEFAULTS: Mapping[str, Any] = {"session_ttl": 10.0, "sweep_interval": 1.0, "operation_timeout": 5.0}
@@ -38,7 +41,7 @@ WORKER_SECONDS, CHILD_SECONDS = DEFAULTS["session_ttl"] + DEFAULTS["sweep_interv
 # after that may be. By then its session, last renewed up to a third of its time before, must not be over.
 SLOTS, EACH, LATER = 8, 2, 4.0
 PAYLOAD = {"ms": 1, "first_ms": 60_000}
-KILLABLE, POOL = "killable", 2
+KILLABLE, POOL, CROWD = "killable", 2, "crowd"
 
 
 def play(run: Run) -> Verdict:
@@ -55,10 +58,11 @@ def play(run: Run) -> Verdict:
             for one in rescuers:
                 one.kill()
             run.progress(f"{run.scenario}: {len(killed)} workers killed", len(killed), run.size["workers"])
+        crowd = _lose_crowd(scene, run.count("at once"))
         children = _kill_children(scene, run.count("children"))
         scene.drain(30)
         ops, problems = scene.judge()
-    again, child_again = _again(ops, killed), _again(ops, children)
+    again, crowd_again, child_again = (_again(ops, one) for one in (killed, crowd, children))
     return Verdict(
         problems,
         (
@@ -66,6 +70,8 @@ def play(run: Run) -> Verdict:
             Figure("workers killed", len(again), least=run.size["workers"]),
             Figure("death of a worker to the next start p50", rank(again, 0.5), "s"),
             Figure("death of a worker to the next start, longest", max(again), "s", most=WORKER_SECONDS),
+            Figure("processes that end at once", len(crowd_again), least=run.size["at once"]),
+            Figure("their end to the next start, longest", max(crowd_again), "s", most=WORKER_SECONDS),
             Figure("children killed", len(child_again), least=run.size["children"]),
             Figure("death of a child to the next start p50", rank(child_again, 0.5), "s"),
             Figure("death of a child to the next start, longest", max(child_again), "s", most=CHILD_SECONDS),
@@ -135,6 +141,23 @@ def _kill_workers(scene: Stage, count: int, killed: dict[str, int]) -> Child:
     return rescuer
 
 
+def _lose_crowd(scene: Stage, count: int) -> dict[str, int]:
+    """Sessions with one job each, of which nothing more is heard. What a session is to the server is all that counts
+    here, so no process has to be behind each."""
+    driver, lost = scene.co._driver, dict[str, int]()
+    sessions = [driver.new_id() for _ in range(count)]
+    ids = scene.submit([Submission(roles.STEP, {"ms": 1}, queue=CROWD) for _ in sessions])
+    for session in sessions:
+        driver.store.call(calls.open_session(driver.scope, session, {"queues": CROWD}))
+        given = driver.store.call(calls.claim(driver.scope, session, calls.Claim(1, 1, 60_000, (CROWD,))))
+        lost[replies.text(given[1][0])] = now_ns()
+    before = scene.ended()
+    rescuer = scene.worker(concurrency=2 * AT_ONCE, queues=CROWD)
+    scene.until(partial(_ended, scene, before + len(ids)), 120, "their jobs have run")
+    rescuer.kill()
+    return lost
+
+
 def _kill_children(scene: Stage, count: int) -> dict[str, int]:
     """One after another in the pool of a worker that lives on."""
     killed: dict[str, int] = {}
@@ -199,7 +222,7 @@ SCENARIO = Scenario(
     "deaths",
     "A job whose worker dies or stands still runs elsewhere when the session is over; one whose process dies, at once.",
     "session of 10 s: longest <= 11.5 s; child dead with living parent <= 0.5 s",
-    short={"workers": 8, "stopped": 6, "children": 5},
-    long={"workers": 96, "stopped": 96, "children": 100},
+    short={"workers": 8, "stopped": 6, "at once": 200, "children": 5},
+    long={"workers": 96, "stopped": 96, "at once": 2000, "children": 100},
     play=play,
 )

@@ -5,11 +5,13 @@
 -- reply: ok <holdings left for another call>
 -- Keeps: a process that leaves on purpose leaves nothing behind and burns no attempt.
 --@flags allow-oom
---@include lib/sweep
+--@include lib/reap
 --@include lib/give_up
+--@include lib/settle_lines
+--@include lib/stranded
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
-local left = reap_session(ctx, ARGV[2], function(_, r)
+local left = reap.session(ctx, ARGV[2], function(_, r)
   give_up(ctx, r, 'session closed')
 end)
 settle_lines(ctx)

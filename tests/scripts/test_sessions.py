@@ -55,7 +55,7 @@ def test_a_large_session_closes_in_bounded_steps(engine: Engine) -> None:
     engine.open("s")
     for n in range(70):
         engine.hold("s", f"r{n}", f"a{n}")
-    assert engine.call(calls.close_session(engine.scope, "s")) == ["ok", 6]
+    assert engine.call(calls.close_session(engine.scope, "s")) == ["ok", 22]
     assert engine.call(calls.close_session(engine.scope, "s")) == ["ok", 0]
 
 

@@ -105,9 +105,31 @@ def test_a_large_session_is_taken_back_in_bounded_batches(engine: Engine) -> Non
     for n in range(70):
         engine.hold("dead", f"r{n}", f"a{n}")
     engine.advance(10)
-    assert engine.sweep() == 1 + 6
+    assert engine.sweep() == 1 + 22
     assert engine.sweep() == 1
     assert engine.sweep() == 0
+
+
+def test_lines_that_are_left_behind_with_waiters_count_in_the_bound(engine: Engine) -> None:
+    engine.open("dead")
+    engine.open("s")
+    for n in range(30):
+        engine.hold("dead", f"r{n}", f"a{n}")
+        engine.ask("s", f"w{n}", f"a{n}")
+    engine.keep_alive(10, "s")
+    assert engine.sweep() == 1 + 6
+    assert engine.sweep() == 1
+    assert {engine.state(f"w{n}") for n in range(30)} == {"held"}
+
+
+def test_where_many_die_at_once_the_last_is_taken_back_as_soon_as_the_first(engine: Engine) -> None:
+    dead = [engine.worker(f"dead{n}") for n in range(60)]
+    engine.submit(*(job(f"j{n}") for n in range(60)))
+    for one in dead:
+        engine.claim(one)
+    engine.advance(10)
+    assert [engine.sweep() for _ in range(4)] == [24, 24, 12, 0]
+    assert {engine.state(f"j{n}") for n in range(60)} == {"ready"}
 
 
 def test_a_wait_that_ran_out_ends_the_request_and_its_owner_is_told(engine: Engine) -> None:

@@ -1,8 +1,8 @@
 -- Takes back, in bounded batches, what dead sessions held and what ran out of time. Any script may run it; correctness
 -- does not wait for it, because `promote` evicts whatever lapsed on the lines it touches.
 --@include lib/settle_lines
+--@include lib/reap
 --@include lib/requeue
---@include lib/idle
 --@include lib/gated
 --@include lib/stranded
 --@include lib/thaw
@@ -13,32 +13,7 @@
 --@include lib/forget_shares
 --@include lib/forget_gates
 --@include lib/memory
-local MAX_SESSIONS, MAX_OWNED, MAX_DUE = 1, 64, 64
-
-local function forget_session(ctx, session)
-  idle.leave(ctx, session)
-  redis.call('ZREM', ctx.p .. K_SESSIONS, session)
-  ctx.lives[session] = false
-  redis.call('ZREM', ctx.p .. K_NEAR, session)
-  redis.call('DEL', ctx.p .. K_SESSION .. session, ctx.p .. K_INBOX .. session, ctx.p .. K_BATCH .. session)
-end
-
--- Returns how many holdings the session still has.
-local function reap_session(ctx, session, take_back)
-  local owns = ctx.p .. K_OWNS .. session
-  for _, id in ipairs(redis.call('SRANDMEMBER', owns, MAX_OWNED)) do
-    local r = load(ctx, id)
-    if r and r.session == session and (r.state == 'waiting' or r.state == 'held' or r.state == 'running') then
-      take_back(ctx, r)
-    end
-    redis.call('SREM', owns, id)
-  end
-  local left = redis.call('SCARD', owns)
-  if left == 0 then
-    forget_session(ctx, session)
-  end
-  return left
-end
+local MAX_DUE = 64
 
 local function due(ctx, key, limit)
   return redis.call('ZRANGEBYSCORE', ctx.p .. key, '-inf', text(ctx.now), 'LIMIT', 0, limit)
@@ -75,10 +50,7 @@ end
 
 -- Returns how much was found, so that the caller knows whether to come again at once.
 local function sweep(ctx)
-  local found = 0
-  for _, session in ipairs(due(ctx, K_SESSIONS, MAX_SESSIONS)) do
-    found = found + 1 + reap_session(ctx, session, function(_, r) lapse(ctx, r, 'session lost') end)
-  end
+  local found = reap.dead(ctx, due(ctx, K_SESSIONS, reap.MAX_SESSIONS))
   for _, id in ipairs(due(ctx, K_DEADLINES, MAX_DUE)) do
     clock_ran_out(ctx, id)
     found = found + 1
