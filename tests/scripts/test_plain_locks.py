@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from coordinator.wire import calls
-from coordinator.wire.calls import LockAsk
+from coordinator.wire.calls import Deed, LockAsk
 from coordinator.wire.step import Call
 from tests.support.engine import Engine, Kept, wire_needs
 
@@ -108,11 +108,18 @@ class Play:
         self.engine.raw.zadd(self.engine.key("SESSIONS"), {session: self.engine.now - 1}, xx=True)
 
 
+# What is defined beside what is mostly asked for, and for that.
+DEFINED = ({}, {"b": {"max_hold": "60000"}}, {"a": {"max_hold": "9000", "lock_delay": "300"}, "b": {"capacity": "2"}})
+
+
 @pytest.mark.parametrize("seed", range(16))
 def test_whoever_is_next_has_it_as_by_the_other_way(raw: redis.Redis, namespace: str, seed: int) -> None:
     short, other = Engine(raw, namespace), Engine(raw, f"{namespace}-long")
     try:
         raw.hset(other.key("META"), "frozen", 1)
+        for one in (short, other):
+            for resource, terms in DEFINED[seed % 3].items():
+                one.call(calls.define(one.scope, resource, Deed("op", "test", resource), terms))
         plays = [Play(short, seed), Play(other, seed)]
         for _ in range(60):
             for one in plays:
@@ -214,4 +221,15 @@ def test_what_a_lock_that_nobody_else_wants_costs_in_commands(engine: Engine) ->
     # live, session and counter.
     assert commands(engine, calls.release(engine.scope, "r1", int(engine.field("r1", "fence") or 0))) == Counter(
         get=1, hgetall=2, zrem=2, hdel=1, exists=1, hset=1, xadd=1, pexpire=1, srem=1, hincrby=1
+    )
+
+
+def test_where_something_is_defined_for_another_resource_it_costs_one_look_more(engine: Engine) -> None:
+    engine.open("s")
+    engine.call(calls.define(engine.scope, "b", Deed("op", "test", "1"), {"max_hold": "5000"}))
+    asked = LockAsk("r1", 1, wire_needs("a"), trying=False, wait_ms=None, hold_ms=60_000)
+    assert commands(engine, calls.request(engine.scope, "s", asked))["exists"] == 2
+    given_back = calls.release(engine.scope, "r1", int(engine.field("r1", "fence") or 0))
+    assert commands(engine, given_back) == Counter(
+        get=1, hgetall=2, zrem=2, hdel=1, exists=2, hset=1, xadd=1, pexpire=1, srem=1, hincrby=1
     )

@@ -56,10 +56,10 @@ end
 local function grant_plain(meta, m, us, args)
   local resource = args[13] == '' and plain.resource(args[5])
   local terms = resource and plain.lock_terms(m, us, args[1])
-  if not terms then
+  local p, id = string.sub(meta, 1, -5), args[3]
+  if not terms or not plain.undefined(p, m, resource) then
     return nil, 3
   end
-  local p, id = string.sub(meta, 1, -5), args[3]
   local alive = tonumber(redis.call('ZSCORE', p .. K_SESSIONS, args[2]) or nil)
   if not alive or alive <= us / 1000 + 0.9 * terms.session_ms then
     return nil, 3, false, alive

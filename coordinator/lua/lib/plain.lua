@@ -22,9 +22,15 @@ function plain.terms(m, us, words)
   return not (terms.memory_terms and us - m.looked * 1000 >= BELIEVED_MS * 1000) and terms
 end
 
--- As `terms`, of locks: where nothing is defined or held as a subtree only its holders and its line can be in their way.
+-- As `terms`, of locks: where nothing is held as a subtree only what is defined for it, its holders and its line can be in
+-- their way.
 function plain.lock_terms(m, us, words)
-  return not (m.trees or m.defined) and plain.terms(m, us, words)
+  return not m.trees and plain.terms(m, us, words)
+end
+
+-- Whether nothing is defined for a resource. Nobody looks where it is noted that nothing is for any.
+function plain.undefined(p, m, resource)
+  return not m.defined or redis.call('EXISTS', p .. K_DEF .. resource) == 0
 end
 
 -- The resource of a lock on just one, which is no subtree; or nothing.

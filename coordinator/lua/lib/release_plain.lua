@@ -21,7 +21,7 @@ local function release_plain(meta, m, us, args)
   local r = terms and load(place, args[2])
   local resource = r and r.state == 'held' and r.kind == 'lock' and r.fence == args[3] and not r.dedup and not r.watched
     and plain.resource(r.needs or '')
-  if not resource then
+  if not resource or not plain.undefined(place.p, m, resource) then
     return nil, r
   end
   local p = place.p
