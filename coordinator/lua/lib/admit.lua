@@ -77,7 +77,7 @@ end
 
 -- The first gate that does not let the job pass, if any.
 local function closed_gate(ctx, r)
-  if not ctx.gates or run.of(ctx, r) then
+  if not ctx.gates or run.of(ctx, r.name, r.queue) then
     return nil
   end
   run.over(ctx)
@@ -96,9 +96,9 @@ local function closed_gate(ctx, r)
 end
 
 local function pass_gates(ctx, r, fence)
-  local now = run.of(ctx, r)
+  local now = run.of(ctx, r.name, r.queue)
   if now then
-    now.left, now.passed = now.left - 1, (now.passed or 0) + 1
+    run.pass(now)
   end
   if now or not ctx.gates then
     return

@@ -1,12 +1,7 @@
 -- The shortest way to a worker, for one plain job that was never handed out before: it leaves the same behind as `claim_jobs`
 -- does. A worker that is idle asks for one.
 --@include lib/plain
--- Whether a record, as Redis gives it, is as `submit_plain` writes it: other fields come behind these.
-local function is_new(v)
-  return v[2] == plain.READY and v[1] == 'state' and v[3] == 'stamp' and tonumber(v[4]) and v[5] == 'name' and v[7] == 'queue'
-    and v[9] == 'data' and (not v[11] or (v[11] == 'data2' and not v[13]))
-end
-
+--@include lib/plain_job
 -- The number is that of a claim that was not answered yet.
 local function is_next(p, session, number)
   local batch = redis.call('GET', p .. K_BATCH .. session)
@@ -16,20 +11,17 @@ end
 
 local function write_claim(meta, m, us, args, id, v)
   local p, session, queue = string.sub(meta, 1, -5), args[2], args[8]
-  local ms, stamp = math.floor(us / 1000), tonumber(v[4])
-  local fence, now, waited = text(math.max(tonumber(m.tick) + 1, us)), text(ms), math.max(0, math.floor((us - stamp) / 1000))
+  local fence = text(math.max(tonumber(m.tick) + 1, us))
   redis.call('ZREM', p .. K_READY .. queue, id)
   redis.call('SADD', p .. K_OWNS .. session, id)
-  redis.call('HSET', p .. K_REQ .. id, 'state', plain.RUNNING, 'session', session, 'fence', fence, 'since', now,
-    'deliveries', '1')
+  local job, waited = plain_job.hand_out({ p = p, us = us, now = math.floor(us / 1000) }, session, id, v, fence)
   redis.call('SET', p .. K_BATCH .. session, args[3] .. ' ' .. id)
   redis.call('HINCRBY', p .. K_STATS, 'claim', '1')
   if waited > 0 then
     redis.call('HINCRBY', p .. K_STATS, 'waited_ms', text(waited))
   end
   plain.keep_clock(meta, m, us, fence)
-  return { id, fence, v[6], v[8], 1, 0, 1, '', '', '', '', v[10] .. (v[12] or ''), '',
-    math.max(0, ms - math.floor(stamp / 1000)) }
+  return job
 end
 
 -- The answer, if this was the way. `m` is what stands in `meta`, `args` as in `claim`.
@@ -45,7 +37,7 @@ local function claim_alone(meta, m, us, args)
   end
   local heads = redis.call('ZRANGE', p .. K_READY .. queue, '0', roomy and '1' or '0')
   local v = heads[1] and redis.call('HGETALL', p .. K_REQ .. heads[1])
-  if not v or not is_new(v) then
+  if not v or not plain_job.is_new(v) then
     return nil
   end
   local job, more = write_claim(meta, m, us, args, heads[1], v), not roomy or heads[2]

@@ -3,37 +3,12 @@
 --@include lib/settle_lines
 --@include lib/gated
 --@include lib/hand_out
+--@include lib/heads
+--@include lib/plain_job
 --@include lib/turns
 -- How often one claim looks at the queues again after it found jobs that could not be claimed, and at how many heads at
 -- least while gates may hold them up.
 local MAX_LOOKS, LEAST_HEADS = 8, 32
-
--- The best ready jobs over several queues: each queue's head, merged by rank.
-local function merged_heads(ctx, queues, wanted)
-  local found = {}
-  for _, queue in ipairs(queues) do
-    local head = redis.call('ZRANGE', ctx.p .. K_READY .. queue, 0, wanted - 1, 'WITHSCORES')
-    local last = #head == 2 * wanted and tonumber(head[#head])
-    for i = 1, #head, 2 do
-      found[#found + 1] = { id = head[i], rank = tonumber(head[i + 1]), queue = queue, last = last }
-    end
-  end
-  if #queues > 1 then
-    table.sort(found, function(a, b) return a.rank < b.rank or (a.rank == b.rank and a.id < b.id) end)
-  end
-  return found
-end
-
--- The next of them. Behind one that was not handed out its queue may go on with jobs better than the next of another queue:
--- the look ends before those.
-local function head_by_rank(order, last, claimed)
-  if last and not claimed then
-    order.known = math.min(order.known, last.last or order.known)
-  end
-  order.at = order.at + 1
-  local found = order.heads[order.at]
-  return found and found.rank <= order.known and found or nil
-end
 
 -- The last look at a candidate. One that cannot be claimed after all ends or steps back here.
 local function claimable(ctx, r)
@@ -54,15 +29,42 @@ local function claimable(ctx, r)
 end
 
 -- Where it will be taken out of.
-local function note_gone(ctx, gone, found, r)
-  local keys = { K_READY .. found.queue }
+local function put_down(gone, key, id)
+  local ids = gone[key] or {}
+  ids[#ids + 1], gone[key] = id, ids
+end
+
+local function note_gone(ctx, gone, found, priority)
+  put_down(gone, K_READY .. found.queue, found.id)
   if is_shared(ctx, found.queue) then
-    keys[2] = found.class or class_of(found.queue, r and r.priority)
+    put_down(gone, found.class or class_of(found.queue, priority), found.id)
   end
-  for _, key in ipairs(keys) do
-    gone[key] = gone[key] or {}
-    table.insert(gone[key], found.id)
+end
+
+-- A plain job that no gate is asked about any more.
+local function claim_plain(ctx, id, v, session)
+  local stats, passing = ctx.stats, ctx.gates and run.of(ctx, v[6], v[8])
+  if passing then
+    run.pass(passing)
   end
+  if ctx.offered[id] then
+    ctx.bells[v[8]] = ctx.bells[v[8]] - 1
+  end
+  local job, waited = plain_job.hand_out(ctx, session, id, v, text(draw(ctx)))
+  stats.claim, stats.waited_ms = (stats.claim or 0) + 1, (stats.waited_ms or 0) + waited
+  return job
+end
+
+-- What the worker is told of the job, or nothing: it could not be claimed.
+local function claim_head(ctx, found, gone, session, hold_ms)
+  local id, v = found.id, redis.call('HGETALL', ctx.p .. K_REQ .. found.id)
+  if plain_job.is_new(v) and (not ctx.gates or run.of(ctx, v[6], v[8])) then
+    note_gone(ctx, gone, found, 1)
+    return claim_plain(ctx, id, v, session)
+  end
+  local r = load(ctx, id, v)
+  note_gone(ctx, gone, found, r and r.priority)
+  return r and r.state == 'ready' and claimable(ctx, r) and hand_out(ctx, r, session, hold_ms)
 end
 
 -- One look at the heads of the queues. Returns how many of them could not be claimed; they have left the ready set.
@@ -73,15 +75,12 @@ local function claim_some(ctx, jobs, session, wanted, hold_ms, queues, roomy)
   local looked = wanted - #jobs + (roomy and 1 or 0)
   local heads = ctx.gates and math.max(LEAST_HEADS, looked) or looked
   local turns = queues.shared and turns_of(ctx, queues, heads)
-  local order = not turns and { heads = merged_heads(ctx, queues, heads), at = 0, known = math.huge }
+  local order = not turns and order_of(ctx, queues, heads)
   local found = turns and head_in_turn(turns) or order and head_by_rank(order)
   while found do
-    local r = load(ctx, found.id)
-    note_gone(ctx, gone, found, r)
-    local claimed = r and r.state == 'ready' and claimable(ctx, r)
+    local claimed = claim_head(ctx, found, gone, session, hold_ms)
     if claimed then
-      jobs[#jobs + 1] = hand_out(ctx, r, session, hold_ms)
-      given[#given + 1] = r.id
+      jobs[#jobs + 1], given[#given + 1] = claimed, found.id
     else
       dropped = dropped + 1
     end

@@ -76,14 +76,14 @@ local function drop(ctx, r)
   end
 end
 
--- Notes that a session no longer owns a request; `settle_lines` writes it, for a whole batch at once.
-local function disown(ctx, session, id)
+-- Requests that sessions no longer own: noted one by one, and written by `settle_lines` for a whole batch at once.
+local owners = {}
+function owners.leave(ctx, session, id)
   local left = ctx.left[session] or {}
-  left[#left + 1] = id
-  ctx.left[session] = left
+  left[#left + 1], ctx.left[session] = id, left
 end
 
-local function write_owners(ctx)
+function owners.write(ctx)
   for session, left in pairs(ctx.left) do
     redis.call('SREM', ctx.p .. K_OWNS .. session, unpack(left))
     ctx.left[session] = nil
@@ -102,7 +102,7 @@ local function leave_place(ctx, r)
     forget_nested(ctx, r)
   end
   if r.kind == 'lock' or r.state == 'running' then
-    disown(ctx, r.session, r.id)
+    owners.leave(ctx, r.session, r.id)
     if r.spare then
       no_longer_spare(ctx, r)
     end

@@ -11,7 +11,6 @@ plain.WAITING = next_state('new', 'ask')
 plain.HELD = next_state(plain.WAITING, 'grant')
 plain.RELEASED = next_state(plain.HELD, 'release')
 plain.READY = next_state(plain.WAITING, 'offer')
-plain.RUNNING = next_state(plain.READY, 'claim')
 
 -- The terms, if nothing that stands in `meta` is in the way; `us` is the server's time.
 function plain.terms(m, us, words)

@@ -1,9 +1,9 @@
 -- Reads a request: all its fields by name, numbers as numbers. In one pass over the hash, which is a short list in
 -- memory: asking for eighteen fields by name would walk it eighteen times. A record without `kind` is a job's, one
--- without `priority` has the normal one: so the commonest record stays small.
+-- without `priority` has the normal one: so the commonest record stays small. `v` is what stands in it, if the caller knows.
 --@include lib/context
-local function load(ctx, id)
-  local v = redis.call('HGETALL', ctx.p .. K_REQ .. id)
+local function load(ctx, id, v)
+  v = v or redis.call('HGETALL', ctx.p .. K_REQ .. id)
   if not v[1] then
     return nil
   end

@@ -15,9 +15,14 @@ run.over = function(ctx)
 end
 
 -- The one that a job belongs to.
-run.of = function(ctx, r)
+run.of = function(ctx, name, queue)
   local now = ctx.run
-  return now and now.handler == r.name and now.queue == r.queue and now.left > 0 and now
+  return now and now.handler == name and now.queue == queue and now.left > 0 and now
+end
+
+-- One of them passes.
+run.pass = function(now)
+  now.left, now.passed = now.left - 1, (now.passed or 0) + 1
 end
 
 run.begin = function(ctx, r, gates, left)

@@ -3,8 +3,10 @@
 --@include lib/finish
 --@include lib/again
 --@include lib/run_ended
+--@include lib/settle_plain
 -- The byte of `@`.
 local AT = 64
+local COUNTS = { 'ok', '' }
 local EVENTS = { succeeded = 'succeed', failed = 'fail', cancelled = 'cancel', dead = 'bury' }
 
 local function end_job(ctx, r, outcome, attempts, value)
@@ -69,7 +71,12 @@ end
 
 -- `value` is a result or a reason; `delay_ms` counts for retry, snooze, and a failure that may be excused.
 local function settle_job(ctx, session, id, fence, outcome, delay_ms, value)
-  local r = load(ctx, id)
+  local v = redis.call('HGETALL', ctx.p .. K_REQ .. id)
+  if outcome == 'succeeded' and settle_plain.fits(v, session, fence) and (not ctx.gates or all_well(ctx, v[6])) then
+    settle_plain.succeed(ctx, session, id, fence, v, value)
+    return COUNTS
+  end
+  local r = load(ctx, id, v)
   if not r then
     return { 'gone', '' }
   elseif r.state ~= 'running' or r.fence ~= fence or r.session ~= session then
@@ -84,7 +91,7 @@ local function settle_job(ctx, session, id, fence, outcome, delay_ms, value)
     redis.call('HDEL', ctx.p .. K_REQ .. id, 'postponed')
   end
   if excuse(ctx, r, outcome, attempts, delay_ms, value) then
-    return { 'ok', '' }
+    return COUNTS
   elseif EVENTS[outcome] then
     end_job(ctx, r, outcome, attempts, value)
   elseif outcome == 'retry' then
@@ -94,5 +101,5 @@ local function settle_job(ctx, session, id, fence, outcome, delay_ms, value)
   else
     put_back(ctx, r, 'give_back', attempts, 0)
   end
-  return { 'ok', '' }
+  return COUNTS
 end

@@ -8,7 +8,7 @@ local function settle_lines(ctx)
   if ctx.leftover then
     take_up(ctx)
   end
-  write_owners(ctx)
+  owners.write(ctx)
   local at = 1
   while at <= #ctx.dirty or (ctx.loose and rouse.below(ctx)) do
     local resource = ctx.dirty[at]
@@ -20,6 +20,6 @@ local function settle_lines(ctx)
     end
     at = at + 1
   end
-  write_owners(ctx)
+  owners.write(ctx)
   ctx.dirty, ctx.is_dirty = {}, {}
 end
