@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import chain
 
-from chaos import telling
+from chaos import crowds, telling
 from chaos.deep import Deep, phases
 from chaos.faults.node import Node
 from chaos.quantiles import rank
@@ -23,9 +23,8 @@ CHUNK = 1000
 
 def play(run: Run) -> Verdict:
     """Fill the namespace, then measure each script by itself, on the server."""
-    settings = Settings.of(
-        namespace=run.namespace, session_ttl=600, sweep_interval=60, max_queue=10_000_000, aging_after=None
-    )
+    limits = {"max_queue": 10_000_000, "max_line": 100_000}
+    settings = Settings.of(namespace=run.namespace, session_ttl=600, sweep_interval=60, aging_after=None, **limits)
     figures: list[Figure] = []
     with ExitStack() as stack:
         node = stack.enter_context(Node(run.folder / "redis"))
@@ -34,7 +33,8 @@ def play(run: Run) -> Verdict:
             contextlib.closing(Deep(node, co, Scope.of(run.namespace, settings.terms()), run.count("held")))
         )
         _fill(run, deep)
-        for at, (what, script, work) in enumerate(chain(phases(deep, run.random.randrange), telling.phases(deep))):
+        every = chain(phases(deep, run.random.randrange), telling.phases(deep), crowds.phases(deep))
+        for at, (what, script, work) in enumerate(every):
             run.progress(f"{script}, {what}", at, 2 * len(NAMES))
             deep.watched, deep.times = script, []
             for _ in range(run.count("calls")):

@@ -39,7 +39,7 @@ TAKEN_BACK = "the server took it back"
 # Lock requests withdrawn between two heartbeats.
 MAX_ORPHANS = 256
 # Batches in which a session is closed; what is left lapses.
-MAX_CLOSING = 10_000
+MAX_CLOSING = 100_000
 
 
 def _nothing() -> Iterable[Any]:
@@ -199,14 +199,28 @@ class Keeper:
             failpoints.reach("keeper.before_close")
         self._duties.leaving(session)
         try:
-            for _ in range(MAX_CLOSING):
-                raw = self._store.call(calls.close_session(self._scope, session), 0.0)
-                if replies.number(replies.part(raw, 1)) <= 0:
-                    break
+            self._give_back(session)
         except CoordinatorError as error:
             log.warning("session %s was not closed and will lapse: %s", session, error)
         if failpoints.on:
             failpoints.reach("keeper.after_close")
+
+    def _give_back(self, session: str) -> None:
+        """In parts, of which the server says how much is left. One whose answer is lost is asked for once more, for
+        thousands of locks would stay for a time to live; not the first, for the server may be gone."""
+        answered = False
+        for _ in range(MAX_CLOSING):
+            try:
+                raw = self._store.call(calls.close_session(self._scope, session), 0.0)
+            except CoordinatorError as error:
+                if not answered:
+                    raise
+                log.debug("a part of session %s is given back once more: %s", session, error)
+                answered = False
+                continue
+            answered = True
+            if replies.number(replies.part(raw, 1)) <= 0:
+                return
 
     def _open(self, retry_for: float | None) -> str:
         """Open a session. Not with the lock of the holdings: the server may be away for long."""

@@ -6,14 +6,21 @@
 -- Keeps: a process that leaves on purpose leaves nothing behind and burns no attempt.
 --@flags allow-oom
 --@include lib/reap
+--@include lib/owner
 --@include lib/give_up
 --@include lib/settle_lines
 --@include lib/stranded
 --@include lib/commit
-local ctx = open(KEYS[1], ARGV[1])
-local left = reap.session(ctx, ARGV[2], function(_, r)
+local ctx, session = open(KEYS[1], ARGV[1]), ARGV[2]
+-- It takes no more jobs, and is not to be rung for those that this call hands back.
+idle.leave(ctx, session)
+local left = reap.session(ctx, session, function(_, r)
   give_up(ctx, r, 'session closed')
 end)
+-- What is left must not lapse, which would cost its jobs an attempt, while it is given back.
+if left > 0 and live(ctx, session) then
+  renew(ctx, session)
+end
 settle_lines(ctx)
 -- It may have been rung for a job that it now leaves to others.
 ring_stranded(ctx)

@@ -46,6 +46,19 @@ def test_closing_ends_every_wait(
         held.release()
 
 
+def test_a_client_with_very_many_locks_gives_all_of_them_on(
+    kind: str, redis_url: str, settings: Settings, raw: "redis.Redis", namespace: str
+) -> None:
+    names = [f"r/{n}" for n in range(120)]
+    with connected("sync", redis_url, settings) as heir, connected(kind, redis_url, settings) as client:
+        for name in names:
+            client.acquire(name)
+        tickets = [heir.request(name) for name in names]
+        client.close()
+        assert all(ticket.wait(5).held for ticket in tickets)
+        assert raw.zcard(f"co:{{{namespace}}}:sessions") == 1
+
+
 def test_a_closed_client_says_so(kind: str, redis_url: str, settings: Settings, raw: "redis.Redis") -> None:
     with connected(kind, redis_url, settings) as client:
         client.close()

@@ -59,6 +59,55 @@ def test_a_large_session_closes_in_bounded_steps(engine: Engine) -> None:
     assert engine.call(calls.close_session(engine.scope, "s")) == ["ok", 0]
 
 
+def test_a_session_for_whose_locks_others_wait_closes_in_smaller_steps(engine: Engine) -> None:
+    engine.open("s")
+    engine.open("heir")
+    for n in range(30):
+        engine.hold("s", f"r{n}", f"a{n} b{n}")
+        engine.ask("heir", f"ha{n}", f"a{n}")
+        engine.ask("heir", f"hb{n}", f"b{n}")
+    # Twelve leave two lines each in which somebody waits, and he has it at once.
+    for left in (18, 6, 0):
+        assert engine.call(calls.close_session(engine.scope, "s")) == ["ok", left]
+        assert len(engine.raw.smembers(engine.key("OWNS", "heir"))) == 60
+        held = sum(engine.state(f"h{one}{n}") == "held" for one in "ab" for n in range(30))
+        assert held == 2 * (30 - left)
+
+
+def test_what_is_left_of_a_session_that_closes_does_not_lapse_meanwhile(engine: Engine) -> None:
+    engine.worker("w")
+    engine.submit(*(job(f"j{n}") for n in range(100)))
+    jobs = engine.claim("w", 64) + engine.claim("w", 36)
+    engine.beat("w", [(one.ident, one.fence) for one in jobs])
+    for left in (52, 4, 0):
+        engine.advance(6)
+        assert engine.call(calls.close_session(engine.scope, "w")) == ["ok", left]
+        assert engine.sweep() == 0
+    assert {(engine.state(one.ident), engine.field(one.ident, "crashes")) for one in jobs} == {("ready", None)}
+
+
+def test_a_session_that_lapsed_is_not_revived_by_closing_it(engine: Engine) -> None:
+    engine.open("s")
+    for n in range(70):
+        engine.hold("s", f"r{n}", f"a{n}")
+    engine.advance(11)
+    assert engine.call(calls.close_session(engine.scope, "s")) == ["ok", 22]
+    assert engine.raw.zscore(engine.key("SESSIONS"), "s") < engine.now
+    assert engine.sweep() == 1
+    assert engine.raw.zscore(engine.key("SESSIONS"), "s") is None
+
+
+def test_a_session_that_closes_in_parts_is_not_rung_for_what_it_hands_back(engine: Engine) -> None:
+    engine.worker("w")
+    engine.submit(*(job(f"j{n}") for n in range(60)))
+    engine.claim("w", 61)
+    engine.worker("other")
+    engine.claim("other")
+    assert engine.call(calls.close_session(engine.scope, "w")) == ["ok", 12]
+    assert engine.inbox("w") == []
+    assert engine.inbox("other") == ["bell default"]
+
+
 def test_a_session_that_closes_is_not_rung(engine: Engine) -> None:
     engine.worker("w1")
     engine.worker("w2")

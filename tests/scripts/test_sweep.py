@@ -132,6 +132,25 @@ def test_where_many_die_at_once_the_last_is_taken_back_as_soon_as_the_first(engi
     assert {engine.state(f"j{n}") for n in range(60)} == {"ready"}
 
 
+def test_the_jobs_of_a_worker_do_not_wait_for_the_locks_of_a_session_that_died_before(engine: Engine) -> None:
+    engine.open("crowd")
+    engine.open("heir")
+    for n in range(300):
+        engine.hold("crowd", f"r{n}", f"a{n}")
+        if n % 2:
+            engine.ask("heir", f"w{n}", f"a{n}")
+    worker = engine.worker("w")
+    engine.submit(*(job(f"j{n}") for n in range(20)))
+    engine.claim(worker, 20)
+    engine.keep_alive(10, "heir")
+    engine.sweep()
+    assert {engine.state(f"j{n}") for n in range(20)} == {"ready"}
+    while int(engine.beat("heir")[3]) == 0:  # milliseconds until it is to come again
+        pass
+    assert {engine.state(f"w{n}") for n in range(1, 300, 2)} == {"held"}
+    assert {engine.state(f"r{n}") for n in range(300)} == {"lost"}
+
+
 def test_a_wait_that_ran_out_ends_the_request_and_its_owner_is_told(engine: Engine) -> None:
     engine.open("s")
     engine.hold("s", "r", "a")

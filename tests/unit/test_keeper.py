@@ -19,6 +19,7 @@ class SlowStore:
         self.asked, self.answer = threading.Event(), threading.Event()
         self.away = False
         self.calls: list[str] = []
+        self.left: list[int | None] = []
 
     def call(self, call: Call, _retry_for: float | None = None) -> list[Any]:
         self.calls.append(call.script)
@@ -28,6 +29,11 @@ class SlowStore:
             return [b"ok", call.args[1]]
         if self.away:
             raise StoreUnavailable("away")
+        if call.script == "close_session" and self.left:
+            left = self.left.pop(0)
+            if left is None:
+                raise StoreUnavailable("the answer was lost")
+            return [b"ok", left]
         return [b"ok", 0, 0, 1000, 0, 0]
 
 
@@ -82,6 +88,26 @@ def test_a_session_that_is_opened_while_the_client_closes_is_closed_too(keeper: 
     assert store.calls == ["open_session", "close_session"]
     with pytest.raises(ClientClosed):
         keeper.ensure()
+
+
+@pytest.mark.parametrize(
+    ("left", "asked"),
+    [
+        ([96, 48, 0], 3),
+        ([96, None, None, 48], 3),
+        ([96, None, 48, None, 0], 5),
+        ([None, 0], 1),
+    ],
+    ids=["in parts", "a server that is gone", "answers that are lost", "a server that was gone before"],
+)
+def test_a_session_is_closed_in_parts_until_nothing_is_left(
+    keeper: Keeper, store: SlowStore, left: list[int | None], asked: int
+) -> None:
+    store.left = left
+    store.answer.set()
+    keeper.ensure()
+    keeper.close()
+    assert store.calls.count("close_session") == asked
 
 
 class Held:

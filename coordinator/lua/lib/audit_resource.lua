@@ -2,30 +2,34 @@
 --@include lib/audit_line
 --@include lib/audit_tree
 -- Holders looked at in one call; a resource with more is shared, and each of them is judged as a request too.
-local MAX_HOLDERS = 4096
+local MAX_HOLDERS = 1024
 
 local function entries(ctx, resource)
   return redis.call('HRANDFIELD', ctx.p .. K_HOLDERS .. resource, MAX_HOLDERS, 'WITHVALUES')
 end
 
--- Whether two holders cannot be there together. Permits count only where no capacity was defined: it may have been
--- lowered since, which takes nothing back.
-local function clashes(ctx, resource, used, holder)
+-- What holders use before the first is looked at. Permits count only where no capacity was defined (`alone`): it may have
+-- been lowered since, which takes nothing back.
+local function unused(ctx, resource)
+  return { permits = 0, alone = redis.call('HEXISTS', ctx.p .. K_DEF .. resource, 'capacity') == 0 }
+end
+
+-- Whether two holders cannot be there together.
+local function clashes(used, holder)
   if used.mode and used.mode ~= holder.mode then
     return true
   end
-  local counted = redis.call('HEXISTS', ctx.p .. K_DEF .. resource, 'capacity') == 0
-  return counted and holder.mode == 'x' and used.permits + holder.permits > 1
+  return used.alone and holder.mode == 'x' and used.permits + holder.permits > 1
 end
 
 local function audit_holders(ctx, resource, faults)
-  local held, used, clash = entries(ctx, resource), { permits = 0 }, false
+  local held, used, clash = entries(ctx, resource), unused(ctx, resource), false
   for i = 1, #held, 2 do
     local holder = parse_holder(held[i + 1])
     if not holder.mode then
       faults[#faults + 1] = 'its holder ' .. held[i] .. ' cannot be read'
     else
-      clash = clash or clashes(ctx, resource, used, holder)
+      clash = clash or clashes(used, holder)
       add(used, holder)
     end
   end

@@ -24,7 +24,7 @@ local function mend_holder(ctx, resource, holder, used)
     redis.call('HDEL', ctx.p .. K_HOLDERS .. resource, holder.id)
   elseif r.fence ~= holder.fence then
     hold_again(ctx, r)
-  elseif clashes(ctx, resource, used, holder) then
+  elseif clashes(used, holder) then
     lapse(ctx, r, 'held it beside another')
   else
     add(used, holder)
@@ -32,7 +32,7 @@ local function mend_holder(ctx, resource, holder, used)
 end
 
 local function mend_resource(ctx, resource)
-  local used = { permits = 0 }
+  local used = unused(ctx, resource)
   for _, holder in ipairs(by_fence(ctx, resource)) do
     mend_holder(ctx, resource, holder, used)
   end

@@ -34,14 +34,23 @@ function reap.session(ctx, session, take_back, most)
   return left, looked
 end
 
--- Where a host goes down with hundreds of processes the job of the last is to run elsewhere as soon as that of the first:
--- with one session in each call it waited for as many calls. Returns how much was found.
+-- Where a host goes down with hundreds of processes the job of the last is to run elsewhere as soon as that of the first,
+-- and that of a worker as soon as the locks of a process that had thousands: each session has its share of the call, and
+-- whoever needs more has what the others leave. Returns how much was found.
 function reap.dead(ctx, sessions)
-  local found, room = 0, MAX_OWNED
-  for _, session in ipairs(sessions) do
-    if room <= 0 or #ctx.dirty >= MAX_LINES then break end
-    local left, looked = reap.session(ctx, session, function(_, r) lapse(ctx, r, 'session lost') end, room)
-    found, room = found + 1 + left, room - 1 - looked
+  local found, room, lefts = 0, MAX_OWNED, {}
+  for _, most in ipairs({ math.max(1, math.floor(MAX_OWNED / math.max(1, #sessions))), MAX_OWNED }) do
+    for _, session in ipairs(sessions) do
+      if room <= 0 or #ctx.dirty >= MAX_LINES then break end
+      if lefts[session] ~= 0 then
+        local take_back, looked = function(_, r) lapse(ctx, r, 'session lost') end
+        lefts[session], looked = reap.session(ctx, session, take_back, math.min(most, room))
+        room = room - looked - (lefts[session] == 0 and 1 or 0)
+      end
+    end
+  end
+  for _, left in pairs(lefts) do
+    found = found + 1 + left
   end
   return found
 end

@@ -32,6 +32,16 @@ local function shared_by_many(key, count)
   end
 end
 
+-- The same of many holders of permits, of whom none is asked whether it lives: a third of the time.
+local function add_all(used, values)
+  local find, mode, permits = string.match, used.mode, 0
+  for _, value in ipairs(values) do
+    local here, count = find(value, '^([xs]) (%d+)')
+    mode, permits = here, permits + tonumber(count)
+  end
+  used.mode, used.permits = mode, permits
+end
+
 -- What live holders use. `stale`: a lapsed one still stands there.
 local function usage(ctx, resource)
   local used = { permits = 0 }
@@ -43,9 +53,14 @@ local function usage(ctx, resource)
     used.mode, used.permits = 's', count
     return used
   end
-  for _, value in ipairs(redis.call('HVALS', key)) do
+  local values = redis.call('HVALS', key)
+  if count > MANY_HOLDERS then
+    add_all(used, values)
+    return used
+  end
+  for _, value in ipairs(values) do
     local holder = parse_holder(value)
-    if count > MANY_HOLDERS or not lapsed(ctx, holder) then
+    if not lapsed(ctx, holder) then
       add(used, holder)
     else
       used.stale = true
