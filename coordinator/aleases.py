@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.drivers.describe import person
@@ -18,8 +18,10 @@ from coordinator.model.names import milliseconds as checked_ms
 from coordinator.model.need import Need
 from coordinator.ops import heirs, locks, looking, operator, timing
 from coordinator.ops.asking import Said
+from coordinator.wire.step import Operation
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class AsyncLease:
@@ -101,7 +103,8 @@ class AsyncLease:
             giving = timing.release(driver.scope, driver.learner, self.ident, self.fence, self.needs, self._since)
             try:
                 await driver.run(giving)
-            except LeaseLost:
+            except LeaseLost as error:
+                self.lose(error.why)
                 raise
             except BaseException:
                 self.lose("it is being given back")
@@ -116,7 +119,7 @@ class AsyncLease:
         """
         driver = self._driver
         deed = operator.deed(person(), reason, driver.new_id())
-        state = await driver.run(heirs.hand_over(driver.scope, self.ident, self.fence, to, to_owner, deed))
+        state = await self._run(heirs.hand_over(driver.scope, self.ident, self.fence, to, to_owner, deed))
         self._over = True
         return state
 
@@ -127,8 +130,16 @@ class AsyncLease:
         Raises LeaseLost, InvalidInput.
         """
         lease_ms = checked_ms(seconds, "seconds", least=0.05)
-        self.trusted_until = await self._driver.run(locks.extend(self._driver.scope, self.ident, self.fence, lease_ms))
+        self.trusted_until = await self._run(locks.extend(self._driver.scope, self.ident, self.fence, lease_ms))
         self._driver.hold(self)
+
+    async def _run(self, operation: Operation[T]) -> T:
+        """What the server says of the lease is believed at once: its message may be on its way, or never come."""
+        try:
+            return await self._driver.run(operation)
+        except LeaseLost as error:
+            self.lose(error.why)
+            raise
 
     def trust(self, until: float) -> None:
         """Believe in the lease until then, on the clock of `held`: for what holds something else along with it."""
@@ -136,7 +147,7 @@ class AsyncLease:
         self._driver.hold(self)
 
     def lose(self, why: str) -> None:
-        """Called by the keeper of the session."""
+        """Called by the keeper of the session, and when the server says so."""
         self.why_lost = why
         self._driver.in_loop(self._tell, "lost")
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from coordinator.drivers.describe import person
 from coordinator.drivers.sync import SyncDriver
@@ -17,8 +17,10 @@ from coordinator.model.names import milliseconds as checked_ms
 from coordinator.model.need import Need
 from coordinator.ops import heirs, locks, looking, operator, timing
 from coordinator.ops.asking import Said
+from coordinator.wire.step import Operation
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Lease:
@@ -100,7 +102,8 @@ class Lease:
             giving = timing.release(driver.scope, driver.learner, self.ident, self.fence, self.needs, self._since)
             try:
                 driver.run(giving)
-            except LeaseLost:
+            except LeaseLost as error:
+                self.lose(error.why)
                 raise
             except BaseException:
                 self.lose("it is being given back")
@@ -115,7 +118,7 @@ class Lease:
         """
         driver = self._driver
         deed = operator.deed(person(), reason, driver.new_id())
-        state = driver.run(heirs.hand_over(driver.scope, self.ident, self.fence, to, to_owner, deed))
+        state = self._run(heirs.hand_over(driver.scope, self.ident, self.fence, to, to_owner, deed))
         self._over = True
         return state
 
@@ -126,8 +129,16 @@ class Lease:
         Raises LeaseLost, InvalidInput.
         """
         lease_ms = checked_ms(seconds, "seconds", least=0.05)
-        self.trusted_until = self._driver.run(locks.extend(self._driver.scope, self.ident, self.fence, lease_ms))
+        self.trusted_until = self._run(locks.extend(self._driver.scope, self.ident, self.fence, lease_ms))
         self._driver.hold(self)
+
+    def _run(self, operation: Operation[T]) -> T:
+        """What the server says of the lease is believed at once: its message may be on its way, or never come."""
+        try:
+            return self._driver.run(operation)
+        except LeaseLost as error:
+            self.lose(error.why)
+            raise
 
     def trust(self, until: float) -> None:
         """Believe in the lease until then, on the clock of `held`: for what holds something else along with it."""
@@ -135,7 +146,7 @@ class Lease:
         self._driver.hold(self)
 
     def lose(self, why: str) -> None:
-        """Called by the keeper of the session."""
+        """Called by the keeper of the session, and when the server says so."""
         self.why_lost = why
         event: threading.Event | None = self.__dict__.get("_lost")
         if event is not None:

@@ -52,6 +52,26 @@ def steal(other: Any, lease: Any) -> Any:
     return stolen
 
 
+@pytest.mark.parametrize(
+    "call",
+    [lambda lease, _: lease.release(), lambda lease, _: lease.extend(5), lambda lease, to: lease.hand_over(to)],
+    ids=["release", "extend", "hand_over"],
+)
+def test_a_holder_that_asks_before_its_message_has_come_believes_the_answer(
+    co: Any, other: Any, monkeypatch: pytest.MonkeyPatch, call: Callable[[Any, str], Any]
+) -> None:
+    """As one that was stopped meanwhile, whose message still lies in the inbox."""
+    lease, ticket = co.acquire("a"), other.request("a")
+    monkeypatch.setattr(getattr(co, "target", co)._driver.keeper, "lose", lambda *_: None)
+    other.force_release(lease.ident, "test")
+    with pytest.raises(LeaseLost):
+        call(lease, ticket.ident)
+    assert not lease.held
+    until(lease.lost.is_set, SOON)
+    with pytest.raises(LeaseLost):
+        lease.check()
+
+
 @pytest.mark.parametrize("verb", [force_release, force_release_to_the_next, transfer, hand_over, steal])
 def test_a_holder_learns_at_once_that_its_lock_was_taken_and_is_fenced_out(
     co: Any, other: Any, raw: "redis.Redis", namespace: str, verb: Callable[[Any, Any], Any]
