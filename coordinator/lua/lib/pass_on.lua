@@ -3,7 +3,7 @@
 --@include lib/plain
 -- The record of the first in line, if it can have the resource just like that. Reading only.
 local function plain_heir(place, m, resource)
-  local id = not (m.nested or m.spare or m.delays) and redis.call('ZRANGE', place.p .. K_LINE .. resource, '0', '0')[1]
+  local id = not (m.nested or m.spare) and redis.call('ZRANGE', place.p .. K_LINE .. resource, '0', '0')[1]
   local r = id and load(place, id)
   if not (r and r.stamp and r.hold_ms and r.session) or r.state ~= 'waiting' or r.kind ~= 'lock' or r.needs ~= 'x1:' .. resource or out_of_time(place, r) then
     return nil

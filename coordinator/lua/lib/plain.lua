@@ -21,10 +21,10 @@ function plain.terms(m, us, words)
   return not (terms.memory_terms and us - m.looked * 1000 >= BELIEVED_MS * 1000) and terms
 end
 
--- As `terms`, of locks: where nothing is held as a subtree only what is defined for it, its holders and its line can be in
--- their way.
+-- As `terms`, of locks: where nothing is held as a subtree, and no crash of the last seconds keeps anything closed, only what
+-- is defined for it, its holders and its line can be in their way.
 function plain.lock_terms(m, us, words)
-  return not m.trees and plain.terms(m, us, words)
+  return not (m.trees or m.delays) and plain.terms(m, us, words)
 end
 
 -- Whether nothing is defined for a resource. Nobody looks where it is noted that nothing is for any.
