@@ -86,7 +86,10 @@ class _Examination:
         unfit = self._unfit() if version >= OLDEST else None
         if version < OLDEST or unfit:
             return Report((*first, *filter(None, [unfit])), 0, judge.server_line(info))
-        look, mended = self._look(), []
+        crowd = self._crowd(fix)
+        if crowd and not crowd.fixed:
+            return Report((*first, crowd), 0, judge.server_line(info))
+        look, mended = self._look(), [crowd] if crowd else []
         for _ in range(ROUNDS if fix else 0):
             if not look.curable:
                 break
@@ -114,6 +117,17 @@ class _Examination:
         kind = shown(self._store.command("TYPE", meta))
         schema = self._store.command("HGET", meta, "schema") if kind == "hash" else None
         return judge.namespace_finding(self._scope.namespace, kind, schema)
+
+    def _crowd(self, fix: bool) -> Finding | None:
+        """Fields of `meta` that are not ours, if they are so many that nothing works; with `fix` they are taken out."""
+        meta = self._scope.meta
+        found = judge.crowd_finding(self._scope.namespace, number(self._store.command("HLEN", meta)))
+        if found is None or not fix:
+            return found
+        strays = (one for one in self._census.members(meta.encode(), "hash") if shown(one) not in judge.META_FIELDS)
+        while page := list(islice(strays, KEYS_PER_CALL)):
+            self._store.command("HDEL", meta, *page)
+        return replace(found, fixed=True)
 
     # --- looking
 

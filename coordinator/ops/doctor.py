@@ -27,6 +27,13 @@ LISTS_REQUESTS = frozenset(
 )
 LISTS_RESOURCES = frozenset({"RESOURCES", "DIRTY", "TREES", "WAKES", "DELAYS", "HELD_BELOW", "WAITS_BELOW"})
 
+# The fields of `meta` that there are, and how many there may be: every script reads all of them.
+META_FIELDS = frozenset(
+    {"schema", "clock", "skew", "tick", "swept", "looked", "left", "gates", "limits", "gates_full", "shed", "frozen"}
+    | {"shares", "spare", "nested", "memory", "trees", "defined", "delays", "terms"}
+)
+MOST_META_FIELDS = 64
+
 NO_TTL = -1
 # Among the clocks of requests are those of resources that nobody is granted for a time after a crash.
 DELAY = b"!"
@@ -172,6 +179,14 @@ def namespace_finding(namespace: str, kind: str, schema: bytes | None) -> Findin
     if schema is None or shown(schema) == SCHEMA_VERSION:
         return None
     detail = f"has data of layout {shown(schema)}, not {SCHEMA_VERSION}; it was left alone"
+    return Finding("namespace", namespace, detail)
+
+
+def crowd_finding(namespace: str, fields: int) -> Finding | None:
+    """Whether `meta` has so many fields that scripts refuse to read it."""
+    if fields <= MOST_META_FIELDS:
+        return None
+    detail = f"its meta has {fields} fields, of which Coordinator writes at most {len(META_FIELDS)}; no script can work"
     return Finding("namespace", namespace, detail)
 
 

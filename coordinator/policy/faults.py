@@ -17,6 +17,8 @@ _LINE = re.compile(r"@?user_(?:script|function):(\d+)")
 # The same places with all that is said there: numbers and names that nobody can do anything with.
 _BEFORE = re.compile(r"^.*@user_script:\s*\d+:\s*-?")
 _BEHIND = re.compile(r"\s*script: \w+, on @?user_(?:script|function):\d+\.?$")
+# What a script says whose `meta` has more fields than Coordinator could have written (lib/context).
+_CROWDED = "CROWDED meta"
 # Never the data's fault: what we sent is not what this server takes.
 _OURS = ("unknown command", "wrong number of arguments", "unknown subcommand", "compiling", "Function not found")
 
@@ -27,6 +29,11 @@ def fault(message: str, what: str, text: str = "") -> CoordinatorError:
         return AccessDenied(f"Redis does not let this user run {what}")
     if any(word in message for word in _OURS):
         return ProtocolError(f"Redis does not know {what} as this version sends it")
+    if _CROWDED in message:
+        return Corrupt(
+            f"the key `co:{{NAMESPACE}}:meta` has very many fields that Coordinator does not write: {what} cannot go "
+            "on; `coordinator doctor --fix` takes them out"
+        )
     line = _LINE.search(message)
     if line is None and not message.startswith("WRONGTYPE"):
         return ProtocolError(f"Redis refused {what} ({message.partition(' ')[0][:40]})")

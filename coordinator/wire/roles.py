@@ -130,7 +130,10 @@ ROLES: tuple[Role, ...] = (
             "sweep",
             "acknowledge",
         ),
-        (*_FOLLOW, "scan", "type", "get", "hget", "hscan", "sscan", "zscan", "unlink", "persist", "pexpire", "zadd"),
+        (
+            *(*_FOLLOW, "scan", "type", "get", "hget", "hlen", "hscan", "sscan", "zscan"),
+            *("hdel", "unlink", "persist", "pexpire", "zadd"),
+        ),
     ),
     Role("loader", "loads the scripts, so that nobody else needs to be able to", ()),
 )

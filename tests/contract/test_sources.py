@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from coordinator import keys
+from coordinator.ops.doctor import META_FIELDS
 from coordinator.wire import loader
 from tests.contract.lua import DEFINES, INCLUDES, code, every_source, fragments, strings, text_of, undefined, words
 
@@ -54,6 +55,15 @@ def test_every_family_of_keys_is_used_and_no_other() -> None:
     used = {word for name in every_source() for word in words(code(name)) if word.startswith("K_")}
     # The one key that is passed in is the only one that Lua does not build.
     assert used == {f"K_{one.name}" for one in keys.FAMILIES if one.name != "META"}
+
+
+def test_the_doctor_knows_every_field_of_meta() -> None:
+    """It takes out all others where there are very many."""
+    named = r"(?:meta|clock|mark)(?:\[.*\])?(?:, | = )(?:\{ )?'(\w+)'"
+    found = {field for name in every_source() for field in re.findall(named, code(name))}
+    readers = [code(name) for name in every_source() if "m, us" in code(name)]
+    found |= {one for lua in readers for one in re.findall(r"\bm\.(\w+)", lua)}
+    assert found - {"due"} == META_FIELDS
 
 
 @pytest.mark.parametrize("name", every_source())

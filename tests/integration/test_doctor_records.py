@@ -12,8 +12,9 @@ import pytest
 from coordinator import Coordinator, Dedup, Need, Settings, Submission
 from coordinator.doctor import examine
 from coordinator.drivers.embedded import EmbeddedServer
-from coordinator.errors import CoordinatorError, UnsafeServer
+from coordinator.errors import CoordinatorError, Corrupt, UnsafeServer
 from coordinator.keys import prefix
+from coordinator.ops.doctor import META_FIELDS, MOST_META_FIELDS
 from tests.support import topology
 from tests.support.health import assert_healthy, sweep
 from tests.support.scene import Scene
@@ -122,6 +123,29 @@ def test_a_started_job_does_not_hold_a_key_that_was_until_its_start(scene: Scene
     assert scene.faults(job.ident) == ["has started, but still holds its dedup key"]
     scene.mend()
     assert not scene.raw.exists(scene.key("DEDUP", "k"))
+
+
+# --- the namespace
+
+
+def test_a_meta_with_very_many_strange_fields_is_told_of_by_everything_and_mended(scene: Scene) -> None:
+    scene.co.submit("job", resources=["x"])
+    meta = scene.key("META")
+    ours = scene.raw.hgetall(meta)
+    assert {field.decode() for field in ours} <= META_FIELDS
+    scene.raw.hset(meta, mapping={f"stray{n}": n for n in range(MOST_META_FIELDS - len(META_FIELDS))})
+    scene.co.acquire("y").release()  # what could be ours in a later version is passed over
+    scene.raw.hset(meta, mapping={f"more{n}": n for n in range(1000)})
+    for use in (lambda: scene.co.submit("job"), lambda: scene.co.acquire("z"), scene.co.survey):
+        with pytest.raises(Corrupt, match=r"meta.*doctor --fix"):
+            use()
+    (found,) = examine(scene.co).problems
+    assert (found.kind, found.fixed) == ("namespace", False)
+    assert f"{scene.raw.hlen(meta)} fields" in found.detail
+    scene.mend()
+    left = {field.decode() for field in scene.raw.hgetall(meta)}
+    assert {field.decode() for field in ours} <= left <= META_FIELDS
+    assert scene.co.submit("job").ident
 
 
 # --- keys

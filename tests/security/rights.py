@@ -35,8 +35,8 @@ COMMANDS = {
     "locker": INBOX,
     "observer": {"xread"},
     "operator": {
-        *("xread", "scan", "type", "get", "hget", "hscan", "sscan", "zscan"),
-        *("unlink", "persist", "pexpire", "zadd"),
+        *("xread", "scan", "type", "get", "hget", "hlen", "hscan", "sscan", "zscan"),
+        *("hdel", "unlink", "persist", "pexpire", "zadd"),
     },
     "loader": set[str](),
 }

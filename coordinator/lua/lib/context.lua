@@ -66,6 +66,8 @@ end
 -- clock's mark is written again. Also returns the server's time.
 local function read_meta(meta)
   local v, m = redis.call('HGETALL', meta), { clock = 0, skew = 0, tick = 0, swept = 0, looked = 0 }
+  -- Somebody else's fields. To go through very many would take each script longer than all it has to do.
+  if #v > 128 then error('CROWDED meta') end
   for i = 1, #v, 2 do
     m[v[i]] = v[i + 1]
   end
@@ -91,9 +93,7 @@ local function open(meta, words, m, us)
       ctx.skew, ctx.save_clock, us = skew + clock - us, true, clock
     end
   end
-  if us > m.due then
-    ctx.save_clock = true
-  end
+  if us > m.due then ctx.save_clock = true end
   ctx.us, ctx.now = us, math.floor(us / 1000)
   return ctx
 end
