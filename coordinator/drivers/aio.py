@@ -287,8 +287,8 @@ class AsyncDriver:
     def _opened(self, session: str) -> None:
         self.in_loop(self._new_inbox, session)
 
-    def _session_lost(self, _session: str) -> None:
-        self.in_loop(self.postman.tell_all, SESSION_LOST)
+    def _session_lost(self, session: str) -> None:
+        self.in_loop(self.postman.tell_all, (*SESSION_LOST, session))
 
     def _mail(self, sent: int, waiting: int) -> None:
         self.in_loop(self._check_mail, sent, waiting)

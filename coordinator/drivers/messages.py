@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 Words = tuple[str, ...]
 RESYNC: Words = ("resync",)
+# Followed by the session; without one it is whichever there is.
 SESSION_LOST: Words = ("session_lost",)
 
 # Wakes a listener that is to stop and cannot be woken otherwise.

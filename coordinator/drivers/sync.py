@@ -216,9 +216,9 @@ class SyncDriver:
         if self._hall.listener is not None:
             self._hall.listener.stop(self.store)
 
-    def _session_lost(self, _session: str) -> None:
+    def _session_lost(self, session: str) -> None:
         self._hall.retire()  # not `stop`, which would wait for a server that may be away
-        self.postman.tell_all(SESSION_LOST)
+        self.postman.tell_all((*SESSION_LOST, session))
 
     def _mail(self, sent: int, waiting: int) -> None:
         if self.postman.tally.behind(sent, waiting):

@@ -112,17 +112,18 @@ def acquire(
 
 
 def await_grant(
-    scope: Scope, asked: LockAsk, seconds: float | None, standing: Asked | None = None
+    scope: Scope, asked: LockAsk, seconds: float | None, standing: Asked | None = None, session: str = ""
 ) -> Operation[Grant | None]:
-    """Wait for a request that stands in line; None after `seconds`. Raises WaitCancelled when it ends otherwise.
-    With `standing`, the first answer, the message of the grant may be enough."""
+    """Wait for a request that stands in line for a `session`; None after `seconds`. Raises WaitCancelled when it ends
+    otherwise. With `standing`, the first answer, whose session counts, the message of the grant may be enough."""
+    session = session if standing is None else standing.session
     now: float = yield Now()
     ends = None if seconds is None else now + seconds
     while True:
         words = yield Wait(asked.ident, None if ends is None else max(0.0, ends - now))
         if words is None:
             return None
-        _goes_on(asked, words)
+        _goes_on(asked, words, session)
         if words[0] == "granted" and standing is not None and scope.told and not asked.replicated:
             told = yield from _told(asked, words, standing)
             if told is not None:
@@ -139,9 +140,10 @@ def await_grant(
         now = yield Now()
 
 
-def _goes_on(asked: LockAsk, words: Sequence[str]) -> None:
-    """Raises WaitCancelled for a message by which the request is over."""
-    if words[0] == "session_lost":
+def _goes_on(asked: LockAsk, words: Sequence[str], session: str) -> None:
+    """Raises WaitCancelled for a message by which the request is over. The loss of the session before may be told late:
+    to whoever found it lost, asked under another one and stands in line."""
+    if words[0] == "session_lost" and (not session or tuple(words[1:]) in ((), (session,))):
         raise WaitCancelled(asked.ident, "cancelled", "session lost")
     if words[0] == "ended":
         raise _ended(asked, words[2], words[3:])

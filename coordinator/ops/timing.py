@@ -178,7 +178,7 @@ def await_grant(
     """As `locks.await_grant`. How long it took since it was asked for is learnt from if it comes in the meantime: of a
     lock that was there before anybody waited for it, nobody knows since when, nor what became of it: that is asked."""
     try:
-        grant = yield from locks.await_grant(scope, asked, 0.0)
+        grant = yield from locks.await_grant(scope, asked, 0.0, session=standing.session)
         if grant is not None or seconds == 0:
             return grant
         grant = yield from locks.await_grant(scope, asked, seconds, standing)

@@ -13,6 +13,7 @@ import pytest
 
 from coordinator import AsyncCoordinator, AsyncLease, Coordinator, Settings, State
 from coordinator.errors import LeaseLost, WaitTimeout
+from coordinator.keys import key
 from tests.support.until import until
 
 HOLDER = """
@@ -204,3 +205,24 @@ def test_a_process_that_just_ends_releases_what_it_held(redis_url: str, namespac
     subprocess.run([sys.executable, "-c", program, redis_url, namespace], check=True, timeout=30)
     assert raw.zcard(f"co:{{{namespace}}}:sessions") == 0
     assert raw.zcard(f"co:{{{namespace}}}:resources") == 0
+
+
+@pytest.mark.parametrize("ask", ["acquire", "request"])
+def test_who_comes_back_under_another_session_stands_in_line_as_anybody(
+    co: Any, connect: Any, raw: Any, namespace: str, ask: str
+) -> None:
+    """What is said of the session before is no word on what is asked under the new one."""
+    lease, late = co.acquire("a"), connect(session_ttl=600.0)
+    late.acquire("b")
+    [theirs] = raw.zrange(key(namespace, "SESSIONS"), -1, -1)
+    raw.zadd(key(namespace, "SESSIONS"), {theirs: 1})
+    if ask == "acquire":
+        with pytest.raises(WaitTimeout):
+            late.acquire("a", wait=0.05)
+        assert co.line("a").line_length == 0
+    else:
+        ticket = late.request("a")
+        with pytest.raises(WaitTimeout):
+            ticket.wait(0)
+        lease.release()
+        ticket.wait(5).release()

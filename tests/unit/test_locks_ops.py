@@ -237,6 +237,7 @@ def test_a_wait_that_runs_out_while_the_store_is_away_leaves_nothing_behind(erro
     ("words", "kind"),
     [
         (("session_lost",), WaitCancelled),
+        (("session_lost", "s"), WaitCancelled),
         (("ended", "r", "cancelled"), WaitCancelled),
         (("ended", "r", "lost"), WaitCancelled),
         (("ended", "r", "expired"), WaitTimeout),
@@ -247,6 +248,16 @@ def test_a_request_that_ends_otherwise_ends_the_wait(words: tuple[str, ...], kin
     hand.expects(Wait, words)
     hand.expects(Forget("r"))
     hand.raises(kind)
+
+
+def test_a_session_before_that_is_told_late_to_be_lost_ends_no_wait() -> None:
+    hand = in_line()
+    hand.expects(Wait("r", 5.0), ("session_lost", "before"))
+    asked(hand, WAITING, 101.0)
+    hand.expects(Now(), 101.0)
+    hand.expects(Wait("r", 4.0), ("granted", "r", "77", "60000"))
+    hand.expects(Session(), ("s", 102.0))
+    assert hand.returns().fence == 77
 
 
 def test_a_lapsed_session_is_replaced_and_the_call_repeated() -> None:

@@ -41,8 +41,11 @@ def waited(
 ) -> tuple[Any, Book]:
     """What came of a wait whose parts are answered like this, and what was learnt."""
 
-    def await_grant(_scope: Any, _asked: Any, part: float | None, standing: Any = None) -> Generator[None, None, Any]:
+    def await_grant(
+        _scope: Any, _asked: Any, part: float | None, standing: Any = None, session: str = ""
+    ) -> Generator[None, None, Any]:
         yield from ()
+        assert session == (STANDING.session if part == 0 else "")
         # What lies there already may be old; a message that comes while it is waited for is enough.
         assert standing is (None if part == 0 else STANDING)
         answer = answers[part]
