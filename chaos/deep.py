@@ -313,10 +313,10 @@ def _gates(deep: Deep) -> Iterator[Phase]:
 
     def held_back() -> None:
         """A batch comes to a breaker that is open, and goes on when it is closed."""
-        call(calls.set_breaker(scope, GATED, "open", HOLD_MS, "by hand", new_id()))
+        call(calls.set_breaker(scope, GATED, "open", HOLD_MS, Deed("me", "by hand", new_id())))
         deep.submit(MAX_BATCH, GATED)
         deep.claim(GATED, MAX_BATCH)
-        call(calls.set_breaker(scope, GATED, "close", 0, "", new_id()))
+        call(calls.set_breaker(scope, GATED, "close", 0, Deed("me", "test", new_id())))
         deep.claim(GATED, MAX_BATCH)
         deep.settle(GATED, "succeeded", 0)
 

@@ -156,21 +156,25 @@ class AsyncOverseer:
         return await self._driver.run(gates.breakers(self._driver.scope))
 
     async def open_breaker(
-        self, name: str, seconds: float | None = None, reason: str = "", *, undeclared: bool = False
+        self, name: str, seconds: float | None = None, reason: str = "", *, undeclared: bool = False, by: str = ""
     ) -> None:
         """Hold the jobs behind a breaker back, for so many seconds or until it is closed.
 
-        `undeclared`: also if no worker has told of one of that name yet. Raises InvalidInput.
+        `undeclared`: also if no worker has told of one of that name yet. Raises InvalidInput, also without a reason.
         """
+        deed = self._reasoned(by, reason)
         if not undeclared:
             await self._driver.run(gates.declared(self._driver.scope, name))
-        await self._driver.run(gates.open_breaker(self._driver.scope, name, seconds, reason, self._driver.new_id()))
+        await self._driver.run(gates.open_breaker(self._driver.scope, name, seconds, deed))
 
-    async def close_breaker(self, name: str, reason: str = "", *, undeclared: bool = False) -> None:
+    async def close_breaker(
+        self, name: str, reason: str | None = None, *, undeclared: bool = False, by: str = ""
+    ) -> None:
         """Let the jobs behind a breaker go on. `undeclared`: as for `open_breaker`. Raises InvalidInput."""
+        deed = self._deed(by, reason)
         if not undeclared:
             await self._driver.run(gates.declared(self._driver.scope, name))
-        await self._driver.run(gates.close_breaker(self._driver.scope, name, reason, self._driver.new_id()))
+        await self._driver.run(gates.close_breaker(self._driver.scope, name, deed))
 
     async def limits(self) -> list[LimitView]:
         """All limits of rate."""

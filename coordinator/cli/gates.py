@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from coordinator.cli.delays import for_ever
-from coordinator.cli.options import Common, command, connect
+from coordinator.cli.options import By, Common, command, connect, doer
 from coordinator.cli.screen import Screen
 from coordinator.cli.tables import DIM, columns
 from coordinator.cli.words import duration, word
@@ -30,11 +30,12 @@ class OpenOptions:
     """Which breaker, for how long, and why."""
 
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name of a handler, or of what handlers depend on.")]
+    reason: Annotated[str, typer.Option(help="Why: whoever looks will read it.")]
     seconds: Annotated[
         float | None, typer.Option("--for", help="For so many seconds; else until it is closed.", metavar="SECONDS")
     ] = None
-    reason: Annotated[str, typer.Option(help="Why: whoever looks will read it.")] = ""
     undeclared: Undeclared = False
+    by: By = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +43,9 @@ class CloseOptions:
     """Which breaker, and why."""
 
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name of a handler, or of what handlers depend on.")]
-    reason: Annotated[str, typer.Option(help="Why.")] = ""
+    reason: Annotated[str | None, typer.Option(help="Why, for the audit.")] = None
     undeclared: Undeclared = False
+    by: By = None
 
 
 def add_to(app: typer.Typer) -> None:
@@ -84,7 +86,9 @@ def open_(options: OpenOptions, common: Common) -> None:
     After the time probes are let through; without --for the breaker stays open until somebody closes it.
     """
     with connect(common) as coordinator:
-        coordinator.open_breaker(options.name, options.seconds, options.reason, undeclared=options.undeclared)
+        coordinator.open_breaker(
+            options.name, options.seconds, options.reason, undeclared=options.undeclared, by=doer(options.by)
+        )
     until = f"for {duration(options.seconds)}" if options.seconds is not None else "until it is closed"
     document = {"breaker": options.name, "state": "open", "seconds": options.seconds}
     Screen(common.json).show(document, word(f"{options.name} is open {until}"))
@@ -93,7 +97,7 @@ def open_(options: OpenOptions, common: Common) -> None:
 def close(options: CloseOptions, common: Common) -> None:
     """Let the jobs behind a breaker go on, and forget the failures that it has counted."""
     with connect(common) as coordinator:
-        coordinator.close_breaker(options.name, options.reason, undeclared=options.undeclared)
+        coordinator.close_breaker(options.name, options.reason, undeclared=options.undeclared, by=doer(options.by))
     Screen(common.json).show({"breaker": options.name, "state": "closed"}, word(f"{options.name} is closed"))
 
 

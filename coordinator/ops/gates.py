@@ -9,10 +9,9 @@ from difflib import get_close_matches
 from coordinator.errors import InvalidInput
 from coordinator.keys import encode
 from coordinator.model.names import MAX_SECONDS, label, milliseconds
-from coordinator.model.names import text as free_text
 from coordinator.policy.rate import PARTS
 from coordinator.wire import calls, replies
-from coordinator.wire.calls import Scope
+from coordinator.wire.calls import Deed, Scope
 from coordinator.wire.gates import shown
 from coordinator.wire.replies import Raw, number, text
 from coordinator.wire.step import Operation
@@ -68,15 +67,15 @@ def limits(scope: Scope) -> Operation[list[LimitView]]:
     return [one for one in views if one.per_second is not None or one.until is not None or one.waiting]
 
 
-def open_breaker(scope: Scope, name: str, seconds: float | None, reason: str, call_id: str) -> Operation[str]:
+def open_breaker(scope: Scope, name: str, seconds: float | None, deed: Deed) -> Operation[str]:
     """Open a breaker; for ever without `seconds`. Raises InvalidInput."""
     open_ms = milliseconds(MAX_SECONDS if seconds is None else seconds, "seconds", least=0.001)
-    return (yield from _set(scope, name, ("open", open_ms), reason, call_id))
+    return (yield from _set(scope, name, ("open", open_ms), deed))
 
 
-def close_breaker(scope: Scope, name: str, reason: str, call_id: str) -> Operation[str]:
+def close_breaker(scope: Scope, name: str, deed: Deed) -> Operation[str]:
     """Close a breaker, or forget the failures that it has counted. Raises InvalidInput."""
-    return (yield from _set(scope, name, ("close", 0), reason, call_id))
+    return (yield from _set(scope, name, ("close", 0), deed))
 
 
 def declared(scope: Scope, name: str) -> Operation[None]:
@@ -93,9 +92,8 @@ def declared(scope: Scope, name: str) -> Operation[None]:
     raise InvalidInput("name", name, f"is no breaker that is known: {there}; `undeclared` takes it all the same")
 
 
-def _set(scope: Scope, name: str, event: tuple[str, int], reason: str, call_id: str) -> Operation[str]:
-    said = free_text(reason, "reason")
-    raw = yield calls.set_breaker(scope, encode(label(name, "name")), *event, said, call_id)
+def _set(scope: Scope, name: str, event: tuple[str, int], deed: Deed) -> Operation[str]:
+    raw = yield calls.set_breaker(scope, encode(label(name, "name")), *event, deed)
     replies.expect(raw, "ok")
     return text(raw[1])
 

@@ -16,8 +16,8 @@ from coordinator.wire.step import Call, Operation
 
 MOST_EVENTS = 250
 MOST_DEAD = 200
-# What is done to resources, and not to a request.
-OF_RESOURCES = ("define", "freeze", "thaw")
+# What is done to resources or breakers, and not to a request.
+OF_NAMES = ("define", "freeze", "thaw", "open_breaker", "close_breaker")
 EVENT_ID = re.compile(r"\d+(-\d+)?")
 
 
@@ -91,11 +91,11 @@ def happening_of(raw: Raw) -> Happening:
 
 
 def readable(one: Happening) -> Happening:
-    """What a person did, with the names of resources as people know them."""
+    """What a person did, with the names of resources and breakers as people know them."""
     fields = dict(one.fields)
     if "resource" in fields:
         fields["resource"] = ", ".join(decode(name) for name in fields["resource"].split(" "))
-    return replace(one, subject=decode(one.subject) if one.event in OF_RESOURCES else one.subject, fields=fields)
+    return replace(one, subject=decode(one.subject) if one.event in OF_NAMES else one.subject, fields=fields)
 
 
 def _dead_job(raw: Raw) -> DeadJob:

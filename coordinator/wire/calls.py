@@ -346,8 +346,8 @@ def gates(scope: Scope, kind: str, most: int) -> Call:
     return scope.call("gates", kind, most)
 
 
-def set_breaker(scope: Scope, name: str, event: str, open_ms: int, reason: str, call_id: str) -> Call:
-    return scope.call("set_breaker", name, event, open_ms, reason, call_id)
+def set_breaker(scope: Scope, name: str, event: str, open_ms: int, deed: Deed) -> Call:
+    return scope.call("set_breaker", name, event, open_ms, *deed)
 
 
 def publish(scope: Scope, mark: str, limits: tuple[int, int, int, int], words: Sequence[str], moved: str = "") -> Call:

@@ -98,6 +98,17 @@ def test_a_lock_is_handed_on_a_request_moved_and_both_are_on_record(cli: Cli, co
     assert cli.call("transfer", second.ident, *reason).returncode == os.EX_USAGE
 
 
+def test_a_breaker_is_opened_with_a_reason_and_closed_and_both_are_on_record(cli: Cli) -> None:
+    new = ("our/bank", "--undeclared")
+    assert cli.call("breaker", "open", *new).returncode == os.EX_USAGE
+    assert cli.call("breaker", "open", *new, "--reason", " ").returncode == os.EX_USAGE
+    assert cli.json("breaker", "open", *new, "--reason", "they are down", "--by", "ann")["state"] == "open"
+    assert cli.json("breaker", "close", *new, "--by", "bob")["state"] == "closed"
+    told = [(one["event"], one["subject"], one["fields"]["by"]) for one in cli.json("audit")["audit"]]
+    assert told == [("open_breaker", "our/bank", "ann"), ("close_breaker", "our/bank", "bob")]
+    assert "they are down" in cli.call("audit").stdout
+
+
 def test_a_tree_is_frozen_drained_and_thawed(cli: Cli, co: Coordinator) -> None:
     lease = co.acquire("db/main")
     drained = ("drain", "db/**", "--reason", "maintenance")

@@ -1,5 +1,7 @@
 """Opening and closing breakers by name: one that nobody knows is not taken for done."""
 
+from functools import partial
+
 import pytest
 
 from coordinator.errors import InvalidInput
@@ -21,7 +23,7 @@ def states(scene: Scene) -> dict[str, str]:
 
 
 def test_a_name_that_no_worker_has_told_of_is_an_error_that_lists_those_there_are(told: Scene) -> None:
-    for change in (told.co.open_breaker, told.co.close_breaker):
+    for change in (partial(told.co.open_breaker, reason="test"), told.co.close_breaker):
         with pytest.raises(InvalidInput, match=r"there are github, job; .*got 'githbu'"):
             change("githbu")
     assert states(told) == {"job": "closed", "github": "closed"}
@@ -37,4 +39,4 @@ def test_who_means_it_opens_one_that_is_to_come(told: Scene) -> None:
 
 def test_where_nobody_has_told_of_anything_that_is_said(scene: Scene) -> None:
     with pytest.raises(InvalidInput, match="no worker has told of any yet"):
-        scene.co.open_breaker("github")
+        scene.co.open_breaker("github", reason="test")

@@ -18,7 +18,7 @@ def gated(scene: Scene) -> str:
     scope = scene.co._driver.scope
     fields = {"kind": "worker", "queues": "default", "gates job": Gates(("job",)).to_wire("job")}
     scene.co._driver.store.call(calls.open_session(scope, "teller", fields))
-    scene.co.open_breaker("job")
+    scene.co.open_breaker("job", reason="test")
     ident = scene.co.submit("job", {"n": 1}, resources=["x"]).ident
     assert scene.claim() == []
     assert scene.co.explain(ident).gate is not None

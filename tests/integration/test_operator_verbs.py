@@ -305,3 +305,40 @@ def test_nothing_is_taken_or_frozen_without_a_reason(co: Any, other: Any, reason
     assert other.audit() == ()
     other.define("c", capacity=2)
     assert other.audit()[0].fields["why"] == "no reason given"
+
+
+def test_who_opened_and_closed_a_breaker_and_why_goes_on_record(
+    co: Any, other: Any, raw: "redis.Redis", namespace: str
+) -> None:
+    co.open_breaker("our/bank", 60, "they are down", undeclared=True, by="ann")
+    other.open_breaker("our/bank", reason="for longer", undeclared=True)
+    other.close_breaker("our/bank", "they are back", by="bob")
+    co.close_breaker("our/bank", undeclared=True)
+    done = co.audit()
+    assert [(one.event, one.subject, one.fields["was"], one.fields["why"]) for one in done] == [
+        ("open_breaker", "our/bank", "closed", "they are down"),
+        ("open_breaker", "our/bank", "open", "for longer"),
+        ("close_breaker", "our/bank", "open", "they are back"),
+        ("close_breaker", "our/bank", "closed", "no reason given"),
+    ]
+    assert (done[0].fields["by"], done[2].fields["by"]) == ("ann", "bob")
+    assert "@" in done[1].fields["by"]
+    assert int(done[0].fields["until"]) / 1000 == pytest.approx(done[0].at + 60, abs=0.01)
+    told = [entry for _, entry in raw.xrange(f"co:{{{namespace}}}:events")]
+    assert [(one[b"event"], one[b"who"], one[b"reason"]) for one in told if one[b"who"] in (b"ann", b"bob")] == [
+        (b"breaker_open", b"ann", b"they are down"),
+        (b"breaker_close", b"bob", b"they are back"),
+    ]
+    assert {one[b"event"] for one in told} == {b"breaker_open", b"breaker_close"}
+
+
+@pytest.mark.parametrize("reason", ["", " \t"])
+def test_a_blank_reason_for_a_breaker_is_refused_and_nothing_is_written(
+    co: Any, raw: "redis.Redis", namespace: str, reason: str
+) -> None:
+    for change in (co.open_breaker, co.close_breaker):
+        with pytest.raises(InvalidInput, match="must say why"):
+            change("job", reason=reason, undeclared=True)
+    with pytest.raises(InvalidInput, match="must say why"):
+        co.open_breaker("job", 60, undeclared=True)
+    assert raw.keys(f"co:{{{namespace}}}:*") == []

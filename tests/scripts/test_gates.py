@@ -9,7 +9,7 @@ import pytest
 from coordinator.policy.breaker import BreakerPolicy
 from coordinator.policy.rate import AdaptiveLimit, RateLimit
 from coordinator.wire import calls
-from coordinator.wire.calls import Claim, Report
+from coordinator.wire.calls import Claim, Deed, Report
 from coordinator.wire.gates import Gates
 from tests.scripts.reach import reaches
 from tests.support.engine import Engine, Job, job, script_text
@@ -211,24 +211,26 @@ def test_queues_are_full_of_gated_jobs_too(engine: Engine) -> None:
 @reaches("set_breaker", "ok")
 def test_an_operator_opens_and_closes_a_breaker(engine: Engine) -> None:
     worker(engine)
-    assert engine.call(calls.set_breaker(engine.scope, "work", "open", 3_600_000, "migration", "c1")) == ["ok", "open"]
+    migration, over = Deed("me", "migration", "c1"), Deed("me", "done", "c2")
+    assert engine.call(calls.set_breaker(engine.scope, "work", "open", 3_600_000, migration)) == ["ok", "open"]
     put(engine, "a")
     assert engine.claim("w", 9) == []
     assert breaker(engine)["why"] == "migration"
     engine.inbox("w")
-    assert engine.call(calls.set_breaker(engine.scope, "work", "close", 0, "done", "c2")) == ["ok", "closed"]
+    assert engine.call(calls.set_breaker(engine.scope, "work", "close", 0, over)) == ["ok", "closed"]
     assert engine.inbox("w") == ["bell default"]
     assert run(engine, "succeeded", 9) == ["a"]
 
 
 def test_what_an_operator_says_counts_once_however_late_a_copy_comes(engine: Engine) -> None:
     worker(engine)
-    opened = calls.set_breaker(engine.scope, "work", "open", 3_600_000, "migration", "c1")
-    closed = calls.set_breaker(engine.scope, "work", "close", 0, "done", "c2")
+    opened = calls.set_breaker(engine.scope, "work", "open", 3_600_000, Deed("me", "migration", "c1"))
+    closed = calls.set_breaker(engine.scope, "work", "close", 0, Deed("me", "done", "c2"))
     for one, state in ((opened, "open"), (opened, "open"), (closed, "closed"), (closed, "closed"), (opened, "open")):
         assert engine.call(one) == ["ok", state]
     assert breaker(engine).keys() == {"state", "terms", "opened", "calls"}
     assert engine.raw.hmget(engine.key("STATS"), "breaker_open", "breaker_close") == [b"1", b"1"]
+    assert engine.raw.xlen(engine.key("AUDIT")) == 2
     put(engine, "a")
     assert run(engine, "succeeded", 9) == ["a"]
 
@@ -253,7 +255,7 @@ def test_a_probe_that_another_gate_holds_up_leaves_its_place_to_the_next(engine:
     put(engine, *(f"a{n}" for n in range(3)), name="a")
     put(engine, "b0", name="b")
     assert engine.claim("w", 9) == []
-    engine.call(calls.set_breaker(engine.scope, "mine", "open", 3_600_000, "", "c"))
+    engine.call(calls.set_breaker(engine.scope, "mine", "open", 3_600_000, Deed("me", "test", "c")))
     engine.keep_alive(30, "w", "v")
     for _ in range(4):
         engine.claim("w", 9)

@@ -12,7 +12,7 @@ from coordinator.model.states import State
 from coordinator.policy.breaker import BreakerPolicy
 from coordinator.policy.rate import AdaptiveLimit, RateLimit
 from coordinator.wire import calls
-from coordinator.wire.calls import Report
+from coordinator.wire.calls import Deed, Report
 from coordinator.wire.gates import Gates
 from tests.scripts.keyspace import Keyspace
 from tests.support.engine import Engine, Job
@@ -72,7 +72,9 @@ class Life:
             self.engine.settle(session, Report(given.ident, given.fence, outcome, delay, "x"))
 
     def breaker(self, name: str, event: str, _: int) -> None:
-        self.engine.call(calls.set_breaker(self.engine.scope, name, event, 60_000, "", new_id()), writes=True)
+        self.engine.call(
+            calls.set_breaker(self.engine.scope, name, event, 60_000, Deed("me", "test", new_id())), writes=True
+        )
 
     def change(self, what: str, _: str, which: int) -> None:
         ident = f"j{which % (self.count or 1) + 1}"

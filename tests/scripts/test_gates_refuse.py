@@ -2,6 +2,7 @@
 
 from coordinator.policy.breaker import BreakerPolicy
 from coordinator.wire import calls
+from coordinator.wire.calls import Deed
 from coordinator.wire.gates import Gates
 from tests.scripts.reach import reaches
 from tests.support.engine import Engine
@@ -18,7 +19,7 @@ def worker(engine: Engine, session: str, name: str, **gates: object) -> None:
 def test_a_breaker_that_is_to_refuse_does_so_while_it_is_open(engine: Engine) -> None:
     worker(engine, "w", "work", breakers=("work",), policy=REFUSES)
     engine.put("waits")
-    engine.call(calls.set_breaker(engine.scope, "work", "open", 30_000, "test", "c0"))
+    engine.call(calls.set_breaker(engine.scope, "work", "open", 30_000, Deed("me", "test", "c0")))
     engine.advance(10)
     assert engine.put("plain") == ["breaker_open", "breaker/work", 20_000]
     assert engine.put("needs", "a", priority=4) == ["breaker_open", "breaker/work", 20_000]
@@ -36,6 +37,6 @@ def test_a_breaker_that_is_to_refuse_does_so_while_it_is_open(engine: Engine) ->
 def test_a_breaker_that_one_handler_refuses_by_has_the_jobs_of_another_wait(engine: Engine) -> None:
     worker(engine, "w", "work", breakers=("work", "github"), policy=REFUSES)
     worker(engine, "v", "calm", breakers=("calm", "github"))
-    engine.call(calls.set_breaker(engine.scope, "github", "open", 30_000, "test", "c0"))
+    engine.call(calls.set_breaker(engine.scope, "github", "open", 30_000, Deed("me", "test", "c0")))
     assert engine.put("j")[:2] == ["breaker_open", "breaker/github"]
     assert engine.put("k", name="calm")[0] == "accepted"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from coordinator.policy import share
 from coordinator.policy.share import WEIGHTS
 from coordinator.wire import calls
-from coordinator.wire.calls import Report
+from coordinator.wire.calls import Deed, Report
 from coordinator.wire.gates import Gates
 from tests.support.engine import Engine, Job, job, script_text
 
@@ -149,7 +149,7 @@ def test_an_index_that_was_lost_comes_back(engine: Engine) -> None:
 
 def test_a_job_at_a_gate_costs_its_priority_no_turn(engine: Engine) -> None:
     engine.open("w", queues="bulk", **{"gates shut": Gates(("shut",)).to_wire("shut")})
-    engine.call(calls.set_breaker(engine.scope, "shut", "open", 60_000, "test", "c1"))
+    engine.call(calls.set_breaker(engine.scope, "shut", "open", 60_000, Deed("me", "test", "c1")))
     engine.submit(*(job(f"s{n}", name="shut", priority=4, queue="bulk") for n in range(6)))
     fill(engine, 4, priorities=(2, 0))
     given = engine.claim("w", 5, SHARED)

@@ -4,7 +4,7 @@
 --@include lib/request
 local MAX_AUDITED, MAX_TOLD = 10000, 8
 -- What has an event of its own, whoever does it.
-local TOLD = { cancel = true, reprioritise = true }
+local TOLD = { cancel = true, reprioritise = true, open_breaker = true, close_breaker = true }
 
 -- What somebody loses, the first of it, and who that is. No name has a space where it stands in keys.
 local function told_of(ctx, r)
