@@ -32,7 +32,7 @@ from coordinator.drivers import failpoints
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.errors import CoordinatorError, Corrupt, ProtocolError
 from coordinator.ops import fleet
-from coordinator.ops.fleet import Claimed, Verdict
+from coordinator.ops.fleet import Verdict
 from coordinator.policy import steal
 from coordinator.policy.resend import pause
 from coordinator.wire import calls
@@ -280,10 +280,10 @@ class Exchange(Service):
             (batch, found), self._unread = self._unread, None
             offered = self._were_offered()
         self._desk.coming = 0
-        for entry, verdict in zip(batch, found.verdicts(), strict=True):
-            if verdict is fleet.COUNTS:
-                self._settled(entry)
-            else:
+        verdicts = list(zip(batch, found.verdicts(), strict=True))
+        self._settled(*[entry for entry, verdict in verdicts if verdict is fleet.COUNTS])
+        for entry, verdict in verdicts:
+            if verdict is not fleet.COUNTS:
                 self._judged(entry, verdict, found.sent)
         self._take(found, offered)
         self._unread_at = math.inf
@@ -362,10 +362,11 @@ class Exchange(Service):
             ends = lease_end(job.claimed, sent, settings.session_ttl, settings.max_hold)
             self._executor.again(job, verdict.fence, ends if job.claimed.run_ms else None)
 
-    def _settled(self, entry: Entry) -> None:
-        self._executor.forget(entry.job)
-        if entry.keeps:
-            self._desk.vacate()
+    def _settled(self, *entries: Entry) -> None:
+        self._executor.forget(*[entry.job for entry in entries])
+        for entry in entries:
+            if entry.keeps:
+                self._desk.vacate()
 
     def _drop(self, entry: Entry, why: str) -> None:
         log.warning("the outcome %s of job %s is void: %s", entry.report.outcome, entry.job.ident, why)
@@ -383,18 +384,12 @@ class Exchange(Service):
                 log.error("the store gave a job that has no name: %s", claimed.problem)
             elif self._claiming:
                 ends = lease_end(claimed, found.sent, settings.session_ttl, settings.max_hold)
-                self._executor.begin(claimed, ends, offered=offered)
-                taken.append(claimed)
+                taken.append(self._executor.begin(claimed, ends, offered=offered))
             else:
                 self._executor.hand_back(claimed)
+        self._driver.keeper.hold_all(taken)
         if offered:
             self._executor.on_free()
         if taken and self._driver.keeper.session != found.session:
-            self._lapsed(taken)
-
-    def _lapsed(self, taken: list[Claimed]) -> None:
-        """The session ended while the reply was on its way: nobody has told these jobs, so we do."""
-        for claimed in taken:
-            job = self._executor.jobs.get(claimed.ident)
-            if job is not None and job.fence == claimed.fence:
+            for job in taken:  # it ended while the reply was on its way: nobody has told them
                 job.lose("the session has lapsed")

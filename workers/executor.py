@@ -82,9 +82,9 @@ class Executor(Service):
 
     # --- from the exchange
 
-    def begin(self, claimed: Claimed, lease_end: float, *, offered: bool = False) -> None:
+    def begin(self, claimed: Claimed, lease_end: float, *, offered: bool = False) -> Job:
         """Run a claimed job, unless it is on offer. One that cannot be run is set aside, and its siblings do not
-        notice."""
+        notice. The caller has the keeper hold what it gets."""
         if failpoints.on:
             failpoints.reach("worker.before_begin")
         handler, payload, problem = self._registry.get(claimed.name), None, claimed.problem
@@ -102,7 +102,6 @@ class Executor(Service):
             # The message that it was taken away is still on its way, and will find the later run in its place.
             earlier.lose("the server has given it to a later run")
         self.jobs[job.ident] = job
-        self._driver.hold(job)
         if problem:
             log.error("job %s cannot be run and is set aside: %s", job.ident, words.reason(problem))
             job.finished = True
@@ -112,6 +111,7 @@ class Executor(Service):
             self._desk.occupy()
             self._launch(job, offered)
             self.on_begin(job)
+        return job
 
     def again(self, job: Job, fence: int, lease_end: float | None) -> None:
         """Run a job once more that keeps its slot and its resources, under a new fence."""
@@ -146,13 +146,14 @@ class Executor(Service):
         self._desk.vacate()
         self.forget(job)
 
-    def forget(self, job: Job) -> None:
-        """A job is settled or lost: nothing of it is left here."""
+    def forget(self, *jobs: Job) -> None:
+        """Jobs are settled or lost: nothing of them is left here."""
         if failpoints.on:
             failpoints.reach("worker.before_forget")
-        if self.jobs.get(job.ident) is job:
-            del self.jobs[job.ident]
-            self._driver.keeper.let_go(job.ident)
+        known, mine = self.jobs, [job for job in jobs if self.jobs.get(job.ident) is job]
+        for job in mine:
+            del known[job.ident]
+        self._driver.keeper.let_go_all([job.ident for job in mine])
 
     @property
     def spent(self) -> tuple[float, int]:

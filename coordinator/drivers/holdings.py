@@ -105,6 +105,9 @@ class Early(Generic[T]):
     def __init__(self) -> None:
         self._said: dict[str, tuple[int, T]] = {}
 
+    def __len__(self) -> int:
+        return len(self._said)
+
     def note(self, ident: str, fence: int, said: T) -> None:
         """Remember it."""
         self._said[ident] = fence, said

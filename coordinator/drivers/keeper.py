@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,7 +93,8 @@ class Keeper:
         self._lost_early, self._asked_early = Early[None](), Early[float | None]()
         self._threads: list[threading.Thread] = []
         self._session = ""
-        self._trusted_until = 0.0
+        # Until when anything held under the session may be believed in. Read for every job and lease, so no property.
+        self.trusted_until = 0.0
         self._begun: list[tuple[str, str]] = []
         self._pause = 0.0
         self._agreement = Agreement(session_ttl)
@@ -101,12 +102,7 @@ class Keeper:
     @property
     def session(self) -> str:
         """The id of the live session, or empty."""
-        return self._session if clock.now() < self._trusted_until else ""
-
-    @property
-    def trusted_until(self) -> float:
-        """Until when anything held under the session may be believed in."""
-        return self._trusted_until
+        return self._session if clock.now() < self.trusted_until else ""
 
     def ensure(self, lost: str = "", retry_for: float | None = None) -> str:
         """The live session, opened if there is none. `lost` is one the server has given up; `retry_for`: seconds for
@@ -114,13 +110,13 @@ class Keeper:
         # Two locks: while a session is being opened, which may take as long as the server is away, whoever only wants
         # to let a holding go (an event loop, say) must not wait.
         session = self._session
-        if session and session != lost and clock.now() < self._trusted_until and not self._stop.is_set():
+        if session and session != lost and clock.now() < self.trusted_until and not self._stop.is_set():
             return session  # as nearly always; whatever happens to it in this moment may as well do so in the next
         with self._opening:
             with self._lock:
                 if self._stop.is_set():
                     raise ClientClosed
-                if self._session and (self._session == lost or clock.now() >= self._trusted_until):
+                if self._session and (self._session == lost or clock.now() >= self.trusted_until):
                     self._drop("the session has lapsed")
                 if self._session:
                     return self._session
@@ -138,10 +134,25 @@ class Keeper:
         elif asked:
             holding.ask_to_yield(*asked)
 
+    def hold_all(self, holdings: Sequence[Holding]) -> None:
+        """As `hold`, of many at once."""
+        with self._lock:
+            early = self._lost_early or self._asked_early
+            if not early and sum(map(self._holdings.add, holdings)):
+                self._changed.notify()
+        for one in holdings if early else ():
+            self.hold(one)
+
     def let_go(self, ident: str) -> None:
         """No longer watch over it."""
         with self._lock:
             self._holdings.drop(ident)
+
+    def let_go_all(self, idents: Iterable[str]) -> None:
+        """As `let_go`, of many at once."""
+        with self._lock:
+            for ident in idents:
+                self._holdings.drop(ident)
 
     def lose(self, ident: str, fence: int, why: str) -> None:
         """The server says that a holding is over."""
@@ -183,7 +194,7 @@ class Keeper:
         self._beat_now.set()
         with self._changed:
             self._changed.notify()
-            session, self._session, self._trusted_until = self._session, "", 0.0
+            session, self._session, self.trusted_until = self._session, "", 0.0
             threads, self._threads = self._threads, []
             holdings = self._holdings.take_all(clock.now())
         for holding in holdings:
@@ -241,7 +252,7 @@ class Keeper:
         with self._changed:
             closed = self._stop.is_set()
             if not closed:
-                self._session, self._trusted_until = session, trusted_until(sent, self._ttl)
+                self._session, self.trusted_until = session, trusted_until(sent, self._ttl)
                 self._start_threads()
                 self._changed.notify()
         if closed:
@@ -257,7 +268,7 @@ class Keeper:
 
     def _drop(self, why: str) -> None:
         """Give up the session and tell everything it held. Called with the lock."""
-        session, self._session, self._trusted_until = self._session, "", 0.0
+        session, self._session, self.trusted_until = self._session, "", 0.0
         holdings = self._holdings.take_all(clock.now())
         self._orphans.clear()
         if session:
@@ -271,11 +282,11 @@ class Keeper:
         with self._changed:
             while not self._stop.is_set():
                 now = clock.now()
-                if self._session and now >= self._trusted_until:
+                if self._session and now >= self.trusted_until:
                     self._drop("the session could not be renewed in time")
                 for one in self._holdings.over(now):
                     one.lose("the lease ran out")
-                looks_at = self._holdings.sleep_until(self._trusted_until if self._session else math.inf)
+                looks_at = self._holdings.sleep_until(self.trusted_until if self._session else math.inf)
                 self._changed.wait(max(0.0, looks_at - clock.now()) if looks_at < math.inf else None)
 
     def _beats(self) -> None:
@@ -320,7 +331,7 @@ class Keeper:
             if word == "session_lost":
                 self._drop("the server has given it up")
                 return self._interval
-            self._trusted_until = trusted_until(sent, self._ttl)
+            self.trusted_until = trusted_until(sent, self._ttl)
             self._changed.notify()
         self._duties.mail(mail, waiting)
         self._withdraw_orphans()

@@ -80,11 +80,12 @@ class Exchange:
     @property
     def stolen(self) -> int:
         """How many of the jobs were other workers'."""
-        return sum(bool(raw[WORDS_PER_JOB:][:1] > [b""]) for raw in self.raw_jobs if type(raw) is list)
+        more = [raw for raw in self.raw_jobs if type(raw) is list and len(raw) > WORDS_PER_JOB]
+        return sum(bool(raw[WORDS_PER_JOB:][:1] > [b""]) for raw in more)
 
-    def verdicts(self) -> Iterator[Verdict]:
+    def verdicts(self) -> list[Verdict]:
         """What became of the reports, in their order."""
-        return (COUNTS if raw == _RAW_COUNTS else _verdict(raw) for raw in self.raw_verdicts)
+        return [COUNTS if raw == _RAW_COUNTS else _verdict(raw) for raw in self.raw_verdicts]
 
     def jobs(self) -> Iterator[Claimed]:
         """The jobs that were claimed. One without a name of its own has an empty id and a problem."""

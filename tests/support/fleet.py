@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from types import SimpleNamespace
 from typing import Any
@@ -85,8 +85,12 @@ class FakeKeeper:
         self.trusted_until = math.inf
         self.held: dict[str, Any] = {}
 
-    def let_go(self, ident: str) -> None:
-        self.held.pop(ident, None)
+    def hold_all(self, holdings: Iterable[Any]) -> None:
+        self.held |= {one.ident: one for one in holdings}
+
+    def let_go_all(self, idents: Iterable[str]) -> None:
+        for ident in idents:
+            self.held.pop(ident, None)
 
 
 class FakeDriver:

@@ -125,17 +125,36 @@ class Held:
         self.told.append(f"yield {grace}")
 
 
+@pytest.mark.parametrize("many", [False, True])
 @pytest.mark.parametrize(("fence", "losses"), [(77, 1), (76, 0)])
 def test_what_was_taken_back_before_its_holder_heard_of_it_is_lost_when_it_comes(
-    keeper: Keeper, fence: int, losses: int
+    keeper: Keeper, fence: int, losses: int, many: bool
 ) -> None:
     held = Held()
     keeper.lose("r", fence, "the server took it back")
-    keeper.hold(held)
+    hold(keeper, held, many)
     assert len(held.told) == losses
     keeper.let_go("r")
-    keeper.hold(held)
+    hold(keeper, held, many)
     assert len(held.told) == losses
+
+
+def hold(keeper: Keeper, held: Held, many: bool) -> None:
+    if many:
+        keeper.hold_all([held])
+    else:
+        keeper.hold(held)
+
+
+def test_of_many_that_are_held_each_is_told_of_its_own_loss_until_it_is_let_go(keeper: Keeper) -> None:
+    first, second, third = found = [Held(), Held(), Held()]
+    for number, one in enumerate(found):
+        one.ident = f"r{number}"
+    keeper.hold_all(found)
+    keeper.let_go_all(["r1", "unknown"])
+    for ident in ("r0", "r1"):
+        keeper.lose(ident, 77, "the server took it back")
+    assert [len(one.told) for one in (first, second, third)] == [1, 0, 0]
 
 
 def test_a_heartbeat_that_failed_is_tried_again_at_once_and_then_less_and_less_often(

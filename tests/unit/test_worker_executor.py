@@ -28,7 +28,7 @@ class Bench:
         self.executor = Executor(self.jobs, self.driver, self.desk, 1)  # type: ignore[arg-type]
 
     def begin(self, ident: str = "j-1", **more: Any) -> Any:
-        self.executor.begin(claimed(ident, **more), float("inf"))
+        self.driver.hold(self.executor.begin(claimed(ident, **more), float("inf")))
         return self.executor.jobs[ident]
 
     async def entry(self) -> Entry:
