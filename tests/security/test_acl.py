@@ -222,6 +222,28 @@ def test_a_role_reaches_no_key_outside_its_namespace(server: Guarded, role: str,
     assert tried or role == "loader"
 
 
+# Commands that take any number of keys, and what comes behind those.
+OF_MANY = {"blpop": ["1"], "del": [], "exists": [], "mget": [], "unlink": []}
+
+
+@pytest.mark.parametrize("foreign", ["co:{guarded2}:meta", "other"])
+@pytest.mark.parametrize("role", roles.NAMES)
+def test_a_key_of_its_own_in_front_helps_no_role_to_a_foreign_one(server: Guarded, role: str, foreign: str) -> None:
+    """And nothing else: what is asked of many keys at once, and scripts with more keys or with another namespace's."""
+    own = f"co:{{{NAMESPACE}}}:acl-probe"
+    server.admin.set(foreign, "theirs")
+    with server.connection(role) as bare:
+        for name in OF_MANY.keys() & set(_rules(server, role)):
+            for keys in ([own, foreign], [foreign, own]):
+                assert _answer(bare, name, *keys, *OF_MANY[name]).startswith("NOPERM"), name
+        for script in roles.role(role).scripts:
+            for keys in ([own, foreign], [foreign, own], [own, own, foreign]):
+                call = [*may_call(server, role, script), len(keys), *keys, "x"]
+                assert _answer(bare, *call).startswith("NOPERM"), script
+    assert server.admin.get(foreign) == b"theirs"
+    assert server.admin.delete(foreign, own) == 1
+
+
 @pytest.mark.parametrize("role", roles.NAMES)
 def test_a_role_may_run_no_other_script(server: Guarded, role: str) -> None:
     """And nothing else: every other script of ours is tried, and some that are not ours."""
