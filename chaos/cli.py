@@ -6,7 +6,8 @@ import contextlib
 import json
 import secrets
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 LIST, ALL, JUDGE = "list", "all", "judge"
 PLAIN_WIDTH = 140
 UNAVAILABLE = 69
+# Seconds between two lines of progress where nobody watches.
+EVERY = 5.0
 
 
 @app.command(epilog=EXAMPLES)
@@ -129,14 +132,14 @@ def _showing() -> Iterator[Say]:
         yield say
 
 
-def _lines(console: Console) -> Say:
-    last = ""
+def _lines(console: Console, now: Callable[[], float] = time.monotonic) -> Say:
+    due, last = 0.0, ""
 
     def say(what: str, done: float, total: float) -> None:
-        nonlocal last
+        nonlocal due, last
         text = f"{what} {10 * int(10 * done / total)} %" if total else what
-        if text != last:
+        if text != last and now() >= due:
             console.print(text, highlight=False)
-            last = text
+            due, last = now() + EVERY, text
 
     return say

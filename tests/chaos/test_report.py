@@ -102,3 +102,31 @@ def test_only_what_passed_exits_with_nothing(words: list[str], code: int) -> Non
     done = CliRunner().invoke(cli.app, words)
     assert done.exit_code == code
     assert json.loads(done.stdout)["summary"].count(" ") >= 3
+
+
+def hurried(run: Run) -> Verdict:
+    for done in range(5000):
+        run.progress(f"step {done}", done, 5000)
+    return good(run)
+
+
+def test_where_nobody_watches_a_run_of_many_steps_says_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SCENARIOS, "hurried", scenario("hurried", hurried))
+    told = CliRunner().invoke(cli.app, ["hurried"]).stderr.splitlines()
+    assert told[0] == "step 0 0 %"
+    assert len(told) < 10
+
+
+def test_a_run_that_lasts_says_every_few_seconds_how_far_it_is() -> None:
+    out, clock = io.StringIO(), [100.0]
+    say = cli._lines(Console(file=out), lambda: clock[0])
+    for second in range(60):
+        clock[0] = 100.0 + second
+        say("playing", second, 60)
+    told = out.getvalue().splitlines()
+    assert told[:2] == ["playing 0 %", "playing 10 %"]
+    assert len(told) == 10  # nothing is said twice
+    for second in range(60):
+        clock[0] = 200.0 + second
+        say(f"step {second}", 0, 0)
+    assert len(out.getvalue().splitlines()) == len(told) + 60 / cli.EVERY
