@@ -309,6 +309,11 @@ def prefix(namespace: str) -> str:
     return f"co:{{{namespace}}}:"
 
 
+def proof_channel(namespace: str) -> str:
+    """The channel on which something is said behind a call that replicas are to have (`drivers.demands`)."""
+    return f"{prefix(namespace)}proof"
+
+
 def family(name: str) -> Family:
     """The family of that name. Raises KeyError."""
     return _BY_NAME[name]

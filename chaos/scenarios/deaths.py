@@ -223,6 +223,6 @@ SCENARIO = Scenario(
     "A job whose worker dies or stands still runs elsewhere when the session is over; one whose process dies, at once.",
     "session of 10 s: longest <= 11.5 s; child dead with living parent <= 0.5 s",
     short={"workers": 8, "stopped": 6, "at once": 200, "children": 5},
-    long={"workers": 96, "stopped": 96, "at once": 2000, "children": 100},
+    long={"workers": 96, "stopped": 96, "at once": 600, "children": 100},
     play=play,
 )

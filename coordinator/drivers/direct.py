@@ -7,9 +7,8 @@ makes the call again, which is safe. It is made on a new connection: after a fai
 primary, and if that is cut off each takes a whole timeout to show it. Cluster clients keep the generic path, which
 finds the node of a key.
 
-Where an answer is to mean that replicas have it, WAIT goes along with every command that may write. It counts what the
-server had written when it came to that command, so it also covers a call that is repeated on another connection and
-finds its work done. A connection on which replicas do not answer is closed: the next one is to the primary of then.
+Where an answer is to mean that replicas have it, a `Proof` goes along with every command. A connection on which
+replicas do not answer is closed: the next one is to the primary of then.
 """
 
 from __future__ import annotations
@@ -25,10 +24,8 @@ import redis
 from hiredis import pack_command
 
 from coordinator.drivers.channel import AsyncChannel, Channel
-from coordinator.drivers.demands import no_cluster
+from coordinator.drivers.demands import Proof, Words, no_cluster
 from coordinator.drivers.trouble import leads_nowhere
-
-Words = tuple[Any, ...]
 
 
 class NotReplicated(redis.exceptions.ConnectionError):
@@ -243,38 +240,33 @@ class AsyncDirect:
 
 
 class Acknowledged(Direct):
-    """As `Direct`, and so many replicas have said within so many ms that they have what a command wrote.
-    Raises NotReplicated."""
+    """As `Direct`, and so many replicas have said that they have what a command wrote or found. Raises
+    NotReplicated."""
 
-    def __init__(self, pool: Any, most: int, acknowledged_by: tuple[int, int]) -> None:
+    def __init__(self, pool: Any, most: int, proof: Proof) -> None:
         super().__init__(pool, most)
-        self._replicas, self._behind = acknowledged_by[0], pack(("WAIT", *acknowledged_by))
+        self._proof, self._behind = proof, b"".join(map(pack, proof.words))
 
     def _receive(self, channel: Channel) -> Any:
-        try:
-            reply = channel.receive()
-        except redis.exceptions.ResponseError:
-            channel.receive()
-            raise
-        _check(channel.receive(), self._replicas)
-        return reply
+        replies = [_outcome(channel.receive) for _ in range(1 + len(self._proof.words))]
+        return _proven(replies, self._proof.replicas)
 
 
 class AsyncAcknowledged(AsyncDirect):
     """As `AsyncDirect`; see `Acknowledged`."""
 
-    def __init__(self, pool: Any, most: int, seconds: float, acknowledged_by: tuple[int, int]) -> None:
+    def __init__(self, pool: Any, most: int, seconds: float, proof: Proof) -> None:
         super().__init__(pool, most, seconds)
-        self._replicas, self._behind = acknowledged_by[0], pack(("WAIT", *acknowledged_by))
+        self._proof, self._behind = proof, b"".join(map(pack, proof.words))
 
     async def _receive(self, channel: AsyncChannel) -> Any:
-        try:
-            reply = await channel.receive()
-        except redis.exceptions.ResponseError:
-            await channel.receive()
-            raise
-        _check(await channel.receive(), self._replicas)
-        return reply
+        replies: list[Any] = []
+        for _ in range(1 + len(self._proof.words)):
+            try:
+                replies.append(await channel.receive())
+            except redis.exceptions.ResponseError as error:
+                replies.append(error)
+        return _proven(replies, self._proof.replicas)
 
 
 def pack(words: Words) -> bytes:
@@ -286,43 +278,55 @@ def pack(words: Words) -> bytes:
     return packed
 
 
-def _check(found: int, wanted: int) -> None:
-    if found < wanted:
-        raise NotReplicated(f"only {found} of {wanted} replicas have it")
+def _outcome(receive: Callable[[], Any]) -> Any:
+    """The next reply, or the error that it is."""
+    try:
+        return receive()
+    except redis.exceptions.ResponseError as error:
+        return error
 
 
-def sync_exchange(client: Any, acknowledged_by: tuple[int, int] | None = None) -> Callable[..., Any]:
-    """What sends a command for a client of `connect.sync_client`, and returns the reply. `acknowledged_by`: how many
-    replicas are to have it, and within how many ms. Raises ConfigError."""
+def _proven(replies: list[Any], wanted: int) -> Any:
+    """The first reply, if the last says that so many have it. All are read before an error among them is raised: a
+    connection with a reply on its way would give it to the next command."""
+    for one in replies:
+        if isinstance(one, Exception):
+            raise one
+    if replies[-1] < wanted:
+        raise NotReplicated(f"only {replies[-1]} of {wanted} replicas have it")
+    return replies[0]
+
+
+def sync_exchange(client: Any, proof: Proof | None = None) -> Callable[..., Any]:
+    """What sends a command for a client of `connect.sync_client`, and returns the reply. `proof` goes along with each.
+    Raises ConfigError."""
     pool = _pool(client)
     if pool is None:
-        _refuse_cluster(acknowledged_by)
+        _refuse_cluster(proof)
         return client.execute_command  # type: ignore[no-any-return]
     most = pool.max_connections - SPARE
-    return Acknowledged(pool, most, acknowledged_by) if acknowledged_by else Direct(pool, most)
+    return Acknowledged(pool, most, proof) if proof else Direct(pool, most)
 
 
-def _refuse_cluster(acknowledged_by: tuple[int, int] | None) -> None:
-    if acknowledged_by:
+def _refuse_cluster(proof: Proof | None) -> None:
+    if proof:
         raise no_cluster()
 
 
-def async_exchange(
-    client: Any, acknowledged_by: tuple[int, int] | None = None
-) -> tuple[Callable[..., Awaitable[Any]], float | None]:
-    """What sends a command for a client of `connect.async_client`, and returns the reply; and how many seconds its
-    caller has to allow other commands of the client, None if the client does that itself. Raises ConfigError."""
+def async_exchange(client: Any, proof: Proof | None = None) -> tuple[Callable[..., Awaitable[Any]], float | None]:
+    """As `sync_exchange`, for a client of `connect.async_client`; and how many seconds its caller has to allow other
+    commands of the client, None if the client does that itself. Raises ConfigError."""
     pool = _pool(client)
     if pool is None:
-        _refuse_cluster(acknowledged_by)
+        _refuse_cluster(proof)
         return client.execute_command, None
     # A timeout for the whole exchange is set here; redis-py's own cost it a task for every command. Where nothing is
     # said it has one of five seconds, which would end every read of the inbox before its time.
     seconds = pool.connection_kwargs["socket_timeout"]
     pool.connection_kwargs["socket_timeout"] = None
     most = pool.max_connections - SPARE
-    if acknowledged_by:
-        return AsyncAcknowledged(pool, most, seconds, acknowledged_by), seconds
+    if proof:
+        return AsyncAcknowledged(pool, most, seconds, proof), seconds
     return AsyncDirect(pool, most, seconds), seconds
 
 

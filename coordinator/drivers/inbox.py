@@ -22,7 +22,8 @@ from typing import Any, TypeVar
 import redis
 
 from coordinator.drivers.channel import AsyncChannel
-from coordinator.drivers.direct import Words, async_exchange, pack
+from coordinator.drivers.demands import Words
+from coordinator.drivers.direct import async_exchange, pack
 from coordinator.drivers.messages import BATCH
 from coordinator.errors import StoreUnavailable
 

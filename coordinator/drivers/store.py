@@ -20,8 +20,8 @@ import redis.sentinel
 
 from coordinator.drivers import failpoints, tls
 from coordinator.drivers.connect import close_async, close_sync
-from coordinator.drivers.demands import Demands, no_cluster
-from coordinator.drivers.direct import AsyncDirect, Direct, Words, async_exchange, sync_exchange
+from coordinator.drivers.demands import Demands, Words, no_cluster
+from coordinator.drivers.direct import AsyncDirect, Direct, async_exchange, sync_exchange
 from coordinator.drivers.trouble import BROKEN, message
 from coordinator.errors import (
     ConfigError,
@@ -210,7 +210,7 @@ class Store:
         self._retry_for = demands.retry_for
         self._programs = _Programs(demands)
         self._lock = threading.Lock()
-        self._exchange = sync_exchange(client, demands.acknowledged_by)
+        self._exchange = sync_exchange(client, demands.proof)
 
     def call(self, call: Call, retry_for: float | None = None) -> Any:
         """The raw reply. Raises StoreUnavailable, UnknownOutcome, StorageFull."""
@@ -244,7 +244,8 @@ class Store:
         if not isinstance(self._exchange, Direct):
             raise no_cluster()
         try:
-            return self._demands.confirmed(self._exchange.stream([self._programs.words(call), self._demands.wait]))
+            words = self._programs.words(call), *self._demands.confirmed_by.words
+            return self._demands.confirmed(self._exchange.stream(words))
         except (*FAILED, *STRANGE) as error:
             raise _Attempts(0, self._programs, call.script).final(error) from error
 
@@ -305,7 +306,7 @@ class AsyncStore:
         self.client, self._demands = client, demands
         self._retry_for = demands.retry_for
         self.programs = _Programs(demands)
-        self._exchange, self._seconds = async_exchange(client, demands.acknowledged_by)
+        self._exchange, self._seconds = async_exchange(client, demands.proof)
 
     async def call(self, call: Call, retry_for: float | None = None) -> Any:
         """The raw reply. Raises StoreUnavailable, UnknownOutcome, StorageFull."""
@@ -339,7 +340,8 @@ class AsyncStore:
         if not isinstance(self._exchange, AsyncDirect):
             raise no_cluster()
         try:
-            return self._demands.confirmed(await self._exchange.stream([self.programs.words(call), self._demands.wait]))
+            words = self.programs.words(call), *self._demands.confirmed_by.words
+            return self._demands.confirmed(await self._exchange.stream(words))
         except (*FAILED, *STRANGE) as error:
             raise _Attempts(0, self.programs, call.script).final(error) from error
 

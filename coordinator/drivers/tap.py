@@ -18,7 +18,8 @@ import redis
 
 from coordinator.drivers import clock, failpoints
 from coordinator.drivers.channel import CHUNK, CLOSED, NO_REPLY, UNUSUAL, replies_of
-from coordinator.drivers.direct import Words, pack
+from coordinator.drivers.demands import Words
+from coordinator.drivers.direct import pack
 from coordinator.drivers.inbox import OutOfStep
 from coordinator.drivers.messages import BATCH, BURST_SECONDS, READ_SECONDS
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from coordinator.keys import prefix
+from coordinator.keys import prefix, proof_channel
 from coordinator.wire import loader
 
 FUNCTIONS_SINCE = (7, 0)
@@ -49,7 +49,7 @@ _REQUESTS = ("watch", "cancel", "reprioritise", "replay")
 _AUDIT = ("audit_keys", "audit_request", "audit_resource")
 # What every connection says first, and with `durability` replicated after every call. Redis allows AUTH and HELLO to
 # everybody.
-_CONNECT = ("client|setname", "info", "ping", "wait")
+_CONNECT = ("client|setname", "info", "ping", "publish", "wait")
 # How a client of a Cluster finds the node of a key, and what the scripts there begin with.
 _TO_A_CLUSTER = ("cluster|slots", "command")
 _ON_A_CLUSTER = "exists"
@@ -151,7 +151,15 @@ def rules(name: str, namespace: str, version: tuple[int, ...], database: int = 0
     found = _BY_NAME[name]
     # Not `%R~` for who only reads: to call a script takes the right to write its keys. It has no command that writes.
     keys = (f"~{prefix(namespace)}*",) if found.scripts else ()
-    return ("resetkeys", *keys, "resetchannels", "-@all", *(f"+{one}" for one in allowed(found, version, database)))
+    channel = f"&{proof_channel(namespace)}"
+    return (
+        "resetkeys",
+        *keys,
+        "resetchannels",
+        channel,
+        "-@all",
+        *(f"+{one}" for one in allowed(found, version, database)),
+    )
 
 
 def allowed(found: Role, version: tuple[int, ...], database: int = 0) -> list[str]:

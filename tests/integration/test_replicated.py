@@ -88,6 +88,22 @@ def test_a_call_is_repeated_until_it_is_certain(kind: str, setup: Watched, caref
         assert setup.primary.ask("ZCARD", ready) == 2, "repeating it made no second job"
 
 
+def test_a_call_that_writes_nothing_is_proven_by_what_goes_to_the_replicas_behind_it(
+    kind: str, setup: Watched, careful: Settings
+) -> None:
+    """Since Redis 7.2 WAIT counts only what its own connection has written."""
+    with connected(kind, setup.url, careful) as co:
+        ticket = co.submit("job")
+        sent = lambda: int(setup.primary.ask("INFO", "replication")["master_repl_offset"])  # noqa: E731
+        before = sent()
+        ticket.state()
+        assert sent() > before
+        setup.replicas[0].pause()
+        with pytest.raises(UnknownOutcome, match="0 of 1 replicas"):
+            ticket.state()
+        setup.replicas[0].resume()
+
+
 def test_a_single_grant_is_on_replicas_or_given_back(kind: str, setup: Watched, careful: Settings) -> None:
     plain = careful.model_copy(update={"durability": "fast"})
     with connected(kind, setup.url, plain) as co, connected(kind, setup.url, plain) as other:

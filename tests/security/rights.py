@@ -4,7 +4,7 @@
 ALWAYS = {"auth", "hello", "quit", "reset"}
 SESSION = {"open_session", "close_session", "beat", "reconcile", "learn", "timeouts", "config", "tell"}
 PULSE = {"publish", "samples", "judge"}
-CONNECT = {"client|setname", "info", "ping", "wait", "cluster|slots", "command"}
+CONNECT = {"client|setname", "info", "ping", "publish", "wait", "cluster|slots", "command"}
 INBOX = {"blpop", "lpop", "rpush", "expire"}
 LOOK = {
     *("explain", "survey", "line", "events", "audit", "freezes", "dead", "gates", "samples"),

@@ -14,7 +14,7 @@ from coordinator import AsyncCoordinator, Coordinator, Dedup, RetryPolicy, Setti
 from coordinator.doctor import examine
 from coordinator.drivers.store import server_version
 from coordinator.errors import AccessDenied, ConfigError, LeaseLost, ScriptsMissing, WaitTimeout
-from coordinator.keys import key
+from coordinator.keys import key, proof_channel
 from coordinator.wire import loader, roles
 from tests.security.guarded import NAMESPACE, Guarded, guarded, may_call
 from tests.security.rights import ALWAYS, COMMANDS, CONNECT, READS, SCRIPTS, WRITES
@@ -194,6 +194,15 @@ def test_a_role_may_send_no_other_command(server: Guarded, role: str) -> None:
             sent += 1
         assert bare.ping()
     assert sent > 160
+
+
+@pytest.mark.parametrize("role", roles.NAMES)
+def test_a_role_speaks_on_one_channel(server: Guarded, role: str) -> None:
+    """And nothing else: that of another namespace, and one that begins the same, are refused."""
+    with server.connection(role) as bare:
+        assert not _answer(bare, "publish", proof_channel(NAMESPACE), "").startswith("NOPERM")
+        for channel in (proof_channel("other"), f"{proof_channel(NAMESPACE)}s", "x"):
+            assert _answer(bare, "publish", channel, "").startswith("NOPERM"), channel
 
 
 @pytest.mark.parametrize(
