@@ -9,7 +9,7 @@
 -- ARGV[7] id of this call
 -- reply: ok <state of the one that follows>
 -- reply: lost <state>
--- reply: unfit <state of the one that is to follow, or empty>
+-- reply: unfit <state of the one that is to follow, or lapsed, or empty>
 -- reply: barred <resource that is frozen or delayed> <until ms> <why>
 -- reply: gone
 -- Keeps: only the holder of the newest fence can give it; nobody else gets it in between; a repeated call answers as the

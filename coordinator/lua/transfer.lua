@@ -10,7 +10,7 @@
 -- ARGV[8] transfer | steal: as what it is on record
 -- reply: ok <state of the one that follows>
 -- reply: refused <state of the holder>
--- reply: unfit <state of the one that is to follow, or empty>
+-- reply: unfit <state of the one that is to follow, or lapsed, or empty>
 -- reply: barred <resource that is frozen or delayed> <until ms> <why>
 -- reply: gone
 -- Keeps: nobody else gets it in between; the old holder's fence is refused from now on; a repeated call takes nothing

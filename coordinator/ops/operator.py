@@ -18,6 +18,12 @@ MAX_BY = 128
 UNGIVEN = "no reason given"
 # Looks at who holds it, of whom each shows some.
 MAX_ROUNDS = 64
+_COMMON = "it waits for nothing of that"
+_HOW_UNFIT = {
+    "waiting": _COMMON,
+    "ready": _COMMON,
+    "lapsed": "its process is gone, or its time is over",
+}
 
 
 def deed(by: str, reason: str | None, call_id: str) -> Deed:
@@ -43,8 +49,8 @@ def force(scope: Scope, ident: str, deed: Deed) -> Operation[str]:
 def transfer(scope: Scope, ident: str, to: str, deed: Deed) -> Operation[str]:
     """Take a held lock or a running job away for another request that waits. Returns the state of that one then.
 
-    Raises IllegalTransition if the one holds nothing or the other does not wait, InvalidInput if they need nothing in
-    common, Frozen, NotFound.
+    Raises IllegalTransition if the one holds nothing, InvalidInput if the other does not wait, has lapsed, or needs
+    nothing in common, Frozen, NotFound.
     """
     return (yield from _transfer(scope, ident, to, deed, "transfer"))
 
@@ -140,5 +146,5 @@ def _heir(raw: replies.Raw, word: str, to: str) -> str:
         return state
     if word == "barred":
         raise Frozen(decode(state), replies.text(raw[3]))
-    how = "it waits for nothing of that" if state in ("waiting", "ready") else f"it is {state or 'gone'}"
+    how = _HOW_UNFIT.get(state) or f"it is {state or 'gone'}"
     raise InvalidInput("to", to, f"must be a request that waits for what is handed on: {how}")

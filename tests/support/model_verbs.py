@@ -117,6 +117,8 @@ class VerbModel(Model):
         if not self.follows(r, heir):
             return "unfit", heir.state if heir else ""
         assert heir is not None
+        if self.lapsed(heir):
+            return "unfit", "lapsed"
         self.record.append(Entry(verb, ident, to, r.fence))
         r.forced = call_id
         self.put(heir, before=r)
@@ -134,6 +136,8 @@ class VerbModel(Model):
         if not self.follows(r, heir):
             return "unfit", heir.state if heir else ""
         assert heir is not None
+        if self.lapsed(heir):
+            return "unfit", "lapsed"
         self.record.append(Entry("hand_over", ident, to, fence))
         self.done["hand_over", ident] = call_id
         self.put(heir)

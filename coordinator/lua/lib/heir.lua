@@ -17,11 +17,13 @@ local function can_follow(ctx, r, heir)
   return false
 end
 
--- The answer of a script if it cannot follow, or if a freeze or a delay keeps it from having all it needs: what was taken
--- for it then would be nobody's.
+-- The answer of a script if it cannot follow, has lapsed and was not swept yet, or if a freeze or a delay keeps it from having
+-- all it needs: what was taken for it then would be nobody's.
 local function unfit(ctx, r, heir)
   if not can_follow(ctx, r, heir) then
     return { 'unfit', heir and heir.state or '' }
+  elseif beside.lapsed(ctx, heir) then
+    return { 'unfit', 'lapsed' }
   end
   for _, need in ipairs(needs_of(ctx, heir)) do
     local bar = halts.bar(ctx, heir, need.resource)
