@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import trustme
 
 from chaos.faults.node import free_port
 from coordinator.drivers.redis_server import answers
-from tests.support.server import chosen_server
+from tests.support.server import chosen_kind, chosen_server
 from tests.support.until import until
+
+# What a server says of its configuration that was built without TLS.
+NO_TLS = re.compile(r">>> 'tls-")
 
 
 class Certificates:
@@ -42,7 +48,8 @@ class Certificates:
 
 @contextlib.contextmanager
 def tls_server(certs: Certificates, pair: tuple[Path, Path], *lines: str) -> Iterator[tuple[int, int]]:
-    """A server with a TLS port and a plain one. Yields both. Skips the test if the server has no TLS."""
+    """A server with a TLS port and a plain one. Yields both. Skips the test if the server has no TLS, and in
+    CI only if it is the bundled one: what it says of everything else is a failure."""
     tls, plain, home = free_port(), free_port(), Path(tempfile.mkdtemp(prefix="server-", dir=certs.folder))
     config = [
         f"port {plain}",
@@ -60,8 +67,16 @@ def tls_server(certs: Certificates, pair: tuple[Path, Path], *lines: str) -> Ite
     try:
         until(lambda: process.poll() is not None or answers(home / "s"), 20, "the server answers")
         if process.poll() is not None:
-            pytest.skip("this redis-server was built without TLS")
+            did_not_start((home / "log").read_text(errors="replace"))
         yield tls, plain
     finally:
         process.terminate()
         process.wait(10)
+
+
+def did_not_start(said: str) -> NoReturn:
+    """Skip or fail, by what the server said when it ended."""
+    without = NO_TLS.search(said) is not None
+    if not without or (os.environ.get("CI") == "true" and chosen_kind() != "bundled"):
+        pytest.fail(f"no server with TLS: {said}")
+    pytest.skip("this redis-server was built without TLS")

@@ -14,9 +14,10 @@ import redis
 from coordinator import Settings, State
 from coordinator.drivers.connect import locate
 from coordinator.errors import ConfigError, StoreUnavailable
-from tests.security.certificates import Certificates, tls_server
+from tests.security.certificates import Certificates, did_not_start, tls_server
 from tests.support.cli import Cli
 from tests.support.faces import connected
+from tests.support.server import CHOICE
 from tests.support.until import until
 from workers import Registry, Worker
 
@@ -56,6 +57,25 @@ def refused(kind: str, url: str, settings: Settings) -> Exception:
     with connected(kind, url, patient) as co, pytest.raises((ConfigError, StoreUnavailable)) as caught:
         co.acquire("a", wait=5)
     return caught.value
+
+
+@pytest.mark.parametrize(
+    ("said", "ci", "server", "outcome"),
+    [
+        (">>> 'tls-port 1'\nBad directive", "", "", pytest.skip.Exception),
+        (">>> 'tls-port 1'\nBad directive", "true", "bundled", pytest.skip.Exception),
+        (">>> 'tls-port 1'\nBad directive", "true", "path", pytest.fail.Exception),
+        ("Failed to configure TLS", "", "", pytest.fail.Exception),
+        ("Address already in use", "true", "bundled", pytest.fail.Exception),
+    ],
+)
+def test_tls_goes_untested_only_where_there_is_none_and_in_ci_only_on_the_bundled_server(
+    monkeypatch: pytest.MonkeyPatch, said: str, ci: str, server: str, outcome: type[BaseException]
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setenv(CHOICE, server)
+    with pytest.raises(outcome):
+        did_not_start(said)
 
 
 def test_locks_and_jobs_over_tls(kind: str, url: str, settings: Settings) -> None:
