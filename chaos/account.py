@@ -14,7 +14,7 @@ from chaos.checker.runs import AGAIN, TAKEN_BACK
 from chaos.history import SERVER, Op
 from coordinator import Coordinator, Settings
 from coordinator.errors import NotFound
-from coordinator.keys import key
+from coordinator.keys import key, prefix
 from coordinator.model.lease import Explanation
 from coordinator.model.states import State
 from coordinator.ops import work
@@ -83,6 +83,16 @@ def _moves(client: Any, namespace: str) -> Iterator[Op]:
                 args = {"event": event["event"], "job": event["id"]}
                 args |= {name: event[name] for name in ("session", "why") if name in event}
                 yield Op(SERVER, "move", args, fence=fence, server_us=int(event["ms"]) * 1000)
+
+
+def lasting(url: str, namespace: str) -> frozenset[str]:
+    """The keys of a namespace that will never go by themselves."""
+    with raw_client(url) as client:
+        names = list(client.scan_iter(match=prefix(namespace) + "*", count=PAGE))
+        pipe = client.pipeline(transaction=False)
+        for name in names:
+            pipe.pttl(name)
+        return frozenset(name.decode() for name, ttl in zip(names, pipe.execute(), strict=True) if ttl == -1)
 
 
 def batched(items: Iterable[Any], most: int) -> Iterator[list[Any]]:

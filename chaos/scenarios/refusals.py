@@ -8,61 +8,65 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import redis
 
+from chaos import account
 from chaos.checker import Problem, judge
 from chaos.checker.losses import check_errors, check_fences
 from chaos.clock import now_ns
 from chaos.faults.node import Node
-from chaos.history import Op
+from chaos.history import Op, Recorder
 from chaos.load import Load, acknowledged
+from chaos.locking import give_back, take
 from chaos.roles import STEP
 from chaos.scenario import Figure, Run, Scenario, Verdict
-from coordinator import Coordinator, Settings, Submission
+from coordinator import Coordinator, JobTicket, Settings, Submission
 from coordinator.errors import CoordinatorError, StorageFull
-from coordinator.keys import prefix
 
 
 def play_full(run: Run) -> Verdict:
     """Keep the server full while everything that is there is finished, released or cancelled."""
     refused: list[str] = []
     failed: list[str] = []
-    settings = {"result_ttl": 1.0}
+    settings = {"result_ttl": 86_400.0, "dead_ttl": 86_400.0}  # what the judge reads
     with (
         Node(run.folder / "redis") as node,
         Load(run, node.url, settings) as load,
         Coordinator.connect(node.url, settings=Settings.of(**load.settings)) as co,
     ):
-        first = _keys(node, run.namespace)
-        jobs = co.submit_many([Submission(STEP, {"ms": 1})] * run.count("jobs"))
-        held = [co.acquire(f"held{n}") for n in range(run.count("locks"))]
-        waiting = [co.request(f"held{n}") for n in range(run.count("locks"))]
+        told, names = load.recorder, [f"held{n}" for n in range(run.count("locks"))]
+        jobs = _submitted(co, told, [Submission(STEP, {"ms": 1})] * run.count("jobs"))
+        held = [take(co, told, name) for name in names]
+        waiting = [co.request(name) for name in names]
         # They wait for what is held until they are cancelled, so no worker is faster than the cancellation.
-        doomed = co.submit_many(
-            [Submission(STEP, {"ms": 1}, resources=[f"held{n}"]) for n in range(run.count("locks"))]
-        )
+        doomed = _submitted(co, told, [Submission(STEP, {"ms": 1}, resources=[name]) for name in names])
         with _repeating(lambda: _fill(node), 0.02):
             # Before any worker makes room: nothing of this frees so much that the server is not full for a moment.
             for number in range(run.count("locks")):
                 run.progress("full", number, run.count("locks"))
-                _expect(StorageFull, refused, lambda: co.submit(STEP, "x" * 1000))
-                for finish in (waiting[number].cancel, doomed[number].cancel, held[number].release):
-                    _try(failed, finish)
+                _expect(StorageFull, refused, lambda: _submitted(co, told, [Submission(STEP, "x" * 1000)]))
+                _try(failed, waiting[number].cancel)
+                _try(failed, partial(_cancel, told, doomed[number]))
+                _try(failed, partial(give_back, held[number], told, names[number]))
             load.worker(concurrency=64)
             settled = _settled(co, len(jobs))
         node.ask("CONFIG SET", "maxmemory", 0)
         load.quiet()
         load.drain()
         left = _left(node, run.namespace)
+        ops = load.history()
+    problems = (*(Problem("lost", text) for text in failed), *(Problem("told", text) for text in refused))
     return Verdict(
-        (*(Problem("lost", text) for text in failed), *(Problem("told", text) for text in refused)),
+        (*problems, *judge(ops, steady=True), *check_fences(ops), *check_errors(ops)),
         (
+            acknowledged(ops, len(jobs) + len(doomed)),
             Figure("jobs settled while full", settled, least=len(jobs)),
             Figure("releases and cancels that failed", len(failed), most=0),
             Figure("enqueues not answered by the typed error", len(refused), most=0),
-            Figure("keys that grew in number", left - first, most=_FEW),
+            Figure("keys that stay", left, most=_FEW),
         ),
     )
 
@@ -89,18 +93,25 @@ def _fill(node: Node) -> None:
     node.ask("CONFIG SET", "maxmemory", used // 2)
 
 
-def _keys(node: Node, namespace: str) -> int:
-    # What was learnt of how long things take is kept for a day.
-    learnt = tuple((prefix(namespace) + word).encode() for word in ("timing", "timeout"))
-    with contextlib.closing(node.client()) as client:
-        found = client.scan_iter(match=prefix(namespace) + "*", count=1000)
-        return sum(not name.startswith(learnt) for name in found)
+def _submitted(co: Coordinator, recorder: Recorder, submissions: list[Submission]) -> list[JobTicket]:
+    """Jobs that are handed in at once, each of them in the history."""
+    with contextlib.ExitStack() as stack:
+        pending = [stack.enter_context(recorder.doing("submit")) for _ in submissions]
+        tickets = co.submit_many(submissions)
+        for one, ticket in zip(pending, tickets, strict=True):
+            one.args["job"] = ticket.ident
+    return tickets
+
+
+def _cancel(recorder: Recorder, ticket: JobTicket) -> None:
+    with recorder.doing("cancel", job=ticket.ident):
+        ticket.cancel()
 
 
 def _left(node: Node, namespace: str) -> int:
-    """Keys once what is kept for a while is gone."""
+    """Keys that never go by themselves, once what ended sessions had is gone."""
     ends = time.monotonic() + 20
-    while (left := _keys(node, namespace)) > _FEW and time.monotonic() < ends:
+    while (left := len(account.lasting(node.url, namespace))) > _FEW and time.monotonic() < ends:
         time.sleep(0.1)
     return left
 

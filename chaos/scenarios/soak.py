@@ -6,11 +6,11 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import psutil
 import redis
 
+from chaos import account
 from chaos.checker import Problem, judge
 from chaos.checker.losses import check_errors, check_fences
 from chaos.faults.clock import WallClock
@@ -21,7 +21,7 @@ from chaos.processes import Child
 from chaos.roles import STEP
 from chaos.scenario import Figure, Run, Scenario, Verdict
 from coordinator import Coordinator, Settings
-from coordinator.keys import key, prefix
+from coordinator.keys import key
 from coordinator.wire import calls
 from coordinator.wire.calls import Scope
 
@@ -35,7 +35,8 @@ WARM = 0.5
 
 @dataclass(slots=True)
 class _Soak:
-    """What can go wrong, and how often it did. The first worker is spared kills: its memory is measured."""
+    """What can go wrong, and how often it did. The first worker is spared kills, as are all applications: their memory
+    is measured."""
 
     run: Run
     node: Node
@@ -43,8 +44,9 @@ class _Soak:
     mains: Mains
     clock: WallClock
     steady: Child
+    applications: tuple[Child, ...]
     count: dict[str, int] = field(default_factory=dict)
-    memory: list[tuple[float, float]] = field(default_factory=list)
+    memory: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
 
     def strike(self) -> None:
         """One fault, chosen by chance."""
@@ -100,9 +102,11 @@ class _Soak:
         self.clock.step(self.run.random.choice((-HOUR, -5.0, 5.0, HOUR)))
 
     def measure(self, at: float) -> None:
-        """Note the memory of the worker that is spared."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            self.memory.append((at, psutil.Process(self.steady.pid).memory_info().rss / 1e6))
+        """Note the memory of those that are spared."""
+        for one in (self.steady, *self.applications):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                size = psutil.Process(one.pid).memory_info().rss / 1e6
+                self.memory.setdefault(one.pid, []).append((at, size))
 
 
 def play(run: Run) -> Verdict:
@@ -123,14 +127,16 @@ def play(run: Run) -> Verdict:
             load.recorder.note(what, job=job.ident)
         # What workers tell of their handlers' gates stays, and is as much as there are handlers; so do the samples of
         # what is measured, capped in length.
-        first = _lasting(node, run.namespace) | {
+        first = account.lasting(node.url, run.namespace) | {
             key(run.namespace, name) for name in ("GATES", "TOLD", "METRICS", "PULSE")
         }
-        load.producer(rate=run.size["rate"])
-        load.producer(rate=run.size["rate"] / 4, resources=5)
-        load.producer(rate=run.size["rate"] / 10, resources=20, delay=1.0)
-        load.locker(ms=run.size["lock_ms"])
-        soak = _Soak(run, node, load, mains, clock, load.worker())
+        applications = (
+            load.producer(rate=run.size["rate"]),
+            load.producer(rate=run.size["rate"] / 4, resources=5),
+            load.producer(rate=run.size["rate"] / 10, resources=20, delay=1.0),
+            load.locker(ms=run.size["lock_ms"]),
+        )
+        soak = _Soak(run, node, load, mains, clock, load.worker(), applications)
         for _ in range(2):
             load.worker()
         _strike_on(soak)
@@ -162,37 +168,30 @@ def _client(node: Node, load: Load) -> Coordinator:
     return Coordinator.connect(node.url, settings=Settings.of(**load.settings))
 
 
-def _left(run: Run, node: Node, load: Load, first: set[str]) -> set[str]:
+def _left(run: Run, node: Node, load: Load, first: frozenset[str]) -> frozenset[str]:
     """The keys that stay and were not there at first, once the session of whoever was killed last has lapsed."""
     scope = Scope.of(run.namespace, Settings.of(**load.settings).terms())
     ends = time.monotonic() + SETTINGS["session_ttl"] + 5
     with _client(node, load) as co:
         while True:
             co._driver.store.call(calls.sweep(scope))
-            left = _lasting(node, run.namespace) ^ first
+            left = account.lasting(node.url, run.namespace) ^ first
             if not left or time.monotonic() > ends:
                 return left
             time.sleep(0.1)
 
 
-def _lasting(node: Node, namespace: str) -> set[str]:
-    """The keys of the namespace that will never go by themselves."""
-    with contextlib.closing(node.client()) as client:
-        keys = list(client.scan_iter(match=prefix(namespace) + "*", count=1000))
-        pipe: Any = client.pipeline(transaction=False)
-        for key in keys:
-            pipe.pttl(key)
-        ttls = pipe.execute()
-        return {key.decode() for key, ttl in zip(keys, ttls, strict=True) if ttl == -1}
-
-
-def _figures(soak: _Soak, left: set[str]) -> tuple[Figure, ...]:
+def _figures(soak: _Soak, left: frozenset[str]) -> tuple[Figure, ...]:
+    worker = soak.memory.get(soak.steady.pid, [])
+    others = [soak.memory.get(one.pid, []) for one in soak.applications]
     return (
         Figure("faults", sum(soak.count.values())),
         *(Figure(name.replace("_", " "), count) for name, count in sorted(soak.count.items())),
         Figure(f"keys that stay, and were not there at first {' '.join(sorted(left))}".rstrip(), len(left), most=0),
-        Figure("a worker's memory, settling in the first half", _settled(soak.memory), "MB"),
-        Figure("growth of a worker's memory", _slope(soak.memory), "MB/h", most=1.0 if soak.run.long else None),
+        Figure("a worker's memory, settling in the first half", _settled(worker), "MB"),
+        Figure("growth of a worker's memory", _slope(worker), "MB/h", most=1.0 if soak.run.long else None),
+        # Not judged: an hour of it has not been looked at yet.
+        Figure("growth of an application's memory, the most of four", max(map(_slope, others), default=0.0), "MB/h"),
     )
 
 
