@@ -280,7 +280,7 @@ class Coordinator(Coalescer, Guarding, Overseer):
 
     def _acquire(self, needs: Needs, options: LockOptions) -> Lease:
         wanted, driver = needs_of(needs), self._driver
-        again = self._entries.again(options.owner, wanted) if options.reentrant else None
+        again = self._again(wanted, options)
         if again is not None:
             return again
         asked = self._ask(wanted, self._settled(wanted, options))
@@ -291,7 +291,7 @@ class Coordinator(Coalescer, Guarding, Overseer):
 
     def _try(self, needs: Needs, chosen: LockOptions, retry_for: float | None = None) -> Lease | None:
         wanted = needs_of(needs)
-        again = self._entries.again(chosen.owner, wanted) if chosen.reentrant else None
+        again = self._again(wanted, chosen)
         if again is not None:
             return again
         asked = self._ask(wanted, chosen)
@@ -302,7 +302,13 @@ class Coordinator(Coalescer, Guarding, Overseer):
         if not options.reentrant:
             return leased(self._driver, grant, wanted, options)
         lease = leased(self._driver, grant, wanted, options, lambda: self._entries.leave(options.owner, lease))
-        return self._entries.entered(options.owner, lease)
+        return self._entries.entered(options.owner, lease, confirmed=options.durability is not None)
+
+    def _again(self, wanted: tuple[Need, ...], options: LockOptions) -> Lease | None:
+        if not options.reentrant:
+            return None
+        asking.check(wanted, options, self._driver.settings.max_hold)
+        return self._entries.again(options.owner, wanted, confirmed=options.durability is not None)
 
     def _settled(self, wanted: tuple[Need, ...], options: LockOptions) -> LockOptions:
         if options.wait != ADAPTIVE:

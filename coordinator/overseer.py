@@ -68,7 +68,7 @@ class Overseer:
         same; where that alone is in the way, it waits. For operators only.
         """
         driver, wanted = self._driver, needs_of(needs)
-        chosen = asking.lock_options(priority, wait, {"reason": reason, **options})
+        chosen = asking.once(asking.lock_options(priority, wait, {"reason": reason, **options}))
         asked = asking.lock_ask(driver.new_id(), wanted, chosen, driver.settings.max_hold, driver.rules)
         grant = driver.run(operator.steal(driver.scope, asked, wait, self._reasoned(by, reason)))
         if grant is None:

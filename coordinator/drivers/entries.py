@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from typing import Generic, Protocol, TypeVar
 
-from coordinator.errors import UpgradeRefused
+from coordinator.errors import InvalidInput, UpgradeRefused
 from coordinator.model.need import Need, in_the_way
 
 
@@ -33,24 +33,31 @@ class Entries(Generic[L]):
         self._lock = threading.Lock()
         self._held: dict[str, list[L]] = {}
         self._times: dict[str, int] = {}
+        # What replicas are known to have.
+        self._confirmed: set[str] = set()
 
-    def again(self, owner: str, needs: tuple[Need, ...]) -> L | None:
+    def again(self, owner: str, needs: tuple[Need, ...], confirmed: bool = False) -> L | None:
         """The lease under which the owner holds just that, counted once more; None if it holds nothing of it. Raises
-        UpgradeRefused where it holds some of it otherwise: it would wait for itself."""
+        UpgradeRefused where it holds some of it otherwise: it would wait for itself; and InvalidInput where replicas
+        are to have it (`confirmed`) and nobody asked them when it was granted."""
         with self._lock:
             for lease in list(self._held.get(owner, ())):
                 if not lease.held:
                     self._drop(owner, lease)
                 elif lease.needs == needs:
+                    if confirmed and lease.ident not in self._confirmed:
+                        raise InvalidInput("durability", "replicated", "has to be said when it is acquired first")
                     self._times[lease.ident] += 1
                     return lease
                 else:
                     _refuse_overlap(lease, needs)
         return None
 
-    def entered(self, owner: str, lease: L) -> L:
+    def entered(self, owner: str, lease: L, confirmed: bool = False) -> L:
         """The owner holds it, for the first time."""
         with self._lock:
+            if confirmed:
+                self._confirmed.add(lease.ident)
             self._held.setdefault(owner, []).append(lease)
             self._times[lease.ident] = 1
         return lease
@@ -67,6 +74,7 @@ class Entries(Generic[L]):
 
     def _drop(self, owner: str, lease: L) -> None:
         self._times.pop(lease.ident, None)
+        self._confirmed.discard(lease.ident)
         left = [one for one in self._held.pop(owner, ()) if one is not lease]
         if left:
             self._held[owner] = left

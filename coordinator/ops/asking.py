@@ -85,10 +85,12 @@ def lock_options(priority: Urgency, wait: Wait, given: Mapping[str, Any]) -> Loc
 def refuse_bad(given: Mapping[str, Any]) -> None:
     """Raises InvalidInput for options that a lock request would be refused for whatever it is for."""
     rest = dict(given)
-    options = lock_options(rest.pop("priority", None), rest.pop("wait", None), rest)
-    if options.wait == ADAPTIVE:
-        options = replace(options, wait=None)
-    lock_ask("", needs_of("any"), options, MAX_SECONDS)
+    check(needs_of("any"), lock_options(rest.pop("priority", None), rest.pop("wait", None), rest), MAX_SECONDS)
+
+
+def check(wanted: tuple[Need, ...], options: LockOptions, max_hold: float) -> None:
+    """Raises InvalidInput as `lock_ask` does."""
+    lock_ask("", wanted, replace(options, wait=None) if options.wait == ADAPTIVE else options, max_hold)
 
 
 def once(options: LockOptions) -> LockOptions:

@@ -23,3 +23,15 @@ def test_the_same_owner_has_a_reentrant_lock_again(co: Any, other: Any, raw: Any
     for ask, options in ((co.acquire, {"reentrant": True}), (co.request, {"owner": "ann", "reentrant": True})):
         with pytest.raises(InvalidInput):
             ask("b", **options)
+
+
+def test_what_is_acquired_again_is_checked_as_the_first_time(co: Any) -> None:
+    with co.lock("a", owner="ann", reentrant=True):
+        for wrong in ({"ttl": -5}, {"priority": "bogus"}, {"within": 7}, {"durability": "bogus"}):
+            with pytest.raises(InvalidInput):
+                co.acquire("a", owner="ann", reentrant=True, **wrong)
+        with pytest.raises(InvalidInput, match="acquired first"):
+            co.try_acquire("a", owner="ann", reentrant=True, durability="replicated")
+        assert co.try_acquire("a", owner="ann", reentrant=True).held
+    with pytest.raises(InvalidInput, match="reentrant"):
+        co.steal("a", "for now", owner="ann", reentrant=True)

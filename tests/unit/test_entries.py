@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from coordinator.drivers.entries import Entries
-from coordinator.errors import Deadlock, UpgradeRefused
+from coordinator.errors import Deadlock, InvalidInput, UpgradeRefused
 from coordinator.model.need import Need, needs_of
 
 
@@ -25,6 +25,15 @@ def test_an_owner_has_it_again_until_it_has_left_as_often() -> None:
     assert entries.again("ann", needs_of("b")) is None
     assert [entries.leave("ann", lease) for _ in range(3)] == [False, True, True]
     assert entries.again("ann", lease.needs) is None
+
+
+def test_what_replicas_have_can_be_had_again_as_such_and_nothing_else() -> None:
+    entries, sure, other = Entries[Lease](), Lease("r1", needs_of("a")), Lease("r2", needs_of("b"))
+    entries.entered("ann", sure, confirmed=True)
+    entries.entered("ann", other)
+    assert entries.again("ann", sure.needs, confirmed=True) is sure
+    with pytest.raises(InvalidInput):
+        entries.again("ann", other.needs, confirmed=True)
 
 
 @pytest.mark.parametrize("wanted", [Need("a"), Need("a", permits=2), ("a", "b")])
