@@ -26,7 +26,10 @@ class DefineOptions:
     """Which resource, and what of it."""
 
     resource: Annotated[str, typer.Argument(metavar="RESOURCE", help="The resource.")]
-    capacity: Annotated[int | None, typer.Option(help="How many permits it has.", show_default=False)] = None
+    capacity: Annotated[
+        int | None,
+        typer.Option(help="How many permits it has: with more than 1, several hold it at once.", show_default=False),
+    ] = None
     mode: Annotated[str | None, typer.Option(help=f"The order of its line: {', '.join(MODES)}.")] = None
     max_line: Annotated[int | None, typer.Option(help="How many may wait; 0: as the settings say.")] = None
     max_hold: Annotated[

@@ -40,9 +40,9 @@ class LeaseInfo:
 class Person:
     """Another request as people see it: who, since when (epoch seconds), why, and whether its process is alive.
 
-    `mode` and `permits` are those it holds or waits for. A holder also has its `fence`, and until when its lease
-    lasts unless it is renewed. `resource` names what it holds or waits for if that is a subtree around the resource
-    asked about, or lies in the subtree.
+    `mode` and `permits` are those it holds or waits for; `exclusive` has so many permits, beside others where there are
+    more. A holder also has its `fence`, and until when its lease lasts unless it is renewed. `resource` names
+    what it holds or waits for if that is a subtree around the resource asked about, or lies in the subtree.
     """
 
     ident: str

@@ -122,7 +122,7 @@ def _entered(campaign: Callable[Args, Coroutine[Any, Any, AsyncLeadership]]) -> 
 
 
 class AsyncElection:
-    """Candidates of which one leads at a time.
+    """Candidates of which one leads at a time; on a resource with more than one permit several may.
 
     `async with AsyncElection(co, "scheduler", "node-3").campaign() as leader:`
 

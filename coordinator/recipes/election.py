@@ -82,7 +82,7 @@ class Leadership:
 
 
 class Election:
-    """Candidates of which one leads at a time.
+    """Candidates of which one leads at a time; on a resource with more than one permit several may.
 
     `with Election(co, "scheduler", "node-3").campaign() as leader:`
 

@@ -67,5 +67,5 @@ class RWLock:
         return self._co.lock(Need(self._name, "shared"), **options)
 
     def write(self, **options: Any) -> LockContext:
-        """Hold it alone. Options and errors as for `co.lock`."""
+        """Hold it alone; on a resource with more than one permit several may. Options and errors as for `co.lock`."""
         return self._co.lock(Need(self._name), **options)

@@ -65,7 +65,10 @@ class _Mutex(_Shape):
 
 
 class Lock(_Mutex):
-    """As `threading.Lock`: any thread of this process may release it."""
+    """As `threading.Lock`: any thread of this process may release it.
+
+    On a resource with more than one permit several may have it.
+    """
 
     lease: Lease | None = None
 

@@ -79,6 +79,15 @@ def test_a_writer_waits_for_the_readers_before_it_only(co: Any, other: Any) -> N
     assert holder.mode == "exclusive"
 
 
+def test_where_there_are_more_permits_several_are_what_is_alone_elsewhere(co: Any, other: Any) -> None:
+    co.define("config", capacity=2)
+    with recipe(RWLock, co, "config").write(), recipe(Election, other, "config", "b").campaign(5) as leader:
+        assert leader.leading
+        with pytest.raises(WaitTimeout):
+            recipe(RWLock, other, "config").read(wait=0.02).__enter__()
+        assert [one.mode for one in co.line("config").holders] == ["exclusive", "exclusive"]
+
+
 def test_one_candidate_leads_and_the_next_follows(co: Any, other: Any) -> None:
     here, there = recipe(Election, co, "scheduler", "a"), recipe(Election, other, "scheduler", "b")
     assert here.leader() is None
