@@ -14,12 +14,13 @@ local function forget_session(ctx, session)
 end
 
 -- Takes back at most `most` (or MAX_OWNED) of what a session owns. Each line that is left behind is looked at before the
--- script ends, and somebody may be granted what came free: after so many lines the rest is for another call. Returns how
--- many holdings the session still has, and how many were looked at.
-function reap.session(ctx, session, take_back, most)
+-- script ends, and somebody may be granted what came free: after `lines` (or MAX_LINES) the rest is for another call.
+-- Returns how many holdings the session still has, and how many were looked at.
+function reap.session(ctx, session, take_back, most, lines)
   local owns, looked = ctx.p .. K_OWNS .. session, 0
+  local most_lines = math.min(MAX_LINES, #ctx.dirty + (lines or MAX_LINES))
   for _, id in ipairs(redis.call('SRANDMEMBER', owns, most or MAX_OWNED)) do
-    if #ctx.dirty >= MAX_LINES then break end
+    if #ctx.dirty >= most_lines then break end
     looked = looked + 1
     local r = load(ctx, id)
     if r and r.session == session and (r.state == 'waiting' or r.state == 'held' or r.state == 'running') then
@@ -39,12 +40,13 @@ end
 -- whoever needs more has what the others leave. Returns how much was found.
 function reap.dead(ctx, sessions)
   local found, room, lefts = 0, MAX_OWNED, {}
-  for _, most in ipairs({ math.max(1, math.floor(MAX_OWNED / math.max(1, #sessions))), MAX_OWNED }) do
+  for _, parts in ipairs({ math.max(1, #sessions), 1 }) do
+    local most, lines = math.max(1, math.floor(MAX_OWNED / parts)), math.max(1, math.floor(MAX_LINES / parts))
     for _, session in ipairs(sessions) do
       if room <= 0 or #ctx.dirty >= MAX_LINES then break end
       if lefts[session] ~= 0 then
         local take_back, looked = function(_, r) lapse(ctx, r, 'session lost') end
-        lefts[session], looked = reap.session(ctx, session, take_back, math.min(most, room))
+        lefts[session], looked = reap.session(ctx, session, take_back, math.min(most, room), lines)
         room = room - looked - (lefts[session] == 0 and 1 or 0)
       end
     end
