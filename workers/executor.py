@@ -214,7 +214,6 @@ class Executor(Service):
 
     def _launch(self, job: Job, offered: bool = False) -> None:
         """Have a job begin in its turn, unless it was offered to others before it was seen here."""
-        self.times.choose(job)
         self.lessons.choose(job)
         if not self._unfinished:
             self._all_done.clear()
@@ -244,8 +243,7 @@ class Executor(Service):
                 outcome = Succeeded(result) if in_time else self._failed(job, context, TimeoutError(job.why))
         except asyncio.CancelledError as error:
             outcome = self._failed(job, context, error)
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
-            # A handler that calls sys.exit() ends itself, not the worker.
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # sys.exit() ends the handler, not the worker
             outcome = self._failed(job, context, error)
         self._conclude(job, outcome)
 
@@ -288,8 +286,14 @@ class Executor(Service):
             self.on_free()
         if job.interrupt is None:
             job.interrupt = lambda _how: task.cancel()
-        if job.due is not None:
-            self._deadlines.set(job, job.due)
+        if job.begun and job.handler.executor != "process":
+            self._limit(job)
+
+    def _limit(self, job: Job) -> None:
+        """A run that waits is to end in time. One that never waits needs no timeout: nobody could end it."""
+        self.times.choose(job)
+        if (seconds := job.seconds) is not None and job.began is not None:
+            self._deadlines.set(job, asyncio.get_running_loop().time() + seconds - (time.monotonic() - job.began))
 
     def _overdue(self, job: Job) -> None:
         job.stop(Stop.TIMEOUT, self.times.overdue(job))
@@ -372,6 +376,7 @@ class Executor(Service):
                 return None
             job.begun, job.began = True, time.monotonic()
             self.runs.begun(job)
+            self.times.choose(job)
             self.reserve.occupy(1)
             try:
                 return await self._processes.run(context.portable(), job.payload, job.seconds)
@@ -384,9 +389,8 @@ class Executor(Service):
     def _begin_run(self, job: Job) -> None:
         job.begun, job.began = True, time.monotonic()
         self.runs.begun(job)
-        seconds = job.seconds
-        if seconds is not None:
-            job.due = asyncio.get_running_loop().time() + seconds
+        if job.task is not None:
+            self._limit(job)  # it has waited before it began: for its start to be on record
 
 
 def _nobody(_context: Any, _payload: Any) -> None:

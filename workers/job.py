@@ -44,7 +44,6 @@ class Job:
         "began",
         "begun",
         "claimed",
-        "due",
         "fence",
         "finished",
         "graced",
@@ -80,8 +79,7 @@ class Job:
         self.task: asyncio.Task[None] | None = None
         self.interrupt: Callable[[Stop | None], Any] | None = None
         self.progress: str | None = None
-        # due: when the time of the run is up, by the loop's clock. timer: by which it is known, of a run that waits.
-        self.due: float | None = None
+        # timer: by which it is known when the time of the run is up, of one that waits.
         self.timer: int | None = None
         self.payload: Any = None
         # began: when the handler did, on the monotonic clock. learnt: the run timeout that the fleet has learnt.

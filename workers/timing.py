@@ -34,7 +34,7 @@ class RunTimes:
         return sorted(self._keys[name] for name in self._adaptive)
 
     def choose(self, job: Job) -> None:
-        """A job is about to begin: its run timeout, if it is for the fleet to say."""
+        """A run begins that can be ended: its timeout, if it is for the fleet to say."""
         name = job.handler.name
         if name in self._adaptive and not job.claimed.run_ms:
             job.learnt = self._learner.seconds(self._keys[name])

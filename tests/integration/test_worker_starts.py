@@ -1,5 +1,6 @@
 """When the start of a job is on record: mostly with the next beat, and at once where a worker may have died of it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import pytest
 import redis
 
-from coordinator import Settings
+from coordinator import RetryPolicy, Settings
+from coordinator.errors import JobFailed
 from coordinator.keys import key
 from tests.support.fleet import Fleet
 from workers import Registry
@@ -42,6 +44,19 @@ async def fleet(redis_url: str, settings: Settings) -> AsyncIterator[Fleet]:
         made = Fleet(redis_url, settings, stack)
         stack.push_async_callback(made.client.close)
         yield made
+
+
+@jobs.handler("hangs", timeout=0.1, retry=RetryPolicy(max_attempts=1))
+async def hang(ctx: Any, payload: Any) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_job_whose_start_is_on_record_first_is_cut_off_in_time(fleet: Fleet, raw: redis.Redis) -> None:
+    ticket = await fleet.client.submit("hangs")
+    raw.hset(key(fleet.settings.namespace, "REQ", ticket.ident), "unsure", "1")
+    await fleet.worker(jobs)
+    with pytest.raises(JobFailed, match="timed out"):
+        await ticket.result(10)
 
 
 @pytest.mark.parametrize("name", ["thread", "loop"])
