@@ -71,8 +71,8 @@ def play_full(run: Run) -> Verdict:
     )
 
 
-# What stays for good: the namespace's clock, queues, gates, counters, events and figures, and while it lives the session
-# of the scenario's own client, which has up to four keys.
+# What stays for good: the namespace's clock, queues, gates, counters, events and figures, and while it lives the
+# session of the scenario's own client, which has up to four keys.
 _FEW = 16
 
 
