@@ -33,6 +33,8 @@ EXAMPLES = (
     "coordinator lock reports --priority low --on-yield TERM -- ./nightly.sh",
     "coordinator lock site --priority critical --on-preempt cancel_job --grace 20 -- ./hotfix.sh",
     "coordinator lock site --steal --reason 'the runner hangs' -- ./rollback.sh",
+    "coordinator lock billing --durability replicated -- ./run.sh",
+    "coordinator lock a -- sh -c 'coordinator lock b --within $COORDINATOR_LEASE_ID --wait 30 -- ./both.sh'",
 )
 
 
@@ -78,6 +80,14 @@ class LockOptions:
     ] = None
     grace: Annotated[
         float | None, typer.Option(help="Seconds in which a job has to wind up that is asked to cancel; 30 by default.")
+    ] = None
+    within: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="The id of a lock that is held meanwhile: a wait in a circle is ended then."),
+    ] = None
+    durability: Annotated[
+        str | None,
+        typer.Option(help="replicated: replicas have the lock before the command runs, else it is given back."),
     ] = None
     owner: Annotated[str | None, typer.Option(help="Who holds it, for people who look; user@host by default.")] = None
     reason: Annotated[str, typer.Option(help="What for, for people who look.")] = ""
@@ -131,7 +141,10 @@ def obtain(coordinator: Coordinator, options: LockOptions, signals: Signals, scr
         "owner": _owner(options),
         "reason": options.reason,
         "ttl": options.ttl,
+        "within": options.within,
+        "durability": options.durability,
     }
+    _refuse_contrary(options)
     if options.steal:
         return stolen(coordinator, options, needs, asked)
     if options.now:
@@ -151,8 +164,6 @@ def stolen(coordinator: Coordinator, options: LockOptions, needs: tuple[Need, ..
     """The lock, taken from whoever holds it. Raises InvalidInput."""
     if not options.reason:
         raise InvalidInput("--reason", "", "must be given: who loses the lock will read it")
-    if options.now or options.wait is not None:
-        raise InvalidInput("--steal", True, "does not wait in line, so it goes with neither --wait nor --try")
     return coordinator.steal(needs, by=asked["owner"], **asked)
 
 
@@ -187,6 +198,18 @@ def give_back(lease: Lease, code: int, screen: Screen) -> int:
         # The command is done, and what it held ends with the session: no reason to call its work a failure.
         screen.note(clean(f"coordinator: the lock was not released and will lapse: {error}"))
     return code
+
+
+def _refuse_contrary(options: LockOptions) -> None:
+    """Nothing that was said is left out silently. Raises InvalidInput."""
+    waits = {"--wait": options.wait, "--on-preempt": options.on_preempt, "--grace": options.grace}
+    said = [name for name, value in waits.items() if value is not None]
+    if options.steal and (said or options.now):
+        raise InvalidInput(
+            "--steal", True, f"does not wait in line, so it does not go with {said[0] if said else '--try'}"
+        )
+    if options.now and said:
+        raise InvalidInput("--try", True, f"does not wait, so it does not go with {said[0]}")
 
 
 def _owner(options: LockOptions) -> str:

@@ -151,6 +151,35 @@ def test_try_does_not_wait_and_names_the_holder(cli: Cli, co: Coordinator) -> No
     assert cli.run("lock", HELD, "--try", "--", "true").returncode == 0
 
 
+@pytest.mark.parametrize("how", ["--try", "--steal"])
+@pytest.mark.parametrize("option", [("--wait", "5"), ("--on-preempt", "ask"), ("--grace", "5")])
+def test_what_is_for_those_who_wait_is_refused_for_those_who_do_not(
+    cli: Cli, how: str, option: tuple[str, str]
+) -> None:
+    done = cli.call("lock", HELD, how, *option, "--reason", "test", "--", "true")
+    assert done.returncode == os.EX_USAGE
+    assert how in done.stderr
+    assert option[0] in done.stderr
+
+
+def test_a_lock_within_another_is_ended_where_the_wait_would_close_a_circle(cli: Cli, co: Coordinator) -> None:
+    older, younger = co.acquire("b"), co.acquire("a")
+    ticket = co.request("a", within=older)
+    done = cli.call("lock", "b", "--within", younger.ident, "--wait", "20", "--", "echo", "never")
+    assert (done.returncode, done.stdout) == (os.EX_TEMPFAIL, "")
+    assert ticket.ident in done.stderr
+    assert cli.call("lock", "b", "--within", "nobody-1", "--", "true").returncode == os.EX_USAGE
+
+
+def test_no_command_is_run_under_a_lock_that_no_replica_has(cli: Cli, co: Coordinator) -> None:
+    replicated = ("lock", HELD, "--durability", "replicated", "--", "echo", "never")
+    done = cli.call(*replicated, COORDINATOR_REPLICA_TIMEOUT="0.05")
+    assert (done.returncode, done.stdout) == (os.EX_UNAVAILABLE, "")
+    assert "replicas" in done.stderr
+    assert co.line(HELD).holders == ()
+    assert cli.call("lock", HELD, "--durability", "fast", "--", "true").returncode == os.EX_USAGE
+
+
 def test_a_lock_that_is_taken_away_ends_the_command(cli: Cli, co: Coordinator, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     process = cli.start("lock", HELD, "--", "sh", "-c", f"echo $$ > {pid}; exec sleep 60")
