@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from coordinator.keys import encode
 from coordinator.policy.pattern import pattern
 from coordinator.wire import calls, looks
+from coordinator.wire.step import Call
 from tests.scripts.reach import reaches
 from tests.support.engine import Engine, dedup, wire_needs
 from tests.unit.test_pattern import names, patterns
@@ -103,6 +104,44 @@ def test_a_pattern_of_many_segments_gets_a_shorter_page_and_leaves_nothing_out(e
     assert page[2]
     assert found(engine, stars) == wanted
     engine.raw.delete(engine.key("RESOURCES"))
+
+
+def test_a_page_costs_as_much_among_100_000_names_as_among_hundreds(engine: Engine) -> None:
+    engine.open("s")
+    names = [f"infra/prod/r{n:03}" for n in range(100)]
+    for n, name in enumerate(names):
+        engine.hold("s", f"r{n}", name)
+    page = looks.holders(engine.scope, pattern("infra/prod/*").wire, "", 100, 20)
+    others = {f"infra/{n % 7}{n % 1000:03}/{n}": 0 for n in range(100_000)}
+    costs: list[int] = []
+    for more in ({}, others):
+        if more:
+            engine.raw.zadd(engine.key("RESOURCES"), more)
+        before = _spent(engine)
+        reply = engine.sent(page)
+        spent = {name: one - before.get(name, 0) for name, one in _spent(engine).items()}
+        assert len(reply[3]) == len(names)
+        costs.append(sum(many for name, many in spent.items() if name != "cmdstat_info"))
+    assert costs[1] - costs[0] <= STEPS_MORE
+    took = min(_microseconds(engine, page) for _ in range(7))
+    assert took < MOST_MICROSECONDS, took
+    engine.raw.zrem(engine.key("RESOURCES"), *others)
+
+
+# To find where the names begin; and microseconds of the server for a page of 100 among 100,000.
+STEPS_MORE, MOST_MICROSECONDS = 2, 2000
+
+
+def _spent(engine: Engine) -> dict[str, int]:
+    return {name: int(one["calls"]) for name, one in engine.raw.info("commandstats").items()}
+
+
+def _microseconds(engine: Engine, call: Call) -> int:
+    """What one call takes the server, with all that its script does."""
+    total = lambda: int(engine.raw.info("commandstats")["cmdstat_eval"]["usec"])  # noqa: E731
+    before = total()
+    engine.sent(call)
+    return total() - before
 
 
 def steps(engine: Engine) -> int:
