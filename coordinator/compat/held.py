@@ -6,7 +6,7 @@ import math
 import threading
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, SupportsFloat, TypeVar
 
 from coordinator.compat.errors import NotOwned
 from coordinator.compat.plain import Place, resource_of
@@ -68,9 +68,8 @@ class Terms:
         most, rest = settings.max_hold, (pace_of(settings), min(TRY_FOR, settings.retry_for))
         if not timeout:
             return cls(settings.session_ttl, None, most, *rest)
-        if not (isinstance(timeout, int | float) and timeout < math.inf):
-            raise InvalidInput("timeout", timeout, "must be a number of seconds")
-        return cls(timeout, min(max(LEAST, timeout), most), most, *rest)
+        seconds = _seconds(timeout)
+        return cls(seconds, min(max(LEAST, seconds), most), most, *rest)
 
     @property
     def ttl_ms(self) -> int:
@@ -86,6 +85,17 @@ class Terms:
     def watched(self) -> bool:
         """Whether somebody has to look at the key, for it may be deleted by hand long before it ends."""
         return self.renewed or self.ttl > self.pace
+
+
+def _seconds(timeout: Any) -> float:
+    """Of whatever kind of number; True is 1, as for redis-py. Raises InvalidInput."""
+    try:
+        seconds = float(timeout) if isinstance(timeout, SupportsFloat) else math.nan
+    except (TypeError, ValueError, OverflowError):
+        seconds = math.nan
+    if not seconds < math.inf:
+        raise InvalidInput("timeout", timeout, "must be a number of seconds")
+    return seconds
 
 
 class Aim(NamedTuple):

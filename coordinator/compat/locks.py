@@ -53,15 +53,19 @@ class Lock(Held[Lease], redis_lock.Lock):
         """Wait in line for the lock. False if it could not be had within `blocking_timeout` seconds, or at once if not
         `blocking`. Raises LineUnavailable, LineRefused."""
         pause = self.sleep if sleep is None else sleep
-        if pause < 0:
-            raise ValueError("sleep length must be non-negative")
+        waits = self.blocking if blocking is None else blocking
+        # Who gives a pause that cannot be is told when it comes to that, as by redis-py.
+        never = waits and pause < 0
         patience = Patience.of(
             clock.now(),
             pause,
-            self.blocking if blocking is None else blocking,
+            waits and not never,
             self.blocking_timeout if blocking_timeout is None else blocking_timeout,
         )
-        return self._acquire(patience, token)
+        taken = self._acquire(patience, token)
+        if never and not taken:
+            raise ValueError("sleep length must be non-negative")
+        return taken
 
     def do_acquire(self, token: Any) -> bool:
         """One try, without waiting."""

@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
-from functools import partial
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeVar
 
 import redis.asyncio
@@ -45,5 +47,22 @@ def patch(client: C, coordinator: Coordinator | AsyncCoordinator | None = None) 
     given: Any = client
     if coordinator is not None:
         attach(given, coordinator)
-    given.lock = partial(type(given).lock, given, lock_class=AsyncLock if isinstance(given, _ASYNC) else Lock)
+    given.lock = _ours(given, AsyncLock if isinstance(given, _ASYNC) else Lock)
     return client
+
+
+def _ours(client: Any, kind: type[Any]) -> Callable[..., Any]:
+    """The client's `lock`, of our kind unless another is named; it may stand among arguments by position, too."""
+    make = type(client).lock.__get__(client)
+    names = list(inspect.signature(make).parameters)
+    place = names.index("lock_class") if "lock_class" in names else None
+
+    @wraps(make)
+    def lock(*args: Any, **options: Any) -> Any:
+        if place is not None and len(args) > place:
+            args = (*args[:place], args[place] or kind, *args[place + 1 :])
+        elif options.get("lock_class") is None:
+            options["lock_class"] = kind
+        return make(*args, **options)
+
+    return lock

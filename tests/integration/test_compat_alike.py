@@ -3,6 +3,8 @@
 import contextlib
 import inspect
 from collections.abc import Callable, Iterator
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -52,6 +54,41 @@ def clients(kind: str, co: Any, redis_url: str) -> Iterator[tuple[Make, Make]]:
                 lambda *args, each=one, **more: Face(co._loop, each.lock(*args, **{"thread_local": False, **more}))
                 for one in made
             )  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("timeout", [Decimal("60.5"), Fraction(121, 2)])
+def test_a_timeout_of_any_kind_of_number_is_taken(
+    clients: tuple[Make, Make], raw: Any, namespace: str, timeout: Any
+) -> None:
+    name = f"lock:{namespace}"
+    for make in clients:
+        lock = make(name, timeout=timeout)
+        assert lock.acquire()
+        assert lock.reacquire()
+        assert 30_000 < raw.pttl(name) <= 60_500
+        lock.release()
+
+
+def test_all_arguments_may_be_given_by_position(clients: tuple[Make, Make], kind: str, namespace: str) -> None:
+    positions = (30, 0.1, True, None, None, *([False] if kind == "sync" else []))
+    for make in clients:
+        lock = make(f"lock:{namespace}", *positions)
+        assert lock.acquire()
+        lock.release()
+
+
+def test_a_pause_that_cannot_be_is_refused_only_when_it_comes_to_sleep(
+    clients: tuple[Make, Make], kind: str, namespace: str
+) -> None:
+    name = f"lock:{namespace}"
+    for make in clients:
+        lock = make(name, timeout=60, sleep=-1)
+        assert lock.acquire()
+        assert not make(name, sleep=-1).acquire(blocking=False)
+        if kind == "sync":  # asyncio knows no pause that cannot be
+            with pytest.raises(ValueError, match="non-negative"):
+                make(name).acquire(sleep=-1)
+        lock.release()
 
 
 @pytest.mark.parametrize("gone", ["deleted", "another's"])

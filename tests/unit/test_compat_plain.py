@@ -1,5 +1,7 @@
 """The pure part of the compatible lock: names, tokens, patience."""
 
+from decimal import Decimal
+from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
@@ -12,12 +14,22 @@ from redis import exceptions as redis_errors
 
 from coordinator.compat.errors import LineRefused, LineUnavailable, NotOwned, as_redis
 from coordinator.compat.held import Terms
-from coordinator.compat.locks import Lock
 from coordinator.compat.plain import Patience, Place, resource_of
 from coordinator.compat.renewer import AT_ONCE, Duty, Entry, batches
 from coordinator.errors import CoordinatorError, LeaseLost, LineFull, StoreUnavailable, UnknownOutcome
 from coordinator.model.names import resource_name
 from coordinator.settings import Settings
+
+
+class SimpleFloat:
+    """A number as other libraries have them."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def __float__(self) -> float:
+        return self.value
+
 
 NAMES = st.binary(min_size=1, max_size=600)
 
@@ -63,10 +75,18 @@ def test_patience_may_have_no_end() -> None:
     assert Patience.of(10.0, 0.1, True, -1.0).left(10.0) == 0
 
 
-@pytest.mark.parametrize("timeout", ["5", float("inf"), float("nan"), [5]])
+@pytest.mark.parametrize("timeout", ["5", b"5", float("inf"), float("nan"), [5], 10**400, Decimal("nan"), 1j])
 def test_a_timeout_that_is_no_time_is_refused_in_both_families(timeout: Any) -> None:
     with pytest.raises(LineRefused, match="timeout: must be a number of seconds"), as_redis("job"):
         Terms.of(timeout, Settings.of())
+
+
+@pytest.mark.parametrize("timeout", [2.5, Decimal("2.5"), Fraction(5, 2), SimpleFloat(2.5)])
+def test_a_timeout_is_any_kind_of_number(timeout: Any) -> None:
+    terms = Terms.of(timeout, Settings.of())
+    assert (terms.ttl_ms, terms.line, type(terms.ttl), type(terms.line)) == (2500, 2.5, float, float)
+    one = Terms.of(True, Settings.of())
+    assert (one.ttl_ms, one.line, type(one.line)) == (1000, 1.0, float)
 
 
 def test_a_try_is_not_repeated_for_as_long_as_other_calls() -> None:
@@ -110,8 +130,3 @@ def test_of_a_cluster_each_slot_is_looked_at_by_itself() -> None:
     cluster = MagicMock(spec=redis.RedisCluster)
     cluster.keyslot.side_effect = lambda name: int(name.removeprefix("lock")) % 3
     assert sorted(len(batch) for batch in batches(keys_of(cluster, 10))) == [3, 3, 4]
-
-
-def test_a_negative_sleep_is_refused() -> None:
-    with pytest.raises(ValueError, match="non-negative"):
-        Lock(redis.Redis(), "a").acquire(sleep=-1)
