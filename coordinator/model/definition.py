@@ -70,8 +70,9 @@ def words(terms: Mapping[str, Any], subtree: bool = False) -> dict[str, str]:
     if unknown or not terms:
         known = ", ".join(_WORDS)
         raise InvalidInput("define", ", ".join(unknown) or None, f"takes one or more of {known}")
-    if subtree and not terms.keys().isdisjoint(_NOT_OF_SUBTREES):
-        raise InvalidInput("define", ", ".join(_NOT_OF_SUBTREES), "cannot be defined of a subtree")
+    refused = [name for name in _NOT_OF_SUBTREES if subtree and name in terms]
+    if refused:
+        raise InvalidInput("define", ", ".join(refused), "cannot be defined of a subtree")
     return {name: "" if value is None else _WORDS[name](value) for name, value in terms.items()}
 
 
