@@ -43,6 +43,10 @@ def update_statement(
     limit = number(fence)
     if not where:
         raise InvalidInput("where", where, "must name the row")
+    for name in values:
+        # To a database it is the same column, and which of two values it writes is for each to say.
+        if name != COLUMN and name.rpartition(".")[2].lower() == COLUMN:
+            raise InvalidInput("values", name, f"must leave the column `{COLUMN}` to the fence")
     setting, finding = {**values, COLUMN: limit}, list(where)
     at = 1 + len(setting) + len(finding)
     # A table in a table, for MySQL, which does not look otherwise into a table that it changes.

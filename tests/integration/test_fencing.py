@@ -111,6 +111,14 @@ def test_the_statement_is_what_it_says() -> None:
             wrong()
 
 
+@pytest.mark.parametrize("name", ["FENCE", "Fence", "report.fence"])
+def test_the_column_of_the_fence_in_other_letters_is_refused_before_anything_is_sent(name: str) -> None:
+    cursor = MagicMock()
+    with pytest.raises(InvalidInput, match="must leave the column `fence` to the fence"):
+        fenced_update(cursor, "report", {name: 0}, {"id": 7}, 8)
+    assert cursor.mock_calls == []
+
+
 def test_why_nothing_was_written_is_asked_of_the_newest_row() -> None:
     """And not of what the transaction saw first, as under REPEATABLE READ of MySQL: its own fence."""
     cursor = MagicMock(rowcount=0)
