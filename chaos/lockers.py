@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from coordinator.errors import CoordinatorError
 from coordinator.leases import Lease
 
 COUNTED, PERMITS = "n", 3
+# Seconds for which permits are held at most.
+MOST_COUNTED = 0.01
 
 
 def locker(url: str, settings: dict[str, Any], history: str, process: str, options: dict[str, Any]) -> None:
@@ -70,6 +73,9 @@ class _Locker:
         writes = need.mode == "exclusive" and need.resource != COUNTED
         if writes:
             self._store.write(need.resource, lease.fence, guarded=guarded)
+        elif need.resource == COUNTED:
+            # Long enough that there are always more who want permits than there are.
+            time.sleep(self._chance.uniform(0, MOST_COUNTED))
         drawn = self._chance.random()
         if drawn < self._options["die"]:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -1,12 +1,15 @@
 """Clients take locks from each other, write to what the locks guard, pause for longer than a lease lasts, and die.
 
 Every second write goes to a row that does not compare fences: there the pauses must do damage, or the run has shown
-nothing.
+nothing. Meanwhile the number of permits of the counted resource changes again and again; each grant is judged by the
+number of that moment.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from functools import partial
 
 from chaos import lockers
 from chaos.checker import stale_writes
@@ -16,8 +19,10 @@ from chaos.scenario import Figure, Run, Scenario, Verdict
 from chaos.stage import Stage, stage
 
 CLIENTS, RESOURCES = 8, 50
-PAUSE, DIE = 0.01, 0.002
-SHARED, COUNTED = 0.2, 0.05
+DIE = 0.002
+SHARED, COUNTED = 0.2, 0.2
+# Requests need up to two permits; seconds between two changes of how many there are.
+FEWEST, CHANGES = 2, 0.05
 
 
 def play(run: Run) -> Verdict:
@@ -25,7 +30,8 @@ def play(run: Run) -> Verdict:
     with stage(run) as scene:
         scene.co.define(lockers.COUNTED, capacity=lockers.PERMITS, reason="the storm begins")
         began = time.monotonic()
-        deaths = _storm(scene, run.count("grants"))
+        permits = _Permits(scene)
+        deaths = _storm(scene, permits, run.count("grants"))
         seconds = time.monotonic() - began
         ops, problems = scene.judge(drained=False)
     granted = sum(one.op == "acquire" and one.outcome == "ok" and one.completed is not None for one in ops)
@@ -39,6 +45,7 @@ def play(run: Run) -> Verdict:
             Figure("grants", granted, least=run.size["grants"]),
             Figure("of those shared", shared, least=run.size["grants"] / 20),
             Figure("of those by permits", counted, least=run.size["grants"] / 50),
+            Figure("changes of their number", permits.changes, least=run.size["grants"] / 500),
             Figure("grants per second", granted / seconds),
             Figure("leases lost in a pause", lost, least=1),
             Figure("clients that died holding", deaths),
@@ -49,13 +56,28 @@ def play(run: Run) -> Verdict:
     )
 
 
-def _storm(scene: Stage, grants: int) -> int:
+class _Permits:
+    """How many there are of the counted resource."""
+
+    def __init__(self, scene: Stage) -> None:
+        self._scene, self._due, self.changes = scene, 0.0, 0
+
+    def change(self) -> None:
+        """Change it, if the last time is long enough ago."""
+        now = time.monotonic()
+        if now >= self._due:
+            number = self._scene.run.random.randint(FEWEST, lockers.PERMITS)
+            self._scene.co.define(lockers.COUNTED, capacity=number, reason="the storm goes on")
+            self._due, self.changes = now + CHANGES, self.changes + 1
+
+
+def _storm(scene: Stage, permits: _Permits, grants: int) -> int:
     """Keep so many clients at it; one that died is followed by another that does the rest. How many died."""
     deaths, had = 0, 0
     share = -(-grants // CLIENTS)
     living = {_start(scene, share): share for _ in range(CLIENTS)}
     while living:
-        scene.until(lambda: any(not one.alive for one in living), 3600, "a client ends")
+        scene.until(partial(_one_ended, living, permits), 3600, "a client ends")
         for child in [one for one in living if not one.alive]:
             wanted = living.pop(child)
             got = _grants(scene, child.name)
@@ -68,6 +90,11 @@ def _storm(scene: Stage, grants: int) -> int:
     return deaths
 
 
+def _one_ended(living: Iterable[Child], permits: _Permits) -> bool:
+    permits.change()
+    return any(not one.alive for one in living)
+
+
 def _start(scene: Stage, grants: int) -> Child:
     return scene.fork(
         f"{lockers.__name__}:locker",
@@ -76,7 +103,7 @@ def _start(scene: Stage, grants: int) -> Child:
         resources=RESOURCES,
         seed=scene.run.random.getrandbits(32),
         failpoints="",
-        pause=PAUSE,
+        pause=scene.run.size["pauses in 1,000"] / 1000,
         die=DIE,
         shared=SHARED,
         counted=COUNTED,
@@ -93,7 +120,7 @@ SCENARIO = Scenario(
     "lock-storm",
     "Whatever a lock guards takes no write of a holder that was paused or forgotten, and nobody is overtaken in line.",
     "0 stale fenced writes accepted, 0 order violations; the unfenced control shows some",
-    short={"grants": 2_000},
-    long={"grants": 200_000},
+    short={"grants": 2_000, "pauses in 1,000": 20},
+    long={"grants": 200_000, "pauses in 1,000": 10},
     play=play,
 )
