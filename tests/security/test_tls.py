@@ -60,19 +60,19 @@ def refused(kind: str, url: str, settings: Settings) -> Exception:
 
 
 @pytest.mark.parametrize(
-    ("said", "ci", "server", "outcome"),
+    ("said", "complete", "server", "outcome"),
     [
         (">>> 'tls-port 1'\nBad directive", "", "", pytest.skip.Exception),
-        (">>> 'tls-port 1'\nBad directive", "true", "bundled", pytest.skip.Exception),
-        (">>> 'tls-port 1'\nBad directive", "true", "path", pytest.fail.Exception),
+        (">>> 'tls-port 1'\nBad directive", "1", "bundled", pytest.skip.Exception),
+        (">>> 'tls-port 1'\nBad directive", "1", "path", pytest.fail.Exception),
         ("Failed to configure TLS", "", "", pytest.fail.Exception),
-        ("Address already in use", "true", "bundled", pytest.fail.Exception),
+        ("Address already in use", "1", "bundled", pytest.fail.Exception),
     ],
 )
-def test_tls_goes_untested_only_where_there_is_none_and_in_ci_only_on_the_bundled_server(
-    monkeypatch: pytest.MonkeyPatch, said: str, ci: str, server: str, outcome: type[BaseException]
+def test_tls_goes_untested_only_where_there_is_none_and_else_only_on_the_bundled_server(
+    monkeypatch: pytest.MonkeyPatch, said: str, complete: str, server: str, outcome: type[BaseException]
 ) -> None:
-    monkeypatch.setenv("CI", ci)
+    monkeypatch.setenv("COORDINATOR_TEST_COMPLETE", complete)
     monkeypatch.setenv(CHOICE, server)
     with pytest.raises(outcome):
         did_not_start(said)
