@@ -102,8 +102,8 @@ def report(job: Job, outcome: Outcome, max_result: int) -> Report:
 def sealed(job: Job, outcome: Outcome, max_result: int, signer: Signer) -> Report:
     """The same, with a result signed as it is stored. What became of one that cannot be kept is a reason, and no
     result."""
-    if type(outcome) is Succeeded and outcome.result is None:
-        return Report(job.ident, str(job.fence), "succeeded")  # as most are: nothing is kept, and nothing signed
+    if not signer.keys and type(outcome) is Succeeded and outcome.result is None:
+        return Report(job.ident, str(job.fence), "succeeded")  # as most are: nothing is kept
     made = report(job, outcome, max_result)
     if not signer.keys or made.outcome != "succeeded" or not isinstance(made.value, bytes):
         return made

@@ -223,7 +223,7 @@ def test_the_command_line_opens_explains_and_closes(
     cli = Cli(redis_url, namespace)
     try:
         until(lambda: "github" in states(co), 20)
-        unknown = cli.call("breaker", "open", "githbu")
+        unknown = cli.call("breaker", "open", "githbu", "--reason", "maintenance")
         assert unknown.returncode == os.EX_USAGE
         assert "there are github, " in unknown.stderr
         assert cli.json("breaker", "close", "to-come", "--undeclared")["state"] == "closed"
