@@ -288,10 +288,11 @@ def _outcome(receive: Callable[[], Any]) -> Any:
 
 def _proven(replies: list[Any], wanted: int) -> Any:
     """The first reply, if the last says that so many have it. All are read before an error among them is raised: a
-    connection with a reply on its way would give it to the next command."""
+    connection with a reply on its way would give it to the next command. An error behind the first does not mean that
+    nothing was done."""
     for one in replies:
         if isinstance(one, Exception):
-            raise one
+            raise one if one is replies[0] else NotReplicated(f"the server does not prove that replicas have it: {one}")
     if replies[-1] < wanted:
         raise NotReplicated(f"only {replies[-1]} of {wanted} replicas have it")
     return replies[0]

@@ -137,7 +137,7 @@ class Keeper:
     def hold_all(self, holdings: Sequence[Holding]) -> None:
         """As `hold`, of many at once."""
         with self._lock:
-            early = self._lost_early or self._asked_early
+            early = bool(self._lost_early or self._asked_early)
             if not early and sum(map(self._holdings.add, holdings)):
                 self._changed.notify()
         for one in holdings if early else ():

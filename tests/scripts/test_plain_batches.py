@@ -127,3 +127,28 @@ def test_what_a_plain_job_costs_in_commands(engine: Engine) -> None:
         ask = Claim(number, wanted, 60_000, ("default",))
         spent.append(commands(engine, calls.settle(engine.scope, "w", ask, reports)))
     assert spent[3] - spent[1] == Counter(hgetall=20, hset=20, hdel=10, pexpire=10)
+
+
+def test_a_first_run_is_settled_by_whoever_has_it_under_its_fence_and_by_nobody_else(engine: Engine) -> None:
+    for name in ("w", "other"):
+        engine.worker(name)
+    engine.submit(job("j1"), job("j2"))
+    first, second = engine.claim("w", 2)
+    wrong = int(first.fence) - 1
+    for session, fence in (("w", wrong), ("other", int(first.fence)), ("w", int(second.fence))):
+        [[word, state]] = engine.settle(session, Report("j1", str(fence), "succeeded"))
+        assert (word, state) == ("stale", "running"), (session, fence)
+        assert engine.state("j1") == "running"
+    assert engine.settle("w", Report("j1", first.fence, "succeeded"))[0][0] == "ok"
+    assert engine.state("j1") == "succeeded"
+
+
+def test_who_claims_from_no_queue_gets_nothing_and_its_reports_count(engine: Engine) -> None:
+    engine.worker("w")
+    engine.submit(job("j1"))
+    [given] = engine.claim("w")
+    assert engine.call(calls.claim(engine.scope, "w", calls.Claim(8, 1, 1000, ()))) == ["ok"]
+    reply = engine.call(
+        calls.settle(engine.scope, "w", calls.Claim(9, 1, 1000, ()), [Report("j1", given.fence, "succeeded")])
+    )
+    assert (reply[0], reply[1][0][0], engine.state("j1")) == ("ok", "ok", "succeeded")

@@ -109,7 +109,12 @@ class Play:
 
 
 # What is defined beside what is mostly asked for, and for that.
-DEFINED = ({}, {"b": {"max_hold": "60000"}}, {"a": {"max_hold": "9000", "lock_delay": "300"}, "b": {"capacity": "2"}})
+DEFINED = (
+    {},
+    {"b": {"max_hold": "60000"}},
+    {"a": {"max_hold": "9000", "lock_delay": "300"}, "b": {"capacity": "2"}},
+    {"a": {"capacity": "2"}},
+)
 
 
 @pytest.mark.parametrize("seed", range(16))
@@ -118,7 +123,7 @@ def test_whoever_is_next_has_it_as_by_the_other_way(raw: redis.Redis, namespace:
     try:
         raw.hset(other.key("META"), "frozen", 1)
         for one in (short, other):
-            for resource, terms in DEFINED[seed % 3].items():
+            for resource, terms in DEFINED[seed % 4].items():
                 one.call(calls.define(one.scope, resource, Deed("op", "test", resource), terms))
         plays = [Play(short, seed), Play(other, seed)]
         for _ in range(60):
@@ -189,6 +194,16 @@ def test_who_waited_too_long_or_is_gone_is_no_heir(engine: Engine) -> None:
     engine.advance(0.2)
     engine.release("r4", fence)
     assert engine.state("r5") == "expired"
+
+
+def test_where_there_are_more_permits_all_who_fit_follow_the_last_reader(engine: Engine) -> None:
+    engine.open("s")
+    engine.call(calls.define(engine.scope, "a", Deed("op", "test", "1"), {"capacity": "2"}))
+    fence = engine.hold("s", "r1", "s1:a")
+    for ident in ("r2", "r3", "r4"):
+        engine.ask("s", ident, "a")
+    engine.release("r1", fence)
+    assert [engine.state(one) for one in ("r2", "r3", "r4")] == ["held", "held", "waiting"]
 
 
 def test_what_it_costs_in_commands_to_hand_a_lock_on(engine: Engine) -> None:

@@ -27,7 +27,7 @@ end
 -- The answer, if this was the way. `m` is what stands in `meta`, `args` as in `claim`.
 local function claim_alone(meta, m, us, args)
   local session, roomy, queue = args[2], args[6] == '1', args[8]
-  if args[4] ~= '1' or args[9] or string.find(queue, '[= ]') or not plain.job_terms(m, us, args[1]) then
+  if args[4] ~= '1' or not queue or args[9] or string.find(queue, '[= ]') or not plain.job_terms(m, us, args[1]) then
     return nil
   end
   local p = string.sub(meta, 1, -5)

@@ -2,7 +2,7 @@
 -- The best ready jobs over several queues: each queue's head, merged by rank. Those of one are in their order already.
 local function merged_heads(ctx, queues, wanted)
   local found = {}
-  if not queues[2] then
+  if queues[1] and not queues[2] then
     return redis.call('ZRANGE', ctx.p .. K_READY .. queues[1], 0, wanted - 1)
   end
   for _, queue in ipairs(queues) do
@@ -17,7 +17,7 @@ local function merged_heads(ctx, queues, wanted)
 end
 
 local function order_of(ctx, queues, wanted)
-  return { heads = merged_heads(ctx, queues, wanted), at = 0, known = math.huge, only = not queues[2] and { queue = queues[1] } }
+  return { heads = merged_heads(ctx, queues, wanted), at = 0, known = math.huge, only = queues[1] and not queues[2] and { queue = queues[1] } }
 end
 
 -- The next of them. Behind one that was not handed out its queue may go on with jobs better than the next of another queue:

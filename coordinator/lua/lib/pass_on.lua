@@ -1,5 +1,5 @@
--- The shorter way from one holder of a plain lock to the next: where the first in line is another plain lock that is to be
--- alone, nobody else can move. It leaves the same behind as `promote` and `commit` do.
+-- The shorter way from one holder of a plain lock to the next: where there is one permit, and the first in line is another
+-- plain lock that is to be alone, nobody else can move. It leaves the same behind as `promote` and `commit` do.
 --@include lib/plain
 -- The record of the first in line, if it can have the resource just like that. Reading only.
 local function plain_heir(place, m, resource)

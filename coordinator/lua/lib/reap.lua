@@ -37,7 +37,8 @@ end
 
 -- Where a host goes down with hundreds of processes the job of the last is to run elsewhere as soon as that of the first,
 -- and that of a worker as soon as the locks of a process that had thousands: each session has its share of the call, and
--- whoever needs more has what the others leave. Returns how much was found.
+-- whoever needs more has what the others leave. Who has something left after that stands behind all the other dead from
+-- then on: there may be more of them than one call looks at. Returns how much was found.
 function reap.dead(ctx, sessions)
   local found, room, lefts = 0, MAX_OWNED, {}
   for _, parts in ipairs({ math.max(1, #sessions), 1 }) do
@@ -51,8 +52,12 @@ function reap.dead(ctx, sessions)
       end
     end
   end
-  for _, left in pairs(lefts) do
-    found = found + 1 + left
+  for _, session in ipairs(sessions) do
+    local left = lefts[session]
+    if left and left > 0 then
+      redis.call('ZADD', ctx.p .. K_SESSIONS, 'XX', now_text(ctx), session)
+    end
+    found = found + (left and 1 + left or 0)
   end
   return found
 end

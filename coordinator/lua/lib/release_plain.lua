@@ -25,14 +25,15 @@ local function release_plain(meta, m, us, args)
     return nil, r
   end
   local p = place.p
-  local line, holders = p .. K_LINE .. resource, p .. K_HOLDERS .. resource
+  local line, holders, permits = p .. K_LINE .. resource, p .. K_HOLDERS .. resource, p .. K_DEF .. resource
   redis.call('ZREM', p .. K_DEADLINES, r.id)
   redis.call('HDEL', holders, r.id)
-  -- A line counts twice, so it is also known where nobody has it.
-  local found = redis.call('EXISTS', line, line, holders)
+  -- A line counts twice, so it is also known where nobody has it; and more permits than one, which the next ones in line
+  -- may have together, count four times.
+  local found = redis.call('EXISTS', line, line, holders, permits, permits, permits, permits)
   leave_plain(place, r, terms, text(place.now))
   local heir = found == 2 and plain_heir(place, m, resource)
-  if found == 0 then
+  if found % 4 == 0 then
     redis.call('ZREM', p .. K_RESOURCES, resource)
     redis.call('HINCRBY', p .. K_STATS, 'release', '1')
     return { 'ok' }
@@ -40,5 +41,5 @@ local function release_plain(meta, m, us, args)
     local said = pass_on(meta, m, us, terms, place, resource, heir)
     return { 'ok', heir.session == r.session and said or nil }
   end
-  return nil, r, resource, found == 2
+  return nil, r, resource, found % 4 == 2
 end
