@@ -9,11 +9,14 @@ full takes it, too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from coordinator.errors import ConfigError, Unconfirmed
+from coordinator.drivers.trouble import knows_not, message, said
+from coordinator.errors import AccessDenied, ConfigError, CoordinatorError, Unconfirmed
 from coordinator.keys import proof_channel
+from coordinator.policy.faults import fault
 from coordinator.settings import Settings
 
 Words = tuple[Any, ...]
@@ -24,6 +27,18 @@ class Proof(NamedTuple):
 
     replicas: int
     words: tuple[Words, ...]
+
+    def refusal(self, replies: Sequence[Any]) -> CoordinatorError | None:
+        """The first error among the replies to the words: of the right, or Unconfirmed."""
+        for words, reply in zip(self.words, replies, strict=True):
+            if not isinstance(reply, Exception):
+                continue
+            what = f"{words[0]} on the channel `{words[1]}`" if words[0] == "PUBLISH" else words[0]
+            found = fault(message(reply), f"{what}, which proves that replicas have a write")
+            if isinstance(found, AccessDenied):
+                return AccessDenied(f"{found}: `coordinator acl` prints the rules of today")
+            return Unconfirmed(f"the server refuses {what} behind it: {said(reply)}")
+        return None
 
 
 # Of a program that asks for no locks.
@@ -45,20 +60,28 @@ class Demands:
     @classmethod
     def of(cls, settings: Settings) -> Demands:
         """What the settings ask."""
-        said = ("PUBLISH", proof_channel(settings.namespace), "")
+        mark = ("PUBLISH", proof_channel(settings.namespace), "")
         of_all, of_one = settings.acknowledged_by, settings.confirmed_by
         return cls(
             *(settings.retry_for, settings.allow_unsafe, settings.durability == "durable"),
-            proof=Proof(of_all[0], (said, ("WAIT", *of_all))) if of_all else None,
-            confirmed_by=Proof(of_one[0], (said, ("WAIT", *of_one))),
+            proof=Proof(of_all[0], (mark, ("WAIT", *of_all))) if of_all else None,
+            confirmed_by=Proof(of_one[0], (mark, ("WAIT", *of_one))),
         )
 
     def confirmed(self, replies: list[Any]) -> Any:
-        """The reply of a call that was followed by the words of `confirmed_by`. Raises Unconfirmed."""
-        wanted, found = self.confirmed_by.replicas, replies[-1]
+        """The reply of a call that was followed by the words of `confirmed_by`, or the error that it is. Raises
+        Unconfirmed and AccessDenied."""
+        first, wanted, found = replies[0], self.confirmed_by.replicas, replies[-1]
+        if knows_not(first):
+            raise Unconfirmed("the server has forgotten the script again, so the grant is given back")
+        if isinstance(first, Exception):
+            raise first
+        refused = self.confirmed_by.refusal(replies[1:])
+        if refused:
+            raise refused
         if found < wanted:
             raise Unconfirmed(f"only {found} of {wanted} replicas have the grant, so it is given back")
-        return replies[0]
+        return first
 
 
 def no_cluster() -> ConfigError:

@@ -86,6 +86,19 @@ class Direct:
         self._give_back(channel)
         return replies
 
+    def along(self, words: Words, proof: Proof) -> list[Any]:
+        """The replies to a command and to what goes along with it. Errors that the server tells of stand among them;
+        raises redis-py's others."""
+        channel = self._another()
+        try:
+            channel.send(b"".join(map(pack, (words, *proof.words))))
+            replies = [_outcome(channel.receive) for _ in range(1 + len(proof.words))]
+        except BaseException as error:
+            self._failed(channel, error, idle=False)
+            raise
+        self._give_back(channel)
+        return replies
+
     def _another(self) -> Channel:
         """One that is free, a new connection, or the next that comes free when there are enough."""
         with self._freed:
@@ -185,6 +198,19 @@ class AsyncDirect:
         self._give_back(channel)
         return replies
 
+    async def along(self, words: Words, proof: Proof) -> list[Any]:
+        """As that of `Direct`."""
+        channel = self._free.pop() if self._free else await self._another()
+        channel.allow(self._seconds)
+        try:
+            await channel.send(b"".join(map(pack, (words, *proof.words))))
+            replies = [await _async_outcome(channel.receive) for _ in range(1 + len(proof.words))]
+        except BaseException as error:
+            await self._failed(channel, error, idle=False)
+            raise
+        self._give_back(channel)
+        return replies
+
     async def _another(self) -> AsyncChannel:
         while not self._free and not self._rest:
             waiter = asyncio.get_running_loop().create_future()
@@ -249,7 +275,7 @@ class Acknowledged(Direct):
 
     def _receive(self, channel: Channel) -> Any:
         replies = [_outcome(channel.receive) for _ in range(1 + len(self._proof.words))]
-        return _proven(replies, self._proof.replicas)
+        return _proven(replies, self._proof)
 
 
 class AsyncAcknowledged(AsyncDirect):
@@ -260,13 +286,8 @@ class AsyncAcknowledged(AsyncDirect):
         self._proof, self._behind = proof, b"".join(map(pack, proof.words))
 
     async def _receive(self, channel: AsyncChannel) -> Any:
-        replies: list[Any] = []
-        for _ in range(1 + len(self._proof.words)):
-            try:
-                replies.append(await channel.receive())
-            except redis.exceptions.ResponseError as error:
-                replies.append(error)
-        return _proven(replies, self._proof.replicas)
+        replies = [await _async_outcome(channel.receive) for _ in range(1 + len(self._proof.words))]
+        return _proven(replies, self._proof)
 
 
 def pack(words: Words) -> bytes:
@@ -286,15 +307,24 @@ def _outcome(receive: Callable[[], Any]) -> Any:
         return error
 
 
-def _proven(replies: list[Any], wanted: int) -> Any:
-    """The first reply, if the last says that so many have it. All are read before an error among them is raised: a
-    connection with a reply on its way would give it to the next command. An error behind the first does not mean that
-    nothing was done."""
-    for one in replies:
-        if isinstance(one, Exception):
-            raise one if one is replies[0] else NotReplicated(f"the server does not prove that replicas have it: {one}")
-    if replies[-1] < wanted:
-        raise NotReplicated(f"only {replies[-1]} of {wanted} replicas have it")
+async def _async_outcome(receive: Callable[[], Awaitable[Any]]) -> Any:
+    try:
+        return await receive()
+    except redis.exceptions.ResponseError as error:
+        return error
+
+
+def _proven(replies: list[Any], proof: Proof) -> Any:
+    """The first reply, if the last says that enough replicas have it. All are read before an error among them is
+    raised: a connection with a reply on its way would give it to the next command. An error behind the first does not
+    mean that nothing was done."""
+    if isinstance(replies[0], Exception):
+        raise replies[0]
+    refused = proof.refusal(replies[1:])
+    if refused:
+        raise NotReplicated(f"the server does not prove that replicas have it: {refused}")
+    if replies[-1] < proof.replicas:
+        raise NotReplicated(f"only {replies[-1]} of {proof.replicas} replicas have it")
     return replies[0]
 
 

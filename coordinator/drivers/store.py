@@ -16,13 +16,12 @@ from collections.abc import Awaitable, Generator
 from typing import Any, TypeVar
 
 import redis
-import redis.sentinel
 
 from coordinator.drivers import failpoints, tls
 from coordinator.drivers.connect import close_async, close_sync
 from coordinator.drivers.demands import Demands, Words, no_cluster
 from coordinator.drivers.direct import AsyncDirect, Direct, async_exchange, sync_exchange
-from coordinator.drivers.trouble import BROKEN, message
+from coordinator.drivers.trouble import BROKEN, knows_not, message, said
 from coordinator.errors import (
     ConfigError,
     CoordinatorError,
@@ -33,7 +32,7 @@ from coordinator.errors import (
     UnknownOutcome,
     UnsafeServer,
 )
-from coordinator.policy.faults import bare, fault, full
+from coordinator.policy.faults import fault, full
 from coordinator.policy.resend import Remedy, pause, remedy
 from coordinator.wire import copies, loader
 from coordinator.wire.loader import Program
@@ -42,8 +41,6 @@ from coordinator.wire.step import Call, Stream
 
 log = logging.getLogger(__name__)
 OLDEST = (6, 2)
-# How a server says that it does not know a function.
-_MISSING = "Function not found"
 T = TypeVar("T")
 # What the client library raises when a server does not answer as Redis does.
 STRANGE = (*UNREADABLE, MemoryError, RecursionError)
@@ -88,7 +85,7 @@ class _Attempts:
 
     def _give_up(self, error: Exception) -> CoordinatorError:
         if self._may_have_happened:
-            return UnknownOutcome(f"the call was sent, and nobody can say what came of it: {_said(error)}")
+            return UnknownOutcome(f"the call was sent, and nobody can say what came of it: {said(error)}")
         if isinstance(error, redis.exceptions.AuthenticationError):
             return ConfigError([f"Redis refuses the credentials: {error}"])
         trouble = tls.problem(str(error)) if isinstance(error, BROKEN) else None
@@ -100,15 +97,7 @@ class _Attempts:
         if cure is Remedy.GIVE_UP and isinstance(error, redis.exceptions.ResponseError):
             return fault(message(error), self._what, self._text)
         hint = "" if self._programs.known else tls.hint(str(error))
-        return StoreUnavailable(f"Redis cannot be reached: {_said(error)}{hint}")
-
-
-def _said(error: Exception) -> str:
-    """What redis-py says, without how it represents each Sentinel that it could not ask."""
-    if isinstance(error, redis.sentinel.MasterNotFoundError):
-        what, _, asked = str(error).partition(" : ")
-        return f"{what}; {'not every Sentinel answers' if asked else 'the Sentinels know none of that name'}"
-    return bare(str(error))
+        return StoreUnavailable(f"Redis cannot be reached: {said(error)}{hint}")
 
 
 class _Programs:
@@ -154,7 +143,7 @@ class _Programs:
         """The commands to send when the server does not know the script. Re-raises any other error."""
         if isinstance(error, redis.exceptions.NoScriptError):
             return (yield from self._as_script(call))
-        if not (self._functions and _MISSING in str(error)):
+        if not (self._functions and knows_not(error)):
             raise error
         try:
             yield ("FUNCTION LOAD", "REPLACE", loader.library(self._cluster).text)
@@ -166,7 +155,7 @@ class _Programs:
         try:
             return (yield self.words(call))
         except redis.ResponseError as once_more:
-            if _MISSING not in str(once_more):
+            if not knows_not(once_more):
                 raise
             # Forgotten again in between; a script goes along whole.
             return (yield from self._as_script(call))
@@ -244,10 +233,13 @@ class Store:
         if not isinstance(self._exchange, Direct):
             raise no_cluster()
         try:
-            words = self._programs.words(call), *self._demands.confirmed_by.words
-            return self._demands.confirmed(self._exchange.stream(words))
+            replies = self._exchange.along(self._programs.words(call), self._demands.confirmed_by)
+            if knows_not(replies[0]):
+                self.call(call, 0.0)  # has the server learn it anew, and is answered as before
+                replies = self._exchange.along(self._programs.words(call), self._demands.confirmed_by)
+            return self._demands.confirmed(replies)
         except (*FAILED, *STRANGE) as error:
-            raise _Attempts(0, self._programs, call.script).final(error) from error
+            raise self._programs.attempts(call, 0).final(error) from error
 
     def command(self, *words: Any, **options: Any) -> Any:
         """One plain command, tried once. Raises StoreUnavailable or UnknownOutcome."""
@@ -340,10 +332,13 @@ class AsyncStore:
         if not isinstance(self._exchange, AsyncDirect):
             raise no_cluster()
         try:
-            words = self.programs.words(call), *self._demands.confirmed_by.words
-            return self._demands.confirmed(await self._exchange.stream(words))
+            replies = await self._exchange.along(self.programs.words(call), self._demands.confirmed_by)
+            if knows_not(replies[0]):
+                await self.call(call, 0.0)  # has the server learn it anew, and is answered as before
+                replies = await self._exchange.along(self.programs.words(call), self._demands.confirmed_by)
+            return self._demands.confirmed(replies)
         except (*FAILED, *STRANGE) as error:
-            raise _Attempts(0, self.programs, call.script).final(error) from error
+            raise self.programs.attempts(call, 0).final(error) from error
 
     async def command(self, *words: Any, **options: Any) -> Any:
         """One plain command, tried once. Raises StoreUnavailable or UnknownOutcome."""

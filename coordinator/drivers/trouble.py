@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 import redis
+import redis.sentinel
 
+from coordinator.policy.faults import bare
 from coordinator.policy.resend import Remedy, remedy
 
 # A cluster of which no node can be reached is told apart from all other errors of redis-py.
 BROKEN = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.RedisClusterException)
+
+# How a server says that it does not know a function.
+_MISSING = "Function not found"
+
+
+def said(error: Exception) -> str:
+    """What redis-py says, without how it represents each Sentinel that it could not ask."""
+    if isinstance(error, redis.sentinel.MasterNotFoundError):
+        what, _, asked = str(error).partition(" : ")
+        return f"{what}; {'not every Sentinel answers' if asked else 'the Sentinels know none of that name'}"
+    return bare(str(error))
+
+
+def knows_not(reply: object) -> bool:
+    """Whether a reply is the error of a server that does not have the script or the function that was called."""
+    if isinstance(reply, redis.exceptions.NoScriptError):
+        return True
+    return isinstance(reply, redis.ResponseError) and _MISSING in str(reply)
 
 
 def message(error: Exception) -> str:
