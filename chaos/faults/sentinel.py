@@ -80,6 +80,12 @@ def across(folder: Path, network: Network) -> Iterator[Watched]:
         yield made
 
 
+def followers(told: dict[str, Any], wanted: int) -> list[dict[str, Any]]:
+    """What a primary tells of each of its replicas (`INFO replication`): nothing of one whose connection has just
+    ended, until it has come back."""
+    return [told.get(f"slave{n}", {}) for n in range(wanted)]
+
+
 def await_whole(setup: Watched) -> None:
     """Return when the primary of now has all others as replicas that are up to date. Raises TimeoutError."""
     wanted = len(setup.servers) - 1
@@ -88,8 +94,7 @@ def await_whole(setup: Watched) -> None:
         with setup.near(), contextlib.closing(setup.current().client(decode_responses=True)) as client:
             info: Any = client.info("replication")
         # One that is online may still be loading; then it has not said yet how far it is.
-        followers = [info.get(f"slave{n}", {}) for n in range(wanted)]
-        fresh = [one for one in followers if one.get("state") == "online" and int(one["offset"]) > 0]
+        fresh = [one for one in followers(info, wanted) if one.get("state") == "online" and int(one["offset"]) > 0]
         return info["role"] == "master" and len(fresh) == wanted
 
     until(whole, "all replicas follow the primary")

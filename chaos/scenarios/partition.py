@@ -17,7 +17,7 @@ from chaos.checker.losses import Loss, check_errors, check_fences, lost_ages
 from chaos.clock import now_ns
 from chaos.faults.network import Network
 from chaos.faults.node import Node
-from chaos.faults.sentinel import DOWN_AFTER_MS, SERVICE, Watched, across, await_whole
+from chaos.faults.sentinel import DOWN_AFTER_MS, SERVICE, Watched, across, await_whole, followers
 from chaos.faults.waiting import until
 from chaos.history import Op
 from chaos.load import Load, acknowledged
@@ -124,7 +124,7 @@ def _follows(node: Node) -> bool:
 
 def _level(setup: Watched, current: Node) -> bool:
     told: Any = current.ask("INFO", "replication")
-    return all(int(told[f"slave{n}"]["offset"]) == told["master_repl_offset"] for n in range(len(setup.replicas)))
+    return all(one.get("offset") == told["master_repl_offset"] for one in followers(told, len(setup.replicas)))
 
 
 def _figures(ops: list[Op], cuts: list[tuple[int, int]], least: float) -> tuple[Figure, ...]:

@@ -10,6 +10,7 @@ from chaos.faults.clock import WallClock
 from chaos.faults.network import Network
 from chaos.faults.node import Node
 from chaos.faults.power import LINES, Mains
+from chaos.faults.sentinel import followers
 from chaos.faults.unavailable import Unavailable
 from chaos.history import Op
 from chaos.scenario import Scenario
@@ -26,6 +27,11 @@ SECOND = 10**9
 @pytest.mark.parametrize(("scenario", "seed"), kept(one for one in SCENARIOS if one.name not in ONLY_LONG))
 def test_the_claim_holds(scenario: Scenario, seed: int | None) -> None:
     assert_claim(scenario, seed)
+
+
+def test_a_replica_whose_connection_has_ended_has_nothing() -> None:
+    told = {"role": "master", "slave0": {"state": "online", "offset": 7}, "master_repl_offset": 7}
+    assert [one.get("offset") for one in followers(told, 2)] == [7, None]
 
 
 def test_a_wall_clock_steps_at_once_and_no_other(tmp_path: Path) -> None:
