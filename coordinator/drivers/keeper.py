@@ -23,15 +23,13 @@ from coordinator.drivers.store import Store
 from coordinator.errors import ClientClosed, CoordinatorError, UnsafeServer
 from coordinator.ops import locks
 from coordinator.policy.adaptive import CONNECTION, RENEWAL
-from coordinator.policy.trust import beat_interval, trusted_until
+from coordinator.policy.trust import LEAST_PAUSE, beat_interval, pause_after, trusted_until
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import Scope
 from coordinator.wire.step import Call, Step
 
 log = logging.getLogger(__name__)
 
-# A namespace with clocks due every few ms must not make every process beat every few ms.
-LEAST_PAUSE = 0.05
 # How long a heartbeat that was not answered is waited with at most before it is tried again.
 MOST_PAUSE = 0.5
 # What holdings are told of whose loss was heard before they were known.
@@ -324,7 +322,8 @@ class Keeper:
             failpoints.reach("keeper.after_beat")
         self._begun.clear()
         self._pause = 0.0
-        self._duties.timed(RENEWAL, clock.now() - sent, True)
+        took = clock.now() - sent
+        self._duties.timed(RENEWAL, took, True)
         with self._changed:
             if session != self._session:
                 return self._interval
@@ -338,8 +337,7 @@ class Keeper:
         self._agree(session, owned)
         self._duties.configured(version)
         self._duties.beaten(session)
-        wait = 0.0 if self._orphans else min(self._interval, due / 1000)
-        return max(LEAST_PAUSE, wait)
+        return LEAST_PAUSE if self._orphans else pause_after(due, took, self._interval)
 
     def _agree(self, session: str, owned: int) -> None:
         """A server that lost its newest writes has things of ours that we gave back, and lacks others."""
@@ -383,7 +381,7 @@ class Keeper:
 
 
 def _numbers(raw: Any) -> tuple[int, int, int, int, int]:
-    """What a heartbeat is told: messages ever sent, messages that wait, ms until the next sweep is worth
-    while, holdings the session has, the version of the configuration."""
+    """What a heartbeat is told: messages ever sent, messages that wait, ms until the next sweep is worth while or -1,
+    holdings the session has, the version of the configuration."""
     mail, waiting, due, owned, version = (replies.number(replies.part(raw, place)) for place in (1, 2, 3, 4, 5))
     return mail, waiting, due, owned, version

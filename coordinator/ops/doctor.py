@@ -30,7 +30,7 @@ LISTS_RESOURCES = frozenset({"RESOURCES", "DIRTY", "TREES", "WAKES", "DELAYS", "
 # The fields of `meta` that there are, and how many there may be: every script reads all of them.
 META_FIELDS = frozenset(
     {"schema", "clock", "skew", "tick", "swept", "looked", "left", "gates", "limits", "gates_full", "shed", "frozen"}
-    | {"shares", "spare", "nested", "memory", "trees", "defined", "delays", "terms"}
+    | {"shares", "spare", "nested", "memory", "trees", "defined", "delays", "terms", "sweeper"}
 )
 MOST_META_FIELDS = 64
 

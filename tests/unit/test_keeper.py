@@ -20,6 +20,8 @@ class SlowStore:
         self.away = False
         self.calls: list[str] = []
         self.left: list[int | None] = []
+        self.due: list[int] = []
+        self.nothing_due = threading.Event()
 
     def call(self, call: Call, _retry_for: float | None = None) -> list[Any]:
         self.calls.append(call.script)
@@ -34,7 +36,9 @@ class SlowStore:
             if left is None:
                 raise StoreUnavailable("the answer was lost")
             return [b"ok", left]
-        return [b"ok", 0, 0, 1000, 0, 0]
+        if call.script == "beat" and not self.due:
+            self.nothing_due.set()
+        return [b"ok", 0, 0, self.due.pop(0) if self.due else 1000, 0, 0]
 
 
 @pytest.fixture
@@ -165,3 +169,30 @@ def test_a_heartbeat_that_failed_is_tried_again_at_once_and_then_less_and_less_o
         assert [keeper._beat("s") for _ in range(7)] == [0, 0.05, 0.1, 0.2, 0.4, 0.5, 0.5]
         store.away = False
         assert keeper._beat("s") == 1.0
+
+
+class Noting(threading.Event):
+    """Remembers how long it was to be waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout or 0.0)
+        return super().wait(timeout)
+
+
+def test_while_a_sweep_leaves_something_the_next_comes_at_the_pace_of_the_server(
+    keeper: Keeper, store: SlowStore
+) -> None:
+    store.due = [-1] * 20
+    store.answer.set()
+    keeper._beat_now = noted = Noting()
+    keeper.ensure()
+    keeper.beat_soon()
+    assert store.nothing_due.wait(10)
+    keeper.close()
+    assert noted.waits[0] == 1.0
+    assert sorted(noted.waits[1:21])[10] < 0.025, "the store answers at once, and the machine may be busy now and then"
+    assert noted.waits[21:] in ([], [1.0])

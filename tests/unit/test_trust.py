@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.policy.trust import LEAST_MARGIN, beat_interval, trusted_until
+from coordinator.policy.trust import LEAST_MARGIN, LEAST_PAUSE, beat_interval, pause_after, trusted_until
 
 leases = st.floats(0.05, 10**6)
 
@@ -39,3 +39,15 @@ def test_two_renewals_may_be_lost_and_sweeps_are_never_rarer_than_asked(session_
 def test_a_session_is_renewed_three_times_within_its_life() -> None:
     assert beat_interval(3, 60) == 1
     assert beat_interval(60, 1) == 1
+
+
+@given(st.integers(-1, 10**6), st.floats(0, 10), st.floats(LEAST_PAUSE, 60))
+def test_a_heartbeat_is_never_later_than_asked(due_ms: int, took: float, interval: float) -> None:
+    pause = pause_after(due_ms, took, interval)
+    assert 0 < pause <= max(LEAST_PAUSE, min(interval, due_ms / 1000))
+    assert pause >= LEAST_PAUSE or due_ms < 0
+
+
+def test_who_has_something_left_goes_on_for_a_third_of_the_time() -> None:
+    assert pause_after(-1, 0.004, 1.0) == 0.008
+    assert (pause_after(-1, 5.0, 1.0), pause_after(-1, 0.0, 1.0)) == (LEAST_PAUSE, 0.002)

@@ -84,7 +84,7 @@ local function open(meta, words, m, us)
     nested = m.nested or false, memory_mark = m.memory or false, looked = tonumber(m.looked), trees = m.trees or false,
     defined = m.defined or false, us = us, now = 0, dirty = {}, is_dirty = {}, arrived = {}, bells = {}, stats = {},
     lives = {}, left = {}, offered = {} }, read_terms(words, m.terms or false))
-  if m.delays then ctx.delays = m.delays end
+  if m.delays or m.sweeper then ctx.delays, ctx.sweeper = m.delays, m.sweeper end
   if us >= clock and skew ~= 0 then
     ctx.skew = 0
   elseif us < clock then
