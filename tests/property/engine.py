@@ -59,6 +59,14 @@ class Engine:
         except redis.exceptions.NoScriptError:
             return plain(self.client.execute_command("EVAL", text, 1, call.key, *call.args))
 
+    def kept_for_ever(self, over: list[str], owner: str) -> list[str]:
+        """What is still there of requests that are over, and has no end."""
+        names = [key(self.namespace, family, ident) for family in ("REQ", "NOTE", "NEEDS") for ident in over]
+        lives = self.read([("PTTL", name) for name in names])
+        of_owner = self.client.zrange(key(self.namespace, "BY_OWNER", owner), 0, -1)
+        without_end = [name for name, life in zip(names, lives, strict=True) if life == -1]
+        return without_end + [one.decode() for one in of_owner if one.decode() in over]
+
     def purge(self) -> None:
         """Delete the namespace, so that thousands of examples do not pile up."""
         names = self.client.keys(f"co:{{{self.namespace}}}:*")

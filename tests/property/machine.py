@@ -19,6 +19,7 @@ from coordinator.model.names import SUBTREE
 from coordinator.model.terms import Terms
 from coordinator.wire import calls
 from coordinator.wire.calls import Claim, Deed, LockAsk, Scope
+from coordinator.wire.copies import sent_again
 from coordinator.wire.step import Call
 from tests.property.answers import plainly
 from tests.property.bells import Bells
@@ -50,6 +51,7 @@ QUEUES = ("qa", "qb")
 SERVED = (QUEUES, ("qa",), QUEUES, ("qb",))  # the queues of one session after the other
 KEYS = ("k1", "k2")
 MAX_SESSIONS = 4
+OWNER = "pr-1498"
 
 which = st.integers(0, 99)
 ONES = ("x1", "x1", "s1")
@@ -210,6 +212,8 @@ class EngineMachine(RuleBasedStateMachine):
             self.step(calls.sweep(self.scope), self.model.sweep)
         assert self.model.overdue() == []
         assert set(self.look.scores("SESSIONS")) == set(self.model.sessions)
+        over = [r.ident for r in self.model.requests.values() if r.state not in (*ACTIVE, *QUEUED, "scheduled")]
+        assert self.engine.kept_for_ever(over, OWNER) == []
 
     # --- locks
 
@@ -219,13 +223,15 @@ class EngineMachine(RuleBasedStateMachine):
         for number, (needs, priority, wait, hold, preempt) in enumerate(asks, n):
             self.ask(number, LockAsk(self.new("r"), priority, needs, False, wait, hold * 3, preempt=preempt))
 
-    @rule(n=which, needs=needs_of, priority=priorities, hold=short_ms)
-    def try_request(self, n: int, needs: str, priority: int, hold: int) -> None:
-        self.ask(n, LockAsk(self.new("r"), priority, needs, True, None, hold * 3))
+    @rule(n=which, needs=needs_of, priority=priorities, hold=short_ms, again=st.booleans())
+    def try_request(self, n: int, needs: str, priority: int, hold: int, again: bool) -> None:
+        """`again`: its first answer was lost, and nobody knows what it was."""
+        self.ask(n, LockAsk(self.new("r"), priority, needs, True, None, hold * 3, OWNER, "a plan"), again)
 
-    def ask(self, n: int, ask: LockAsk) -> None:
+    def ask(self, n: int, ask: LockAsk, again: bool = False) -> None:
         session, ask = self.session(n), ask._replace(needs=self.named(ask.needs))
-        self.step(calls.request(self.scope, session, ask), lambda: self.model.request(session, ask))
+        call = calls.request(self.scope, session, ask)
+        self.step(sent_again(call) if again else call, lambda: self.model.request(session, ask, again))
 
     @rule(n=which, other=which, same=st.booleans())
     def ask_again(self, n: int, other: int, same: bool) -> None:

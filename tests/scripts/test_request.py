@@ -154,6 +154,19 @@ def test_a_copy_of_a_try_that_was_answered_comes_too_late(engine: Engine) -> Non
     assert (engine.holders("a"), engine.holders("b")) == ([], [])
 
 
+@pytest.mark.parametrize("need", ["a", "a " + " ".join(f"{n}-of-many" for n in range(8))])
+def test_what_a_try_that_is_sent_again_leaves_goes_with_its_record(engine: Engine, need: str) -> None:
+    engine.open("s")
+    engine.hold("s", "r1", "a")
+    asked = LockAsk("r2", 1, wire_needs(need), True, None, 1000, "pr-1", "a plan", '{"pull": 1}')
+    for _ in range(2):
+        assert engine.call(sent_again(calls.request(engine.scope, "s", asked)), writes=True)[0] == "busy"
+    kept = {name.rpartition(":")[2]: one for name, one in engine.census().items() if name.endswith(":r2")}
+    assert kept
+    assert all(one.has_ttl for one in kept.values())
+    assert not engine.raw.exists(engine.key("BY_OWNER", "pr-1"))
+
+
 def test_a_try_that_is_sent_again_is_granted_what_is_free(engine: Engine) -> None:
     engine.open("s")
     first = calls.request(engine.scope, "s", LockAsk("r", 1, wire_needs("a"), True, None, 1000))

@@ -78,12 +78,13 @@ class Model(Room):
 
     # --- locks
 
-    def request(self, session: str, ask: LockAsk) -> Answer:
+    def request(self, session: str, ask: LockAsk, again: bool = False) -> Answer:
+        """`again`: a try that was sent before."""
         if not self.live(session):
             return ("session_lost",)
         needs, before = parse_needs(ask.needs), self.requests.get(ask.ident)
         if before:
-            return self._asked_again(before, session, needs)
+            return ("busy",) if again and before.state == "cancelled" else self._asked_again(before, session, needs)
         refusal = self.refusal(needs, ask.priority, joins=not ask.trying)
         waits = not ask.trying and self._would_wait(session, ask, needs)
         if refusal and (waits or refusal[0] == "over_capacity"):
@@ -96,10 +97,13 @@ class Model(Room):
         r.wait_by = None if ask.wait_ms is None else self.now + ask.wait_ms
         self.requests[r.ident] = r
         self.admit(asking=r.ident)
-        if r.state == "held" or not ask.trying or self.took_back:  # else it was a try, refused without a write
+        if r.state == "held" or not ask.trying or again or self.took_back:  # else it was a try, refused without a write
             self.refresh(session)
         if r.state != "held" and ask.trying:
-            del self.requests[r.ident]
+            if again:
+                self.finish(r, "cancelled")
+            else:
+                del self.requests[r.ident]
             self.admit()
             return ("busy",)
         return self._standing(r)

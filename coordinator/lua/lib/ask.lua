@@ -47,7 +47,8 @@ local function put_note(ctx, r, fields, owner, reason, metadata)
   if #note > 0 then
     redis.call('HSET', ctx.p .. K_NOTE .. r.id, unpack(note))
     local owned = note[1] == 'owner'
-    put(fields, 'note', owned and 'owner' or '1')
+    r.note = owned and 'owner' or '1'
+    put(fields, 'note', r.note)
     if owned then
       redis.call('ZADD', ctx.p .. owner_place(ctx, r, owner), 0, r.id)
     end
