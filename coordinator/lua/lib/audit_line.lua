@@ -1,15 +1,21 @@
 -- Judges the standing of a request in its lines. An offer must be one that a worker could take up now, and a request
 -- must have the same rank in all lines by priority, or two could wait for each other.
 --@include lib/front
--- Whether the resource can be judged: every entry of its holders can be read, and no look at its line is pending, as there
+-- Of so many holders all are read; of more as many, each time others.
+local MOST_READ = 1024
+
+-- Whether the resource can be judged: the entries of its holders can be read, and no look at its line is pending, as there
 -- is below a subtree that came free while many waited.
 local function settled(ctx, resource)
   if redis.call('SISMEMBER', ctx.p .. K_DIRTY, resource) == 1 or (ctx.trees and redis.call('EXISTS', ctx.p .. K_WAKES) == 1) then
     return false
   end
-  for _, value in ipairs(redis.call('HVALS', ctx.p .. K_HOLDERS .. resource)) do
+  local holders = ctx.p .. K_HOLDERS .. resource
+  local many = redis.call('HLEN', holders) > MOST_READ
+  local found = many and redis.call('HRANDFIELD', holders, MOST_READ, 'WITHVALUES') or redis.call('HVALS', holders)
+  for i = many and 2 or 1, #found, many and 2 or 1 do
     -- As `parse_holder` reads it.
-    if not string.find(value, '^[xs] %d+ %d+ %S+ %d+$') then
+    if not string.find(found[i], '^[xs] %d+ %d+ %S+ %d+$') then
       return false
     end
   end

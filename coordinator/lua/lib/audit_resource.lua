@@ -1,11 +1,9 @@
 -- Judges one resource: its holders, its place in the register, its line. Reading only.
 --@include lib/audit_line
 --@include lib/audit_tree
--- Holders looked at in one call; a resource with more is shared, and each of them is judged as a request too.
-local MAX_HOLDERS = 1024
-
+-- A resource with more holders than are looked at is shared or counted, and each of them is judged as a request too.
 local function entries(ctx, resource)
-  return redis.call('HRANDFIELD', ctx.p .. K_HOLDERS .. resource, MAX_HOLDERS, 'WITHVALUES')
+  return redis.call('HRANDFIELD', ctx.p .. K_HOLDERS .. resource, MOST_READ, 'WITHVALUES')
 end
 
 -- What holders use before the first is looked at. Permits count only where no capacity was defined (`alone`): it may have
@@ -39,16 +37,17 @@ local function audit_holders(ctx, resource, faults)
 end
 
 -- The first live waiter, if it could have all it needs. What lapsed within `grace` still counts as there: nobody can
--- have noticed yet.
+-- have noticed yet. What is in use does not change while it is looked at, and to add it up may be most of the work.
 local function forgotten(ctx, resource, grace)
-  local now = ctx.now
+  local now, used = ctx.now, nil
   ctx.now = now - grace
   for _, id in ipairs(redis.call('ZRANGE', ctx.p .. K_LINE .. resource, 0, WINDOW - 1)) do
     local r = load(ctx, id)
     if r and r.state ~= 'ready' and not beside.lapsed(ctx, r) then
       local need = r.state == 'waiting' and need_on(ctx, r, resource)
-      local could = need and all_settled(ctx, r) and front_everywhere(ctx, r)
-      local fit = need and fits(ctx, resource, usage(ctx, resource), need)
+      used = used or usage(ctx, resource)
+      local fit = need and fits(ctx, resource, used, need)
+      local could = fit and all_settled(ctx, r) and front_everywhere(ctx, r)
       if could or not need or not defined.passed_over(ctx, r, resource, fit) then
         ctx.now = now
         return could and not beside.lapsed(ctx, r) and id
