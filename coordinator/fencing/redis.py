@@ -63,9 +63,11 @@ def fence_key(key: Key) -> Key:
     named: object = key
     if not isinstance(named, str) or not named:
         raise InvalidInput("key", key, "must be the name of a key")
-    tag = key.partition("{")[2].partition("}")[0]
-    if tag and "}" in key.partition("{")[2]:
-        return f"{key}:fence"
+    before, _, rest = key.partition("{")
+    tag, closed, after = rest.partition("}")
+    if tag and closed:
+        # `{q}:fence` is that of `q`.
+        return f"{key}:fence" if before or after else f"{key}:fenced"
     if "{" in key or "}" in key:
         raise InvalidInput("key", key, "must have no braces but those of a hash tag")
     return f"{{{key}}}:fence"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -249,9 +250,22 @@ def test_redis_refuses_it(raw: redis.Redis, redis_url: str, namespace: str, hold
     raw.delete(key, fence_key(key))
 
 
+def test_no_two_keys_share_a_fence(raw: redis.Redis, namespace: str) -> None:
+    tagged = f"{{{namespace}}}"
+    assert fenced(raw, 9, "SET", tagged, "x")
+    assert fenced(raw, 8, "SET", namespace, "x")
+    assert raw.delete(namespace, tagged, fence_key(namespace), fence_key(tagged)) == 4
+    found: dict[str, str] = {}
+    for parts in itertools.product(("", "{", "}", "q", ":fence", "d"), repeat=5):
+        key = "".join(parts)
+        with contextlib.suppress(InvalidInput):
+            assert found.setdefault(fence_key(key), key) == key
+    assert found["{q}:fence"] == "q", "where it has always been"
+
+
 def test_the_fence_of_a_key_is_in_its_slot() -> None:
     slot = redis.cluster.key_slot
-    for key in ("report", "a{b}c", "{user}:1", "x:{}"[:2]):
+    for key in ("report", "a{b}c", "{user}:1", "{user}", "x:{}"[:2]):
         assert slot(fence_key(key).encode()) == slot(key.encode())
     for key in ("{", "a}b", "{}x", "a{b"):
         with pytest.raises(InvalidInput):
