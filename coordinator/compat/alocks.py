@@ -9,17 +9,18 @@ from typing import Any, Literal
 
 from redis.asyncio import lock as redis_lock
 from redis.exceptions import RedisError
+from tenacity import AsyncRetrying
 
 from coordinator.aclient import AsyncCoordinator
 from coordinator.aleases import AsyncLease
 from coordinator.compat import plain
 from coordinator.compat.clients import async_coordinator_of
 from coordinator.compat.errors import as_redis
-from coordinator.compat.held import LEAST, Aim, Held, Terms, Token
+from coordinator.compat.held import LEAST, Aim, Held, Terms, Token, outside
 from coordinator.compat.plain import Patience, Place
 from coordinator.compat.renewer import AsyncRenewer, Duty
 from coordinator.drivers import clock
-from coordinator.errors import CoordinatorError, LeaseLost, WaitTimeout
+from coordinator.errors import CoordinatorError, LeaseLost, LineFull, WaitTimeout
 from coordinator.ops.asking import LockOptions
 
 
@@ -84,14 +85,18 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
             await self._forget(lease, expected_token, strict=True)
 
     async def do_extend(self, additional_time: float, replace_ttl: bool) -> Literal[True]:
-        """Move the end of the lock. Raises NotOwned."""
+        """Move the end of the lock. Raises NotOwned, LineRefused for an end that is not later than now."""
         with as_redis(self.name):
+            self._check_has_end()
+            if replace_ttl or additional_time < 0:
+                self._check_is_later(additional_time, 0 if replace_ttl else await self.redis.pttl(self.name))
             await super().do_extend(additional_time, replace_ttl)
             return await self._extend_lease(await self.redis.pttl(self.name) / 1000)
 
     async def do_reacquire(self) -> Literal[True]:
-        """Let the lock end `timeout` from now. Raises NotOwned."""
+        """Let the lock end `timeout` from now. Raises NotOwned, LineRefused for a timeout of 0."""
         with as_redis(self.name):
+            self._check_is_later(self.timeout or 0)
             await super().do_reacquire()
             return await self._extend_lease(float(self.timeout or 0.0))
 
@@ -118,6 +123,13 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
         self._leases[word], self.local.token = lease, word
 
     async def _stand_in_line(self, aim: Aim, patience: Patience, terms: Terms) -> AsyncLease | None:
+        try:
+            return await self._come_to_head(aim, patience, terms)
+        except LineFull:
+            return await AsyncRetrying(**outside(patience))(self._come_to_head, aim, patience, terms)
+
+    async def _come_to_head(self, aim: Aim, patience: Patience, terms: Terms) -> AsyncLease | None:
+        """The place at the head of the line; None if there is no time left. Raises LineFull."""
         left = patience.left(clock.now())
         try:
             if left == 0:
@@ -125,6 +137,10 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
             return await self.coordinator.acquire(aim.resource, wait=left, ttl=terms.line)
         except WaitTimeout:
             return None
+        except LineFull:
+            if left == 0:
+                return None
+            raise
 
     async def _at_head(self, aim: Aim, lease: AsyncLease, terms: Terms, patience: Patience) -> bool:
         """Whether the plain key could be had; else, and whatever goes wrong, the line is left."""

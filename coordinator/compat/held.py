@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Generic, NamedTuple, Protocol, SupportsFloat, TypeVar
 
+from tenacity import RetryCallState, retry_if_exception_type, wait_random_exponential
+
 from coordinator.compat.errors import NotOwned
-from coordinator.compat.plain import Place, resource_of
-from coordinator.errors import InvalidInput
+from coordinator.compat.plain import LEAST_PAUSE, Patience, Place, resource_of
+from coordinator.drivers import clock
+from coordinator.errors import InvalidInput, LineFull
 from coordinator.settings import Settings
 
 # What the engine grants at least; the plain key may end sooner, and `trust` with it.
@@ -20,7 +23,11 @@ TRY_FOR = 1.5
 # Seconds between looks at a plain key, and how many there are at least within a TTL that is renewed, as for a session.
 PACE = 1.0
 TRIES = 3
+# Seconds after which, at the latest, who found the line full asks whether there is room in it now.
+OUTSIDE = 1.0
 GONE = "it is not held here"
+# What redis-py says of a key without a TTL, which a lock with a timeout of 0 has there.
+ENDLESS = "Cannot extend a lock that's no longer owned"
 
 
 class Fenced(Protocol):
@@ -116,12 +123,25 @@ class Token(NamedTuple):
         return [self.word, terms.ttl_ms, int(self.made)]
 
 
+def outside(patience: Patience) -> dict[str, Any]:
+    """How tenacity goes on asking while the line is full, which redis-py's own has not: after pauses that are drawn,
+    and grow from `sleep`, so that those outside do not come together, and once more when the time is over."""
+    grows = wait_random_exponential(multiplier=max(LEAST_PAUSE, float(patience.sleep)), max=OUTSIDE)
+
+    def pause(state: RetryCallState) -> float:
+        left = patience.left(clock.now())
+        return grows(state) if left is None else min(left, grows(state))
+
+    return {"retry": retry_if_exception_type(LineFull), "wait": pause}
+
+
 class Held(Generic[L]):
     """The leases of one lock object by their tokens."""
 
     name: Any
     redis: Any
     local: Any
+    timeout: Any
     thread_local: bool
 
     def _begin(self) -> None:
@@ -140,6 +160,17 @@ class Held(Generic[L]):
         if lease is None:
             raise NotOwned(str(self.name), GONE, self.name)
         return lease.fence
+
+    def _check_has_end(self) -> None:
+        """Raises NotOwned for a timeout of 0: the lock has no end that could be moved, and a lease that is renewed."""
+        if not self.timeout:
+            raise NotOwned(str(self.name), ENDLESS, self.name, ENDLESS)
+
+    def _check_is_later(self, seconds: Any, left_ms: int = 0) -> None:
+        """Raises InvalidInput for an end that is not later than now: redis-py deletes the key then, and its user goes
+        on in the belief to have it. `left_ms`: what it has until its end; below 0 there is no such key."""
+        if left_ms >= 0 and left_ms + int(seconds * 1000) <= 0:
+            raise InvalidInput("seconds", seconds, "must leave the lock an end that is later than now; release() it")
 
     def _forget_lapsed(self) -> None:
         """Locks that are never given back, for their timeout ends them, must not pile up."""

@@ -8,16 +8,17 @@ from typing import Any, Literal
 
 from redis import lock as redis_lock
 from redis.exceptions import RedisError
+from tenacity import Retrying
 
 from coordinator.client import Coordinator
 from coordinator.compat import plain
 from coordinator.compat.clients import coordinator_of
 from coordinator.compat.errors import as_redis
-from coordinator.compat.held import LEAST, Aim, Held, Terms, Token
+from coordinator.compat.held import LEAST, Aim, Held, Terms, Token, outside
 from coordinator.compat.plain import Patience, Place
 from coordinator.compat.renewer import Duty, Renewer
 from coordinator.drivers import clock
-from coordinator.errors import CoordinatorError, LeaseLost, WaitTimeout
+from coordinator.errors import CoordinatorError, LeaseLost, LineFull, WaitTimeout
 from coordinator.leases import Lease
 from coordinator.ops.asking import LockOptions
 
@@ -87,14 +88,18 @@ class Lock(Held[Lease], redis_lock.Lock):
             self._leave(lease, expected_token)
 
     def do_extend(self, additional_time: float, replace_ttl: bool) -> Literal[True]:
-        """Move the end of the lock. Raises NotOwned."""
+        """Move the end of the lock. Raises NotOwned, LineRefused for an end that is not later than now."""
         with as_redis(self.name):
+            self._check_has_end()
+            if replace_ttl or additional_time < 0:
+                self._check_is_later(additional_time, 0 if replace_ttl else self.redis.pttl(self.name))
             super().do_extend(additional_time, replace_ttl)
             return self._extend_lease(self.redis.pttl(self.name) / 1000)
 
     def do_reacquire(self) -> Literal[True]:
-        """Let the lock end `timeout` from now. Raises NotOwned."""
+        """Let the lock end `timeout` from now. Raises NotOwned, LineRefused for a timeout of 0."""
         with as_redis(self.name):
+            self._check_is_later(self.timeout or 0)
             super().do_reacquire()
             return self._extend_lease(float(self.timeout or 0.0))
 
@@ -120,6 +125,13 @@ class Lock(Held[Lease], redis_lock.Lock):
         self._leases[word], self.local.token = lease, word
 
     def _stand_in_line(self, aim: Aim, patience: Patience, terms: Terms) -> Lease | None:
+        try:
+            return self._come_to_head(aim, patience, terms)
+        except LineFull:
+            return Retrying(**outside(patience))(self._come_to_head, aim, patience, terms)
+
+    def _come_to_head(self, aim: Aim, patience: Patience, terms: Terms) -> Lease | None:
+        """The place at the head of the line; None if there is no time left. Raises LineFull."""
         left = patience.left(clock.now())
         try:
             if left == 0:
@@ -127,6 +139,10 @@ class Lock(Held[Lease], redis_lock.Lock):
             return self.coordinator.acquire(aim.resource, wait=left, ttl=terms.line)
         except WaitTimeout:
             return None
+        except LineFull:
+            if left == 0:
+                return None
+            raise
 
     def _at_head(self, aim: Aim, lease: Lease, terms: Terms, patience: Patience) -> bool:
         """Whether the plain key could be had; else, and whatever goes wrong, the line is left."""

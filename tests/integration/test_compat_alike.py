@@ -12,8 +12,9 @@ import redis
 import redis.asyncio
 import redis.asyncio.lock
 import redis.lock
+from redis.exceptions import LockError, LockNotOwnedError
 
-from coordinator.compat.redis import AsyncLock, Lock, patch
+from coordinator.compat.redis import AsyncLock, LineRefused, Lock, patch
 from tests.support.faces import Face
 
 PAIRS = [(Lock, redis.lock.Lock), (AsyncLock, redis.asyncio.lock.Lock)]
@@ -130,3 +131,50 @@ def test_what_goes_wrong_is_said_in_the_same_words(
     (mine, said), (other, wanted) = (heard(make, f"lock:{namespace}:{n}") for n, make in enumerate(clients))
     assert said == wanted
     assert other[:1] == [one for one in mine if one in other[:1]], (mine, other)
+
+
+def test_a_lock_with_a_timeout_of_0_cannot_be_extended(clients: tuple[Make, Make], namespace: str) -> None:
+    for n, make in enumerate(clients):
+        lock = make(f"lock:{namespace}:{n}", timeout=0)
+        assert lock.acquire()
+        with pytest.raises(LockNotOwnedError, match="no longer owned"):
+            lock.extend(1)
+        assert lock.owned()
+        lock.release()
+
+
+@pytest.mark.parametrize(
+    ("timeout", "use"),
+    [
+        (0, lambda lock: lock.reacquire()),
+        (60, lambda lock: lock.extend(-60)),
+        (60, lambda lock: lock.extend(0, replace_ttl=True)),
+        (60, lambda lock: lock.extend(0.0001, replace_ttl=True)),
+    ],
+)
+def test_an_end_that_is_not_later_than_now_is_refused_and_changes_nothing(
+    clients: tuple[Make, Make], namespace: str, timeout: float, use: Any
+) -> None:
+    """redis-py deletes the key and says that it went well."""
+    theirs, ours = clients[1](f"lock:{namespace}", timeout=timeout), clients[0](f"lock:{namespace}", timeout=timeout)
+    assert theirs.acquire()
+    assert use(theirs)
+    assert not theirs.owned()
+    assert ours.acquire()
+    with pytest.raises(LineRefused, match="later than now"):
+        use(ours)
+    assert ours.owned()
+    assert ours.lease.held
+    ours.release()
+
+
+def test_an_end_may_be_moved_nearer(clients: tuple[Make, Make], raw: Any, namespace: str) -> None:
+    name = f"lock:{namespace}"
+    for make in clients:
+        lock = make(name, timeout=60)
+        assert lock.acquire()
+        assert lock.extend(-30)
+        assert 20_000 < raw.pttl(name) <= 30_000
+        lock.release()
+        with pytest.raises(LockError):
+            lock.extend(-30)
