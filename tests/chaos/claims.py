@@ -15,7 +15,10 @@ from chaos.scenario import Figure, Scenario
 SLACK, ALLOWANCE = 3, 2.0
 
 
-# What has failed once is played again, with what it was that failed. It stays after it is mended.
+# What has failed once is played again, with what it was that failed. It stays after it is mended. None is there of long
+# forms: `kill-storm` failed in its own with 391799, because 10,000 died and a sweep took back one of them in each call.
+# Whatever the seed, 1,000 are too few for that: the short form passes without the mending. So what was mended is kept
+# where it shows at once, in `test_where_many_die_at_once_the_last_is_taken_back_as_soon_as_the_first`.
 FAILED: dict[str, tuple[tuple[int, str], ...]] = {}
 
 
