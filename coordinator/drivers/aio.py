@@ -26,7 +26,7 @@ from coordinator.drivers.inbox import Answered, AsyncInbox
 from coordinator.drivers.keeper import Duties, Keeper
 from coordinator.drivers.learner import Learner
 from coordinator.drivers.live import LiveSettings
-from coordinator.drivers.messages import BURST_SECONDS, RESYNC, SESSION_LOST, Postman, Words
+from coordinator.drivers.messages import BURST_SECONDS, FORGOTTEN, RESYNC, SESSION_LOST, Postman, Words
 from coordinator.drivers.near import NearCache
 from coordinator.drivers.store import FAILED, AsyncStore, Store
 from coordinator.drivers.teller import Teller
@@ -99,6 +99,7 @@ class AsyncDriver:
             *(extras.started, self.postman.asked, extras.claiming),
             *(self._beaten, self.learner.leave, self.learner.timed),
             configured=self.live.heard,
+            over=self.postman.over,
         )
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
         self.postman.on_left = self.keeper.beat_soon
@@ -254,7 +255,7 @@ class AsyncDriver:
 
     async def _wait(self, step: Wait) -> Words | None:
         slot = self.postman.slot(step.ident, step.reader)
-        return await slot.get(step.seconds) if isinstance(slot, AsyncSlot) else None
+        return await slot.get(step.seconds) if isinstance(slot, AsyncSlot) else FORGOTTEN
 
     async def _call(self, call: Call, retry_for: float | None) -> Any:
         began = clock.now()

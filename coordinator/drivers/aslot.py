@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from coordinator.drivers.messages import Words
+from coordinator.drivers.messages import Words, is_news
 
 
 class AsyncSlot:
@@ -19,7 +19,8 @@ class AsyncSlot:
 
     def put(self, words: Words) -> None:
         """Keep a message."""
-        self._messages.append(words)
+        if is_news(words, self._messages):
+            self._messages.append(words)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

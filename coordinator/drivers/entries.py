@@ -23,6 +23,7 @@ class Held(Protocol):
     def held(self) -> bool: ...
 
 
+LEAST_SWEPT = 256
 L = TypeVar("L", bound=Held)
 
 
@@ -35,6 +36,8 @@ class Entries(Generic[L]):
         self._times: dict[str, int] = {}
         # What replicas are known to have.
         self._confirmed: set[str] = set()
+        # With how many leases those are looked for that nobody has given back though they are lost.
+        self._sweep_at = LEAST_SWEPT
 
     def again(self, owner: str, needs: tuple[Need, ...], confirmed: bool = False) -> L | None:
         """The lease under which the owner holds just that, counted once more; None if it holds nothing of it. Raises
@@ -60,6 +63,8 @@ class Entries(Generic[L]):
                 self._confirmed.add(lease.ident)
             self._held.setdefault(owner, []).append(lease)
             self._times[lease.ident] = 1
+            if len(self._times) >= self._sweep_at:
+                self._sweep()
         return lease
 
     def leave(self, owner: str, lease: L) -> bool:
@@ -71,6 +76,13 @@ class Entries(Generic[L]):
                 return False
             self._drop(owner, lease)
         return True
+
+    def _sweep(self) -> None:
+        """Its owner may never come again. Seldom enough to cost nothing: when there are twice as many as were left."""
+        for owner, leases in list(self._held.items()):
+            for lease in [one for one in leases if not one.held]:
+                self._drop(owner, lease)
+        self._sweep_at = max(LEAST_SWEPT, 2 * len(self._times))
 
     def _drop(self, owner: str, lease: L) -> None:
         self._times.pop(lease.ident, None)

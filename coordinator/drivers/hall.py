@@ -26,7 +26,7 @@ from typing import Any
 
 from coordinator.drivers import clock
 from coordinator.drivers.connect import close_sync
-from coordinator.drivers.messages import GOODBYE, RESYNC, Postman, Words
+from coordinator.drivers.messages import GOODBYE, RESYNC, Postman, Words, is_news
 from coordinator.drivers.store import FAILED, Store
 from coordinator.drivers.tap import ClusterTap, Tap
 from coordinator.errors import CoordinatorError
@@ -102,7 +102,8 @@ class Hall:
     def put(self, slot: Slot, words: Words) -> None:
         """Put a message where it is waited for."""
         with self.lock:
-            slot.messages.append(words)
+            if is_news(words, slot.messages):
+                slot.messages.append(words)
             for place in slot.places:
                 _tell(place)
 

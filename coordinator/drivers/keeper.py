@@ -59,7 +59,8 @@ class Duties:
     the requests on their way or in line, `claiming` since when a claim of jobs has had no answer (inf: none).
     `configured` gets the version of the fleet's configuration with each heartbeat that was answered.
     `beaten` is called after each heartbeat that was answered, `leaving` before a session is ended; both may make a
-    call. `timed` is told how many seconds it took to open a session or to renew it, and whether it was answered."""
+    call. `timed` is told how many seconds it took to open a session or to renew it, and whether it was answered.
+    `over` gets the id of each holding that was lost."""
 
     fields: dict[str, str]
     opened: Callable[[str], None]
@@ -71,6 +72,7 @@ class Duties:
     beaten: Callable[[str], None] = field(default=_ignore)
     leaving: Callable[[str], None] = field(default=_ignore)
     timed: Callable[[str, float, bool], None] = field(default=_ignore)
+    over: Callable[[str], None] = field(default=_ignore)
     configured: Callable[[int], None] = field(default=_ignore)
 
 
@@ -159,9 +161,11 @@ class Keeper:
             if holding is None:
                 # Perhaps it is on its way: what was granted may be taken back before its holder has heard of it.
                 self._lost_early.note(ident, fence, None)
-                return
-            self._holdings.drop(ident)
-        holding.lose(why)
+            else:
+                self._holdings.drop(ident)
+        if holding is not None:
+            holding.lose(why)
+        self._duties.over(ident)
 
     def ask_to_yield(self, ident: str, fence: int, grace: float | None) -> None:
         """The server says that somebody more urgent waits for a holding."""
@@ -273,6 +277,7 @@ class Keeper:
             log.warning("session %s is lost: %s", session, why)
             for holding in holdings:
                 holding.lose(why)
+                self._duties.over(holding.ident)
             self._duties.lost(session)
 
     def _watches(self) -> None:
@@ -284,6 +289,7 @@ class Keeper:
                     self._drop("the session could not be renewed in time")
                 for one in self._holdings.over(now):
                     one.lose("the lease ran out")
+                    self._duties.over(one.ident)
                 looks_at = self._holdings.sleep_until(self.trusted_until if self._session else math.inf)
                 self._changed.wait(max(0.0, looks_at - clock.now()) if looks_at < math.inf else None)
 

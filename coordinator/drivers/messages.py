@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from coordinator.drivers.tally import Tally
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 Words = tuple[str, ...]
 RESYNC: Words = ("resync",)
+# Said to who waits for what no messages are kept about.
+FORGOTTEN: Words = ("forgotten",)
 # Followed by the session; without one it is whichever there is.
 SESSION_LOST: Words = ("session_lost",)
 
@@ -35,6 +37,17 @@ READ_SECONDS = 20
 BATCH = 1000
 # Messages that come closer together than this are taken out of the inbox many at a time.
 BURST_SECONDS = 0.0005
+# Unread messages about one request that are kept.
+MOST_UNREAD = 8
+# Requests that are over and that messages are kept about, for whoever has yet to wait for them.
+MOST_OVER = 256
+
+
+def is_news(words: Words, unread: Collection[Words]) -> bool:
+    """Whether a message is worth keeping behind those that nobody has read yet. Each of them has its reader look at the
+    truth, so more of them are of no use; and where nobody reads, as with a lock that is held for days, they would pile
+    up."""
+    return len(unread) < MOST_UNREAD and words not in unread
 
 
 class Slot(Protocol):
@@ -49,6 +62,8 @@ class Postman:
 
     def __init__(self, lost: Callable[[str, int, str], None]) -> None:
         self._slots: dict[str, dict[str, Slot]] = {}
+        # Those that are over, of which the shared reader has not asked what became of them, the oldest first.
+        self._over: dict[str, None] = {}
         self._readers = itertools.count(1)
         self._lost = lost
         self._lock = threading.Lock()
@@ -65,6 +80,8 @@ class Postman:
         reader = str(next(self._readers)) if own else ""
         with self._lock:
             self._slots.setdefault(ident, {}).setdefault(reader, slot)
+            if not reader:
+                self._over.pop(ident, None)
         return reader
 
     def slot(self, ident: str, reader: str) -> Slot | None:
@@ -74,15 +91,29 @@ class Postman:
     def drop(self, ident: str, reader: str) -> None:
         """No longer keep messages about `ident` for that reader."""
         with self._lock:
-            slots = self._slots.get(ident, {})
-            slots.pop(reader, None)
-            if not slots:
-                self._slots.pop(ident, None)
+            self._drop(ident, reader)
+
+    def _drop(self, ident: str, reader: str) -> None:
+        slots = self._slots.get(ident, {})
+        slots.pop(reader, None)
+        if not slots:
+            self._slots.pop(ident, None)
+        if not reader:
+            self._over.pop(ident, None)
+
+    def over(self, ident: str) -> None:
+        """A request has ended, or is no longer held. Who waits for it has been told. Many a caller never asks again, so
+        what is kept for those who will is only that of the last ones; who comes later looks at the truth."""
+        with self._lock:
+            if "" in self._slots.get(ident, ()):
+                self._over[ident] = None
+                if len(self._over) > MOST_OVER:
+                    self._drop(next(iter(self._over)), "")
 
     def asked(self) -> list[str]:
-        """The requests of this process that messages are kept about, by the reader they share."""
+        """The requests of this process that are not over and that messages are kept about, by the reader they share."""
         with self._lock:
-            return [ident for ident, readers in self._slots.items() if "" in readers]
+            return [ident for ident, readers in self._slots.items() if "" in readers and ident not in self._over]
 
     def new_session(self) -> None:
         """The count begins anew."""
@@ -131,6 +162,8 @@ class Postman:
     def _put(self, ident: str, words: Words) -> None:
         for slot in list(self._slots.get(ident, {}).values()):
             slot.put(words)
+        if words[0] == "ended":
+            self.over(ident)
 
     def _complain(self, what: str) -> None:
         """Once in a session: whoever can write to an inbox could fill the log otherwise."""

@@ -25,7 +25,7 @@ from coordinator.drivers.ids import new_id
 from coordinator.drivers.keeper import Duties, Keeper
 from coordinator.drivers.learner import Learner
 from coordinator.drivers.live import LiveSettings
-from coordinator.drivers.messages import READ_SECONDS, RESYNC, SESSION_LOST, Postman
+from coordinator.drivers.messages import FORGOTTEN, READ_SECONDS, RESYNC, SESSION_LOST, Postman
 from coordinator.drivers.near import NearCache
 from coordinator.drivers.store import Store
 from coordinator.drivers.tap import tap_of
@@ -98,6 +98,7 @@ class SyncDriver:
             beaten=self._beaten,
             leaving=self.learner.leave,
             timed=self.learner.timed,
+            over=self.postman.over,
             configured=self.live.heard,
         )
         self.keeper = Keeper(self._keeper_store, self.scope, settings.session_ttl, settings.sweep_interval, duties)
@@ -167,7 +168,7 @@ class SyncDriver:
             return self.keeper.ensure(step.lost, retry_for), clock.now()
         if isinstance(step, Wait):
             slot = self.postman.slot(step.ident, step.reader)
-            return slot.get(step.seconds) if isinstance(slot, Slot) else None
+            return slot.get(step.seconds) if isinstance(slot, Slot) else FORGOTTEN
         if isinstance(step, Stream):
             return self.store.stream(step)
         return self._note(step)

@@ -14,6 +14,7 @@ from coordinator.errors import (
     CoordinatorError,
     Deadlock,
     LeaseLost,
+    NotFound,
     SessionLost,
     StoreUnavailable,
     UnknownOutcome,
@@ -124,6 +125,8 @@ def await_grant(
         if words is None:
             return None
         _goes_on(asked, words, session)
+        if words[0] == "forgotten":
+            yield from _not_gone(scope, asked)
         if words[0] == "granted" and standing is not None and scope.told and not asked.replicated:
             told = yield from _told(asked, words, standing)
             if told is not None:
@@ -137,6 +140,8 @@ def await_grant(
             raise
         if outcome is not None and outcome.grant is not None:
             return outcome.grant
+        # It is not over, whatever was said of it.
+        yield Expect(asked.ident)
         now = yield Now()
 
 
@@ -147,6 +152,16 @@ def _goes_on(asked: LockAsk, words: Sequence[str], session: str) -> None:
         raise WaitCancelled(asked.ident, "cancelled", "session lost")
     if words[0] == "ended":
         raise _ended(asked, words[2], words[3:])
+
+
+def _not_gone(scope: Scope, asked: LockAsk) -> Operation[None]:
+    """Raises WaitCancelled for a request that was over so long ago that its record has expired: to look at it by asking
+    again would put it in line anew."""
+    raw = yield calls.watch(scope, asked.ident, "")
+    try:
+        expect(raw, "final", "pending", ident=asked.ident)
+    except NotFound:
+        raise WaitCancelled(asked.ident, "over", "its record has expired") from None
 
 
 def _told(asked: LockAsk, words: Sequence[str], standing: Asked) -> Operation[Grant | None]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol
 
-from coordinator.errors import Corrupt, WaitTimeout
+from coordinator.errors import Corrupt, WaitCancelled, WaitTimeout
 from coordinator.keys import decode, encode
 from coordinator.model.histogram import LAST, Histogram
 from coordinator.model.lease import Grant
@@ -23,7 +23,7 @@ from coordinator.policy.timeout import ADAPTIVE, Learnt
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import LockAsk, Scope
 from coordinator.wire.replies import Raw, number, part, text
-from coordinator.wire.step import Operation
+from coordinator.wire.step import Forget, Operation
 
 MOST_LISTED = 100
 # Of a lock on many resources so many are asked about and learnt of.
@@ -184,6 +184,9 @@ def await_grant(
         grant = yield from locks.await_grant(scope, asked, seconds, standing)
     except WaitTimeout:
         _ran_out(book, needs, (asked.wait_ms or 0) / 1000)
+        raise
+    except WaitCancelled:
+        yield Forget(asked.ident)
         raise
     if grant is not None:
         _took(book, needs, book.now() - standing.sent)

@@ -60,7 +60,8 @@ class Forget(NamedTuple):
 class Wait(NamedTuple):
     """Wait for a message about `ident`, at most so many seconds (None: for ever). Sends back its words, or None.
 
-    Also ends, with the words `("resync",)`, when messages may have been lost: look at the truth then.
+    Also ends, with the words `("resync",)`, when messages may have been lost: look at the truth then. So it does at
+    once, with `("forgotten",)`, where no messages are kept: it was over long ago, or another thread has asked.
     """
 
     ident: str

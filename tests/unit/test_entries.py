@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from coordinator.drivers.entries import Entries
+from coordinator.drivers.entries import LEAST_SWEPT, Entries
 from coordinator.errors import Deadlock, InvalidInput, UpgradeRefused
 from coordinator.model.need import Need, needs_of
 
@@ -34,6 +34,16 @@ def test_what_replicas_have_can_be_had_again_as_such_and_nothing_else() -> None:
     assert entries.again("ann", sure.needs, confirmed=True) is sure
     with pytest.raises(InvalidInput):
         entries.again("ann", other.needs, confirmed=True)
+
+
+def test_leases_that_were_lost_and_never_given_back_do_not_pile_up() -> None:
+    entries, kept = Entries[Lease](), Lease("kept", needs_of("a"))
+    entries.entered("ann", kept, confirmed=True)
+    for number in range(5 * LEAST_SWEPT):
+        lost = Lease(f"r{number}", needs_of("b"), held=False)
+        entries.entered(f"owner {number}", lost, confirmed=True)
+    assert max(map(len, (entries._held, entries._times, entries._confirmed))) <= LEAST_SWEPT
+    assert entries.again("ann", kept.needs, confirmed=True) is kept
 
 
 @pytest.mark.parametrize("wanted", [Need("a"), Need("a", permits=2), ("a", "b")])

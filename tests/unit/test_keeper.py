@@ -10,6 +10,7 @@ from coordinator.errors import ClientClosed, StoreUnavailable
 from coordinator.wire.calls import Scope
 from coordinator.wire.step import Call
 from tests.support.engine import TERMS
+from tests.support.until import until
 
 
 class SlowStore:
@@ -196,3 +197,21 @@ def test_while_a_sweep_leaves_something_the_next_comes_at_the_pace_of_the_server
     assert noted.waits[0] == 1.0
     assert sorted(noted.waits[1:21])[10] < 0.025, "the store answers at once, and the machine may be busy now and then"
     assert noted.waits[21:] in ([], [1.0])
+
+
+def test_whatever_way_a_holding_is_lost_its_request_is_said_to_be_over(store: SlowStore) -> None:
+    over: list[str] = []
+    duties = Duties({}, lambda _session: None, lambda _session: None, lambda _sent, _waiting: None, over=over.append)
+    kept: Any = store
+    keeper = Keeper(kept, Scope.of("n", TERMS), 10.0, 1.0, duties)
+    keeper.lose("early", 1, "the server took it back")
+    told, lapsed, ran_out = Held(), Held(), Held()
+    told.ident, lapsed.ident, ran_out.ident, ran_out.trusted_until = "told", "lapsed", "ran out", 0.0
+    keeper.hold_all([told, lapsed, ran_out])
+    keeper.lose("told", 77, "the server took it back")
+    store.answer.set()
+    keeper.ensure()
+    until(lambda: "ran out" in over)
+    keeper.ensure(lost=keeper.session)
+    keeper.close()
+    assert over == ["early", "told", "ran out", "lapsed"]

@@ -92,6 +92,7 @@ def test_after_lost_messages_the_truth_is_looked_at_and_the_rest_of_the_wait_goe
     hand = in_line()
     hand.expects(Wait("r", 5.0), ("resync",))
     asked(hand, WAITING, 102.0)
+    hand.expects(Expect("r"))
     hand.expects(Now(), 102.0)
     hand.expects(Wait("r", 3.0), ("resync",))
     asked(hand, GRANTED, 104.0)
@@ -142,6 +143,7 @@ def test_a_wait_without_end_waits_without_end() -> None:
     hand = in_line(None)
     hand.expects(Wait("r", None), ("resync",))
     asked(hand, WAITING)
+    hand.expects(Expect("r"))
     hand.expects(Now(), 10**6)
     hand.expects(Wait("r", None), ("ended", "r", "cancelled"))
     hand.expects(Forget("r"))
@@ -254,10 +256,25 @@ def test_a_session_before_that_is_told_late_to_be_lost_ends_no_wait() -> None:
     hand = in_line()
     hand.expects(Wait("r", 5.0), ("session_lost", "before"))
     asked(hand, WAITING, 101.0)
+    hand.expects(Expect("r"))
     hand.expects(Now(), 101.0)
     hand.expects(Wait("r", 4.0), ("granted", "r", "77", "60000"))
     hand.expects(Session(), ("s", 102.0))
     assert hand.returns().fence == 77
+
+
+@pytest.mark.parametrize(
+    ("record", "looks"), [([b"final", b"cancelled"], True), ([b"pending"], True), ([b"gone"], False)]
+)
+def test_what_was_forgotten_is_looked_at_and_never_asked_for_anew(record: list[bytes], looks: bool) -> None:
+    hand = Hand(locks.await_grant(SCOPE, ASKED, 5.0))
+    hand.expects(Now(), 100.0)
+    hand.expects(Wait("r", 5.0), ("forgotten",))
+    hand.expects("watch", record)
+    if looks:
+        asked(hand, [b"ended", b"r", b"cancelled", b""])
+        hand.expects(Hear)
+    assert hand.raises(WaitCancelled).state == ("cancelled" if looks else "over")
 
 
 def test_a_lapsed_session_is_replaced_and_the_call_repeated() -> None:

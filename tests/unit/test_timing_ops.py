@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from coordinator.errors import WaitTimeout
+from coordinator.errors import WaitCancelled, WaitTimeout
 from coordinator.model.lease import Grant
 from coordinator.model.need import Need
 from coordinator.ops import locks, timing
 from coordinator.wire.calls import LockAsk, Scope
+from coordinator.wire.step import Forget
 from tests.support.engine import TERMS
 
 ASKED = LockAsk("r", 1, "x1:a", trying=False, wait_ms=30_000, hold_ms=1000)
@@ -24,7 +25,7 @@ class Book:
     """Remembers what it is told."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, str, float]] = []
+        self.told: list[object] = []
 
     def now(self) -> float:
         return 50.0
@@ -56,9 +57,14 @@ def waited(
     monkeypatch.setattr(locks, "await_grant", await_grant)
     book: Any = Book()
     operation = timing.await_grant(Scope.of("n", TERMS), book, ASKED, NEEDS, STANDING, seconds)
-    with pytest.raises((StopIteration, WaitTimeout)) as ended:
-        next(operation)
+    with pytest.raises((StopIteration, WaitTimeout, WaitCancelled)) as ended:
+        _to_its_end(operation, book.told)
     return ended.value, book
+
+
+def _to_its_end(operation: Any, asked: list[object]) -> None:
+    while True:
+        asked.append(next(operation))
 
 
 def test_a_grant_that_comes_while_it_is_waited_for_is_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,3 +89,9 @@ def test_a_wait_that_is_only_broken_off_is_nothing(
 def test_a_request_whose_time_ran_out_counts_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     _ended, book = waited(monkeypatch, {0.0: None, None: WaitTimeout("r", 30.0, "lock request")}, None)
     assert book.told == [("ran out", "lock/a", 30.0)]
+
+
+def test_of_a_wait_that_was_ended_no_messages_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended, book = waited(monkeypatch, {0.0: None, 5.0: WaitCancelled("r", "cancelled", "session lost")}, 5.0)
+    assert isinstance(ended, WaitCancelled)
+    assert book.told == [Forget("r")]
