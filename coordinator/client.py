@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -10,7 +11,7 @@ from typing import Any, Self, TypeVar
 from coordinator.coalescer import Coalescer
 from coordinator.drivers.entries import Entries
 from coordinator.drivers.sync import SyncDriver
-from coordinator.errors import WaitTimeout
+from coordinator.errors import CoordinatorError, WaitTimeout
 from coordinator.guarding import Guarding
 from coordinator.leases import Lease, checked_lease, leased
 from coordinator.metrics import clients
@@ -86,6 +87,9 @@ class LockTicket(Ticket):
         super().__init__(driver, asked.ident)
         self._asked, self._needs, self._standing = standing.taken(asked), needs, standing
         self._lease = None if standing.grant is None else leased(driver, standing.grant, needs, asked)
+        # One at a time looks whether it was granted: who hears it has the lease, and what is told is told once.
+        self._turn, self._pid = threading.Lock(), driver.pid
+        self._ended: CoordinatorError | None = None
 
     @property
     def may_wait(self) -> float | None:
@@ -93,15 +97,36 @@ class LockTicket(Ticket):
         return None if self._asked.wait_ms is None else self._asked.wait_ms / 1000
 
     def wait(self, timeout: float | None = None) -> Lease:
-        """Wait for the lock. After a WaitTimeout the request still stands in line. Raises WaitCancelled."""
-        if self._lease is None:
-            seconds = asking.timeout(timeout)
-            driver, asked = self._driver, self._asked
-            waits = timing.await_grant(driver.scope, driver.learner, asked, self._needs, self._standing, seconds)
+        """Wait for the lock. After a WaitTimeout the request still stands in line. Raises WaitCancelled.
+
+        All who wait on a ticket get the same lease, or the same error, then and later, also when it was released since.
+        """
+        if self._lease is not None:
+            return self._lease
+        seconds, began = asking.timeout(timeout), self._driver.now()
+        if self._pid != self._driver.pid or not self._turn.acquire(timeout=-1 if seconds is None else seconds):
+            raise WaitTimeout(self.ident, seconds or 0.0, "lock request")
+        try:
+            left = seconds and max(0.0, seconds - (self._driver.now() - began))
+            return self._granted(left, seconds)
+        finally:
+            self._turn.release()
+
+    def _granted(self, left: float | None, seconds: float | None) -> Lease:
+        if self._lease is not None:
+            return self._lease
+        if self._ended is not None:
+            raise self._ended.with_traceback(None)
+        driver, asked = self._driver, self._asked
+        waits = timing.await_grant(driver.scope, driver.learner, asked, self._needs, self._standing, left)
+        try:
             grant = driver.run(waits)
-            if grant is None:
-                raise WaitTimeout(self.ident, seconds or 0.0, "lock request")
-            self._lease = leased(self._driver, grant, self._needs, asked)
+        except locks.ENDED as error:
+            self._ended = error
+            raise
+        if grant is None:
+            raise WaitTimeout(self.ident, seconds or 0.0, "lock request")
+        self._lease = leased(driver, grant, self._needs, asked)
         return self._lease
 
 

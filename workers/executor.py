@@ -118,8 +118,7 @@ class Executor(Service):
         following = job.again(fence, lease_end)
         self.jobs[job.ident] = following
         self._driver.hold(following)
-        # Unpacked anew: the run before may have changed what it was given.
-        following.payload = self._payload(job.claimed)
+        following.payload = self._payload(job.claimed)  # anew: the run before may have changed what it was given
         self._launch(following)
         self.on_begin(following)
 
@@ -135,6 +134,7 @@ class Executor(Service):
         """Run a job that was on offer and is still ours, in the slot that it has."""
         following = job.regained()
         self.jobs[job.ident] = following
+        self._driver.keeper.let_go(job.ident)
         self._driver.hold(following)
         self._leave(job)
         self._launch(following)

@@ -8,6 +8,8 @@ from typing import Generic, Protocol, TypeVar
 from coordinator.policy.wheel import TICK, TimingWheel
 
 T = TypeVar("T")
+# What a holding is told when another one of the same grant takes its place.
+REPLACED = "another holds it in its place"
 # Remembered at most; the oldest is forgotten.
 MAX_EARLY = 256
 
@@ -45,10 +47,17 @@ class Holdings:
         self._timers: dict[str, int] = {}
 
     def add(self, holding: Holding) -> bool:
-        """Watch over it, or over its new end. True: it ends before the watch looks again, which is to be woken."""
+        """Watch over it, or over its new end. True: it ends before the watch looks again, which is to be woken.
+
+        There is one of an id, and it alone hears of its end. So another of the same grant ends the first, which would
+        hear of nothing. Where a later grant takes its place, whoever holds the first has been told.
+        """
         ident = holding.ident
-        if ident in self._all:
+        before = self._all.get(ident)
+        if before is not None:
             self.drop(ident)
+            if before is not holding and before.fence == holding.fence:
+                before.lose(REPLACED)
         self._all[ident] = holding
         if holding.trusted_until >= self.looks_at:
             self._new[ident] = holding

@@ -14,9 +14,11 @@ from coordinator.errors import (
     CoordinatorError,
     Deadlock,
     LeaseLost,
+    LineOverloaded,
     NotFound,
     SessionLost,
     StoreUnavailable,
+    Unconfirmed,
     UnknownOutcome,
     WaitCancelled,
     WaitTimeout,
@@ -35,6 +37,8 @@ SESSION_TRIES = 3
 TANGLED = "deadlock: "
 # The store did not serve a call in all the time that calls are repeated for.
 AWAY = (StoreUnavailable, UnknownOutcome)
+# What a request may end with that is waited for: that stays so.
+ENDED = (WaitCancelled, WaitTimeout, Deadlock, LineOverloaded, Unconfirmed)
 ANSWERS = ("granted", "waiting", "busy", "ended", "deadlock")
 
 
@@ -127,22 +131,27 @@ def await_grant(
         _goes_on(asked, words, session)
         if words[0] == "forgotten":
             yield from _not_gone(scope, asked)
-        if words[0] == "granted" and standing is not None and scope.told and not asked.replicated:
-            told = yield from _told(asked, words, standing)
-            if told is not None:
-                return told
-        # Granted, or we do not know: the server says how much is left of the lease, counted from this call.
         try:
-            outcome = yield from _look(scope, asked)
-        except CoordinatorError:
+            grant = yield from _heard(scope, asked, words, standing)
+        except BaseException:
             # Whoever waits for this again is to look again, and not for another message: there may be none.
             yield Hear(f"granted {asked.ident}")
             raise
-        if outcome is not None and outcome.grant is not None:
-            return outcome.grant
+        if grant is not None:
+            return grant
         # It is not over, whatever was said of it.
         yield Expect(asked.ident)
         now = yield Now()
+
+
+def _heard(scope: Scope, asked: LockAsk, words: Sequence[str], standing: Asked | None) -> Operation[Grant | None]:
+    """Granted, or we do not know: the server says how much is left of the lease, counted from that call."""
+    if words[0] == "granted" and standing is not None and scope.told and not asked.replicated:
+        told = yield from _told(asked, words, standing)
+        if told is not None:
+            return told
+    outcome = yield from _look(scope, asked)
+    return None if outcome is None else outcome.grant
 
 
 def _goes_on(asked: LockAsk, words: Sequence[str], session: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.drivers.holdings import Early, Holdings
+from coordinator.drivers.holdings import REPLACED, Early, Holdings
 from coordinator.policy.wheel import TICK
 
 # From the second of its heartbeat on a session is trusted for so long; the watch looks at least as often.
@@ -141,3 +141,17 @@ def test_what_was_said_early_is_taken_once_and_by_its_fence() -> None:
     early.note("r", 7, "lost")
     assert early.take("r", 7) == ("lost",)
     assert early.take("r", 7) is None
+
+
+def test_of_two_of_the_same_grant_the_first_is_told_that_it_hears_nothing_more() -> None:
+    holdings = Holdings(BEGIN)
+    first, second, later = Held("r", BEGIN + 5, 7), Held("r", BEGIN + 5, 7), Held("r", BEGIN + 5, 8)
+    holdings.add(first)
+    holdings.add(first)
+    assert first.told == []
+    holdings.add(second)
+    assert first.told == [REPLACED]
+    assert holdings.get("r", 7) is second
+    holdings.add(later)
+    assert second.told == [], "a later run: the executor has told the earlier"
+    assert holdings.take_all(BEGIN + 1) == [later]
