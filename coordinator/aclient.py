@@ -14,6 +14,7 @@ from coordinator.aguarding import AsyncGuarding
 from coordinator.aleases import AsyncLease, checked_lease, leased
 from coordinator.aoverseer import AsyncOverseer
 from coordinator.drivers.aio import AsyncDriver
+from coordinator.drivers.entered import LATEST, Entered
 from coordinator.drivers.entries import Entries
 from coordinator.errors import CoordinatorError, WaitTimeout
 from coordinator.metrics import clients
@@ -37,21 +38,27 @@ T = TypeVar("T")
 
 
 class AsyncLockContext:
-    """What `Coordinator.lock` returns: acquires on entering, releases on leaving."""
+    """What `Coordinator.lock` returns: acquires on entering, releases on leaving.
+
+    It may be entered again, also while it is, and by several at a time: whoever leaves it releases what they have got
+    themselves, the latest first.
+    """
 
     def __init__(self, coordinator: AsyncCoordinator, needs: Needs, options: LockOptions) -> None:
         self._coordinator, self._needs, self._options = coordinator, needs, options
-        self._lease: AsyncLease | None = None
+        self._entered = Entered[AsyncLease]()
 
     async def __aenter__(self) -> AsyncLease:
-        self._lease = await self._coordinator._acquire(self._needs, self._options)
-        return self._lease
+        lease = await self._coordinator._acquire(self._needs, self._options)
+        self._entered.add(asyncio.current_task(), lease)
+        return lease
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._lease is not None:
-            await self._lease.__aexit__(kind, error, trace)
+        entry = self._entered.take(asyncio.current_task(), others=LATEST)
+        if entry is not None:
+            await entry.lease.__aexit__(kind, error, trace)
 
 
 class AsyncTicket:

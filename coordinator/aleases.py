@@ -159,6 +159,7 @@ class AsyncLease:
         getattr(self, event).set()
 
     async def __aenter__(self) -> Self:
+        self.check()
         return self
 
     async def __aexit__(

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from coordinator.coalescer import Coalescer
+from coordinator.drivers.entered import LATEST, Entered
 from coordinator.drivers.entries import Entries
 from coordinator.drivers.sync import SyncDriver
 from coordinator.errors import CoordinatorError, WaitTimeout
@@ -36,21 +37,27 @@ T = TypeVar("T")
 
 
 class LockContext:
-    """What `Coordinator.lock` returns: acquires on entering, releases on leaving."""
+    """What `Coordinator.lock` returns: acquires on entering, releases on leaving.
+
+    It may be entered again, also while it is, and by several at a time: whoever leaves it releases what they have got
+    themselves, the latest first.
+    """
 
     def __init__(self, coordinator: Coordinator, needs: Needs, options: LockOptions) -> None:
         self._coordinator, self._needs, self._options = coordinator, needs, options
-        self._lease: Lease | None = None
+        self._entered = Entered[Lease]()
 
     def __enter__(self) -> Lease:
-        self._lease = self._coordinator._acquire(self._needs, self._options)
-        return self._lease
+        lease = self._coordinator._acquire(self._needs, self._options)
+        self._entered.add(threading.current_thread(), lease)
+        return lease
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._lease is not None:
-            self._lease.__exit__(kind, error, trace)
+        entry = self._entered.take(threading.current_thread(), others=LATEST)
+        if entry is not None:
+            entry.lease.__exit__(kind, error, trace)
 
 
 class Ticket:

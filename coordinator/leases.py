@@ -157,6 +157,7 @@ class Lease:
         self.yield_requested.set()
 
     def __enter__(self) -> Self:
+        self.check()
         return self
 
     def __exit__(

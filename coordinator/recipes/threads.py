@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from coordinator.client import Coordinator
+from coordinator.drivers.entered import OLDEST, Entered, Entry
 from coordinator.errors import InvalidInput, LeaseLost, StoreUnavailable, WaitTimeout
 from coordinator.leases import Lease
 from coordinator.model.need import Need
@@ -67,29 +68,38 @@ class _Mutex(_Shape):
 class Lock(_Mutex):
     """As `threading.Lock`: any thread of this process may release it.
 
-    On a resource with more than one permit several may have it.
+    A thread that acquired it releases what it has got itself, so one whose lock was lost is told, and whoever has it by
+    then keeps it. A thread that did not gives back what another has. On a resource with more than one permit several
+    may have it.
     """
 
-    lease: Lease | None = None
+    def __init__(self, coordinator: Coordinator, name: str, **options: Any) -> None:
+        super().__init__(coordinator, name, **options)
+        self._entered = Entered[Lease]()
+
+    @property
+    def lease(self) -> Lease | None:
+        """The lease of this thread, or else of another."""
+        return self._entered.latest(threading.current_thread())
 
     def acquire(self, blocking: bool = True, timeout: float = FOREVER) -> bool:
         """Acquire it, waiting at most `timeout` seconds (-1: without end), or not at all unless `blocking`."""
-        lease = self._acquired(blocking, timeout)
+        lease, thread = self._acquired(blocking, timeout), threading.current_thread()
         if lease is not None:
-            self.lease = lease
+            self._entered.forget_lost(thread, threading.enumerate)
+            self._entered.add(thread, lease)
         return lease is not None
 
     def release(self) -> None:
         """Give it back. Raises RuntimeError if it is not held here, LeaseLost if it was lost; StoreUnavailable, and can
         be released again then."""
-        # Before it is given back: the next thread of this process has it at once.
-        lease, self.lease = self.lease, None
-        if lease is None:
+        entry = self._entered.take(threading.current_thread())
+        if entry is None:
             raise RuntimeError("release unlocked lock")
         try:
-            lease.release()
+            entry.lease.release()
         except StoreUnavailable:
-            self.lease = lease
+            self._entered.put_back(entry)
             raise
 
 
@@ -161,7 +171,7 @@ class Semaphore(_Shape):
 
     def __init__(self, coordinator: Coordinator, name: str, value: int | None = None, **options: Any) -> None:
         super().__init__(coordinator, name, **options)
-        self._value, self._leases, self._lock = value, list[Lease](), threading.Lock()
+        self._value, self._entered, self._lock = value, Entered[Lease](), threading.Lock()
 
     def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
         """Acquire a permit, waiting at most `timeout` seconds (None: without end), or not at all unless `blocking`."""
@@ -170,27 +180,30 @@ class Semaphore(_Shape):
             self._value = None
         lease = self._acquired(blocking, FOREVER if timeout is None else timeout)
         if lease is not None:
-            with self._lock:
-                self._leases.append(lease)
+            self._entered.add(threading.current_thread(), lease)
         return lease is not None
 
     def release(self, n: int = 1) -> None:
-        """Give permits back, the oldest first. Raises ValueError for more than are held here, LeaseLost if one was
-        lost; StoreUnavailable, and what is left can be released again then."""
-        with self._lock:
-            if not 0 < n <= len(self._leases):
-                raise ValueError("Semaphore released too many times")
-            leases, self._leases = self._leases[:n], self._leases[n:]
-        lost: LeaseLost | None = None
-        while leases:
+        """Give permits back, those that this thread has acquired before others, the oldest first. Raises ValueError for
+        more than are held here, LeaseLost if one was lost; StoreUnavailable, and what is left can be released again
+        then."""
+        left, lost = self._taken(n), list[LeaseLost]()
+        while left:
             try:
-                leases[0].release()
+                left[0].lease.release()
             except StoreUnavailable:
-                with self._lock:
-                    self._leases = leases + self._leases
+                for entry in reversed(left):
+                    self._entered.put_back(entry)
                 raise
             except LeaseLost as error:
-                lost = error
-            del leases[0]
-        if lost is not None:
-            raise lost
+                lost.append(error)
+            del left[0]
+        if lost:
+            raise lost[-1]
+
+    def _taken(self, n: int) -> list[Entry[Lease]]:
+        with self._lock:
+            if not 0 < n <= len(self._entered):
+                raise ValueError("Semaphore released too many times")
+            taken = [self._entered.take(threading.current_thread(), own=OLDEST) for _ in range(n)]
+            return [one for one in taken if one is not None]
