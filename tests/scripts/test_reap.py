@@ -3,6 +3,7 @@
 from collections import Counter
 
 from coordinator.wire import calls
+from coordinator.wire.calls import LockAsk
 from tests.scripts.test_plain_locks import commands
 from tests.support.engine import Engine, job
 
@@ -58,12 +59,18 @@ def test_where_many_die_at_once_the_last_is_taken_back_as_soon_as_the_first(engi
     assert {engine.state(f"j{n}") for n in range(60)} == {"ready"}
 
 
+def held_and_awaited(engine: Engine, holder: str, heir: str) -> None:
+    """100 locks of the one, for which the other waits. Nothing is looked at meanwhile, for it would take long."""
+    for n in range(100):
+        for session, ident in ((holder, f"r{n}"), (heir, f"w{n}")):
+            ask = LockAsk(ident, 1, f"x1:a{n}", trying=False, wait_ms=None, hold_ms=86_400_000)
+            engine.sent(calls.request(engine.scope, session, ask))
+
+
 def test_the_jobs_of_a_worker_do_not_wait_for_the_locks_of_a_session_that_died_before(engine: Engine) -> None:
     engine.open("crowd")
     engine.open("heir")
-    for n in range(100):
-        engine.hold("crowd", f"r{n}", f"a{n}")
-        engine.ask("heir", f"w{n}", f"a{n}")
+    held_and_awaited(engine, "crowd", "heir")
     worker = engine.worker("w")
     engine.submit(*(job(f"j{n}") for n in range(20)))
     engine.claim(worker, 20)
@@ -80,9 +87,7 @@ def crowd_of_locks(engine: Engine) -> None:
     """A process that dies with 100 locks for which others wait; the locks of another are over in time."""
     for session in ("crowd", "a", "b"):
         engine.open(session)
-    for n in range(100):
-        engine.hold("crowd", f"r{n}", f"a{n}")
-        engine.ask("a", f"w{n}", f"a{n}")
+    held_and_awaited(engine, "crowd", "a")
     engine.keep_alive(10, "a", "b")
 
 
