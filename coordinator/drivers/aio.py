@@ -173,7 +173,8 @@ class AsyncDriver:
                 step = advance(operation, reply, failure, step is None)
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]
-            reply = failure = None
+            finally:
+                reply = failure = None
             try:
                 if not isinstance(step, AWAITED):
                     # Not awaited, so that a cancellation cannot come in between and have it undone.

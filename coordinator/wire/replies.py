@@ -55,6 +55,9 @@ def advance(operation: Operation[Any], reply: Any, failure: BaseException | None
         if first or error is failure:
             raise
         raise misread(error) from error
+    finally:
+        # An error and a frame that has it keep each other, until the collector comes round.
+        failure = None
 
 
 def carried_out(operation: Operation[T], perform: Callable[[Step], Any]) -> T:
@@ -74,6 +77,8 @@ def carried_out(operation: Operation[T], perform: Callable[[Step], Any]) -> T:
                 if error is failure:
                     raise
                 raise misread(error) from error
+            finally:
+                failure = None  # as there
     except StopIteration as done:
         return done.value  # type: ignore[no-any-return]
 
