@@ -17,6 +17,7 @@
 --@flags allow-oom
 --@include lib/settle_lines
 --@include lib/reorder
+--@include lib/hand
 --@include lib/heir
 --@include lib/audited
 --@include lib/commit
@@ -36,7 +37,7 @@ if refusal then
   return refusal
 end
 redis.call('HSET', ctx.p .. K_REQ .. r.id, 'given', ARGV[7])
-put_at(ctx, heir, rank_at_end(ctx, heir, true))
+put_at(ctx, heir, places_at_end(ctx, heir, true))
 finish(ctx, r, 'release')
 settle_lines(ctx)
 heir = load(ctx, heir.id)

@@ -11,6 +11,7 @@
 -- Keeps: it still waits for those who hold; a repeated call moves it once.
 --@include lib/settle_lines
 --@include lib/reorder
+--@include lib/hand
 --@include lib/audited
 --@include lib/commit
 local ctx = open(KEYS[1], ARGV[1])
@@ -26,7 +27,7 @@ r.passes = ARGV[5]
 redis.call('HSET', ctx.p .. K_REQ .. r.id, 'passes', ARGV[5])
 local resource, owner = told_of(ctx, r)
 audited(ctx, 'let_pass', r.id, ARGV[3], ARGV[4], 'resource', resource, 'owner', owner, 'fence', r.fence or '')
-put_at(ctx, r, rank_at_end(ctx, r, true))
+put_at(ctx, r, places_at_end(ctx, r, true))
 settle_lines(ctx)
 commit(ctx)
 return { 'ok', load(ctx, r.id).state }

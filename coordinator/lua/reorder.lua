@@ -14,6 +14,7 @@
 -- Keeps: the order of everybody else; a repeated call moves it once.
 --@include lib/settle_lines
 --@include lib/reorder
+--@include lib/hand
 --@include lib/audited
 --@include lib/commit
 local function waits(r)
@@ -32,20 +33,20 @@ elseif not waits(r) then
 elseif ARGV[3] == 'before' and (not other or not waits(other) or other.id == r.id) then
   return { 'gone', ARGV[4] }
 end
-local rank
+local places
 if other then
-  rank = rank_before(ctx, r, other)
+  places = places_before(ctx, r, other)
 else
-  rank = rank_at_end(ctx, r, ARGV[3] == 'front')
+  places = places_at_end(ctx, r, ARGV[3] == 'front')
 end
-if not rank then
+if not places then
   return { 'crowded', other.id }
 end
 redis.call('HSET', ctx.p .. K_REQ .. r.id, 'moved', ARGV[7])
 local resource, owner = told_of(ctx, r)
 audited(ctx, 'reorder', r.id, ARGV[5], ARGV[6], 'place', ARGV[3], 'other', ARGV[4], 'resource', resource,
   'owner', owner, 'fence', r.fence or '')
-put_at(ctx, r, rank)
+put_at(ctx, r, places)
 settle_lines(ctx)
 commit(ctx)
 return { 'ok', load(ctx, r.id).state }

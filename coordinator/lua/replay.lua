@@ -32,10 +32,11 @@ local full = queue_full(ctx, r)
 if full then
   return full
 end
-r.stamp, r.crashes, r.wait_by, r.end_by, r.rank = draw(ctx), 0, nil, nil, nil
+r.stamp, r.crashes, r.wait_by, r.end_by = draw(ctx), 0, nil, nil
+defined.give_up_hand(ctx, r)
 move(ctx, r, 'replay', 'stamp', text(r.stamp), 'replayed', ARGV[3])
 redis.call('HDEL', key, 'ended', 'why', 'attempts', 'crashes', 'unsure', 'deliveries', 'wait_by', 'end_by', 'session', 'since',
-  'started', 'cancel', 'progress', 'watched', 'gate', 'gated', 'rank', 'stolen', 'learnt',
+  'started', 'cancel', 'progress', 'watched', 'gate', 'gated', 'stolen', 'learnt',
   'shrunk', 'excused')
 for _, kept in ipairs({ key, ctx.p .. K_NEEDS .. r.id, ctx.p .. K_NOTE .. r.id }) do
   redis.call('PERSIST', kept)

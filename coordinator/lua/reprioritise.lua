@@ -30,10 +30,11 @@ if ARGV[4] ~= '' and r.priority ~= tonumber(ARGV[3]) then
     'priority', ARGV[3])
 end
 local before = tonumber(rank_of(ctx, r))
-r.priority, r.rank = tonumber(ARGV[3]), nil
+r.priority = tonumber(ARGV[3])
 redis.call('HSET', ctx.p .. K_REQ .. r.id, 'priority', r.priority)
 -- It is no longer the choice of a rule, and a place that was given by hand is given up.
-redis.call('HDEL', ctx.p .. K_REQ .. r.id, 'rule', 'rank')
+redis.call('HDEL', ctx.p .. K_REQ .. r.id, 'rule')
+defined.give_up_hand(ctx, r)
 emit(ctx, 'reprioritise', r.id, 'priority', r.priority)
 take_place(ctx, r, tonumber(rank_of(ctx, r)) > before)
 settle_lines(ctx)

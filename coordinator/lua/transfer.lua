@@ -18,6 +18,7 @@
 --@flags allow-oom
 --@include lib/settle_lines
 --@include lib/reorder
+--@include lib/hand
 --@include lib/heir
 --@include lib/audited
 --@include lib/commit
@@ -37,11 +38,9 @@ end
 local before = r.fence
 redis.call('HSET', ctx.p .. K_REQ .. r.id, 'forced', ARGV[7])
 -- Before the job, too, that goes back to its place.
-local rank = rank_at_end(ctx, heir, true)
-for _, need in ipairs(needs_of(ctx, r)) do
-  rank = math.min(rank, defined.score(ctx, r, need.resource) - 1)
-end
-put_at(ctx, heir, rank)
+local places = places_at_end(ctx, heir, true)
+places.rank = math.min(places.rank, rank_number(ctx, r) - 1)
+put_at(ctx, heir, places)
 lapse(ctx, r, (ARGV[8] == 'steal' and 'stolen: ' or 'transferred: ') .. ARGV[6], true)
 settle_lines(ctx)
 heir = load(ctx, heir.id)

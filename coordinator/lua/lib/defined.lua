@@ -41,13 +41,25 @@ function defined.count(ctx, more)
   ctx.defined = ctx.defined and more == 0 or left and left > 0
 end
 
+-- Where a place given by hand stands in a record, for each of the orders that lines have (lib/hand).
+defined.HAND = { 'rank', 'rank_oldest', 'rank_newest' }
+
+function defined.hand(ctx, resource)
+  local mode = defined.of(ctx, resource).mode
+  return not mode and 'rank' or NEWEST[mode] and 'rank_newest' or 'rank_oldest'
+end
+
+function defined.give_up_hand(ctx, r)
+  if r.rank or r.rank_oldest or r.rank_newest then
+    r.rank, r.rank_oldest, r.rank_newest = nil, nil, nil
+    redis.call('HDEL', ctx.p .. K_REQ .. r.id, unpack(defined.HAND))
+  end
+end
+
 -- The score of a request in one of its lines, as text.
 function defined.place(ctx, r, resource)
   local mode = defined.of(ctx, resource).mode
-  if not mode or r.rank then
-    return rank_of(ctx, r)
-  end
-  return text(NEWEST[mode] and -r.stamp or r.stamp)
+  return not mode and rank_of(ctx, r) or r[defined.hand(ctx, resource)] or text(NEWEST[mode] and -r.stamp or r.stamp)
 end
 
 -- The same as a number.

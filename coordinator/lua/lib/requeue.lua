@@ -4,10 +4,7 @@ local function requeue(ctx, id)
   redis.call('ZREM', ctx.p .. K_SCHEDULED, id)
   local r = load(ctx, id)
   if r and r.state == 'scheduled' then
-    if r.rank then
-      r.rank = nil
-      redis.call('HDEL', ctx.p .. K_REQ .. id, 'rank')
-    end
+    defined.give_up_hand(ctx, r)
     r.stamp = draw(ctx)
     move(ctx, r, 'due', 'stamp', text(r.stamp))
     enqueue(ctx, r)
