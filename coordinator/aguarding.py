@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 from coordinator.errors import InvalidInput
 from coordinator.ops import asking
-from coordinator.ops.template import Template, check
+from coordinator.ops.template import Template, check, done
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,7 +26,8 @@ class AsyncGuarding:
         The template is filled from the arguments of the call, their values escaped; `{customer.id}` takes an attribute.
         `pass_as` names an argument that the function is given the lease in; `options` are those of `lock`. Raises
         InvalidInput, when the function is decorated, for a template that names an argument it does not have and for
-        what `lock` would refuse. Calls raise as `lock`.
+        what `lock` would refuse. Calls raise as `lock`, and InvalidInput where the function returns what is to be
+        awaited: that would run when the lock is given back.
         """
         check(template)
         asking.refuse_bad(options)
@@ -39,7 +40,7 @@ class AsyncGuarding:
             @wraps(function)
             async def call(*args: Any, **kwargs: Any) -> Any:
                 async with self.lock(made.fill(args, kwargs), **options) as lease:
-                    return await function(*args, **kwargs, **({pass_as: lease} if pass_as else {}))
+                    return done(function, await function(*args, **kwargs, **({pass_as: lease} if pass_as else {})))
 
             return cast(F, call)
 

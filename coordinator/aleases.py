@@ -86,10 +86,15 @@ class AsyncLease:
 
     def check(self) -> None:
         """Raises LeaseLost unless `held`."""
+        self._check_process()
         if not self.held:
             raise LeaseLost(
                 self.ident, self.why_lost or ("released" if self._over else "it cannot be trusted any more")
             )
+
+    def _check_process(self) -> None:
+        if self._pid != os.getpid():
+            raise LeaseLost(self.ident, "it is held by the process that this one was forked from")
 
     async def release(self) -> None:
         """Give the lock back; a re-entrant one that was acquired several times, once. Raises LeaseLost if it was no
@@ -134,7 +139,9 @@ class AsyncLease:
         self._driver.hold(self)
 
     async def _run(self, operation: Operation[T]) -> T:
-        """What the server says of the lease is believed at once: its message may be on its way, or never come."""
+        """What the server says of the lease is believed at once: its message may be on its way, or never come. Only for
+        the process that holds it: a forked child is not asked."""
+        self._check_process()
         try:
             return await self._driver.run(operation)
         except LeaseLost as error:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import inspect
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 from redis.asyncio import lock as redis_lock
 from redis.exceptions import RedisError
@@ -39,7 +40,8 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
         super().__init__(redis, name, *args, **options)
         self._begin()
         self._take = redis.register_script(plain.TAKE)
-        self._renewing: dict[str, AsyncRenewer] = {}
+        # Those whose time is over are never given back.
+        self._renewing: WeakKeyDictionary[AsyncLease, AsyncRenewer] = WeakKeyDictionary()
 
     @property
     def coordinator(self) -> AsyncCoordinator:
@@ -117,7 +119,7 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
         """The plain key is ours, by a call sent at `sent`."""
         if terms.watched:
             duty = Duty(lease, self.redis, self.name, word, terms.ttl if terms.renewed else None)
-            renewer = self._renewing[lease.ident] = AsyncRenewer.of(self.coordinator)
+            renewer = self._renewing[lease] = AsyncRenewer.of(self.coordinator)
             renewer.add(duty, sent)
         self._forget_lapsed()
         self._leases[word], self.local.token = lease, word
@@ -169,7 +171,7 @@ class AsyncLock(Held[AsyncLease], redis_lock.Lock):
             await lease.release()
 
     def _stop_renewing(self, lease: AsyncLease) -> None:
-        renewer = self._renewing.pop(lease.ident, None)
+        renewer = self._renewing.pop(lease, None)
         if renewer is not None:
             renewer.drop(lease)
 

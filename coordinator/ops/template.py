@@ -40,7 +40,7 @@ class Template:
 
     def fill(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
         """The resource of a call. Each value is escaped, a `/` in it too, so it stays one segment. Raises TypeError for
-        arguments that do not fit the function, InvalidInput for a name that is too long."""
+        arguments that do not fit the function, InvalidInput for a value or a name that cannot be."""
         bound = self.signature.bind(*args, **kwargs)
         bound.apply_defaults()
         return resource_or_subtree(
@@ -55,6 +55,15 @@ def check(text: object) -> None:
     """Raises InvalidInput for a template that is none, say the function itself."""
     if not isinstance(text, str):
         raise InvalidInput("template", text, 'must be a string, as in `@co.locked("report/{customer_id}")`')
+
+
+def done(function: Callable[..., Any], result: Any) -> Any:
+    """What a function under a lock has returned. Raises InvalidInput for what is to be awaited, and so is not done."""
+    if not inspect.isawaitable(result):
+        return result
+    if inspect.iscoroutine(result):
+        result.close()
+    raise InvalidInput("function", function, "must not return what is to be awaited: it would run without the lock")
 
 
 def _refuse_unfit(text: str, name: str, known: Mapping[str, inspect.Parameter], function: Callable[..., Any]) -> None:
@@ -87,7 +96,10 @@ def _value(arguments: Mapping[str, Any], field: str) -> str:
     value = arguments[name]
     for one in attributes:
         value = getattr(value, one)
-    return encode(str(value)).replace("/", "%2F")
+    try:
+        return encode(str(value)).replace("/", "%2F")
+    except UnicodeEncodeError:
+        raise InvalidInput(field, value, "must be valid Unicode") from None
 
 
 def _name(function: Callable[..., Any]) -> str:

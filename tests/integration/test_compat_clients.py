@@ -1,15 +1,17 @@
 """The drop-in for redis-py's `Lock`: its script, and clients that have no coordinator yet or none at all."""
 
+import asyncio
 import contextlib
 from pathlib import Path
 
 import pytest
 import redis
+import redis.asyncio
 from redis.exceptions import LockError
 
 from coordinator.compat import held
 from coordinator.compat.plain import TAKE
-from coordinator.compat.redis import LineRefused, LineUnavailable, Lock, coordinator_of
+from coordinator.compat.redis import AsyncLock, LineRefused, LineUnavailable, Lock, async_coordinator_of, coordinator_of
 from coordinator.errors import ConfigError
 
 
@@ -67,3 +69,18 @@ def test_a_client_that_was_not_patched_has_a_coordinator_of_its_server(
         assert coordinator_of(one) is coordinator_of(other)
     with pytest.raises(ConfigError):
         coordinator_of(OfACluster())
+
+
+async def test_locks_that_only_their_timeout_ends_do_not_pile_up(
+    redis_url: str, namespace: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COORDINATOR_NAMESPACE", namespace)
+    monkeypatch.setattr(held, "PACE", 0.05)
+    async with redis.asyncio.Redis.from_url(redis_url) as client, async_coordinator_of(client):
+        lock = AsyncLock(client, name, timeout=0.1)
+        for _ in range(4):
+            assert await lock.acquire(blocking_timeout=10)
+        async with asyncio.timeout(10):
+            while len(lock._renewing) > 1:
+                await asyncio.sleep(0.01)
+        assert len(lock._leases) == 1

@@ -150,6 +150,28 @@ def test_a_leader_that_resigns_after_it_was_deposed_is_told_all_the_same(co: Any
     assert len(told) == 1
 
 
+class Asynchronous:
+    """To be called, and awaited."""
+
+    async def __call__(self, customer_id: str) -> None: ...
+
+
+def test_what_a_decorated_function_leaves_to_be_awaited_is_refused(co: Any) -> None:
+    async def later() -> None: ...
+
+    def leaves_it(customer_id: str) -> Any:
+        return later()
+
+    async def leaves_it_too(customer_id: str) -> Any:
+        return later()
+
+    client, there = getattr(co, "target", co), isinstance(co, Face)
+    locked = client.locked("report/{customer_id}", wait=1)(leaves_it_too if there else leaves_it)
+    with pytest.raises(InvalidInput, match="awaited"):
+        co._loop.run(locked("a")) if there else locked("a")
+    assert co.line("report/a").holders == ()
+
+
 def test_a_decorated_function_holds_its_lock(co: Any, other: Any) -> None:
     client = getattr(co, "target", co)
     seen: list[Any] = []
@@ -174,6 +196,8 @@ def test_a_decorated_function_holds_its_lock(co: Any, other: Any) -> None:
     assert [one for one, _ in seen] == ["a/b", "other"]
     with pytest.raises(InvalidInput):
         client.locked("report/{customer_id}")(wrong)
+    with pytest.raises(InvalidInput):
+        client.locked("report/{customer_id}")(Asynchronous())
     with pytest.raises(InvalidInput, match=r'as in `@co.locked\("report'):
         client.locked(right)
     for bad in ({"onwer": "x"}, {"priority": "urgent"}, {"wait": -1}, {"ttl": "5"}):

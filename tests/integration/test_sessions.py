@@ -7,12 +7,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from coordinator import AsyncCoordinator, AsyncLease, Coordinator, Settings, State
-from coordinator.errors import LeaseLost, WaitTimeout
+from coordinator import AsyncCoordinator, AsyncLease, Coordinator, LockTicket, Settings, State
+from coordinator.errors import LeaseLost, WaitCancelled, WaitTimeout
 from coordinator.keys import key
 from tests.support.until import until
 
@@ -114,9 +115,37 @@ def test_a_session_lost_between_heartbeats_is_replaced_in_the_call(connect: Any,
     assert client.acquire("a").held
 
 
+def is_lost(call: Callable[[], Any]) -> bool:
+    """Whether a forked child is told so."""
+    try:
+        call()
+    except LeaseLost as error:
+        return "forked" in error.why
+    return False
+
+
+def is_cancelled(ticket: LockTicket) -> None:
+    """Wait for a ticket until it is."""
+    with pytest.raises(WaitCancelled):
+        ticket.wait()
+
+
+def is_timeout(ticket: LockTicket) -> bool:
+    """Whether a ticket of the parent is waited for in vain."""
+    try:
+        ticket.wait()
+    except WaitTimeout:
+        return True
+    return False
+
+
 def test_a_forked_child_has_a_session_of_its_own(redis_url: str, settings: Settings) -> None:
     with Coordinator.connect(redis_url, settings=settings) as co:
         lease = co.acquire("a")
+        ends, ticket = lease.trusted_until, co.request("a")
+        waits = threading.Thread(target=is_cancelled, args=(ticket,))
+        waits.start()
+        until(ticket._turn.locked)
         report, child_end = os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -125,16 +154,21 @@ def test_a_forked_child_has_a_session_of_its_own(redis_url: str, settings: Setti
                 own = co.acquire("b")
                 answer = f"{lease.held} {refused} {own.held} {own.ident.split('-')[0] != lease.ident.split('-')[0]}"
                 lease.release()  # not the child's to release
+                answer += f" {is_lost(lambda: lease.extend(1))} {is_lost(lambda: lease.hand_over(ticket.ident))}"
+                answer += f" {is_timeout(ticket)}"
                 os.write(child_end, answer.encode())
                 own.release()
                 co.close()
             finally:
                 os._exit(0)
-        assert os.read(report, 100) == b"False True True True"
+        assert os.read(report, 100) == b"False True True True True True True"
         os.waitpid(pid, 0)
         os.close(report)
         os.close(child_end)
         assert lease.held
+        assert lease.trusted_until == ends
+        ticket.cancel()
+        waits.join(30)
         assert co.get(lease.ident).state() == State.HELD
 
 
@@ -144,6 +178,9 @@ def test_a_forked_child_of_an_asyncio_process_has_a_session_of_its_own(redis_url
 
     async def in_child(lease: AsyncLease) -> str:
         own = await co.acquire("b", wait=10)
+        for theirs in (lease.extend(1), lease.hand_over("r")):
+            with pytest.raises(LeaseLost):
+                await theirs
         pids = [one.fields.get("pid") for one in (await co.survey()).sessions]
         await co.close()
         return f"{lease.held} {own.fence > lease.fence} {str(os.getpid()) in pids}"

@@ -1,5 +1,7 @@
 """Names of resources from the arguments of a function."""
 
+import asyncio
+import inspect
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from coordinator.errors import InvalidInput
 from coordinator.keys import decode
 from coordinator.model.names import resource_name
-from coordinator.ops.template import Template
+from coordinator.ops.template import Template, done
 
 
 def report(customer_id: object, day: str = "today", *, lease: object = None) -> None: ...
@@ -41,7 +43,7 @@ def test_values_are_escaped_so_that_different_ones_stay_apart(one: str, other: s
     made = Template.of("report/{customer_id}/x", report)
     try:
         first, second = made.fill((one,), {}), made.fill((other,), {})
-    except (InvalidInput, UnicodeEncodeError):
+    except InvalidInput:
         return
     assert resource_name(first).count("/") == 2
     assert decode(first.split("/")[1]) == one
@@ -88,3 +90,20 @@ def test_the_argument_that_is_supplied_must_be_there() -> None:
 def test_a_call_that_does_not_fit_is_the_callers_fault() -> None:
     with pytest.raises(TypeError):
         Template.of("report/{customer_id}", report).fill((), {})
+
+
+def test_a_value_that_is_no_unicode_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="Unicode") as refused:
+        Template.of("report/{customer_id}", report).fill(("\ud800",), {})
+    assert refused.value.argument == "customer_id"
+
+
+async def test_what_is_to_be_awaited_is_not_done() -> None:
+    async def later() -> None: ...
+
+    coroutine, future = later(), asyncio.get_running_loop().create_future()
+    for result in (coroutine, future):
+        with pytest.raises(InvalidInput, match="awaited"):
+            done(report, result)
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
+    assert done(report, 7) == 7
