@@ -28,7 +28,8 @@ class AsyncLease:
     """A lock that is held. Use it as a context manager, or `release` it.
 
     `fence` grows with every grant; hand it to whatever the lock guards. `lost` is set before anybody else can have the
-    lock; `held` answers the same from the clock alone. `yield_requested` is set when somebody more urgent asks for it.
+    lock, or a moment after if an operator takes it away; `held` answers the same, and asks nobody.
+    `yield_requested` is set when somebody more urgent asks for it.
     """
 
     def __init__(
