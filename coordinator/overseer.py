@@ -63,9 +63,10 @@ class Overseer:
     ) -> Lease:
         """Take a lock away from whoever holds it, for oneself, before all who wait.
 
-        They are told, and their fences are refused from now on; a job goes back to its place. Options and errors as for
-        `acquire`. Raises Frozen, with nothing taken, where a freeze or a delay would keep it from some of that all the
-        same; where that alone is in the way, it waits. For operators only.
+        They are told, and their fences are refused from now on; a job goes back to its place. The least urgent go
+        first, until it is granted; a full line takes it, too. With a `wait` of 0 it does not wait for what is in the
+        way then. Options and errors as for `acquire`. Raises Frozen, with nothing taken, where a freeze or a delay
+        would keep it from some of that all the same; where that alone is in the way, it waits. For operators only.
         """
         driver, wanted = self._driver, needs_of(needs)
         chosen = asking.once(asking.lock_options(priority, wait, {"reason": reason, **options}))

@@ -2,7 +2,9 @@
 -- KEYS[1] meta
 -- ARGV[1] terms
 -- ARGV[2] request id
--- ARGV[3] how many of those before it to name
+-- ARGV[3] how many of those before it to name, and of the holders above and below what it needs
+-- ARGV[4] how many holders of each need to name
+-- ARGV[5] how many of them to leave out before these
 -- reply: ok <now ms> [<field> <value>...] [<note field> <value>...] [<need>]... [<place in queue> <queue length> <idle workers> <jobs on offer there>, and if it is shared: <how> <place in its priority> <jobs of it>] <due ms, or empty> [<place at its gate> <how many wait there> <ms at which it is looked at next> <field of the gate> <value>...] ; need: [resource, mode, permits, capacity, place, line length, [holder...], [ahead...], [<pattern> <until ms> <by> <reason>], [<around>...], mode of the line, or empty for by priority, what those after `ahead` ask for, as `s1*80 x2*1`] ; around: [resource, [holder...], [ahead...]]
 -- reply: gone
 -- Keeps: nothing is written.
@@ -83,7 +85,7 @@ for _, need in ipairs(needs_of(ctx, r)) do
   local to = math.min(place or 0, most + counted)
   counted = counted - math.max(0, to - most)
   needs[#needs + 1] = { need.resource, need.mode, need.permits, capacity(ctx, need.resource),
-    place and tostring(place) or '', redis.call('ZCARD', line), holders_of(ctx, need.resource, most),
+    place and tostring(place) or '', redis.call('ZCARD', line), holders_of(ctx, need.resource, tonumber(ARGV[4]), tonumber(ARGV[5])),
     persons(ctx, ahead, need.resource), frozen_words(halts.bar(ctx, r, need.resource)),
     place and beside.neighbours(ctx, need, rank_of(ctx, r), most) or {},
     defined.of(ctx, need.resource).mode or '', crowd(ctx, line, need.resource, most, to) }

@@ -5,7 +5,7 @@
 -- ARGV[3] request id
 -- ARGV[4] priority
 -- ARGV[5] needs
--- ARGV[6] wait | try | again: a try sent before | adaptive: wait, and nobody chose how long
+-- ARGV[6] wait | try | again: a try sent before | adaptive: wait, and nobody chose how long | steal: wait, in a full line too
 -- ARGV[7] longest wait in ms, or empty
 -- ARGV[8] longest hold in ms
 -- ARGV[9] owner
@@ -73,7 +73,7 @@ local r = { id = id, kind = 'lock', state = 'new', priority = tonumber(ARGV[4]),
 local busy, clear = blocked(ctx, r)
 -- Locks are small, and who has one finishes something: for want of memory they are refused only where all is.
 local refusal = ARGV[13] ~= '' and not r.flow and { 'not_within', ARGV[13] } or memory_full(ctx, 4)
-  or refused_needs(ctx, r, busy and not try) or try and busy and not again and { 'busy', busy }
+  or refused_needs(ctx, r, busy and not try and ARGV[6] ~= 'steal') or try and busy and not again and { 'busy', busy }
 if refusal then
   watch_memory(ctx, 'refused')
   return refusal

@@ -97,9 +97,9 @@ class Survey:
     after: str = ""
 
 
-def explain(scope: Scope, ident: str) -> Operation[Explanation]:
-    """Everything about one request. Raises NotFound."""
-    raw = yield calls.explain(scope, request_id(ident), MOST_NAMED)
+def explain(scope: Scope, ident: str, holders: int = MOST_NAMED, past: int = 0) -> Operation[Explanation]:
+    """Everything about one request, with so many `holders` of each need, without the first `past`. Raises NotFound."""
+    raw = yield calls.explain(scope, request_id(ident), MOST_NAMED, holders, past)
     replies.expect(raw, "ok", ident=ident)
     fields, note = replies.fields(raw[2]), replies.fields(raw[3])
     place = raw[5] or (None, None, None, None)

@@ -9,6 +9,7 @@ from coordinator.model.names import one_of, request_id, text
 from coordinator.model.states import State
 from coordinator.ops import inspect, locks
 from coordinator.ops.history import MOST_EVENTS, Happening, page, readable
+from coordinator.policy.robbing import to_be_robbed
 from coordinator.wire import calls, replies
 from coordinator.wire.calls import Deed, LockAsk, Scope
 from coordinator.wire.step import Forget, Operation
@@ -16,8 +17,11 @@ from coordinator.wire.step import Forget, Operation
 PLACES = ("front", "back", "before")
 MAX_BY = 128
 UNGIVEN = "no reason given"
-# Looks at who holds it, of whom each shows some.
+# Holders that one look shows, and looks in vain, each because one of the two had gone meanwhile.
+HOLDERS_PER_LOOK = 200
 MAX_ROUNDS = 64
+# How long a steal that is not to wait may stand in line while it takes what it needs.
+AT_ONCE_MS = 10_000
 _COMMON = "it waits for nothing of that"
 _HOW_UNFIT = {
     "waiting": _COMMON,
@@ -64,37 +68,41 @@ def _transfer(scope: Scope, ident: str, to: str, deed: Deed, verb: str) -> Opera
 
 
 def steal(scope: Scope, asked: LockAsk, seconds: float, deed: Deed) -> Operation[Grant | None]:
-    """Have a lock that others hold: stand in line, and be transferred what those hold who are in the way, the least
-    urgent first, until it is granted. Raises as `locks.acquire`."""
+    """Have a lock that others hold: stand in line, however full, and be transferred what those hold who are in the way,
+    the least urgent first, until it is granted. After 0 `seconds` it does not wait for what is left then. Raises as
+    `locks.acquire`."""
+    asked = asked._replace(trying=False, stealing=True, wait_ms=AT_ONCE_MS if asked.trying else asked.wait_ms)
     return locks.acquire(scope, asked, seconds, lambda: _clear_the_way(scope, asked.ident, deed))
 
 
 def _clear_the_way(scope: Scope, ident: str, deed: Deed) -> Operation[None]:
-    for _ in range(MAX_ROUNDS):
-        found = yield from inspect.explain(scope, ident)
-        holders = _in_the_way(found)
-        if found.state == State.WAITING and not holders:
-            # Others stand before it, or its resource is frozen.
-            yield from reorder(scope, ident, "front", "", deed)
-        for holder in holders:
-            try:
+    in_vain, in_front = 0, False
+    while in_vain < MAX_ROUNDS:
+        found = yield from _with_all_holders(scope, ident)
+        holders = to_be_robbed(found)
+        if found[0].state != State.WAITING or (in_front and not holders):
+            return  # what is left to wait for is nothing that somebody holds: it is frozen, say
+        in_vain += 1
+        try:
+            if not holders:
+                yield from reorder(scope, ident, "front", "", deed)
+                in_front = True
+            for holder in holders:
                 if (yield from _transfer(scope, holder, ident, deed, "steal")) == State.HELD:
                     return
-            except (IllegalTransition, InvalidInput, NotFound):
-                break  # one of the two has what it wants by now, or is gone
-        if found.state != State.WAITING or not holders:
-            return
+                in_vain = 0
+        except (IllegalTransition, InvalidInput, NotFound):
+            continue  # one of the two has what it wants by now, or is gone
 
 
-def _in_the_way(found: Explanation) -> list[str]:
-    """Who holds what a request waits for, and not beside it, in the order in which to take it."""
-    holders = {
-        one.ident: (one.priority, -(one.since or 0.0))
-        for need in found.needs
-        for one in need.holders
-        if one.ident != found.ident and "exclusive" in (one.mode, need.need.mode)
-    }
-    return sorted(holders, key=lambda ident: holders[ident])
+def _with_all_holders(scope: Scope, ident: str) -> Operation[list[Explanation]]:
+    """Looks at a request that show, one after the other, all who hold what it needs."""
+    looks: list[Explanation] = []
+    while not looks or any(
+        sum(not one.resource for one in need.holders) == HOLDERS_PER_LOOK for need in looks[-1].needs
+    ):
+        looks.append((yield from inspect.explain(scope, ident, HOLDERS_PER_LOOK, len(looks) * HOLDERS_PER_LOOK)))
+    return looks
 
 
 def hand_over(scope: Scope, ident: str, fence: int, to: str, deed: Deed) -> Operation[str]:

@@ -37,7 +37,8 @@ class LockAsk(NamedTuple):
     """One ask for a lock, in wire units. `wait_ms` None waits without end; `trying` does not wait at all; `adaptive`:
     nobody chose how long, the fleet has learnt it, and where a line is crowded it may shrink down to `least_ms`; `rule`
     is the one that chose the priority; `within` a request whose lock is held meanwhile; `preempt` what less urgent
-    holders are asked. `replicated`: the grant is to be on replicas before anybody is told of it; not on the wire."""
+    holders are asked. `replicated`: the grant is to be on replicas before anybody is told of it; not on the wire.
+    `stealing`: an operator takes it from others, and a full line takes the request."""
 
     ident: str
     priority: int
@@ -54,6 +55,7 @@ class LockAsk(NamedTuple):
     least_ms: int | None = None
     preempt: str = ""
     replicated: bool = False
+    stealing: bool = False
 
 
 class JobAsk(NamedTuple):
@@ -170,7 +172,7 @@ def sweep(scope: Scope) -> Call:
 
 def request(scope: Scope, session: str, ask: LockAsk) -> Call:
     wait = "" if ask.wait_ms is None else ask.wait_ms
-    how = "try" if ask.trying else "adaptive" if ask.adaptive else "wait"
+    how = "try" if ask.trying else "steal" if ask.stealing else "adaptive" if ask.adaptive else "wait"
     least = "" if ask.least_ms is None else ask.least_ms
     asked = (ask.ident, ask.priority, ask.needs, how, wait, ask.hold_ms)
     said = (ask.owner, ask.reason, ask.metadata, ask.rule, ask.within)
@@ -312,8 +314,8 @@ def audit(scope: Scope, after: str, most: int) -> Call:
     return scope.call("audit", after, most)
 
 
-def explain(scope: Scope, ident: str, most: int) -> Call:
-    return scope.call("explain", ident, most)
+def explain(scope: Scope, ident: str, most: int, holders: int | None = None, past: int = 0) -> Call:
+    return scope.call("explain", ident, most, most if holders is None else holders, past)
 
 
 def survey(scope: Scope, after: str, most: int, prefix: str) -> Call:

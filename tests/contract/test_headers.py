@@ -67,6 +67,8 @@ LONG: dict[str, Any] = {
     "ms": 1000,
     "resource": "a",
     "most": 10,
+    "holders": 10,
+    "past": 10,
     "after": "",
     "before": "1-0",
     "fix": False,

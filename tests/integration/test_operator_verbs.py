@@ -8,8 +8,18 @@ import pytest
 import redis
 
 from coordinator import Need, StaleFence, State
-from coordinator.errors import Frozen, InvalidInput, LeaseLost, NotFound, NotFrozen, WaitCancelled, WaitTimeout
+from coordinator.errors import (
+    Frozen,
+    InvalidInput,
+    LeaseLost,
+    LineOverloaded,
+    NotFound,
+    NotFrozen,
+    WaitCancelled,
+    WaitTimeout,
+)
 from coordinator.fencing import fenced
+from coordinator.ops.operator import HOLDERS_PER_LOOK
 from tests.support.until import until
 
 SOON = 1.0  # seconds within which a holder learns of it
@@ -122,6 +132,35 @@ def test_a_lock_is_stolen_from_all_who_are_in_the_way_and_from_nobody_else(co: A
     for one in (permit, high, alone, free):
         one.release()
     waits.wait(5).release()
+
+
+def test_of_many_holders_the_least_urgent_ones_are_stolen_from(co: Any, other: Any) -> None:
+    """More than one look shows, and those who came first are the most urgent."""
+    many = HOLDERS_PER_LOOK + 20
+    co.define("c", capacity=many)
+    high = [co.acquire("c", priority="high") for _ in range(many - 5)]
+    low = [co.acquire("c", priority="low") for _ in range(5)]
+    stolen = other.steal(Need("c", permits=5), "an incident")
+    for one in low:
+        until(one.lost.is_set, SOON)
+    assert {one.subject for one in other.audit() if one.event == "steal"} == {one.ident for one in low}
+    assert all(one.held for one in high)
+    stolen.release()
+
+
+def test_a_steal_gets_into_a_full_line_and_need_not_wait(co: Any, other: Any) -> None:
+    co.define("a", max_line=1)
+    held, waits = co.acquire("a"), co.request("a", priority="critical")
+    with pytest.raises(LineOverloaded):
+        other.acquire("a", wait=1)
+    stolen = other.steal("a", "an incident", wait=0)
+    until(held.lost.is_set, SOON)
+    assert waits.state() == State.WAITING
+    stolen.release()
+    waits.wait(5).release()
+    other.freeze("b", 60, "test")
+    with pytest.raises(WaitTimeout):
+        other.steal("b", "frozen", wait=0)
 
 
 def test_a_position_names_the_freeze_that_keeps_it(co: Any, other: Any) -> None:

@@ -198,6 +198,19 @@ def test_a_line_takes_as_many_as_it_may_and_not_one_more(engine: Engine) -> None
     assert engine.ask("s", "r3", "a", trying=True) == ["busy", "a"]
 
 
+def test_who_steals_gets_into_a_full_line_and_pushes_nobody_out(engine: Engine) -> None:
+    engine.rules(max_line=2)
+    engine.open("s")
+    engine.hold("s", "r0", "a")
+    for n in (1, 2):
+        engine.ask("s", f"r{n}", "a", priority=0)
+    for _ in range(2):
+        assert engine.ask("s", "r3", "a", stealing=True, priority=EMERGENCY) == ["waiting", "r3"]
+    assert sorted(engine.line("a")) == ["r1", "r2", "r3"]
+    assert engine.ask("s", "r4", "a") == ["line_full", "a", 2]
+    assert engine.ask("s", "r5", "x2:a", stealing=True) == ["over_capacity", "a", 1]
+
+
 @reaches("request", "over_capacity")
 def test_more_permits_than_there_are_can_never_be_granted(engine: Engine) -> None:
     engine.open("s")

@@ -25,13 +25,13 @@ local function persons(ctx, ids, resource)
   return list
 end
 
-local function holders_of(ctx, resource, most)
+-- At most so many of the holders, without the first `past`.
+local function holders_of(ctx, resource, most, past)
   local key, list = ctx.p .. K_HOLDERS .. resource, {}
-  for i, id in ipairs(redis.call('HKEYS', key)) do
-    if i > most then
-      break
-    end
-    list[i] = person(ctx, id, redis.call('HGET', key, id))
+  local ids = redis.call('HKEYS', key)
+  past = past or 0
+  for i = past + 1, math.min(#ids, past + most) do
+    list[i - past] = person(ctx, ids[i], redis.call('HGET', key, ids[i]))
   end
   return list
 end
