@@ -16,7 +16,7 @@ from coordinator.aoverseer import AsyncOverseer
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.drivers.entered import LATEST, Entered
 from coordinator.drivers.entries import Entries
-from coordinator.errors import CoordinatorError, WaitTimeout
+from coordinator.errors import CoordinatorError, WaitTimeout, anew
 from coordinator.metrics import clients
 from coordinator.model.lease import Grant, Position
 from coordinator.model.names import Priority
@@ -131,13 +131,13 @@ class AsyncLockTicket(AsyncTicket):
         if self._lease is not None:
             return self._lease
         if self._ended is not None:
-            raise self._ended.with_traceback(None)
+            raise anew(self._ended)
         driver, asked = self._driver, self._asked
         waits = timing.await_grant(driver.scope, driver.learner, asked, self._needs, self._standing, left)
         try:
             grant = await driver.run(waits)
         except locks.ENDED as error:
-            self._ended = error
+            self._ended = anew(error)
             raise
         if grant is None:
             raise WaitTimeout(self.ident, seconds or 0.0, "lock request")

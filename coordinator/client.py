@@ -12,7 +12,7 @@ from coordinator.coalescer import Coalescer
 from coordinator.drivers.entered import LATEST, Entered
 from coordinator.drivers.entries import Entries
 from coordinator.drivers.sync import SyncDriver
-from coordinator.errors import CoordinatorError, WaitTimeout
+from coordinator.errors import CoordinatorError, WaitTimeout, anew
 from coordinator.guarding import Guarding
 from coordinator.leases import Lease, checked_lease, leased
 from coordinator.metrics import clients
@@ -123,13 +123,13 @@ class LockTicket(Ticket):
         if self._lease is not None:
             return self._lease
         if self._ended is not None:
-            raise self._ended.with_traceback(None)
+            raise anew(self._ended)
         driver, asked = self._driver, self._asked
         waits = timing.await_grant(driver.scope, driver.learner, asked, self._needs, self._standing, left)
         try:
             grant = driver.run(waits)
         except locks.ENDED as error:
-            self._ended = error
+            self._ended = anew(error)
             raise
         if grant is None:
             raise WaitTimeout(self.ident, seconds or 0.0, "lock request")

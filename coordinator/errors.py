@@ -9,7 +9,7 @@ Fields carry the facts, so nobody has to parse a message.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 # How much of an offending value is shown in a message.
 MAX_SHOWN = 80
@@ -25,6 +25,17 @@ def shortened(value: object) -> str:
 
 class CoordinatorError(Exception):
     """Root of every error that this package raises on purpose."""
+
+
+E = TypeVar("E", bound=CoordinatorError)
+
+
+def anew(error: E) -> E:
+    """The same error, to be kept or raised again: without its traceback, which keeps alive whoever it has passed."""
+    made = type(error).__new__(type(error))
+    made.args = error.args
+    made.__dict__.update(error.__dict__)
+    return made
 
 
 class InvalidInput(CoordinatorError, ValueError):

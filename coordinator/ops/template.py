@@ -12,6 +12,8 @@ from coordinator.errors import InvalidInput
 from coordinator.keys import encode
 from coordinator.model.names import resource_or_subtree
 
+_NOT_BY_NAME = inspect.Parameter("_", inspect.Parameter.POSITIONAL_ONLY)
+
 
 @dataclass(frozen=True, slots=True)
 class Template:
@@ -28,13 +30,14 @@ class Template:
         Raises InvalidInput that names an argument the function does not have.
         """
         parts = _parts(text)
-        known = dict(inspect.signature(function).parameters)
-        if supplied and known.pop(supplied, None) is None:
-            raise InvalidInput("pass_as", supplied, f"{_name(function)}() has no such argument")
+        signature = _signature(function)
+        known = dict(signature.parameters)
+        if supplied and known.pop(supplied, _NOT_BY_NAME).kind is inspect.Parameter.POSITIONAL_ONLY:
+            raise InvalidInput("pass_as", supplied, f"{_name(function)}() has no such argument that is given by name")
         for _, field in parts:
             if field:
                 _refuse_unfit(text, field.partition(".")[0], known, function)
-        made = cls(text, parts, inspect.signature(function).replace(parameters=list(known.values())))
+        made = cls(text, parts, signature.replace(parameters=list(known.values())))
         resource_or_subtree(made._joined(dict.fromkeys((field for _, field in parts), "x")), "template")
         return made
 
@@ -55,6 +58,13 @@ def check(text: object) -> None:
     """Raises InvalidInput for a template that is none, say the function itself."""
     if not isinstance(text, str):
         raise InvalidInput("template", text, 'must be a string, as in `@co.locked("report/{customer_id}")`')
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        raise InvalidInput("function", function, "must be a function that says which arguments it takes") from None
 
 
 def done(function: Callable[..., Any], result: Any) -> Any:

@@ -1,6 +1,7 @@
 """Several threads, or tasks, that wait on the ticket of one request."""
 
 import asyncio
+import weakref
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from coordinator import AsyncCoordinator, Coordinator, Lease, LockTicket, Settings
 from coordinator.aleases import AsyncLease
 from coordinator.drivers.sync import SyncDriver
-from coordinator.errors import CoordinatorError, WaitCancelled, WaitTimeout
+from coordinator.errors import CoordinatorError, WaitCancelled, WaitTimeout, anew
 from coordinator.wire.step import Call, Step
 from tests.support.until import until
 
@@ -121,6 +122,25 @@ def test_who_is_interrupted_while_it_looks_leaves_the_grant_to_who_waits(
         with pytest.raises(KeyboardInterrupt):
             ticket.wait(10)
     assert ticket.wait(10).held
+
+
+def test_what_a_ticket_ended_with_leaves_no_garbage(sync_co: Any) -> None:
+    with sync_co.lock("a"):
+        ticket = sync_co.request("a")
+        ticket.cancel()
+        for _ in range(2):
+            with pytest.raises(WaitCancelled):
+                ticket.wait(10)
+    gone = weakref.ref(ticket)
+    del ticket
+    assert gone() is None
+
+
+@pytest.mark.parametrize("error", [WaitTimeout("r", 5, "lock request"), WaitCancelled("r", "cancelled", "")], ids=repr)
+def test_an_error_that_is_raised_again_says_the_same(error: CoordinatorError) -> None:
+    again = anew(error)
+    assert again is not error
+    assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
 
 
 def test_errors_of_the_store_are_not_what_a_request_ended_with(sync_co: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -107,3 +108,13 @@ async def test_what_is_to_be_awaited_is_not_done() -> None:
             done(report, result)
     assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
     assert done(report, 7) == 7
+
+
+def by_place(lease: object, /) -> None: ...
+
+
+@pytest.mark.parametrize(("function", "argument"), [(7, "function"), (by_place, "pass_as")])
+def test_what_cannot_be_called_with_a_lease_is_refused_when_it_is_decorated(function: Any, argument: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        Template.of("report", function, "lease")
+    assert refused.value.argument == argument
