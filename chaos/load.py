@@ -38,13 +38,14 @@ JUDGEABLE: dict[str, Any] = {"max_events": 10_000_000, "max_deliveries": 1000, "
 @dataclass(slots=True)
 class Load:
     """The processes of a run. `url` is where they find the server, `near` from where they start; `recorder` is for what
-    the scenario itself does."""
+    the scenario itself does; `environment` is added to that of the processes."""
 
     run: Run
     url: str
     settings: dict[str, Any] = field(default_factory=dict)
     near: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
     name: str = "load"
+    environment: dict[str, str] = field(default_factory=dict)
     _children: dict[str, tuple[str, Child]] = field(default_factory=dict)
     _started: int = 0
     _nursery: Nursery = field(init=False)
@@ -53,7 +54,7 @@ class Load:
     def __post_init__(self) -> None:
         self.settings = {"namespace": self.run.namespace, **JUDGEABLE, **self.settings}
         modules = ("chaos.traffic", "chaos.roles")
-        self._nursery = Nursery(self.run.folder / f"{self.name}.log", modules)
+        self._nursery = Nursery(self.run.folder / f"{self.name}.log", modules, self.environment)
         self.recorder = Recorder(self.run.history, f"harness-{self.name}")
 
     def __enter__(self) -> Self:

@@ -19,6 +19,7 @@ from chaos.history import Recorder
 from chaos.processes import Nursery
 from chaos.proxy import FAULTS, Fault, Proxy
 from chaos.scenario import Figure, Run, Verdict
+from chaos.scenarios import soak
 from chaos.servers import private_server, socket_of
 from chaos.stage import Stage, stage
 from chaos.store import FencedStore
@@ -332,3 +333,28 @@ def test_a_broken_connection_is_one_to_the_client(plan: str) -> None:
                 assert lease.held
         finally:
             failpoints.switch_on("")
+
+
+# --- memory
+
+
+def memory(settles: float, grows: float) -> list[tuple[float, float]]:
+    """An hour of a process that grows by so many MB in its first half, and by so many an hour all along, unevenly."""
+    return [
+        (at, 50 + settles * min(at / 1800, 1.0) + grows * at / 3600 + 0.1 * (at // 30 % 2)) for at in range(0, 3600, 30)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("worker", "one", "missed"),
+    [
+        (0.1, 0.1, []),
+        (0.1, 3.7, ["growth of an application's memory, the most of four"]),
+        (3.7, 0.1, ["growth of a worker's memory"]),
+    ],
+)
+def test_who_grows_is_seen_and_who_settles_is_not_taken_for_it(worker: float, one: float, missed: list[str]) -> None:
+    applications = [memory(4.0, 0.2), memory(0.0, -1.0), memory(1.0, one), memory(4.0, 0.0)]
+    figures = soak.growth(memory(4.0, worker), applications, soak.MOST_GROWTH)
+    assert [figure.name for figure in figures if not figure.met] == missed
+    assert all(figure.met for figure in soak.growth(memory(4.0, worker), applications, None))
