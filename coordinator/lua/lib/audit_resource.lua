@@ -1,9 +1,11 @@
 -- Judges one resource: its holders, its place in the register, its line. Reading only.
 --@include lib/audit_line
 --@include lib/audit_tree
--- A resource with more holders than are looked at is shared or counted, and each of them is judged as a request too.
+-- A resource with more holders is shared or counted, and each of them is judged as a request too.
+local MAX_HOLDERS = 1024
+
 local function entries(ctx, resource)
-  return redis.call('HRANDFIELD', ctx.p .. K_HOLDERS .. resource, MOST_READ, 'WITHVALUES')
+  return redis.call('HRANDFIELD', ctx.p .. K_HOLDERS .. resource, MAX_HOLDERS, 'WITHVALUES')
 end
 
 -- What holders use before the first is looked at. Permits count only where no capacity was defined (`alone`): it may have
