@@ -29,6 +29,7 @@ from coordinator.drivers.live import LiveSettings
 from coordinator.drivers.messages import BURST_SECONDS, FORGOTTEN, RESYNC, SESSION_LOST, Postman, Words
 from coordinator.drivers.near import NearCache
 from coordinator.drivers.store import FAILED, AsyncStore, Store
+from coordinator.drivers.tally import Tally
 from coordinator.drivers.teller import Teller
 from coordinator.errors import ClientClosed, CoordinatorError, WrongLoop
 from coordinator.keys import key
@@ -44,6 +45,8 @@ from coordinator.wire.step import Abandon, Call, Expect, Forget, Hear, Now, Oper
 log = logging.getLogger(__name__)
 # Steps that take a while; the others are done at once.
 AWAITED = (Call, Stream, Wait, Session)
+# How long a message may take from the server's count to ours.
+ON_ITS_WAY_SECONDS = 0.02
 T = TypeVar("T")
 
 
@@ -314,12 +317,21 @@ class AsyncDriver:
         self.keeper.lose(ident, fence, why)
 
     def _check_mail(self, sent: int, waiting: int) -> None:
-        behind, stuck = self.postman.tally.behind(sent, waiting), self.postman.tally.stuck(waiting, clock.now())
-        if (behind or stuck) and self.keeper.session:
-            # Nothing more is believed of a connection that has lost a message, and nothing parked on it.
-            self._listen_to(self.keeper.session)
+        tally = self.postman.tally
+        behind, stuck = tally.behind(sent, waiting), tally.stuck(waiting, clock.now())
         if behind:
             self.postman.tell_all(RESYNC)
+        if stuck:
+            self._doubt(tally, tally.arrived)
+        elif behind and self._loop is not None:
+            # A message on its way looks as if it were lost, and would be if its connection were given up.
+            self._loop.call_later(ON_ITS_WAY_SECONDS, self._doubt, tally, tally.arrived)
+
+    def _doubt(self, tally: Tally, arrived: int) -> None:
+        """Nothing more is believed of a connection that has lost a message and brought none since, and nothing parked
+        on it."""
+        if tally is self.postman.tally and tally.arrived == arrived and self.keeper.session and not self._closed:
+            self._listen_to(self.keeper.session)
 
     def _new_inbox(self, session: str) -> None:
         self.postman.new_session()
