@@ -14,7 +14,7 @@ from coordinator.aguarding import AsyncGuarding
 from coordinator.aleases import AsyncLease, checked_lease, leased
 from coordinator.aoverseer import AsyncOverseer
 from coordinator.drivers.aio import AsyncDriver
-from coordinator.drivers.entered import LATEST, Entered
+from coordinator.drivers.entered import Entered
 from coordinator.drivers.entries import Entries
 from coordinator.errors import CoordinatorError, WaitTimeout, anew
 from coordinator.metrics import clients
@@ -41,7 +41,7 @@ class AsyncLockContext:
     """What `Coordinator.lock` returns: acquires on entering, releases on leaving.
 
     It may be entered again, also while it is, and by several at a time: whoever leaves it releases what they have got
-    themselves, the latest first.
+    themselves, the latest first. Who has entered nothing releases for one that is gone.
     """
 
     def __init__(self, coordinator: AsyncCoordinator, needs: Needs, options: LockOptions) -> None:
@@ -56,9 +56,9 @@ class AsyncLockContext:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        entry = self._entered.take(asyncio.current_task(), others=LATEST)
-        if entry is not None:
-            await entry.lease.__aexit__(kind, error, trace)
+        lease = self._entered.leave(asyncio.current_task(), lambda task: task is None or task.done())
+        if lease is not None:
+            await lease.__aexit__(kind, error, trace)
 
 
 class AsyncTicket:

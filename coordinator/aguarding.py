@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import wraps
-from inspect import iscoroutinefunction
 from typing import Any, TypeVar, cast
 
 from coordinator.errors import InvalidInput
 from coordinator.ops import asking
-from coordinator.ops.template import Template, check, done
+from coordinator.ops.template import Template, check, done, is_async
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,7 +32,7 @@ class AsyncGuarding:
         asking.refuse_bad(options)
 
         def decorate(function: F) -> F:
-            if not iscoroutinefunction(function):
+            if not is_async(function):
                 raise InvalidInput("function", function, "must be an async function; Coordinator is for plain ones")
             made = Template.of(template, function, pass_as)
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from coordinator.coalescer import Coalescer
-from coordinator.drivers.entered import LATEST, Entered
+from coordinator.drivers.entered import Entered
 from coordinator.drivers.entries import Entries
 from coordinator.drivers.sync import SyncDriver
 from coordinator.errors import CoordinatorError, WaitTimeout, anew
@@ -40,7 +40,7 @@ class LockContext:
     """What `Coordinator.lock` returns: acquires on entering, releases on leaving.
 
     It may be entered again, also while it is, and by several at a time: whoever leaves it releases what they have got
-    themselves, the latest first.
+    themselves, the latest first. Who has entered nothing releases for one that is gone.
     """
 
     def __init__(self, coordinator: Coordinator, needs: Needs, options: LockOptions) -> None:
@@ -55,9 +55,9 @@ class LockContext:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        entry = self._entered.take(threading.current_thread(), others=LATEST)
-        if entry is not None:
-            entry.lease.__exit__(kind, error, trace)
+        lease = self._entered.leave(threading.current_thread(), lambda thread: not thread.is_alive())
+        if lease is not None:
+            lease.__exit__(kind, error, trace)
 
 
 class Ticket:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Container
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from coordinator.errors import InvalidInput
 
 # Which of several is meant.
 OLDEST, LATEST = 0, -1
@@ -63,6 +65,26 @@ class Entered(Generic[L]):
             with contextlib.suppress(ValueError):
                 self._all.remove(chosen)
                 return chosen
+
+    def leave(self, who: object, gone: Callable[[Any], bool]) -> L | None:
+        """What somebody leaves: the latest that they have entered themselves, held or lost. Under `asyncio.wait_for`,
+        another task may enter than the one that leaves: who has entered nothing leaves what was lost by those that are
+        `gone`, or the latest that they have entered, or the only one there is. None if nothing is left. Raises
+        InvalidInput where it would be that of somebody who is still there."""
+        while True:
+            found = list(self._all)
+            mine = [one for one in found if one.who is who]
+            orphans = [one for one in found if gone(one.who)]
+            lost = [one for one in orphans if not one.lease.held]
+            fit = mine[-1:] or lost[-1:] or orphans[-1:] or (found if len(found) == 1 else [])
+            if not found:
+                return None
+            if not fit:
+                raise InvalidInput("who", who, "has not entered the lock, and those who have are still there")
+            # As in `take`.
+            with contextlib.suppress(ValueError):
+                self._all.remove(fit[0])
+                return fit[0].lease
 
     def put_back(self, entry: Entry[L]) -> None:
         """It could not be given back."""

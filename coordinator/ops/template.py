@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from string import Formatter
 from typing import Any
 
@@ -67,12 +68,18 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
         raise InvalidInput("function", function, "must be a function that says which arguments it takes") from None
 
 
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether a call returns a coroutine, as far as one can see: of partial functions and of objects, too."""
+    while isinstance(function, partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+
+
 def done(function: Callable[..., Any], result: Any) -> Any:
-    """What a function under a lock has returned. Raises InvalidInput for what is to be awaited, and so is not done."""
-    if not inspect.isawaitable(result):
+    """What a function under a lock has returned. Raises InvalidInput for a coroutine: nothing of it has run."""
+    if not inspect.iscoroutine(result):
         return result
-    if inspect.iscoroutine(result):
-        result.close()
+    result.close()
     raise InvalidInput("function", function, "must not return what is to be awaited: it would run without the lock")
 
 

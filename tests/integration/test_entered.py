@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from coordinator import AsyncCoordinator, Coordinator, Need, Settings
-from coordinator.errors import LeaseLost
+from coordinator.errors import InvalidInput, LeaseLost
 from coordinator.recipes import threads
 from tests.support.until import until
 
@@ -81,6 +81,43 @@ async def test_tasks_that_share_a_context_leave_what_they_entered(redis_url: str
         left.set()
         assert await task, "the first one has left what was its own"
         assert (await co.line("a")).holders == ()
+
+
+async def test_who_leaves_what_another_task_entered_leaves_that_of_one_that_is_gone(
+    redis_url: str, settings: Settings
+) -> None:
+    """Until Python 3.12 `wait_for` enters in a task of its own."""
+    async with AsyncCoordinator.connect(redis_url, settings=settings) as co:
+        lock = co.lock("a")
+        lost = await asyncio.create_task(lock.__aenter__())
+        await co.force_release(lost.ident, "an operator")
+        later = await asyncio.create_task(lock.__aenter__())
+        with pytest.raises(LeaseLost):
+            await lock.__aexit__(None, None, None)
+        assert later.held
+        await lock.__aexit__(None, None, None)
+        assert not later.held
+        await lock.__aexit__(None, None, None)  # there is nothing to leave
+
+
+async def test_what_somebody_is_in_is_left_by_nobody_else(redis_url: str, settings: Settings) -> None:
+    async with AsyncCoordinator.connect(redis_url, settings=settings) as co:
+        await co.define("s", capacity=2)
+        lock, over, entered = co.lock("s"), asyncio.Event(), asyncio.Semaphore(0)
+
+        async def inside() -> bool:
+            async with lock as lease:
+                entered.release()
+                await over.wait()
+                return lease.held
+
+        tasks = [asyncio.create_task(inside()) for _ in range(2)]
+        for _ in tasks:
+            await entered.acquire()
+        with pytest.raises(InvalidInput, match="still there"):
+            await lock.__aexit__(None, None, None)
+        over.set()
+        assert await asyncio.gather(*tasks) == [True, True]
 
 
 async def test_a_task_that_lost_the_lock_of_a_shared_context_is_told(redis_url: str, settings: Settings) -> None:

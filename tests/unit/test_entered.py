@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+import pytest
+
 from coordinator.drivers.entered import LATEST, OLDEST, Entered
+from coordinator.errors import InvalidInput
 
 
 @dataclass(eq=False)
@@ -56,6 +59,21 @@ def test_who_has_nothing_gives_back_the_oldest_of_others_or_the_latest() -> None
     all_of_them = entered((A, first), (B, second), (A, third))
     assert taken(all_of_them, C) is first
     assert taken(all_of_them, C, others=LATEST) is third
+
+
+def test_whoever_is_still_there_leaves_their_own() -> None:
+    gone = lambda who: who == A  # noqa: E731
+    lost, second, other = Lease("lost", held=False), Lease("2"), Lease("3")
+    all_of_them = entered((A, lost), (B, other), (A, second))
+    assert [all_of_them.leave(C, gone) for _ in range(3)] == [lost, second, other], "the last is the only one"
+    assert all_of_them.leave(C, gone) is None
+    all_of_them = entered((B, other), (B, second), (A, lost))
+    assert all_of_them.leave(B, gone) is second
+    assert all_of_them.leave(C, gone) is lost
+    all_of_them = entered((B, other), (B, second))
+    with pytest.raises(InvalidInput, match="still there"):
+        all_of_them.leave(C, gone)
+    assert len(all_of_them) == 2
 
 
 def test_what_could_not_be_given_back_is_there_again() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from coordinator.errors import InvalidInput
 from coordinator.keys import decode
 from coordinator.model.names import resource_name
-from coordinator.ops.template import Template, done
+from coordinator.ops.template import Template, done, is_async
 
 
 def report(customer_id: object, day: str = "today", *, lease: object = None) -> None: ...
@@ -99,15 +100,30 @@ def test_a_value_that_is_no_unicode_is_refused() -> None:
     assert refused.value.argument == "customer_id"
 
 
-async def test_what_is_to_be_awaited_is_not_done() -> None:
+async def test_a_coroutine_is_not_done_and_what_is_under_way_is() -> None:
     async def later() -> None: ...
 
     coroutine, future = later(), asyncio.get_running_loop().create_future()
-    for result in (coroutine, future):
-        with pytest.raises(InvalidInput, match="awaited"):
-            done(report, result)
+    with pytest.raises(InvalidInput, match="awaited"):
+        done(report, coroutine)
     assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
-    assert done(report, 7) == 7
+    for result in (7, future):
+        assert done(report, result) is result
+
+
+def test_partial_functions_and_objects_are_async_as_what_they_call_is() -> None:
+    class Asynchronous:
+        async def __call__(self) -> None: ...
+
+    for one in (
+        Asynchronous.__call__,
+        Asynchronous(),
+        partial(Asynchronous()),
+        partial(partial(Asynchronous.__call__, 1)),
+    ):
+        assert is_async(one)
+    for plain in (report, partial(report), Asynchronous):
+        assert not is_async(plain)
 
 
 def by_place(lease: object, /) -> None: ...
