@@ -45,6 +45,10 @@ class Entered(Generic[L]):
         """Somebody has entered."""
         self._all.append(Entry(who, lease))
 
+    def has(self, who: object) -> bool:
+        """Whether somebody has entered and not left."""
+        return any(one.who is who for one in list(self._all))
+
     def latest(self, who: object) -> L | None:
         """What somebody has got last, or else anybody."""
         found = list(self._all)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from typing import Generic, Protocol, TypeVar
 
+from coordinator.drivers.forked import renew_in_child
 from coordinator.errors import InvalidInput, UpgradeRefused
 from coordinator.model.need import Need, in_the_way
 
@@ -28,9 +29,17 @@ L = TypeVar("L", bound=Held)
 
 
 class Entries(Generic[L]):
-    """Leases by owner, and how often each was acquired. Safe for many threads."""
+    """Leases by owner, and how often each was acquired. Safe for many threads, and across a fork."""
 
     def __init__(self) -> None:
+        self._begin()
+        renew_in_child(self)
+
+    def after_fork(self) -> None:
+        """In a forked child, which holds nothing yet: what is here is the parent's."""
+        self._begin()
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
         self._held: dict[str, list[L]] = {}
         self._times: dict[str, int] = {}

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMa
 from inspect import isawaitable
 from typing import Any, Protocol
 
+from coordinator.drivers.forked import renew_in_child
 from coordinator.fencing.fences import MOST, Fence, number
 
 HEADER = "If-Fence"
@@ -55,6 +56,11 @@ class MemoryFences:
 
     def __init__(self) -> None:
         self._newest: dict[str, int] = {}
+        self.after_fork()
+        renew_in_child(self)
+
+    def after_fork(self) -> None:
+        """In a forked child: a lock of its own. What was seen before stays known."""
         self._lock = threading.Lock()
 
     def advance(self, resource: str, fence: int) -> int:

@@ -13,11 +13,13 @@ from typing import Any
 
 from coordinator.client import Coordinator
 from coordinator.drivers.entered import OLDEST, Entered, Entry
-from coordinator.errors import InvalidInput, LeaseLost, StoreUnavailable, WaitTimeout
+from coordinator.errors import InvalidInput, LeaseLost, StoreUnavailable, UnknownOutcome, WaitTimeout
 from coordinator.leases import Lease
 from coordinator.model.need import Need
 
 FOREVER = -1
+# What is to be given back, and where it was.
+_Taken = tuple[Entered[Lease], Entry[Lease]]
 
 
 class _Shape:
@@ -121,43 +123,46 @@ class RLock(_Mutex):
     @property
     def lease(self) -> Lease | None:
         """The lease of this thread."""
-        return self._own.lease
+        return self._own.lease if self._own.times else None
 
     def acquire(self, blocking: bool = True, timeout: float = FOREVER) -> bool:
         """Acquire it, waiting at most `timeout` seconds (-1: without end), or not at all unless `blocking`. Raises
         LeaseLost if this thread has it no longer."""
-        if self._own.lease is None:
-            self._own.lease = self._acquired(blocking, timeout)
+        had, own = self.lease, self._own
+        if had is None:
+            # One whose release had no answer may be there still: the client gives that back by itself.
+            own.lease = self._acquired(blocking, timeout)
         else:
-            self._own.lease.check()
-        self._own.times += self._own.lease is not None
-        return self._own.lease is not None
+            had.check()
+        own.times += own.lease is not None
+        return own.lease is not None
 
     def release(self) -> None:
         """Give it back once. Raises RuntimeError if this thread does not hold it, LeaseLost if it was lost;
-        StoreUnavailable, and can be released again then."""
-        lease = self._own.lease
-        if lease is None:
+        StoreUnavailable and UnknownOutcome: then this thread holds it no more, and it can be released again all the
+        same, until it is acquired anew."""
+        own = self._own
+        if own.lease is None:
             raise RuntimeError("cannot release un-acquired lock")
-        if self._own.times == 1:
+        own.times = max(0, own.times - 1)
+        if own.times == 0:
             try:
-                lease.release()
+                own.lease.release()
             except LeaseLost:
-                self._own.lease, self._own.times = None, 0
+                own.lease = None
                 raise
-            self._own.lease = None
-        self._own.times -= 1
+            own.lease = None
 
     # --- what a `threading.Condition` asks of a re-entrant lock
 
     def _is_owned(self) -> bool:
-        return self._own.lease is not None
+        return self.lease is not None
 
     def _release_save(self) -> int:
         times, self._own.times = self._own.times, min(1, self._own.times)
         try:
             self.release()
-        except StoreUnavailable:
+        except (StoreUnavailable, UnknownOutcome):
             self._own.times = times
             raise
         return times
@@ -171,7 +176,9 @@ class Semaphore(_Shape):
 
     def __init__(self, coordinator: Coordinator, name: str, value: int | None = None, **options: Any) -> None:
         super().__init__(coordinator, name, **options)
-        self._value, self._entered, self._lock = value, Entered[Lease](), threading.Lock()
+        self._value, self._entered = value, Entered[Lease]()
+        # Those whose release had no answer: the client gives them back by itself, so all others are released first.
+        self._unanswered = Entered[Lease]()
 
     def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
         """Acquire a permit, waiting at most `timeout` seconds (None: without end), or not at all unless `blocking`."""
@@ -180,30 +187,52 @@ class Semaphore(_Shape):
             self._value = None
         lease = self._acquired(blocking, FOREVER if timeout is None else timeout)
         if lease is not None:
-            self._entered.add(threading.current_thread(), lease)
+            thread = threading.current_thread()
+            for those in (self._entered, self._unanswered):
+                those.forget_lost(thread, threading.enumerate)
+            self._entered.add(thread, lease)
         return lease is not None
 
     def release(self, n: int = 1) -> None:
         """Give permits back, those that this thread has acquired before others, the oldest first. Raises ValueError for
-        more than are held here, LeaseLost if one was lost; StoreUnavailable, and what is left can be released again
-        then."""
+        more than are held here, LeaseLost if one was lost; StoreUnavailable and UnknownOutcome, and what is left can be
+        released again then."""
         left, lost = self._taken(n), list[LeaseLost]()
         while left:
+            entry = left[0][1]
             try:
-                left[0].lease.release()
-            except StoreUnavailable:
-                for entry in reversed(left):
-                    self._entered.put_back(entry)
-                raise
+                entry.lease.release()
             except LeaseLost as error:
                 lost.append(error)
+            except BaseException:
+                self._unanswered.add(*entry)
+                _put_back(left[1:])
+                raise
             del left[0]
         if lost:
             raise lost[-1]
 
-    def _taken(self, n: int) -> list[Entry[Lease]]:
-        with self._lock:
-            if not 0 < n <= len(self._entered):
-                raise ValueError("Semaphore released too many times")
-            taken = [self._entered.take(threading.current_thread(), own=OLDEST) for _ in range(n)]
-            return [one for one in taken if one is not None]
+    def _taken(self, n: int) -> list[_Taken]:
+        """So many, or none. Takes no lock, for a process may be forked at any moment."""
+        taken, thread = list[_Taken](), threading.current_thread()
+        enough = 0 < n <= len(self._entered) + len(self._unanswered)
+        while enough and len(taken) < n:
+            # What has had no answer comes last, but not after what other threads have.
+            first, second = self._entered, self._unanswered
+            if second.has(thread) and not first.has(thread):
+                first, second = second, first
+            those = first if len(first) else second
+            entry = those.take(thread, own=OLDEST)
+            if entry is None:  # another thread was quicker
+                enough = False
+            else:
+                taken.append((those, entry))
+        if not enough:
+            _put_back(taken)
+            raise ValueError("Semaphore released too many times")
+        return taken
+
+
+def _put_back(taken: list[_Taken]) -> None:
+    for those, entry in reversed(taken):
+        those.put_back(entry)
