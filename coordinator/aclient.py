@@ -16,7 +16,7 @@ from coordinator.aoverseer import AsyncOverseer
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.drivers.entered import Entered
 from coordinator.drivers.entries import Entries
-from coordinator.errors import CoordinatorError, WaitTimeout, anew
+from coordinator.errors import CoordinatorError, LeaseLost, WaitTimeout, anew
 from coordinator.metrics import clients
 from coordinator.model.lease import Grant, Position
 from coordinator.model.names import Priority
@@ -108,11 +108,14 @@ class AsyncLockTicket(AsyncTicket):
         """Wait for the lock. After a WaitTimeout the request still stands in line. Raises WaitCancelled.
 
         All who wait on a ticket get the same lease, or the same error, then and later, also when it was released since.
+        Raises LeaseLost in a forked child of the process that has asked: what is granted is its parent's.
         """
         if self._lease is not None:
             return self._lease
         seconds, began = asking.timeout(timeout), self._driver.now()
-        if self._pid != os.getpid() or not await self._my_turn(seconds):
+        if self._pid != os.getpid():
+            raise LeaseLost(self.ident, locks.OF_PARENT)
+        if not await self._my_turn(seconds):
             raise WaitTimeout(self.ident, seconds or 0.0, "lock request")
         try:
             left = seconds and max(0.0, seconds - (self._driver.now() - began))

@@ -12,7 +12,7 @@ from coordinator.coalescer import Coalescer
 from coordinator.drivers.entered import Entered
 from coordinator.drivers.entries import Entries
 from coordinator.drivers.sync import SyncDriver
-from coordinator.errors import CoordinatorError, WaitTimeout, anew
+from coordinator.errors import CoordinatorError, LeaseLost, WaitTimeout, anew
 from coordinator.guarding import Guarding
 from coordinator.leases import Lease, checked_lease, leased
 from coordinator.metrics import clients
@@ -107,11 +107,14 @@ class LockTicket(Ticket):
         """Wait for the lock. After a WaitTimeout the request still stands in line. Raises WaitCancelled.
 
         All who wait on a ticket get the same lease, or the same error, then and later, also when it was released since.
+        Raises LeaseLost in a forked child of the process that has asked: what is granted is its parent's.
         """
         if self._lease is not None:
             return self._lease
         seconds, began = asking.timeout(timeout), self._driver.now()
-        if self._pid != self._driver.pid or not self._turn.acquire(timeout=-1 if seconds is None else seconds):
+        if self._pid != self._driver.pid:
+            raise LeaseLost(self.ident, locks.OF_PARENT)
+        if not self._turn.acquire(timeout=-1 if seconds is None else seconds):
             raise WaitTimeout(self.ident, seconds or 0.0, "lock request")
         try:
             left = seconds and max(0.0, seconds - (self._driver.now() - began))

@@ -39,6 +39,8 @@ TANGLED = "deadlock: "
 AWAY = (StoreUnavailable, UnknownOutcome)
 # What a request may end with that is waited for: that stays so.
 ENDED = (WaitCancelled, WaitTimeout, Deadlock, LineOverloaded, Unconfirmed)
+# Why nobody waits in a forked child for what its parent has asked for.
+OF_PARENT = "it was asked for by the process that this one was forked from"
 ANSWERS = ("granted", "waiting", "busy", "ended", "deadlock")
 
 

@@ -130,15 +130,6 @@ def is_cancelled(ticket: LockTicket) -> None:
         ticket.wait()
 
 
-def is_timeout(ticket: LockTicket) -> bool:
-    """Whether a ticket of the parent is waited for in vain."""
-    try:
-        ticket.wait()
-    except WaitTimeout:
-        return True
-    return False
-
-
 def test_a_forked_child_has_a_session_of_its_own(redis_url: str, settings: Settings) -> None:
     with Coordinator.connect(redis_url, settings=settings) as co:
         lease = co.acquire("a")
@@ -155,7 +146,7 @@ def test_a_forked_child_has_a_session_of_its_own(redis_url: str, settings: Setti
                 answer = f"{lease.held} {refused} {own.held} {own.ident.split('-')[0] != lease.ident.split('-')[0]}"
                 lease.release()  # not the child's to release
                 answer += f" {is_lost(lambda: lease.extend(1))} {is_lost(lambda: lease.hand_over(ticket.ident))}"
-                answer += f" {is_timeout(ticket)}"
+                answer += f" {is_lost(ticket.wait)}"
                 os.write(child_end, answer.encode())
                 own.release()
                 co.close()
@@ -178,7 +169,7 @@ def test_a_forked_child_of_an_asyncio_process_has_a_session_of_its_own(redis_url
 
     async def in_child(lease: AsyncLease) -> str:
         own = await co.acquire("b", wait=10)
-        for theirs in (lease.extend(1), lease.hand_over("r")):
+        for theirs in (lease.extend(1), lease.hand_over("r"), ticket.wait()):
             with pytest.raises(LeaseLost):
                 await theirs
         pids = [one.fields.get("pid") for one in (await co.survey()).sessions]
@@ -186,7 +177,7 @@ def test_a_forked_child_of_an_asyncio_process_has_a_session_of_its_own(redis_url
         return f"{lease.held} {own.fence > lease.fence} {str(os.getpid()) in pids}"
 
     with asyncio.Runner() as runner:
-        lease = runner.run(co.acquire("a"))
+        lease, ticket = runner.run(co.acquire("a")), runner.run(co.request("a"))
         pid = os.fork()
         if pid == 0:
             try:
