@@ -2,6 +2,7 @@
 
 import pytest
 
+from coordinator.model.definition import MODES
 from coordinator.wire import calls
 from coordinator.wire.calls import Call, Deed, LockAsk, Report
 from tests.support.engine import Engine, job, plain, script_text, wire_needs
@@ -261,6 +262,65 @@ def test_what_is_missing_in_the_index_is_found_and_put_right(engine: Engine) -> 
     assert "is in use, but not listed as a subtree" in engine.call(look)[1]
     engine.call(calls.audit_resource(engine.scope, "p/**", fix=True, grace_ms=0))
     assert engine.call(look) == ["ok", []]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_line_of_any_mode_is_noted_for_the_subtree_above_it(engine: Engine, mode: str) -> None:
+    def define(mode: str) -> None:
+        deed = Deed("ann", "so it must be", f"to {mode}")
+        engine.call(calls.define(engine.scope, "p/a", deed, {"mode": "" if mode == "priority" else mode}))
+
+    def found(fix: bool = False) -> list[str]:
+        return list(engine.call(calls.audit_resource(engine.scope, "p/a", fix, grace_ms=0))[1])
+
+    engine.open("s")
+    define(mode)
+    fence = engine.hold("s", "tree", "p/**")
+    engine.ask("s", "other", "p/b", priority=4)  # noted before the line, so that this is not corrected by the way
+    for ident, priority in (("low", 0), ("high", 4)):
+        engine.ask("s", ident, "p/a", priority=priority)
+        assert found() == []
+        engine.advance(1)
+    engine.raw.zrem(engine.key("WAITS_BELOW", "p/**"), "p/a")
+    assert found() == ["is not noted for the subtree p/**"]
+    found(fix=True)
+    assert found() == []
+    define("priority")
+    assert found() == []
+    assert engine.line("p/a") == ["high", "low"]
+    noted = engine.raw.zscore(engine.key("WAITS_BELOW", "p/**"), "p/a")
+    assert noted == engine.raw.zscore(engine.key("LINE", "p/a"), "high")
+    define(mode)
+    engine.raw.zrem(engine.key("WAITS_BELOW", "p/**"), "p/a")
+    found(fix=True)
+    engine.release("tree", fence)
+    assert sorted(map(str, map(engine.state, ("low", "high")))) == ["held", "waiting"]
+
+
+@pytest.mark.parametrize("mode", ["oldest_first", "newest_first"])
+def test_many_lines_with_an_order_of_their_own_do_not_keep_a_subtree_waiting(engine: Engine, mode: str) -> None:
+    deed, names = Deed("ann", "so it must be", "c"), [f"p/{n:03}" for n in range(70)]
+    engine.open("s")
+    quick(engine, *(calls.define(engine.scope, one, deed, {"mode": mode}) for one in names))
+
+    def ask_all(who: str) -> list[list[str]]:
+        asked = [LockAsk(f"{who}{one}", 1, wire_needs(one), False, None, 86_400_000) for one in names]
+        return quick(engine, *(calls.request(engine.scope, "s", one) for one in asked))
+
+    def give_back(who: str) -> None:
+        fences = [(f"{who}{one}", int(engine.field(f"{who}{one}", "fence") or 0)) for one in names]
+        quick(engine, *(calls.release(engine.scope, *one) for one in fences))
+        engine.sweep_all()
+
+    ask_all("holds ")
+    ask_all("waits ")
+    engine.ask("s", "tree", "p/**")
+    engine.advance(1)
+    assert {reply[0] for reply in ask_all("comes ")} == {"waiting"}
+    give_back("holds ")
+    assert engine.state("tree") == "waiting"
+    give_back("waits ")
+    assert engine.state("tree") == "held"
 
 
 def test_of_holders_in_each_others_way_the_newest_fence_stays(engine: Engine) -> None:

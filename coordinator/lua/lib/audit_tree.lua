@@ -1,10 +1,7 @@
 -- Judges what is noted of subtrees: that one in use is listed, and that what is held or waited for in it is noted for it. A
 -- note too many does no harm: whoever reads it looks at the resource itself. Reading only.
 --@include lib/overlap
-local function first_rank(ctx, resource)
-  return tonumber(redis.call('ZRANGE', ctx.p .. K_LINE .. resource, 0, 0, 'WITHSCORES')[2] or nil)
-end
-
+--@include lib/plant
 local function mode_of(ctx, resource)
   local one = redis.call('HRANDFIELD', ctx.p .. K_HOLDERS .. resource, 1, 'WITHVALUES')
   return one[2] and parse_holder(one[2]).mode
@@ -12,12 +9,14 @@ end
 
 -- The subtrees around a resource for which it is not noted. While one is still being gone through nothing is missing yet.
 local function unnoted(ctx, resource)
-  local mode, rank, found = mode_of(ctx, resource), first_rank(ctx, resource), {}
+  local mode, rank, found = mode_of(ctx, resource), listing.first_rank(ctx, resource), {}
+  -- Between two orders the ranks in a line say nothing.
+  local most = rank and (defined.of(ctx, resource).turn and math.huge or tonumber(rank))
   for _, node in ipairs(tree.above(ctx, resource)) do
     local held = tonumber(redis.call('ZSCORE', ctx.p .. K_HELD_BELOW .. node, resource) or nil)
     local waits = tonumber(redis.call('ZSCORE', ctx.p .. K_WAITS_BELOW .. node, resource) or nil)
     if redis.call('HGET', ctx.p .. K_TREES, node) == '='
-      and ((mode and held ~= (mode == 'x' and 1 or 0)) or (rank and (not waits or waits > rank))) then
+      and ((mode and held ~= (mode == 'x' and 1 or 0)) or (rank and (not waits or waits > most))) then
       found[#found + 1] = node
     end
   end

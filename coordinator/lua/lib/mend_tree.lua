@@ -24,12 +24,12 @@ local function mend_tree(ctx, resource)
     redis.call('HSET', ctx.meta, 'trees', 1)
     listing.plant(ctx, resource)
   end
-  local mode, rank = mode_of(ctx, resource), first_rank(ctx, resource)
+  local mode, rank = mode_of(ctx, resource), listing.first_rank(ctx, resource)
   if mode then
     tree.note_held(ctx, resource, mode)
   end
   if rank then
-    tree.note_waits(ctx, resource, text(rank))
+    tree.note_waits(ctx, resource, rank)
   end
   for _ = 1, tree.MAX_DEPTH do
     local node = held_around(ctx, resource)

@@ -1,8 +1,16 @@
 -- Lists a subtree while it is in use, and goes once through what stands below it already.
 --@include lib/leftovers
+--@include lib/defined
 -- Resources that one script goes through.
 local NOTED = 128
 local listing = {}
+
+-- The rank to note for a line: that of the first. Nobody above waits for those in a line with an order of its own, so that
+-- comes behind all: it is noted only to be looked at when they go.
+listing.first_rank = function(ctx, resource)
+  local first = redis.call('ZRANGE', ctx.p .. K_LINE .. resource, 0, 0, 'WITHSCORES')[2]
+  return first and defined.of(ctx, resource).mode and 'inf' or first
+end
 
 -- Notes for a subtree what stood below it before it was in use.
 listing.grow = function(ctx, node, state)
@@ -16,9 +24,9 @@ listing.grow = function(ctx, node, state)
     if held[2] then
       redis.call('ZADD', ctx.p .. K_HELD_BELOW .. node, string.byte(held[2]) == 120 and 1 or 0, name)
     end
-    local first = name ~= node and redis.call('ZRANGE', ctx.p .. K_LINE .. name, 0, 0, 'WITHSCORES') or {}
-    if first[2] then
-      redis.call('ZADD', ctx.p .. K_WAITS_BELOW .. node, 'LT', first[2], name)
+    local first = name ~= node and listing.first_rank(ctx, name)
+    if first then
+      redis.call('ZADD', ctx.p .. K_WAITS_BELOW .. node, 'LT', first, name)
     end
   end
   redis.call('HSET', ctx.p .. K_TREES, node, last)

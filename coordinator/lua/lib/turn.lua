@@ -15,6 +15,7 @@ local function turn_some(ctx, resource, known)
     -- In all its lines, for the rank by priority is the same there.
     for _, need in ipairs(r and (r.state == 'waiting' or r.state == 'ready') and needs_of(ctx, r) or {}) do
       redis.call('ZADD', ctx.p .. K_LINE .. need.resource, defined.place(ctx, r, need.resource), r.id)
+      tree.note_waits(ctx, need.resource, rank_of(ctx, r))
     end
   end
   ctx.looks = ctx.looks + #page[2] / 2

@@ -21,11 +21,11 @@ rouse.tend = function(ctx, node)
   end
   for _ = 1, CORRECTED do
     local noted = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
-    local first = noted[1] and redis.call('ZRANGE', ctx.p .. K_LINE .. noted[1], 0, 0, 'WITHSCORES')
-    if not first or first[2] == noted[2] then
+    local first = noted[1] and listing.first_rank(ctx, noted[1])
+    if not noted[1] or first == noted[2] then
       return
-    elseif first[2] then
-      redis.call('ZADD', key, first[2], noted[1])
+    elseif first then
+      redis.call('ZADD', key, first, noted[1])
     else
       redis.call('ZREM', key, noted[1])
     end
