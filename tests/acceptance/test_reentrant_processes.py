@@ -14,7 +14,8 @@ import pytest
 from chaos import account, history
 from chaos.checker import judge
 from chaos.history import SERVER, Op
-from tests.support.reentering import settings_of
+from coordinator import Coordinator
+from tests.support.reentering import RESOURCES, settings_of
 
 ROOT = Path(__file__).parents[2]
 LONG = os.environ.get("COORDINATOR_TEST_LONG") == "1"
@@ -33,8 +34,20 @@ def played(url: str, namespace: str, folder: Path) -> list[Op]:
         command = [sys.executable, "-m", "tests.support.reentering", url, namespace, str(folder), json.dumps(options)]
         running.append(subprocess.Popen(command, cwd=ROOT))
     assert [one.wait(SECONDS + 60) for one in running] == [-9, *[0] * (PROCESSES - 1)]
+    have_each_once(url, namespace, history.Recorder(folder, "after"))
     account.record(url, settings_of(namespace, TTL), folder)
     return history.read(folder)
+
+
+def have_each_once(url: str, namespace: str, recorder: history.Recorder) -> None:
+    """The one that dies may be the last that plays."""
+    with Coordinator.connect(url, settings=settings_of(namespace, TTL)) as co:
+        for resource in RESOURCES:
+            with recorder.doing("acquire", resource=resource, mode="exclusive") as pending:
+                lease = co.acquire(resource, wait=30)
+                pending.fence, pending.args["request"] = lease.fence, lease.ident
+            with recorder.doing("release", lease.fence, resource=resource, request=lease.ident):
+                lease.release()
 
 
 def breaches(ops: list[Op]) -> list[str]:

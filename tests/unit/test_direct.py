@@ -155,7 +155,7 @@ def sync_face(server: Server) -> Iterator[Run]:
 @contextmanager
 def async_face(server: Server) -> Iterator[Run]:
     # All but a server that never answers is there at once: the time is for a test that would hang.
-    direct = AsyncDirect(AsyncLine(server, lambda: direct(*WORDS)), 2 * FREE, 0.5)
+    direct = AsyncDirect(AsyncLine(server, lambda: direct(*WORDS)), 2 * FREE, 2.0)
     with asyncio.Runner() as runner:
         yield lambda name, *words: runner.run(getattr(direct, name)(*words))
 
