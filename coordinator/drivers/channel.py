@@ -65,7 +65,12 @@ class Channel:
             if not isinstance(reply, UNUSUAL):
                 return reply
             if isinstance(reply, Exception):
-                raise reply
+                # It has this frame in its traceback, and together they would wait for the collector, with all frames
+                # before it and what is in them.
+                try:
+                    raise reply
+                finally:
+                    del reply
 
     def _in_time(self, ends: float) -> float:
         """By when a reply that comes in pieces has to be there: the socket counts anew with each. Most come in one."""
@@ -190,7 +195,10 @@ class AsyncChannel(asyncio.Protocol):
         """The next reply that is here, or NO_REPLY."""
         while isinstance(reply := self._gets(), UNUSUAL):
             if isinstance(reply, Exception):
-                raise reply
+                try:
+                    raise reply
+                finally:
+                    del reply  # as there
         return reply
 
     def _stepped(self) -> bool:
@@ -200,7 +208,7 @@ class AsyncChannel(asyncio.Protocol):
             try:
                 reply = self._next()
             except redis.exceptions.ResponseError as error:
-                reply = error
+                reply = error.with_traceback(None)
             if reply is NO_REPLY:
                 return True
             if not step(reply):

@@ -75,7 +75,11 @@ class Demands:
         if knows_not(first):
             raise Unconfirmed("the server has forgotten the script again, so the grant is given back")
         if isinstance(first, Exception):
-            raise first
+            try:
+                raise first
+            finally:
+                del first  # as in a channel
+                replies.clear()
         refused = self.confirmed_by.refusal(replies[1:])
         if refused:
             raise refused

@@ -304,14 +304,14 @@ def _outcome(receive: Callable[[], Any]) -> Any:
     try:
         return receive()
     except redis.exceptions.ResponseError as error:
-        return error
+        return error.with_traceback(None)
 
 
 async def _async_outcome(receive: Callable[[], Awaitable[Any]]) -> Any:
     try:
         return await receive()
     except redis.exceptions.ResponseError as error:
-        return error
+        return error.with_traceback(None)
 
 
 def _proven(replies: list[Any], proof: Proof) -> Any:
@@ -319,7 +319,10 @@ def _proven(replies: list[Any], proof: Proof) -> Any:
     raised: a connection with a reply on its way would give it to the next command. An error behind the first does not
     mean that nothing was done."""
     if isinstance(replies[0], Exception):
-        raise replies[0]
+        try:
+            raise replies[0]
+        finally:
+            replies.clear()  # as in a channel
     refused = proof.refusal(replies[1:])
     if refused:
         raise NotReplicated(f"the server does not prove that replicas have it: {refused}")

@@ -161,7 +161,10 @@ class Tap:
             if not isinstance(reply, UNUSUAL):
                 return reply
             if isinstance(reply, Exception):
-                raise reply
+                try:
+                    raise reply
+                finally:
+                    del reply  # as in a channel
 
     def _messages(self, asked: Words | None, reply: Any) -> list[Any]:
         if asked is self._rest:
