@@ -78,7 +78,7 @@ class Demands:
             try:
                 raise first
             finally:
-                del first  # as in a channel
+                del first, found  # as in a channel
                 replies.clear()
         refused = self.confirmed_by.refusal(replies[1:])
         if refused:

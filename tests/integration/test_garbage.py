@@ -19,7 +19,7 @@ from coordinator.wire.step import Call, Stream
 PROOF = Proof(0, (("PUBLISH", "co:{garbage}:proof", ""), ("WAIT", 0, 1)))
 WORDS = ("LPUSH", "without-values")
 Watched = Callable[[], AbstractContextManager[None]]
-NAMELESS = Stream([Call("position", "no key of ours", ())], confirmed=True)
+NAMELESS = Stream([Call("cancel", "no key of ours", ())], confirmed=True)
 
 
 @pytest.fixture
@@ -94,7 +94,10 @@ def test_an_error_of_the_server_leaves_nothing_to_the_collector(
         try:
             yield
         except (redis.ResponseError, CoordinatorError) as error:
-            errors.append(weakref.ref(error.__cause__ or error))
+            said = error.__cause__ or error
+            assert isinstance(said, redis.ResponseError)
+            errors.append(weakref.ref(said))
+            del said
 
     ask(redis_url, demands, watched)
     assert [error() for error in errors] == [None]
