@@ -65,6 +65,7 @@ def demo(  # noqa: PLR0913, PLR0917  (the options of a command are its parameter
         typer.Option(
             min=0.5,
             max=86400,
+            metavar="SECONDS",
             show_default="40; 20 for the storm",
             help="How long the whole trace should take here; of a storm, how long the dependency fails.",
         ),

@@ -128,7 +128,9 @@ def run(  # noqa: PLR0913, PLR0917  (typer: every option is a parameter)
     ] = None,
     processes: Annotated[int, typer.Option(min=1, max=1024, help="Worker processes.")] = 1,
     concurrency: Annotated[int, typer.Option(min=1, max=10_000, help="Jobs at once in each process.")] = 64,
-    grace: Annotated[float, typer.Option(min=0, help="Seconds that running handlers may take when stopping.")] = 25.0,
+    grace: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="How long running handlers may take when stopping.")
+    ] = 25.0,
     config: Annotated[Path | None, typer.Option(help="A TOML file with settings.")] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Allow a URL that has certificates not checked.")

@@ -306,9 +306,9 @@ class Executor(Service):
         if job.stopped is Stop.TIMEOUT:
             context.log.warning(f"handler {job.why}", outcome=word)
         elif job.stopped is None and not job.lost and not isinstance(error, Control):
-            # What was raised in a process is on its own log line, with its traceback.
-            trace = None if isinstance(error, HandlerFailed) else error
-            context.log.warning("handler failed", outcome=word, error=words.of_error(error), exc_info=trace)
+            # What was raised in a process is in words already, and its traceback on a log line of its own.
+            said, trace = (error.said, None) if isinstance(error, HandlerFailed) else (words.of_error(error), error)
+            context.log.warning("handler failed", outcome=word, error=said, exc_info=trace)
         return outcome
 
     def _post(self, job: Job, outcome: Outcome) -> None:

@@ -22,7 +22,9 @@ class CoalesceOptions:
 
     name: Name
     payload: Payload = "null"
-    ttl: Annotated[float, typer.Option(help="Seconds for which the result is the answer to further calls.")] = 60.0
+    ttl: Annotated[
+        float, typer.Option(metavar="SECONDS", help="For how long the result is the answer to further calls.")
+    ] = 60.0
     resource: Annotated[
         list[str] | None, typer.Option("--resource", "-r", help="A resource the job holds; may be repeated.")
     ] = None
@@ -30,7 +32,7 @@ class CoalesceOptions:
         "normal"
     )
     queue: Annotated[str, typer.Option("--queue", "-q", help="The queue that its workers subscribe to.")] = "default"
-    timeout: Annotated[float | None, typer.Option(help="Seconds to wait; the job goes on.")] = None
+    timeout: Annotated[float | None, typer.Option(metavar="SECONDS", help="How long to wait; the job goes on.")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

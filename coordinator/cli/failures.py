@@ -79,8 +79,8 @@ MEANINGS: tuple[tuple[str, str], ...] = (
     ("65", "payload too large or no JSON; request in no state for that"),
     ("66", "no such request, or no such file"),
     ("69", "Redis is away or full"),
-    ("70", "a fault of Coordinator itself, or something in Redis that it did not write"),
-    ("73", "a job with this dedup key, or with nearly this text, is there already"),
+    ("70", "a fault of Coordinator, or something in Redis that is not its own"),
+    ("73", "a job with this dedup key, or nearly this text, exists already"),
     ("74", "the connection broke: it may or may not have happened"),
     ("75", "not now: busy, full, or the wait ran out; try again later"),
     ("76", "lock: the lock was lost and the command was stopped"),
@@ -100,8 +100,15 @@ def failure_of(error: Exception) -> Failure | None:
         return Failure(os.EX_USAGE, error.format_message(), "see --help")
     for one in EXITS:
         if isinstance(error, one.error):
-            return Failure(one.code, str(error), one.hint)
+            return Failure(one.code, _said(error), one.hint)
     return None
+
+
+def _said(error: Exception) -> str:
+    """The message; without "(got None)" and the like where an option was not given, or is a switch."""
+    if isinstance(error, errors.InvalidInput) and (isinstance(error.value, bool | None) or error.value == ""):
+        return f"{error.argument}: {error.problem}"
+    return str(error)
 
 
 def line(failure: Failure) -> str:
@@ -112,5 +119,7 @@ def line(failure: Failure) -> str:
 
 def document(failure: Failure, error: Exception) -> dict[str, Any]:
     """The failure for programs: `{"error": {"type", "message", "hint", "exit_code"}}`."""
-    said = {"type": type(error).__name__, "message": str(failure), "hint": failure.hint, "exit_code": failure.code}
+    # A command that found a better hint for an error of the client keeps its type.
+    kind = error.__cause__ if isinstance(error.__cause__, errors.CoordinatorError) else error
+    said = {"type": type(kind).__name__, "message": str(failure), "hint": failure.hint, "exit_code": failure.code}
     return {"error": said}

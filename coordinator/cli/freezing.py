@@ -44,9 +44,9 @@ class DrainOptions:
 
     pattern: Pattern
     reason: Reason
-    wait: Annotated[float, typer.Option(help="Wait at most so many seconds until nobody holds any of it.")] = (
-        draining.WAIT
-    )
+    wait: Annotated[
+        float, typer.Option(metavar="SECONDS", help="How long to wait at most until nobody holds any of it.")
+    ] = draining.WAIT
     seconds: Annotated[
         float, typer.Option("--for", metavar="SECONDS", help="For how long it stays frozen; `thaw` ends it sooner.")
     ] = draining.FROZEN

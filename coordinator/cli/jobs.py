@@ -41,9 +41,11 @@ class SubmitOptions:
         typer.Option("--priority", "-p", help=PRIORITIES, show_default="by the rules of priority, else normal"),
     ] = None
     queue: Annotated[str, typer.Option("--queue", "-q", help="The queue that its workers subscribe to.")] = "default"
-    delay: Annotated[float, typer.Option(help="Seconds until it is queued.")] = 0
-    wait_timeout: Annotated[float | None, typer.Option(help="Seconds it may wait for its start.")] = None
-    run_timeout: Annotated[float | None, typer.Option(help="Seconds each run may take.")] = None
+    delay: Annotated[float, typer.Option(metavar="SECONDS", help="How long until it is queued.")] = 0
+    wait_timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="How long it may wait for its start.")
+    ] = None
+    run_timeout: Annotated[float | None, typer.Option(metavar="SECONDS", help="How long each run may take.")] = None
     dedup: Annotated[str | None, typer.Option(metavar="KEY", help="One job at a time with this key.")] = None
     on_conflict: Annotated[
         str | None, typer.Option(help="If there is one with the key: reject, join (the default), replace or rerun.")
@@ -59,12 +61,15 @@ class SubmitOptions:
         ),
     ] = None
     grace: Annotated[
-        float | None, typer.Option(help="Seconds in which a job has to wind up that is asked to cancel; 30 by default.")
+        float | None,
+        typer.Option(metavar="SECONDS", help="How long a job that is asked to cancel has to wind up; 30 by default."),
     ] = None
     owner: Annotated[str, typer.Option(help="Who wants it, for people who look.")] = ""
     reason: Annotated[str, typer.Option(help="What for, for people who look.")] = ""
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end and print its result.")] = False
-    timeout: Annotated[float | None, typer.Option(help="With --wait: seconds to wait; the job goes on.")] = None
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="With --wait: how long to wait; the job goes on.")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

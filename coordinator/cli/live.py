@@ -69,7 +69,7 @@ class TopOptions:
     """How often."""
 
     once: Annotated[bool, typer.Option("--once", help="Print one frame and end.")] = False
-    interval: Annotated[float, typer.Option(min=0.2, max=60, help="Seconds between frames.")] = 1.0
+    interval: Annotated[float, typer.Option(min=0.2, max=60, metavar="SECONDS", help="Time between frames.")] = 1.0
 
 
 def add_to(app: typer.Typer) -> None:

@@ -79,7 +79,8 @@ class LockOptions:
         ),
     ] = None
     grace: Annotated[
-        float | None, typer.Option(help="Seconds in which a job has to wind up that is asked to cancel; 30 by default.")
+        float | None,
+        typer.Option(metavar="SECONDS", help="How long a job that is asked to cancel has to wind up; 30 by default."),
     ] = None
     within: Annotated[
         str | None,
@@ -92,13 +93,16 @@ class LockOptions:
     owner: Annotated[str | None, typer.Option(help="Who holds it, for people who look; user@host by default.")] = None
     reason: Annotated[str, typer.Option(help="What for, for people who look.")] = ""
     ttl: Annotated[
-        float | None, typer.Option(help="Seconds after which the lock ends by itself, and the command is stopped.")
+        float | None,
+        typer.Option(metavar="SECONDS", help="Time after which the lock ends by itself, and the command is stopped."),
     ] = None
     on_yield: Annotated[
         str | None,
         typer.Option(metavar="SIGNAL", help="Sent to the command when somebody more urgent asks for the lock."),
     ] = None
-    kill_after: Annotated[float, typer.Option(help="Seconds between SIGTERM and SIGKILL when the lock is lost.")] = 5.0
+    kill_after: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Time between SIGTERM and SIGKILL when the lock is lost.")
+    ] = 5.0
     command: Annotated[list[str] | None, typer.Option("--command", hidden=True)] = None
 
 

@@ -46,7 +46,8 @@ class StatsOptions:
     """Of which time."""
 
     last: Annotated[
-        float, typer.Option("--last", min=1, max=86400, help="Put together the samples of the last so many seconds.")
+        float,
+        typer.Option("--last", min=1, max=86400, metavar="SECONDS", help="How far back samples are put together."),
     ] = 10.0
 
 

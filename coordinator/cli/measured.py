@@ -91,6 +91,9 @@ def document(found: Window) -> dict[str, Any]:
 
 def views(found: Window) -> Iterator[Table | Text]:
     """A window for people: every measure that says something, then the distributions."""
+    if not found.origins:
+        yield Text("no samples in that time", style=tables.DIM)
+        return
     yield Text(f"the last {duration(found.seconds)}, from {_processes(found)}", style=tables.DIM)
     rates, known = tables.columns("MEASURE", "COUNT", "PER SECOND", right=("COUNT", "PER SECOND")), figures(found)
     for name, count in sorted(found.counts.items()):

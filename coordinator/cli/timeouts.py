@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from coordinator.cli import tables
+from coordinator.cli.measured import seconds
 from coordinator.cli.options import Common, command, connect, scope_of
 from coordinator.cli.screen import Screen
 from coordinator.cli.words import clean, count, duration, word
@@ -170,4 +171,4 @@ def basis(one: TimeoutView) -> str:
 
 
 def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}s"
+    return "-" if value is None else seconds(value)

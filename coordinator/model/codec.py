@@ -109,7 +109,7 @@ def _inner(value: Any, what: str) -> Iterable[Any]:
     if isinstance(value, list | tuple):
         return value
     if not isinstance(value, dict):
-        raise InvalidInput(what, value, f"cannot carry a {type(value).__name__}; use plain data")
+        raise InvalidInput(what, value, f"cannot carry values of type {type(value).__name__}; use plain data")
     for name in value:
         if not isinstance(name, str):
             raise InvalidInput(what, name, "must have only strings as keys")

@@ -90,5 +90,20 @@ def test_every_error_has_its_exit_code(error: Exception, code: int) -> None:
     assert failures.document(failure, error)["error"]["exit_code"] == code
 
 
+@pytest.mark.parametrize(("value", "shown"), [(None, ""), (True, ""), ("", ""), (0, " (got 0)"), ("x", " (got 'x')")])
+def test_an_option_that_was_not_given_is_not_shown_as_a_value_of_python(value: object, shown: str) -> None:
+    failure = failures.failure_of(InvalidInput("place", value, "give one"))
+    assert failure is not None
+    assert failures.line(failure) == f"coordinator: place: give one{shown}"
+
+
+def test_an_error_with_another_hint_keeps_its_type() -> None:
+    error = failures.Failure(os.EX_NOINPUT, "none", "look there")
+    error.__cause__ = NotFound("k")
+    assert failures.document(error, error)["error"]["type"] == "NotFound"
+    own = failures.Failure(77, "no")
+    assert failures.document(own, own)["error"]["type"] == "Failure"
+
+
 def test_a_fault_nobody_foresaw_is_not_hidden() -> None:
     assert failures.failure_of(KeyError("x")) is None

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from coordinator import RetryPolicy
 from tests.support.fleet import LoopDriver, claimed, until_async
 from workers import Registry
+from workers.control import HandlerFailed
 from workers.desk import Desk, Entry
 from workers.executor import Executor
 from workers.job import Stop
@@ -274,6 +276,17 @@ async def test_a_retry_at_once_keeps_its_slot_and_runs_under_the_new_fence(bench
     assert not bench.executor.jobs
     assert not bench.driver.keeper.held
     assert bench.desk.taken == 0
+
+
+async def test_what_failed_in_a_process_is_logged_in_its_own_words(bench: Bench) -> None:
+    @bench.jobs.handler("job", retry=ONCE)
+    async def handler(ctx: Any, payload: Any) -> None:
+        raise HandlerFailed("KeyError: 'in there'")
+
+    with capture_logs() as lines:
+        bench.begin(name="job")
+        assert await bench.outcome() == ("failed", "KeyError: 'in there'")
+    assert [line["error"] for line in lines if line["event"] == "handler failed"] == ["KeyError: 'in there'"]
 
 
 async def test_the_last_word_of_a_job_is_sent_before_its_outcome(bench: Bench) -> None:

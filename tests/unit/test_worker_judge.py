@@ -134,7 +134,10 @@ def test_each_outcome_has_its_words(outcome: Outcome, reported: Any) -> None:
 
 @pytest.mark.parametrize(
     ("result", "said"),
-    [("x" * 2000, "PayloadTooLarge: result of 2003 bytes"), (object(), "InvalidInput: result: cannot carry a object")],
+    [
+        ("x" * 2000, "PayloadTooLarge: result of 2003 bytes"),
+        (object(), "InvalidInput: result: cannot carry values of type object"),
+    ],
 )
 def test_a_result_that_cannot_be_kept_fails_the_job(result: Any, said: str) -> None:
     found = judge.report(job_of(), Succeeded(result), 1000)
