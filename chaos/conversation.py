@@ -100,7 +100,8 @@ class Conversation:
 
     def __init__(self, referee: Referee, near: socket.socket, far: socket.socket) -> None:
         self._referee, self._near, self._far = referee, Side(near), Side(far)
-        # For each answer that is to come, what is to happen to it; None: the client asked once, and gets the next.
+        # The fault for each answer that is to come. None: its request was sent twice, so this answer is dropped, and
+        # that to the second copy is handed over.
         self._expected: deque[Fault | None] = deque()
         self._deaf = self._over = False
 
@@ -115,8 +116,8 @@ class Conversation:
         with contextlib.suppress(OSError):
             work()
         self._over = True
-        # What ends one way ends the other. Only the reading of the near side is shut: to shut the writing says goodbye,
-        # and how the connection ends is for who closes it.
+        # If one direction ends, so does the other. Of the near side only reading is shut: to shut writing sends a FIN,
+        # and whether it ends with that or with a reset is for whoever closes it.
         for side, how in ((self._near, socket.SHUT_RD), (self._far, socket.SHUT_RDWR)):
             with contextlib.suppress(OSError):
                 side.socket.shutdown(how)
@@ -162,8 +163,7 @@ class Conversation:
         near = self._near.socket
         if fault == "late_reply":
             self._referee.wait(self._referee.patience)
-        # What is lost on the way takes all that would have come after it along: the client could make nothing of a
-        # stream with a hole, and a connection never has one.
+        # After an answer that is lost nothing more may arrive on this connection: TCP delivers no stream with a hole.
         self._deaf = self._deaf or fault == "swallow_reply"
         if self._deaf:
             return True

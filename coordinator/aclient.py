@@ -95,7 +95,7 @@ class AsyncLockTicket(AsyncTicket):
         super().__init__(driver, asked.ident)
         self._asked, self._needs, self._standing = standing.taken(asked), needs, standing
         self._lease = None if standing.grant is None else leased(driver, standing.grant, needs, asked)
-        # One at a time looks whether it was granted: who hears it has the lease, and what is told is told once.
+        # One waiter at a time asks the server: the answer is delivered only once, and all waiters share it.
         self._turn, self._pid = asyncio.Lock(), os.getpid()
         self._ended: CoordinatorError | None = None
 

@@ -44,14 +44,14 @@ class AsyncLease:
         self.trusted_until, self._since = grant.trusted_until, driver.now()
         self.why_lost = ""
         self._said = said
-        # Whether a release is the last of as many as there were acquisitions; always, if nobody is to be asked.
+        # Re-entrant locks: says whether this release is the outermost one. None: every release is.
         self._last = last
         self._driver, self._keeper, self._pid, self._over = driver, driver.keeper, os.getpid(), False
 
     @property
     def lost(self) -> asyncio.Event:
         """Set before anybody else can have the lock."""
-        # Made when it is asked for: most leases are given back before anybody does.
+        # Made on first use: most leases are given back before anybody asks for it.
         event: asyncio.Event = self.__dict__.setdefault("_lost", asyncio.Event())
         if self.why_lost:
             event.set()

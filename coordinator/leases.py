@@ -43,14 +43,14 @@ class Lease:
         self.trusted_until, self._since = grant.trusted_until, driver.now()
         self.why_lost = ""
         self._said = said
-        # Whether a release is the last of as many as there were acquisitions; always, if nobody is to be asked.
+        # Re-entrant locks: says whether this release is the outermost one. None: every release is.
         self._last = last
         self._driver, self._keeper, self._pid, self._over = driver, driver.keeper, driver.pid, False
 
     @property
     def lost(self) -> threading.Event:
         """Set before anybody else can have the lock."""
-        # Made when it is asked for: an event costs as much as all the rest of a lease.
+        # Made on first use: an event costs as much as all the rest of a lease.
         event: threading.Event = self.__dict__.setdefault("_lost", threading.Event())
         if self.why_lost:
             event.set()

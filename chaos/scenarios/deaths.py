@@ -37,8 +37,9 @@ from coordinator_demo.account import raw_client
 DEFAULTS: Mapping[str, Any] = {"session_ttl": 10.0, "sweep_interval": 1.0, "operation_timeout": 5.0}
 AT_ONCE, LIFE = 8, 2.0
 WORKER_SECONDS, CHILD_SECONDS = DEFAULTS["session_ttl"] + DEFAULTS["sweep_interval"] + 0.5, 0.5
-# Of those that stand still: slots of each; how many jobs each gets, one before it does and one after; and how long
-# after that may be. By then its session, last renewed up to a third of its time before, must not be over.
+# Of each worker that is stopped: its slots; its jobs, one handed in before the stop and one after; and within how many
+# seconds of the stop the second one comes. The session, last renewed up to a third of its time before the stop, must
+# still live then.
 SLOTS, EACH, LATER = 8, 2, 4.0
 PAYLOAD = {"ms": 1, "first_ms": 60_000}
 KILLABLE, POOL, CROWD = "killable", 2, "crowd"
@@ -117,7 +118,7 @@ def _parked(client: redis.Redis) -> int:
 
 def _of_the_stopped(ops: Sequence[Op], stopped: _Stopped, count: int) -> tuple[Figure, ...]:
     running, late = _again(ops, stopped.running), _again(ops, stopped.late)
-    # Where none was, nothing has been shown of those that are taken by a claim that lies at the server.
+    # If no late job was taken by the claim of a stopped worker, the run has not shown what becomes of such jobs.
     taken = sum(one.op == "job" and one.arg("job") in stopped.late and int(one.args["deliveries"]) > 1 for one in ops)
     return (
         Figure("workers stopped", len(running), least=count),

@@ -30,7 +30,8 @@ MOST_TRIES = 60
 # is waiting for its session to lapse: a hundred times all pairs would be hours, and five are minutes.
 TIMES = 5
 PER_VICTIM, SLOTS_TO_SPARE = 10, 100
-# Over at once, and long when they run again: so the report of a worker that was stopped comes while another is at it.
+# The first run is over at once and the second takes long: so a stopped worker reports the first while another worker is
+# still at the second.
 RERUN = Submission(roles.STEP, {"ms": 900, "first_ms": 1})
 # Keeps the loop of its worker, so that what was claimed with it is offered to the others.
 KEEP = Submission(roles.STEP, {"ms": 80, "keep": True})
@@ -122,7 +123,7 @@ def _storm(scene: Stage, waiting: deque[Case], times: int) -> int:
 
 def _begin(scene: Stage, case: Case) -> Victim:
     case.tries += 1
-    # Not at the first opportunity: what is met all the time is to be met in the middle of things.
+    # Not always at the first opportunity: a place that is reached all the time would never be met in mid-work.
     share = scene.run.random.choice((1.0, 0.3, 0.05)) if case.tries <= MOST_TRIES // 2 else 1.0
     plan = f"{case.place}={case.action}:{share}"
     if case.place in FOR_LOCKERS:

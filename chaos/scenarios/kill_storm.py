@@ -19,8 +19,8 @@ from coordinator.model import codec
 from coordinator.wire import calls
 
 WORKERS, CONCURRENCY, RESOURCES = 6, 4, 200
-# Some are killed so soon after the fork, in seconds; the others so soon after they have begun their first job, however
-# long that takes on a busy machine. Milliseconds that a job takes: many runs are cut short, and many come to an end.
+# Half of the workers are killed up to AT_BIRTH seconds after their fork, the others up to AT_WORK seconds after their
+# first job began. A job takes WORK milliseconds: many runs are cut short, and many come to an end.
 AT_BIRTH, SHARE_AT_BIRTH, AT_WORK, WORK = 0.08, 0.5, 0.06, (1.0, 40.0)
 LONGEST_LIFE, PATIENCE = 10.0, 0.002
 DELIVERY_CAP = 1000

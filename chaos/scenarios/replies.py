@@ -44,10 +44,10 @@ SETTINGS: Mapping[str, Any] = {
     # The round looks at them, and nobody else.
     "metrics": {"alerts_every": 0},
 }
-# A try that finds its lock taken leaves no record; sent again it leaves one, asked for and cancelled, by which a
-# copy that comes late is known.
+# A try for a lock that is taken leaves no record. Sent again, it leaves one that was asked for and cancelled, so that a
+# copy of it that arrives late is recognised.
 TRACE = ("ask", "cancel")
-# What a round makes happen is the same each time, save how long things waited.
+# Counters that may differ from round to round: they count milliseconds, and all others count what happened.
 TIMES = frozenset({"waited_ms", "lock_waited_ms"})
 
 

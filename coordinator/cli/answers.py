@@ -16,7 +16,7 @@ from coordinator.client import Coordinator
 from coordinator.ops import configuring
 from coordinator.ops.configuring import Answer, Answers
 
-# A heartbeat, after which a process asks, and the one with which it answers at the latest.
+# Seconds: one heartbeat brings a process the news of a change, and the next one carries its answer.
 WAIT, POLL_SECONDS = 2.0, 0.1
 NO_WORKER = "no worker is running; those that are started have it"
 Wait = Annotated[

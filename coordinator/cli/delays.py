@@ -9,10 +9,10 @@ from coordinator.model.names import MAX_SECONDS
 from coordinator.ops.lessons import Learnt
 from coordinator.policy.retry import RetryPolicy
 
-# Words that a record has of a retry that was put off.
+# How many words the field `postponed` of a record has.
 POSTPONED = 4
-# Numbers that a gate keeps of its terms: failures, successes, open ms, window ms and probes of a breaker; burst and
-# thousandths a second of a limit; initial, least, most, increase and decrease of an adaptive one.
+# How many numbers the field `terms` of a gate has. A breaker: failures, successes, open ms, window ms, probes. A limit:
+# burst, and thousandths of a run per second. An adaptive limit: initial, least, most, increase, decrease.
 BREAKER_TERMS, LIMIT_TERMS, ADAPTIVE_TERMS = 5, 2, 5
 _GATES = {"breaker": "breaker", "rate": "the rate limit of", "adaptive": "the adaptive limit of"}
 

@@ -20,7 +20,7 @@ from coordinator.ops import history, inspect
 from coordinator.ops.history import DeadJob
 from coordinator.ops.inspect import Survey
 
-# Pages of holders that are asked for their owners, of 100 resources each.
+# The owners of holders are looked up for at most so many pages, of 100 resources each.
 MOST_OWNER_PAGES = 10
 EXAMPLES = (
     "coordinator ls",

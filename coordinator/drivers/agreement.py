@@ -17,9 +17,9 @@ from dataclasses import dataclass
 # In one look, so that the script stays short.
 MAX_BELIEVED = 500
 MAX_STRAYS = 64
-# Of what the session has the server shows so much; what is missing from a shorter list is not there.
+# The server lists at most so many holdings of a session. A shorter list is complete: what it lacks is not held.
 SHOWN = 250
-# A lease that is being given back is ours and not the server's for as long as a reply takes.
+# A lease that is being released is still ours, and no longer the server's, until the reply to the release is here.
 PHANTOM_SECONDS = 1.0
 LOOKS_PER_PATIENCE = 4
 
@@ -64,8 +64,8 @@ class Agreement:
     def answer(self, owned: Iterable[str], missing: Iterable[str], question: Question, now: float) -> list[str]:
         """Take in the answer; which of our holdings are none."""
         shown = set(owned)
-        # One that has ended since it was seen, as it does when a reply was on its way, is none any more: should it come
-        # back to us, its patience begins anew.
+        # A stray that has ended since (a reply was on its way when it was seen) is forgotten. If it is seen again, it
+        # gets the full `patience` once more.
         ended = () if len(shown) >= SHOWN else [ident for ident in self._strays if ident not in shown]
         for ident in (*question.strays, *ended):
             self._strays.pop(ident, None)

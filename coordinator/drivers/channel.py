@@ -65,8 +65,8 @@ class Channel:
             if not isinstance(reply, UNUSUAL):
                 return reply
             if isinstance(reply, Exception):
-                # It has this frame in its traceback, and together they would wait for the collector, with all frames
-                # before it and what is in them.
+                # Its traceback refers to this frame, and this frame to it: a cycle that would keep all outer frames,
+                # and what is in them, alive until the collector runs.
                 try:
                     raise reply
                 finally:

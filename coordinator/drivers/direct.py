@@ -219,7 +219,7 @@ class AsyncDirect:
                 await waiter
             except BaseException:
                 if waiter.done() and not waiter.cancelled():
-                    self._wake()  # it was our turn, and we go: the turn is the next one's
+                    self._wake()  # it was our turn, but we were cancelled: wake the next in line
                 raise
         if self._free:
             return self._free.pop()

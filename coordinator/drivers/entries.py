@@ -45,7 +45,7 @@ class Entries(Generic[L]):
         self._times: dict[str, int] = {}
         # What replicas are known to have.
         self._confirmed: set[str] = set()
-        # With how many leases those are looked for that nobody has given back though they are lost.
+        # At this many leases a sweep drops those that were lost and never released.
         self._sweep_at = LEAST_SWEPT
 
     def again(self, owner: str, needs: tuple[Need, ...], confirmed: bool = False) -> L | None:

@@ -59,7 +59,7 @@ class _Sleeper:
         """To be called before it looks whether to sleep again."""
         if self._told:
             self._told = False
-            # There still if it did not sleep, or until its time was over.
+            # The signal is still set if it never slept, or slept until its time was over: take it back.
             self._signal.acquire(blocking=False)
 
 
@@ -210,7 +210,7 @@ def _tell(place: _Place) -> None:
         place.wake()
     elif place.thread != threading.get_ident():
         place.listener.tap.turn.ring()
-    # else it is what this thread has just read, and it will see.
+    # Otherwise this very thread has read the message, and sees it when it returns from reading.
 
 
 class Listener(threading.Thread):
@@ -224,7 +224,7 @@ class Listener(threading.Thread):
         # Who has the turn: a place, the listener itself, or nobody, while the listener watches or is on its way.
         self.turn: _Place | Listener | None = None
         self._watching = False
-        # How long it sleeps while others read, and until when.
+        # While waiting threads do the reading it sleeps for `_nap` seconds at a time, now until `_sleeps_until`.
         self._nap, self._sleeps_until = SOON, 0.0
         self._pause = 0.0
 

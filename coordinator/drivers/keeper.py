@@ -30,9 +30,9 @@ from coordinator.wire.step import Call, Step
 
 log = logging.getLogger(__name__)
 
-# How long a heartbeat that was not answered is waited with at most before it is tried again.
+# The longest pause before a heartbeat that was not answered is tried again, in seconds.
 MOST_PAUSE = 0.5
-# What holdings are told of whose loss was heard before they were known.
+# The reason for a loss whose message arrived before the holding itself was known here.
 TAKEN_BACK = "the server took it back"
 # Lock requests withdrawn between two heartbeats.
 MAX_ORPHANS = 256
@@ -111,7 +111,7 @@ class Keeper:
         # to let a holding go (an event loop, say) must not wait.
         session = self._session
         if session and session != lost and clock.now() < self.trusted_until and not self._stop.is_set():
-            return session  # as nearly always; whatever happens to it in this moment may as well do so in the next
+            return session  # the usual case, without a lock: it could lapse right after a locked look as well
         with self._opening:
             with self._lock:
                 if self._stop.is_set():

@@ -49,15 +49,15 @@ MOST_SAMPLES = 100_000
 MOST_HERE = 512
 # Things in one report: what there is more of goes along with the next ones.
 MOST_REPORTED = 32
-# Reports after which a thing is forgotten that nothing was seen of and nobody asked about.
+# A thing is forgotten after so many reports in which it was neither seen nor asked about.
 FORGET_AFTER = 150
 # News of these alone are handed in every so many seconds only: every process has some with each of its heartbeats.
 PATIENT, PATIENCE = (RENEWAL, CONNECTION), 30.0
 # What is only counted has one value, and nothing moves it.
 COUNTED = Adaptive(base=60.0, least=1.0, most=1.0)
-# Of the time that a call may take, that which one without an answer has taken if it was cut off, and not refused.
+# A call without an answer counts as cut off, and not as refused, if it took this share of the time it was allowed.
 CUT_OFF = 0.9
-# Of the time between two reports, that which must lie between two moves: reports do not come like clockwork.
+# Two moves of a timeout are at least this share of a report interval apart: reports are not exactly on time.
 PACE = 0.9
 # A move by less than this share of a timeout is not worth a write.
 LEAST_MOVE = 0.002

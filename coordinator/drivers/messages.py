@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 Words = tuple[str, ...]
 RESYNC: Words = ("resync",)
-# Said to who waits for what no messages are kept about.
+# Told to a waiter whose request is no longer kept track of: it has to ask the server.
 FORGOTTEN: Words = ("forgotten",)
 # Followed by the session; without one it is whichever there is.
 SESSION_LOST: Words = ("session_lost",)

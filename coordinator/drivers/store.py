@@ -218,8 +218,8 @@ class Store:
                 except FAILED as error:
                     failed = error
         finally:
-            # It has this frame in its traceback: together they would stay, with the connection that broke, until the
-            # collector comes round, and an application has it come seldom.
+            # Its traceback refers to this frame, and this frame to it: a cycle that would keep the broken connection
+            # alive until the collector runs, which it seldom does in an application.
             del failed
 
     def stream(self, asked: Stream) -> list[Any]:

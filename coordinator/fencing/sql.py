@@ -16,9 +16,9 @@ from coordinator.fencing.fences import Fence, check, number
 from coordinator.model.names import one_of
 
 COLUMN = "fence"
-# What MySQL and MariaDB read, and all others take for a comment. Under REPEATABLE READ, their default, an update sees
-# the newest row, and a plain select the one that was there when the transaction began: who was refused would find its
-# own fence in it. Within an update it locks a row once, so that of two who update at once neither is a deadlock's.
+# MySQL and MariaDB execute this, all others take it for a comment. Under REPEATABLE READ, their default, an update sees
+# the newest row, but a plain SELECT sees the row as it was when the transaction began, so a refused writer would find
+# its own fence there. In a subquery of an update it locks the row exclusively at once: so two updates cannot deadlock.
 NEWEST = "/*! FOR UPDATE */"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _MARKS: dict[str, Callable[[int], str]] = {

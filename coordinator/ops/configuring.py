@@ -15,8 +15,7 @@ from coordinator.wire.calls import Scope
 from coordinator.wire.replies import Raw, number, part
 from coordinator.wire.step import Operation
 
-# Of how many processes one call reads what they say, which takes the server a millisecond or two; and of how many it is
-# read at all.
+# How many processes' answers one call reads, which takes the server a millisecond or two; and how many are read in all.
 PAGE, MOST_ANSWERS = 200, 5000
 # How often a change is checked anew because somebody else's came before it.
 TRIES = 16
@@ -101,7 +100,7 @@ def answers(scope: Scope) -> Operation[Answers]:
     for start in range(0, MOST_ANSWERS, PAGE):
         raw = yield calls.config(scope, PAGE, start)
         found = heard(raw)
-        # Who beats in between may move to another page, and is seen twice, or with the next look.
+        # A process that beats between two calls may move to another page: it is then seen twice, or not this time.
         said |= {one.session: one for one in found.said}
         if start + PAGE >= found.live:
             break

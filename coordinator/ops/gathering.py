@@ -19,7 +19,7 @@ MOST_OF_A_LATCH = 10_000
 # The sessions of all parties are looked at in one call.
 MOST_PARTIES = 1000
 KEPT = 86400.0
-# Of one that hears of its round when the next is over as well: more than the parties use the barrier.
+# The place of one that hears of its round only when the next round is over, too: more than `parties` use the barrier.
 UNKNOWN = -1
 
 

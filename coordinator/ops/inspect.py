@@ -24,13 +24,13 @@ from coordinator.wire.step import Operation
 MOST_NAMED = 20
 PAGE = 100
 MOST_PER_PAGE = 100
-# Of a mark: a name may be three times as long when it is encoded.
+# The longest mark (where the next page begins) that is taken: an encoded name is up to three times as long as a name.
 LONGEST_MARK = 4096
 # No name of a resource has this character, so a mark is never taken for a name.
 MARK = "*"
 PLAIN = Definition()
 MODES = {"x": "exclusive", "s": "shared"}
-# What somebody holds who holds nothing.
+# The words of a holder's value, for a request that holds nothing.
 NOTHING = ("", "0", "", "", "")
 
 

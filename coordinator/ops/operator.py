@@ -17,7 +17,8 @@ from coordinator.wire.step import Forget, Operation
 PLACES = ("front", "back", "before")
 MAX_BY = 128
 UNGIVEN = "no reason given"
-# Holders that one look shows, and looks in vain, each because one of the two had gone meanwhile.
+# How many holders one look shows; and how many looks in a row may lead to nothing, because a holder or the request was
+# gone by the time of the transfer.
 HOLDERS_PER_LOOK = 200
 MAX_ROUNDS = 64
 # How long a steal that is not to wait may stand in line while it takes what it needs.

@@ -57,7 +57,7 @@ LEAST, MOST = 0.5, 3.0
 STEP = 0.1
 ENOUGH = 20
 FACTOR = 0.1
-# Above and below these shares of success `success_rate` has formulas of their own; between them it steers to a third.
+# `success_rate` has one formula above GOOD and another below BAD; in between it steers toward FAIR.
 GOOD, BAD, FAIR = 0.9, 0.5, 0.8
 
 

@@ -84,23 +84,34 @@ from coordinator.model.measures import LIMITS
 TARGET, LEAST, MOST = 0.05, 1, 256
 # Jobs of the first claim of all.
 COLD = 8
-# How much less a job counts than the one after it.
+# The weight of a job beside the next one: the mean goes over about 64 jobs.
 FADE = 1 - 1 / 64
 # The share of a lease for which reserved jobs may wait.
 RENEWED = 0.25
-# An epoch is over after so many claims or seconds, one of a size that is not the best after a glance; but after every
-# claim while fewer jobs than that are known.
-EPOCH, GLANCE, LONGEST, FEW = 16, 4, 0.05, 32
-# How much less an epoch counts than the one after it, and how far one is off.
-DISCOUNT, SPREAD = 0.98, 0.17
-# How many epochs an expectation counts for, how many jobs a round trip is expected to cost as much as, how far one
-# epoch moves the level, and a cost of nothing.
-PRIOR, CALL_JOBS, QUICK, TINY = 4, 24, 0.25, 1e-9
+# Claims in an epoch with the best size, and with one of its neighbours; and the longest epoch, in seconds.
+EPOCH, GLANCE, LONGEST = 16, 4, 0.05
+# While fewer jobs than this are known, every claim is an epoch.
+FEW = 32
+# The weight of an epoch beside the next one.
+DISCOUNT = 0.98
+# How far the cost of one epoch is off, as a share of the mean.
+SPREAD = 0.17
+# How many epochs what is expected of a size counts for, before it is tried.
+PRIOR = 4
+# A round trip is expected to cost as much as so many jobs.
+CALL_JOBS = 24
+# How far one epoch of the best size moves the level.
+QUICK = 0.25
+# In place of a cost of 0, by which nothing can be divided.
+TINY = 1e-9
 ARMS = MOST.bit_length()
-# What a round trip takes at least, in seconds, which share of the work of its claim it may be, how many jobs pay
-# always, and how many more where they are uneven.
-TRIP, SHARE, PAIR, UNEVEN = 0.0005, 0.05, 2, 3.0
-# From what factor on another size is news.
+# The least that a round trip is taken for, in seconds; and the share of the work of its claim that it may be.
+TRIP, SHARE = 0.0005, 0.05
+# A claim for so many jobs always pays.
+PAIR = 2
+# The factor of the bound for uneven jobs.
+UNEVEN = 3.0
+# A size that differs from the last one told by this factor is news.
 NOTABLE = 4
 
 # What set the size of a claim.

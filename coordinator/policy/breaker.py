@@ -46,11 +46,12 @@ ON_OPEN: tuple[str, ...] = get_args(OnOpen)
 
 MAX_COUNTED = 100
 MAX_PROBES = 64
-# Failed probes that cost one job no attempt.
+# So many failed probes cost a job no attempt.
 MAX_EXCUSED = 10
-# So often the pause after one doubles.
+# The pause after a failed probe doubles at most so often.
 DOUBLINGS = 4
-# The newest probes that are known. Places are for as many at most, so only such as have lost theirs are forgotten.
+# So many of the newest probes are remembered. No more can have a place at once (MAX_PROBES), so only probes that have
+# lost theirs are forgotten.
 MAX_KNOWN = 64
 
 

@@ -85,7 +85,7 @@ def forecast(standings: Iterable[Standing]) -> Expected | None:
     return Expected(_at(waits, 0.5), _at(waits, 0.9), min(samples, default=0))
 
 
-# Whether one shares, how many permits it takes, and for how long in each of the games.
+# One turn: whether it shares, how many permits it takes, and how long it lasts in each of the `DRAWS` games.
 _Step = tuple[bool, int, Draws]
 
 
@@ -98,7 +98,8 @@ def _waits(one: Standing) -> Draws:
     for turn in one.before:
         _join(steps, (turn.shared, min(turn.permits, capacity), _ordered(drawn[id(turn.known)], turn.seed)), capacity)
     if one.more:
-        # Those of whom the number alone is known are one who takes all permits for as long as they need them.
+        # Of those further back only the number is known: they are played as one turn that takes all permits, for as
+        # long as all of them would take side by side.
         total = one.more * sum(drawn[id(one.usual)]) / DRAWS / capacity
         steps.append((False, capacity, [total] * DRAWS))
     steps.append((one.shared, min(one.permits, capacity), [0.0] * DRAWS))

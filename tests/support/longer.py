@@ -10,8 +10,8 @@ from coordinator.wire.step import Call
 from tests.support.engine import Engine, plain
 from tests.support.played import REPLACED
 
-# What stands behind a fragment then: nothing is found to be plain, and what is ready in one queue is merged as if a
-# worker claimed from another, too, where nothing ever is.
+# Lua that is put behind a fragment, so that the script takes its general path: nothing counts as plain any more, and
+# the ready jobs of one queue are merged with those of a second one, which is always empty.
 _BEHIND = {
     "lib/submit_alone": "submit_alone = function() end",
     "lib/submit_plain": "is_plain = function() end",

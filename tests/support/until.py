@@ -7,7 +7,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 LOOK = 0.005
-# Whoever looks stands still on a machine that is busy, and so does what is looked at, of which more is asked.
+# On a busy machine both stand still, the one that looks and what it looks at. The latter has more to do, so for each
+# second that the former loses it is given so many more.
 STANDS = 5
 
 
