@@ -36,7 +36,7 @@ def test_timeouts_are_listed_with_what_they_follow_from(cli: Cli, co: Coordinato
     lines = cli.call("timeouts").stdout.splitlines()
     assert lines[0].split() == ["TYPE", "NAME", "BASE", "NOW", "P50", "P99", "OK", "CUT", "OFF", "LEVEL", "STRATEGY"]
     assert lines[1].split() == ["lock", "(all", "others)", "30s", "30s", "-", "-", "0", "0", "-", "-"]
-    assert lines[2].split() == ["lock", "infra/prod", "30s", "30s", "1e-06s", "1e-06s", "1", "0", "-", "-"]
+    assert lines[2].split() == ["lock", "infra/prod", "30s", "30s", "1us", "1us", "1", "0", "-", "-"]
     assert lines[3].split()[:4] == ["operation", "deploy.apply", "1m", "57s"]
     assert lines[3].split()[-5:] == ["99", "1", "2", "(x2.25)", "quantile"]
     [shown] = cli.json("timeouts", "--type", "operation")["timeouts"]
