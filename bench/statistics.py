@@ -28,7 +28,10 @@ class Spread:
 
 
 def percentile(values: Iterable[float], percent: float) -> float:
-    """The smallest value that at least `percent` of all values do not exceed (nearest rank)."""
+    """The smallest value that at least `percent` of all values do not exceed (nearest rank).
+
+    Raises ValueError for no values.
+    """
     ordered = sorted(values)
     if not ordered:
         raise ValueError("a percentile of nothing")
@@ -36,7 +39,10 @@ def percentile(values: Iterable[float], percent: float) -> float:
 
 
 def jain(shares: Sequence[float]) -> float:
-    """Jain's index of fairness: 1 if all have the same, 1/n if one has everything."""
+    """Jain's index of fairness: 1 if all have the same, 1/n if one has everything.
+
+    Raises ValueError if nobody has anything.
+    """
     squares = sum(share * share for share in shares)
     if not squares:
         raise ValueError("nobody has anything")

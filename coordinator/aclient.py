@@ -249,7 +249,10 @@ class AsyncCoordinator(AsyncCoalescer, AsyncGuarding, AsyncOverseer):
         wait: Wait = None,
         **options: Any,
     ) -> AsyncLockTicket:
-        """Ask for a lock and return at once; the request stands in line for at most `wait` seconds. As `acquire`."""
+        """Ask for a lock and return at once; the request stands in line for at most `wait` seconds.
+
+        Options and errors as `acquire`; WaitTimeout is raised here only with `wait=0`, for what is not free.
+        """
         wanted = needs_of(needs)
         asked = self._ask(wanted, await self._settled(wanted, asking.once(lock_options(priority, wait, options))))
         outcome = await self._driver.run(timing.request(self._driver.scope, self._driver.learner, asked, wanted))

@@ -241,7 +241,10 @@ class Coordinator(Coalescer, Guarding, Overseer):
         wait: Wait = None,
         **options: Any,
     ) -> LockTicket:
-        """Ask for a lock and return at once; the request stands in line for at most `wait` seconds. As `acquire`."""
+        """Ask for a lock and return at once; the request stands in line for at most `wait` seconds.
+
+        Options and errors as `acquire`; WaitTimeout is raised here only with `wait=0`, for what is not free.
+        """
         wanted = needs_of(needs)
         asked = self._ask(wanted, self._settled(wanted, asking.once(lock_options(priority, wait, options))))
         outcome = self._driver.run(timing.request(self._driver.scope, self._driver.learner, asked, wanted))

@@ -97,7 +97,7 @@ def failure_of(error: Exception) -> Failure | None:
         return error
     # A fault of the command line; the class has moved between versions of the parser, the method has not.
     if hasattr(error, "format_message"):
-        return Failure(os.EX_USAGE, error.format_message(), "see --help")
+        return Failure(os.EX_USAGE, error.format_message() or "Missing command.", "see --help")
     for one in EXITS:
         if isinstance(error, one.error):
             return Failure(one.code, _said(error), one.hint)

@@ -150,7 +150,7 @@ def drain(options: DrainOptions, common: Common) -> None:
 
 def table(found: list[Freeze]) -> Table:
     """Freezes for people."""
-    shown = tables.columns("pattern", "until", "since", "by", "reason")
+    shown = tables.columns("PATTERN", "UNTIL", "SINCE", "BY", "REASON")
     for one in found:
         words = (one.pattern, moment(one.until), moment(one.since or one.until), one.by, one.reason)
         shown.add_row(*map(word, words))

@@ -74,14 +74,14 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """The address of the running server."""
+        """The address of the running server. Raises ServerStartError if it does not run."""
         if self._socket is None:
             raise ServerStartError("the embedded server is not running: call start() first")
         return socket_url(self._socket)
 
     @property
     def pid(self) -> int:
-        """The process id of the redis-server itself."""
+        """The process id of the redis-server itself. Raises ServerStartError if it does not run."""
         if not self._pid:
             raise ServerStartError("the embedded server is not running: call start() first")
         return self._pid

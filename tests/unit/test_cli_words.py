@@ -6,6 +6,7 @@ import unicodedata
 import pytest
 
 from coordinator.cli import failures, tables, words
+from coordinator.cli.main import main
 from coordinator.errors import (
     CoordinatorError,
     InvalidInput,
@@ -103,6 +104,11 @@ def test_an_error_with_another_hint_keeps_its_type() -> None:
     assert failures.document(error, error)["error"]["type"] == "NotFound"
     own = failures.Failure(77, "no")
     assert failures.document(own, own)["error"]["type"] == "Failure"
+
+
+def test_a_group_without_a_command_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["breaker"]) == os.EX_USAGE
+    assert capsys.readouterr().err.endswith("coordinator: Missing command. (see --help)\n")
 
 
 def test_a_fault_nobody_foresaw_is_not_hidden() -> None:
