@@ -8,9 +8,6 @@ from typing import Literal
 
 Better = Literal["more", "less", "neither"]
 
-# The figures that stand next to every other one.
-COSTS = ("commands", "round_trips", "redis_us", "client_us")
-
 
 class NotMeasured(Exception):
     """A library cannot do a workload, could not be installed, or failed at it; the text says which."""

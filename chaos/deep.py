@@ -33,7 +33,6 @@ from coordinator.wire.step import Call
 from workers.exchange import MAX_BATCH, MAX_KEYED
 
 HOLD_MS = 86_400_000
-SWEEP_MS = 1000
 MAX_PAYLOAD = 10_000
 PAYLOAD = {"text": "x" * 90}
 PLAIN, KEYED, OTHER, GATED = "default", "keyed", "other", "gated"

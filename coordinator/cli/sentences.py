@@ -25,9 +25,9 @@ MOST_NAMED = 3
 FEW = 10
 # How the reason begins for which a resource is granted to nobody after a crash.
 DELAY = "lock_delay "
-# Words that a record has of being on offer.
+# How many words the field `spare` of a record has.
 SPARE_WORDS = 2
-# Words that a record has of being shed.
+# How many words the field `shed` of a record has.
 SHED_WORDS = 5
 
 
