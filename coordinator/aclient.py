@@ -16,7 +16,7 @@ from coordinator.aoverseer import AsyncOverseer
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.drivers.entered import Entered
 from coordinator.drivers.entries import Entries
-from coordinator.errors import CoordinatorError, LeaseLost, WaitTimeout, anew
+from coordinator.errors import CoordinatorError, LeaseLost, anew
 from coordinator.metrics import clients
 from coordinator.model.lease import Grant, Position
 from coordinator.model.names import Priority
@@ -116,7 +116,7 @@ class AsyncLockTicket(AsyncTicket):
         if self._pid != os.getpid():
             raise LeaseLost(self.ident, locks.OF_PARENT)
         if not await self._my_turn(seconds):
-            raise WaitTimeout(self.ident, seconds or 0.0, "lock request")
+            raise locks.ran_out(self._asked, seconds)
         try:
             left = seconds and max(0.0, seconds - (self._driver.now() - began))
             return await self._granted(left, seconds)
@@ -143,7 +143,7 @@ class AsyncLockTicket(AsyncTicket):
             self._ended = anew(error)
             raise
         if grant is None:
-            raise WaitTimeout(self.ident, seconds or 0.0, "lock request")
+            raise locks.ran_out(self._asked, seconds)
         self._lease = leased(driver, grant, self._needs, asked)
         return self._lease
 
@@ -257,7 +257,7 @@ class AsyncCoordinator(AsyncCoalescer, AsyncGuarding, AsyncOverseer):
         asked = self._ask(wanted, await self._settled(wanted, asking.once(lock_options(priority, wait, options))))
         outcome = await self._driver.run(timing.request(self._driver.scope, self._driver.learner, asked, wanted))
         if outcome is None:
-            raise WaitTimeout(asked.ident, 0, "lock request")
+            raise locks.ran_out(asked, 0)
         return AsyncLockTicket(self._driver, asked, wanted, outcome)
 
     async def release(self, lease: AsyncLease) -> None:
@@ -332,7 +332,7 @@ class AsyncCoordinator(AsyncCoalescer, AsyncGuarding, AsyncOverseer):
         asked = self._ask(wanted, await self._settled(wanted, options))
         grant = await driver.run(timing.acquire(driver.scope, driver.learner, asked, wanted, driver.meter))
         if grant is None:
-            raise WaitTimeout(asked.ident, 0, "lock request")
+            raise locks.ran_out(asked, 0)
         return self._taken(grant, wanted, options)
 
     async def _try(self, needs: Needs, chosen: LockOptions, retry_for: float | None = None) -> AsyncLease | None:

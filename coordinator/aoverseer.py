@@ -10,11 +10,22 @@ from coordinator.aleases import AsyncLease, leased
 from coordinator.awatches import AsyncWatch
 from coordinator.drivers.aio import AsyncDriver
 from coordinator.drivers.describe import person
-from coordinator.errors import WaitTimeout
 from coordinator.model.definition import Definition, Terms
 from coordinator.model.lease import Explanation
 from coordinator.model.need import needs_of
-from coordinator.ops import asking, configuring, draining, freezing, gates, heirs, inspect, looking, operator, requests
+from coordinator.ops import (
+    asking,
+    configuring,
+    draining,
+    freezing,
+    gates,
+    heirs,
+    inspect,
+    locks,
+    looking,
+    operator,
+    requests,
+)
 from coordinator.ops.asking import Needs, Urgency
 from coordinator.ops.configuring import Change, Configuration
 from coordinator.ops.freezing import Freeze
@@ -75,7 +86,7 @@ class AsyncOverseer:
         asked = asking.lock_ask(driver.new_id(), wanted, chosen, driver.settings.max_hold, driver.rules)
         grant = await driver.run(operator.steal(driver.scope, asked, wait, self._reasoned(by, reason)))
         if grant is None:
-            raise WaitTimeout(asked.ident, 0, "lock request")
+            raise locks.ran_out(asked, 0)
         return leased(driver, grant, wanted, asked)
 
     async def reorder(

@@ -12,7 +12,7 @@ from coordinator.coalescer import Coalescer
 from coordinator.drivers.entered import Entered
 from coordinator.drivers.entries import Entries
 from coordinator.drivers.sync import SyncDriver
-from coordinator.errors import CoordinatorError, LeaseLost, WaitTimeout, anew
+from coordinator.errors import CoordinatorError, LeaseLost, anew
 from coordinator.guarding import Guarding
 from coordinator.leases import Lease, checked_lease, leased
 from coordinator.metrics import clients
@@ -115,7 +115,7 @@ class LockTicket(Ticket):
         if self._pid != self._driver.pid:
             raise LeaseLost(self.ident, locks.OF_PARENT)
         if not self._turn.acquire(timeout=-1 if seconds is None else seconds):
-            raise WaitTimeout(self.ident, seconds or 0.0, "lock request")
+            raise locks.ran_out(self._asked, seconds)
         try:
             left = seconds and max(0.0, seconds - (self._driver.now() - began))
             return self._granted(left, seconds)
@@ -135,7 +135,7 @@ class LockTicket(Ticket):
             self._ended = anew(error)
             raise
         if grant is None:
-            raise WaitTimeout(self.ident, seconds or 0.0, "lock request")
+            raise locks.ran_out(self._asked, seconds)
         self._lease = leased(driver, grant, self._needs, asked)
         return self._lease
 
@@ -249,7 +249,7 @@ class Coordinator(Coalescer, Guarding, Overseer):
         asked = self._ask(wanted, self._settled(wanted, asking.once(lock_options(priority, wait, options))))
         outcome = self._driver.run(timing.request(self._driver.scope, self._driver.learner, asked, wanted))
         if outcome is None:
-            raise WaitTimeout(asked.ident, 0, "lock request")
+            raise locks.ran_out(asked, 0)
         return LockTicket(self._driver, asked, wanted, outcome)
 
     def release(self, lease: Lease) -> None:
@@ -324,7 +324,7 @@ class Coordinator(Coalescer, Guarding, Overseer):
         asked = self._ask(wanted, self._settled(wanted, options))
         grant = driver.run(timing.acquire(driver.scope, driver.learner, asked, wanted, driver.meter))
         if grant is None:
-            raise WaitTimeout(asked.ident, 0, "lock request")
+            raise locks.ran_out(asked, 0)
         return self._taken(grant, wanted, options)
 
     def _try(self, needs: Needs, chosen: LockOptions, retry_for: float | None = None) -> Lease | None:

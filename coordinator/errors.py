@@ -23,6 +23,11 @@ def shortened(value: object) -> str:
     return shown if len(shown) <= MAX_SHOWN else f"{shown[: MAX_SHOWN - 20]}... ({len(shown)} characters)"
 
 
+def some_of(names: Sequence[str]) -> str:
+    """The first of several names, and how many more there are."""
+    return ", ".join(names[:MOST_SHOWN]) + (f" and {len(names) - MOST_SHOWN} more" if names[MOST_SHOWN:] else "")
+
+
 class CoordinatorError(Exception):
     """Root of every error that this package raises on purpose."""
 
@@ -282,11 +287,12 @@ class StaleFence(CoordinatorError):
 
 
 class WaitTimeout(CoordinatorError, TimeoutError):
-    """The wait ran out. The request has left its lines (a lock) or goes on (a job's result)."""
+    """The wait ran out. The request has left its lines (a lock) or goes on (a job's result). `resources` are those of
+    the lock, if it was one."""
 
-    def __init__(self, ident: str, seconds: float, what: str) -> None:
-        super().__init__(f"waited {seconds:g} s for {what} {ident}")
-        self.ident, self.seconds = ident, seconds
+    def __init__(self, ident: str, seconds: float, what: str, resources: Sequence[str] = ()) -> None:
+        super().__init__(f"waited {seconds:g} s for {what} {ident}" + (f": {some_of(resources)}" if resources else ""))
+        self.ident, self.seconds, self.resources = ident, seconds, tuple(resources)
 
 
 class NotDrained(WaitTimeout):
@@ -295,8 +301,7 @@ class NotDrained(WaitTimeout):
 
     def __init__(self, pattern: str, seconds: float, held: Sequence[str]) -> None:
         super().__init__(pattern, seconds, "nobody to hold any of")
-        what = ", ".join(held[:MOST_SHOWN]) + (f" and {len(held) - MOST_SHOWN} more" if held[MOST_SHOWN:] else "")
-        self.args = (f"waited {seconds:g} s, and of {pattern!r} is still held: {what}; it stays frozen",)
+        self.args = (f"waited {seconds:g} s, and of {pattern!r} is still held: {some_of(held)}; it stays frozen",)
         self.pattern, self.held = pattern, tuple(held)
 
 

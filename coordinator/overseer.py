@@ -8,12 +8,23 @@ from typing import Any, Unpack
 
 from coordinator.drivers.describe import person
 from coordinator.drivers.sync import SyncDriver
-from coordinator.errors import WaitTimeout
 from coordinator.leases import Lease, leased
 from coordinator.model.definition import Definition, Terms
 from coordinator.model.lease import Explanation
 from coordinator.model.need import needs_of
-from coordinator.ops import asking, configuring, draining, freezing, gates, heirs, inspect, looking, operator, requests
+from coordinator.ops import (
+    asking,
+    configuring,
+    draining,
+    freezing,
+    gates,
+    heirs,
+    inspect,
+    locks,
+    looking,
+    operator,
+    requests,
+)
 from coordinator.ops.asking import Needs, Urgency
 from coordinator.ops.configuring import Change, Configuration
 from coordinator.ops.freezing import Freeze
@@ -73,7 +84,7 @@ class Overseer:
         asked = asking.lock_ask(driver.new_id(), wanted, chosen, driver.settings.max_hold, driver.rules)
         grant = driver.run(operator.steal(driver.scope, asked, wait, self._reasoned(by, reason)))
         if grant is None:
-            raise WaitTimeout(asked.ident, 0, "lock request")
+            raise locks.ran_out(asked, 0)
         return leased(driver, grant, wanted, asked)
 
     def reorder(

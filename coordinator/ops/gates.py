@@ -89,7 +89,9 @@ def declared(scope: Scope, name: str) -> Operation[None]:
     listed = (near + [one for one in known if one not in near])[:LISTED]
     rest = f" and {len(known) - len(listed)} more" if len(known) > len(listed) else ""
     there = f"there are {', '.join(listed)}{rest}" if known else "no worker has told of any yet"
-    raise InvalidInput("name", name, f"is no breaker that is known: {there}; `undeclared` takes it all the same")
+    raise InvalidInput(
+        "name", name, f"is no breaker that is known: {there}; `undeclared` (--undeclared) takes it all the same"
+    )
 
 
 def _set(scope: Scope, name: str, event: tuple[str, int], deed: Deed) -> Operation[str]:

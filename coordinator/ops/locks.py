@@ -28,6 +28,7 @@ from coordinator.model.states import State
 from coordinator.policy.trust import trusted_until
 from coordinator.wire import calls
 from coordinator.wire.calls import LockAsk, Scope
+from coordinator.wire.needs import from_wire
 from coordinator.wire.replies import Raw, expect, line_overloaded, number, text
 from coordinator.wire.step import Abandon, Call, Expect, Forget, Hear, Now, Operation, Session, Stream, Wait
 
@@ -189,6 +190,12 @@ def _told(asked: LockAsk, words: Sequence[str], standing: Asked) -> Operation[Gr
     return Grant(asked.ident, number(words[2]), ends) if fresh and session == standing.session else None
 
 
+def ran_out(asked: LockAsk, seconds: float | None) -> WaitTimeout:
+    """The error for a wait of so many seconds that was in vain; None as for 0."""
+    resources = [need.resource for need in from_wire(asked.needs)]
+    return WaitTimeout(asked.ident, seconds or 0.0, "lock request", resources)
+
+
 def give_up(scope: Scope, asked: LockAsk, seconds: float) -> Operation[Grant]:
     """Leave the lines after a wait of so many `seconds` that ran out. A grant that came at that very moment is taken.
     Raises WaitTimeout."""
@@ -198,7 +205,7 @@ def give_up(scope: Scope, asked: LockAsk, seconds: float) -> Operation[Grant]:
         if outcome is not None and outcome.grant is not None:
             return outcome.grant
     yield Forget(asked.ident)
-    raise WaitTimeout(asked.ident, seconds, "lock request")
+    raise ran_out(asked, seconds)
 
 
 def release(scope: Scope, ident: str, fence: int) -> Operation[None]:
@@ -274,7 +281,7 @@ def _ended(asked: LockAsk, state: str, more: Sequence[str]) -> CoordinatorError:
     if more:
         return Deadlock(asked.ident, tuple(more[0].split(",")))
     if state == State.EXPIRED:
-        return WaitTimeout(asked.ident, (asked.wait_ms or 0) / 1000, "lock request")
+        return ran_out(asked, (asked.wait_ms or 0) / 1000)
     return WaitCancelled(asked.ident, state, "")
 
 

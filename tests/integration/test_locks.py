@@ -116,8 +116,9 @@ def test_a_wait_runs_out(co: Any, other: Any) -> None:
 
 def test_acquire_without_waiting(co: Any, other: Any) -> None:
     with co.lock("a"):
-        with pytest.raises(WaitTimeout):
-            other.acquire("a", wait=0)
+        with pytest.raises(WaitTimeout, match=r": a, c$") as caught:
+            other.acquire(["c", "a"], wait=0)
+        assert caught.value.resources == ("a", "c")
         assert other.try_acquire("a") is None
         assert co.line("a").line_length == 0
 
@@ -125,7 +126,7 @@ def test_acquire_without_waiting(co: Any, other: Any) -> None:
 def test_a_ticket_goes_on_waiting_after_its_wait_timed_out(co: Any, other: Any) -> None:
     held = co.acquire("a")
     ticket = other.request("a")
-    with pytest.raises(WaitTimeout):
+    with pytest.raises(WaitTimeout, match=r": a$"):
         ticket.wait(0.05)
     assert ticket.state() == State.WAITING
     held.release()
