@@ -46,6 +46,7 @@ _TAKES_OPTIONS = (
     redis.UnixDomainSocketConnection,
     redis.BlockingConnectionPool,
 )
+_TO_ENCODE = "a password must have its / ? # [ ] percent-encoded, and what is not ASCII: %2F %3F %23 %5B %5D"
 _KNOWN = frozenset(name for one in _TAKES_OPTIONS for name in signature(one.__init__).parameters)
 
 
@@ -92,11 +93,14 @@ def locate(given: str, allow_insecure_tls: bool = False) -> Target:
 def _split(given: str) -> SplitResult:
     try:
         parts = urlsplit(given)
-    except ValueError as error:
-        raise ConfigError([f"url: {error}"]) from None
+    except ValueError:
+        # What Python says shows what it takes for the host, and that may be a password or a piece of one.
+        raise ConfigError(
+            [f"url: it cannot be read: an IPv6 address has both its [ and its ], and {_TO_ENCODE}"]
+        ) from None
     if "@" in given and "@" not in parts.netloc:
         # What follows is read as a path, and what is said about that would show a piece of the password.
-        raise ConfigError(["url: a password must have its / ? and # percent-encoded: %2F %3F %23"])
+        raise ConfigError([f"url: {_TO_ENCODE}"])
     if parts.scheme not in SCHEMES:
         raise ConfigError(
             [f"url: unknown scheme {parts.scheme!r}; known are {', '.join(f'{one}://' for one in SCHEMES)}"]
@@ -146,10 +150,10 @@ def redacted(url: str) -> str:
     parts = urlsplit(url)
     user, at, hosts = parts.netloc.rpartition("@")
     if not at:
-        return url.partition("?")[0]
+        return url.partition("?")[0].partition("#")[0]
     name, colon, _password = user.partition(":")
     # A name alone may be a password that somebody forgot the colon of.
-    return parts._replace(netloc=f"{name if colon else ''}:***@{hosts}", query="").geturl()
+    return parts._replace(netloc=f"{name if colon else ''}:***@{hosts}", query="", fragment="").geturl()
 
 
 def sync_client(target: Target, timeout: float, connections: int) -> Any:

@@ -53,7 +53,7 @@ TROUBLES: tuple[tuple[str, str], ...] = (
 
 def options(query: Mapping[str, str], shown: str, allow_insecure: bool) -> dict[str, Any]:
     """The TLS options of a connection, from the parameters of its URL. Raises ConfigError."""
-    unsafe = [*_unsafe(query)]
+    unsafe = [*_unsafe(query, shown)]
     problems = [f"url: {shown}: {name}={query[name]}: no such file" for name in _FILES if _missing(query.get(name))]
     if query.get("ssl_cert_reqs", "required") not in _REQS:
         problems.append(f"url: {shown}: ssl_cert_reqs must be one of {', '.join(_REQS)}")
@@ -85,7 +85,7 @@ def hint(message: str) -> str:
     return " (is this a TLS port? rediss:// is with TLS, redis:// without)" if cut_off else ""
 
 
-def _unsafe(query: Mapping[str, str]) -> list[str]:
+def _unsafe(query: Mapping[str, str], shown: str) -> list[str]:
     """What of the parameters makes the connection unsafe."""
     found = []
     if query.get("ssl_cert_reqs", "required") not in ("required", "optional"):
@@ -96,7 +96,22 @@ def _unsafe(query: Mapping[str, str]) -> list[str]:
         found.append("certificates are checked less strictly (ssl_exclude_verify_flags)")
     if _version(query.get("ssl_min_version", "")) < ssl.TLSVersion.TLSv1_2:
         found.append("TLS older than 1.2 is allowed (ssl_min_version)")
+    if "ssl_ciphers" in query and _weak(query["ssl_ciphers"], shown):
+        found.append("ciphers that check no certificate, or hide nothing, are allowed (ssl_ciphers)")
     return found
+
+
+def _weak(ciphers: str, shown: str) -> bool:
+    """Whether a server may choose a cipher without a certificate, whose checks are then none, or one without a secret.
+    OpenSSL takes part in these at its lowest level of security only. Raises ConfigError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.set_ciphers(ciphers)
+    except ssl.SSLError:
+        raise ConfigError([f"url: {shown}: ssl_ciphers: OpenSSL knows no such cipher"]) from None
+    return context.security_level == 0 or any(
+        one["auth"] == "auth-null" or not one["strength_bits"] for one in context.get_ciphers()
+    )
 
 
 def _version(given: str) -> ssl.TLSVersion:

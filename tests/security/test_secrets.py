@@ -46,6 +46,10 @@ URLS = (
     "redis+cluster://{user}:{secret}/x@127.0.0.1:1",
     "nonsense://{user}:{secret}@host/0",
     "redis://{user}:{secret}@[::1/0",
+    "redis://{user}:x[{secret}]x@127.0.0.1:1/0",
+    "redis://{user}:{secret}\u2100@127.0.0.1:1/0",
+    "redis://127.0.0.1:1/0#{secret}",
+    "rediss://{user}:x@127.0.0.1:1/0?ssl_password=x#{secret}",
     "{user}:{secret}@host",
     "{secret}",
 )

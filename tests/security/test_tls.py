@@ -213,6 +213,8 @@ def test_a_server_may_ask_for_a_certificate_of_ours(kind: str, certs: Certificat
         "ssl_check_hostname=0",
         "ssl_min_version=769",
         "ssl_exclude_verify_flags=VERIFY_X509_STRICT",
+        "ssl_ciphers=aNULL:%40SECLEVEL%3D0",
+        "ssl_ciphers=HIGH:%40SECLEVEL%3D0",
     ],
 )
 @pytest.mark.parametrize("scheme", ["rediss://h:1/0", "rediss+sentinel://h:1/main/0", "rediss+cluster://h:1"])
@@ -231,6 +233,10 @@ def test_what_makes_tls_unsafe_takes_a_setting_and_warns(
         assert "canary" not in caplog.text
 
 
+def test_other_ciphers_may_be_chosen() -> None:
+    assert dict(locate("rediss://h:1/0?ssl_ciphers=ECDHE%2BAESGCM").options)["ssl_ciphers"] == "ECDHE+AESGCM"
+
+
 @pytest.mark.parametrize(
     ("parameter", "said"),
     [
@@ -238,6 +244,7 @@ def test_what_makes_tls_unsafe_takes_a_setting_and_warns(
         ("ssl_certfile=/no/such/file", "no such file"),
         ("ssl_min_version=old", "give 771"),
         ("ssl_cert_reqs=maybe", "must be one of"),
+        ("ssl_ciphers=none-such", "knows no such cipher"),
     ],
 )
 def test_parameters_that_mean_nothing_are_refused_at_once(parameter: str, said: str) -> None:
