@@ -64,6 +64,15 @@ def ideal_makespan(jobs: Iterable[tuple[int, float]], slots: int) -> float:
     return max([*per_resource.values(), sum(per_resource.values()) / slots], default=0.0)
 
 
+def overlaps(spans: Iterable[tuple[int, int]]) -> int:
+    """How many of these spans of time, each from its begin to its end, began before one that began earlier was over."""
+    wrong, over = 0, -math.inf
+    for begin, end in sorted(spans):
+        wrong += begin < over
+        over = max(over, end)
+    return wrong
+
+
 def inversions(levels: Sequence[int]) -> int:
     """How many jobs began after one that was less urgent (a larger level is more urgent)."""
     wrong, lowest = 0, math.inf

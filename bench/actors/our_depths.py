@@ -81,10 +81,11 @@ class Actor:
 
     def costs(self) -> dict[str, float]:
         """Median us of a submission, and of a job in an exchange; and how many times those of the other server.
+        How many jobs that were, and their processor time here, in seconds.
 
         The depths are the same before and after.
         """
-        submits, exchanges = Turns(Side.submit), Turns(Side.exchange)
+        cpu, submits, exchanges = time.process_time(), Turns(Side.submit), Turns(Side.exchange)
         for _ in range(ROUNDS):
             for _ in range(BATCH // TURN):
                 submits.take(self._deep, self._shallow)
@@ -94,6 +95,9 @@ class Actor:
             "settle": exchanges.microseconds(),
             "enqueue_growth": submits.growth(),
             "settle_growth": exchanges.growth(),
+            "jobs": ROUNDS * BATCH,
+            # Both servers had the same done.
+            "cpu": (time.process_time() - cpu) / 2,
         }
 
 

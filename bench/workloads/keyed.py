@@ -13,7 +13,7 @@ from bench.actors.marks import Mark
 from bench.model import Figure, NotMeasured
 from bench.scene import Scene
 from bench.server import between
-from bench.statistics import ideal_makespan, zipf_choices
+from bench.statistics import ideal_makespan, overlaps, zipf_choices
 from bench.workloads.base import Sizes, Workload
 
 RESOURCES, EXPONENT, LEVELS, SEED = 20, 1.1, 5, 7
@@ -43,6 +43,12 @@ def judged(jobs: Sequence[KeyedJob], marks: Sequence[Mark], opened: int) -> dict
     whole = {number: found for number, found in steps.items() if len(found) == STEPS}
     if len(whole) < len(jobs):
         raise NotMeasured(f"only {len(whole):,} of {len(jobs):,} jobs were done within {DRAIN_SECONDS:g} s")
+    spans: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for number, found in whole.items():
+        spans[jobs[number].resource].append((found[1], found[2]))
+    if wrong := sum(overlaps(each) for each in spans.values()):
+        # Whoever does not exclude has no makespan to be compared.
+        raise NotMeasured(f"{wrong:,} of {len(jobs):,} jobs had their resource while another had it")
     slots = PROCESSES * CONCURRENCY
     bodies = [(jobs[number].resource, (found[2] - found[1]) / 1e9) for number, found in whole.items()]
     took = (max(found[2] for found in whole.values()) - opened) / 1e9

@@ -6,11 +6,11 @@ import random
 import time
 from collections.abc import Mapping
 
-from bench.model import Figure
+from bench.model import Figure, NotMeasured
 from bench.processes import Actor
 from bench.scene import Scene
 from bench.server import between
-from bench.statistics import jain, percentile
+from bench.statistics import jain, overlaps, percentile
 from bench.workloads.base import Sizes, Workload
 from bench.workloads.latency import FIGURES as SPREAD
 from bench.workloads.latency import spread_ms
@@ -43,6 +43,9 @@ def contended(scene: Scene, sizes: Sizes) -> Mapping[str, float]:
         actor.tell("contend", threads=THREADS, start_at=start_at, seconds=sizes.contend_seconds, hold=HOLD_SECONDS)
     answers = [actor.hear() for actor in actors]
     costs = between(before, scene.server.totals(), sum(one["cpu"] for one in answers))
+    if wrong := overlaps((had, gave) for one in answers for had, gave in one["holds"]):
+        # Whoever does not exclude has no rate to be compared.
+        raise NotMeasured(f"{wrong:,} of the grants were had while another was")
     shares = [waits for one in answers for waits in one["waits"]]
     waits = [wait for share in shares for wait in share]
     mean = sum(waits) / len(waits)
@@ -57,16 +60,21 @@ def contended(scene: Scene, sizes: Sizes) -> Mapping[str, float]:
 
 
 def handed_on(scene: Scene, sizes: Sizes) -> Mapping[str, float]:
-    """From before the holder's release to the return of the acquire of the one who waits, in another process."""
+    """From before the holder's release to the return of the acquire of the one who waits, in another process. Processor
+    time is that of taking and giving back alone, not of what tells the processes to."""
     holder, waiter = scene.actor(), scene.actor()
     holder.ask("take")
     deadline, found = time.monotonic() + sizes.limit, list[int]()
-    before = scene.server.totals()
+    before, cpu = scene.server.totals(), _spent(holder, waiter)
     while len(found) < sizes.handoffs and time.monotonic() < deadline:
         found.append(_hand_on(holder, waiter))
         holder, waiter = waiter, holder
-    costs = between(before, scene.server.totals())
-    return {**spread_ms(found), **{key: value for key, value in costs.per(len(found)).items() if key != "client_us"}}
+    costs = between(before, scene.server.totals(), _spent(holder, waiter) - cpu)
+    return {**spread_ms(found), **costs.per(len(found))}
+
+
+def _spent(*actors: Actor) -> float:
+    return sum(float(one.ask("spent")) for one in actors)
 
 
 def _hand_on(holder: Actor, waiter: Actor) -> int:

@@ -102,3 +102,5 @@ def test_keyed_jobs_are_judged_by_their_marks():
     assert found["urgent_wait_ms"] == pytest.approx(1)
     with pytest.raises(NotMeasured, match="only 2 of 3"):
         judged(jobs, marks_of((0, 0, 4), (0, 5, 9), (2, 2)), opened=0)
+    with pytest.raises(NotMeasured, match="1 of 3 jobs had their resource while another had it"):
+        judged(jobs, marks_of((0, 0, 4), (0, 3, 9), (2, 2, 4)), opened=0)

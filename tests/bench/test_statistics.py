@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.statistics import Spread, ideal_makespan, inversions, jain, percentile, zipf_choices
+from bench.statistics import Spread, ideal_makespan, inversions, jain, overlaps, percentile, zipf_choices
 
 pytestmark = pytest.mark.no_redis
 
@@ -45,6 +45,11 @@ def test_zipf_draws_are_the_same_each_time_and_fall_off_as_the_law_says():
     assert drawn == zipf_choices(40_000, 20, 1.1, seed=7)
     assert set(drawn) == set(range(20))
     assert drawn.count(0) / drawn.count(3) == pytest.approx(4**1.1, rel=0.1)
+
+
+def test_spans_overlap_where_one_begins_before_an_earlier_one_is_over():
+    assert overlaps([(5, 9), (0, 5), (9, 9)]) == 0
+    assert overlaps([(0, 10), (1, 2), (3, 4), (10, 11)]) == 2
 
 
 def test_inversions_are_jobs_that_began_after_a_less_urgent_one():
