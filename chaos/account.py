@@ -58,6 +58,7 @@ def _job(co: Coordinator, found: Explanation) -> Op:
         # By convention of the runs' handlers, the last word of a result is the fence it was made under.
         result = co.run(work.result(co._driver.scope, found.ident, RESULT_SECONDS))
         numbers["result_fence"] = int(str(result).rpartition(" ")[2]) if result else 0
+    numbers["needs"] = len(found.needs)
     args = {"job": found.ident, "state": str(found.state), "why": found.fields.get("why", ""), **numbers}
     return Op(SERVER, "job", args, fence=int(found.fields.get("settled") or 0))
 

@@ -106,8 +106,14 @@ def _listing() -> Table:
 
 def _judge(folders: list[Path]) -> int:
     broken = 0
+    if not folders:
+        raise typer.BadParameter("judge takes the folder of a run")
     for folder in folders:
-        problems = checker.judge(history.read(folder / "history" if (folder / "history").is_dir() else folder))
+        ops = history.read(folder / "history" if (folder / "history").is_dir() else folder)
+        if not ops:
+            # In which nothing was done no rule was kept either.
+            raise typer.BadParameter(f"there is no history in {folder}")
+        problems = checker.judge(ops)
         broken += len(problems)
         for problem in problems:
             typer.echo(f"{folder}: {problem}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 from chaos import account, checker, climbers, forking, history, lockers, roles
 from chaos.checker import Problem
+from chaos.checker.losses import check_errors, check_fences
 from chaos.history import Op, Recorder
 from chaos.processes import Child, Nursery
 from chaos.scenario import Run
@@ -108,6 +110,14 @@ class Stage:
         found = history.read_one(path) if path.exists() else ()
         return {one.arg("job"): one.fence for one in found if one.op == "start"}
 
+    def died(self, child: Child) -> bool:
+        """Whether a process that has ended was killed before it was done. Raises RuntimeError for one that fell over:
+        what it met was no error of ours."""
+        code = child.wait()
+        if code not in (0, -signal.SIGKILL):
+            raise RuntimeError(f"{child.name} ended with {code}; see {self.run.folder}")
+        return code != 0
+
     def ended(self) -> int:
         """How many requests have reached an end."""
         return _sum(self.co.survey(most=1).counters, ENDS)
@@ -140,7 +150,8 @@ class Stage:
         self.run.progress(f"{self.run.scenario}: judging", 0, 0)
         account.record(self.server.url, self.parsed, self.run.history)
         ops = history.read(self.run.history)
-        return ops, checker.judge(ops, drained=drained, steady=True)
+        found = checker.judge(ops, drained=drained, steady=True)
+        return ops, (*found, *check_fences(ops), *check_errors(ops))
 
 
 @contextmanager

@@ -13,9 +13,9 @@ A history is a list of operations (`chaos.history.Op`). What the rules understan
 - `write` {resource, place, guarded} with a fence: an outside store was written to, `ok` if it took the write. `place`
   is the store's own order. A guarded store is one that compares fences;
 - a resource may be a subtree, `path/**`: whoever has it has all that lies at and below the path;
-- of the process `server`, its own account: `job` {job, state, deliveries, result_fence} with the fence it was settled
-  under, `move` {job, event, why} for what became of its claims, `counted` {name, count} for its counters, and `fact`
-  {...} for its events in order (see `chaos.checker.lines`).
+- of the process `server`, its own account: `job` {job, state, needs, deliveries, result_fence} with how many resources
+  it needs and the fence it was settled under, `move` {job, event, why} for what became of its claims, `counted` {name,
+  count} for its counters, and `fact` {...} for its events in order (see `chaos.checker.lines`).
 
 Unknown outcomes are judged as such: what may or may not have happened is right either way.
 """

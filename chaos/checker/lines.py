@@ -7,7 +7,7 @@ resources: the everyday steps of jobs without any are counted by the server, but
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 
 from chaos.checker.facts import Problem
@@ -47,11 +47,18 @@ def check_lines(ops: Sequence[Op], aging_us: int, *, drained: bool) -> list[Prob
     )
     verdict = checker.check(wanted, known, sorted(claims, key=lambda one: one.t), aging_us)
     found = [Problem(one.rule, one.text) for one in verdict.problems if drained or one.rule != "lost"]
-    unknown = {
-        one.arg("request") for one in ops if asked and one.op == "acquire" and one.outcome == "ok"
-    } - asked.keys()
-    found += [Problem("incomplete", f"{one} was granted, and is not in the account") for one in sorted(unknown) if one]
-    return found + list(_whole(ops))
+    return [*found, *_unaccounted(ops, asked.keys()), *_whole(ops)]
+
+
+def _unaccounted(ops: Sequence[Op], asked: Set[str]) -> Iterator[Problem]:
+    """What is in no line of the account has not been judged at all: everybody who got a lock must have asked there, and
+    so must every job that needs a resource."""
+    accounted = asked or any(one.op == "counted" and one.arg("name") == "ask" for one in ops)
+    for kind, had in (("acquire", "was granted"), ("job", "needs a resource")):
+        for one in ops if accounted else ():
+            request = one.arg("request") or (one.arg("job") if one.args.get("needs") else "")
+            if one.op == kind and one.outcome == "ok" and request and request not in asked:
+                yield Problem("incomplete", f"{request} {had}, and is not in the account")
 
 
 def _without_withdrawn(facts: list[Fact], claims: list[Claim], ops: Sequence[Op]) -> list[Fact]:

@@ -9,9 +9,12 @@ process that lives, as from a worker that stood still and has a new session: non
 
 from __future__ import annotations
 
+import signal
 import time
+from collections import Counter
 
 from chaos import roles
+from chaos.processes import Child
 from chaos.scenario import Figure, Run, Scenario, Verdict
 from chaos.stage import Stage, mixed_jobs, stage
 from coordinator import Submission
@@ -24,7 +27,7 @@ WORKERS, CONCURRENCY, RESOURCES = 6, 4, 200
 AT_BIRTH, SHARE_AT_BIRTH, AT_WORK, WORK = 0.08, 0.5, 0.06, (1.0, 40.0)
 LONGEST_LIFE, PATIENCE = 10.0, 0.002
 DELIVERY_CAP = 1000
-CALM_SECONDS = 120.0
+CALM_SECONDS, END_SECONDS = 120.0, 10.0
 # So many jobs are reported late. The run that is under way then lasts so many milliseconds.
 LATE, LATE_QUEUE, LATE_MS = 4, "late", 1500
 
@@ -34,7 +37,7 @@ def play(run: Run) -> Verdict:
     jobs, kills = run.count("jobs"), run.count("kills")
     with stage(run, max_deliveries=DELIVERY_CAP) as scene:
         began = time.monotonic()
-        _storm(scene, jobs, kills)
+        codes = _storm(scene, jobs, kills)
         storm = time.monotonic() - began
         in_time, taken = _late_reports(scene)
         calm = [scene.worker(concurrency=16) for _ in range(2)]
@@ -48,7 +51,8 @@ def play(run: Run) -> Verdict:
         problems,
         (
             Figure("jobs", len(records), least=jobs + LATE, most=jobs + LATE),
-            Figure("workers killed", kills, least=run.size["kills"]),
+            Figure("workers killed", codes[-signal.SIGKILL], least=run.size["kills"]),
+            Figure("workers that ended by themselves", codes.total() - codes[-signal.SIGKILL], most=0),
             Figure("kills per second", kills / storm),
             Figure("runs begun", sum(one.op == "start" for one in ops)),
             Figure("runs cut short and taken back", counted.get("crash", 0), least=kills / 20),
@@ -60,9 +64,11 @@ def play(run: Run) -> Verdict:
     )
 
 
-def _storm(scene: Stage, jobs: int, kills: int) -> None:
-    """Jobs come as the kills go on, so that there is always work to be torn from somebody."""
+def _storm(scene: Stage, jobs: int, kills: int) -> Counter[int | None]:
+    """Jobs come as the kills go on, so that there is always work to be torn from somebody. How many ended in which way:
+    a worker that was over before its time has not been killed."""
     chance, killed, handed_in = scene.run.random, 0, 0
+    dead: list[Child] = []
     work = mixed_jobs(chance, jobs, WORK, RESOURCES)
     victims = [_Victim(scene) for _ in range(WORKERS)]
     while killed < kills:
@@ -74,12 +80,15 @@ def _storm(scene: Stage, jobs: int, kills: int) -> None:
         for at, one in enumerate(victims):
             if one.is_due(now) and killed < kills:
                 one.child.kill()
+                dead.append(one.child)
                 killed += 1
                 victims[at] = _Victim(scene)
         scene.run.progress(f"{scene.run.scenario}: {killed} killed", killed, kills)
         time.sleep(PATIENCE)
     for one in victims:
         one.child.kill()
+        dead.append(one.child)
+    return Counter(one.wait(END_SECONDS) for one in dead)
 
 
 def _late_reports(scene: Stage) -> tuple[int, int]:

@@ -82,7 +82,7 @@ def _storm(scene: Stage, permits: _Permits, grants: int) -> int:
             wanted = living.pop(child)
             got = _grants(scene, child.name)
             had += got
-            if child.wait() != 0:
+            if scene.died(child):
                 deaths += 1
                 rest = max(1, wanted - got)
                 living[_start(scene, rest)] = rest

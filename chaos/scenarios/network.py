@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from typing import Any
 
 from chaos import roles
 from chaos.clock import now_ns
+from chaos.history import Op
 from chaos.locking import give_back, take
 from chaos.proxy import Fault, Proxy, Request
 from chaos.quantiles import rank
@@ -21,7 +23,7 @@ from chaos.scenario import Figure, Run, Scenario, Verdict
 from chaos.servers import free_port
 from chaos.stage import Stage, stage
 from coordinator import Coordinator
-from coordinator.errors import CoordinatorError, StoreUnavailable, UnknownOutcome
+from coordinator.errors import StoreUnavailable, UnknownOutcome
 
 WORKERS, LOCKERS, RESOURCES = 2, 3, 12
 SETTINGS: Mapping[str, Any] = {"session_ttl": 8.0, "sweep_interval": 0.5, "operation_timeout": 1.0, "retry_for": 20.0}
@@ -31,6 +33,8 @@ TROUBLE, CALM = (0.2, 1.5), (0.1, 0.4)
 SPOILED: tuple[Fault, ...] = ("cut_request", "cut_reply", "reset", "drop_reply", "drop_request")
 SPOILED_SHARE = 0.2
 TYPED = (StoreUnavailable, UnknownOutcome)
+# The calls of applications. An error is no answer to them, nor is what a worker goes on doing by itself.
+ASKED = frozenset({"submit", "acquire", "release"})
 
 
 def play(run: Run) -> Verdict:
@@ -50,7 +54,7 @@ def play(run: Run) -> Verdict:
         finally:
             proxy.close()
         ops, problems = scene.judge()
-    after = [_first_after(healed_at, [one.completed for one in ops if one.completed]) for healed_at in healed]
+    after = to_next_answer(ops, healed)
     return Verdict(
         problems,
         (
@@ -96,7 +100,7 @@ class _Crowd:
                     work(co)
                 except TYPED:
                     self.typed += 1
-                except (CoordinatorError, OSError) as error:
+                except Exception as error:  # of whatever kind: that is what is asked here
                     self.other.append(repr(error))
 
     def _produce(self, co: Coordinator) -> None:
@@ -151,9 +155,10 @@ def _let_pass(_request: Request) -> Fault:
     return "none"
 
 
-def _first_after(moment: int, answers: list[int]) -> float:
-    later = [one for one in answers if one > moment]
-    return (min(later) - moment) / 1e9 if later else float("inf")
+def to_next_answer(ops: Iterable[Op], moments: Iterable[int]) -> list[float]:
+    """For each moment, seconds to the first answer after it that an application got; without end if it got none."""
+    answers = sorted(one.completed for one in ops if one.op in ASKED and one.outcome == "ok" and one.completed)
+    return [min((at - moment for at in answers if at > moment), default=inf) / 1e9 for moment in moments]
 
 
 SCENARIO = Scenario(

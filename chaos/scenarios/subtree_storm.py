@@ -57,12 +57,12 @@ def _storm(scene: Stage, seconds: float) -> int:
         scene.until(lambda: any(not one.alive for one in living), 3600, "a client ends")
         for child in [one for one in living if not one.alive]:
             living.remove(child)
-            if child.wait() != 0:
+            if scene.died(child):
                 deaths += 1
                 living.append(_start(scene, max(0.0, began + seconds - time.monotonic())))
         scene.run.progress(f"{scene.run.scenario}: {deaths} died", time.monotonic() - began, seconds)
     for child in controls:
-        child.wait()
+        scene.died(child)
     return deaths
 
 

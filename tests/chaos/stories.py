@@ -49,8 +49,8 @@ class Story:
     def told(self, job: str, state: str = "succeeded", outcome: Outcome = "ok") -> None:
         self.op("app", "told", job=job, state=state, outcome=outcome)
 
-    def record(self, job: str, state: str = "succeeded", fence: int = 0, deliveries: int = 1) -> None:
-        self.server("job", fence, job=job, state=state, attempts=1, deliveries=deliveries, crashes=0)
+    def record(self, job: str, state: str = "succeeded", fence: int = 0, deliveries: int = 1, needs: int = 0) -> None:
+        self.server("job", fence, job=job, state=state, attempts=1, deliveries=deliveries, crashes=0, needs=needs)
 
     def counted(self, **counts: int) -> None:
         for name, count in counts.items():

@@ -11,14 +11,14 @@ import pytest
 
 from chaos.checker import judge, stale_writes
 from chaos.history import SERVER, Op
-from tests.chaos import illegal_runs, illegal_together
+from tests.chaos import illegal_accounts, illegal_runs, illegal_together
 from tests.chaos.illegal import ILLEGAL
 from tests.chaos.legal import LEGAL, a_stale_write_that_was_refused, a_store_that_compares_nothing
 from tests.chaos.stories import Story
 
 pytestmark = pytest.mark.no_redis
 MUTATIONS = 400
-assert illegal_runs.ILLEGAL is illegal_together.ILLEGAL is ILLEGAL
+assert illegal_accounts.ILLEGAL is illegal_runs.ILLEGAL is illegal_together.ILLEGAL is ILLEGAL
 
 
 def test_there_are_enough_of_both() -> None:

@@ -80,6 +80,38 @@ def test_a_start_that_was_made_up_is_noticed(scene: Stage) -> None:
     assert "after_end" in found
 
 
+def test_an_error_that_is_none_of_ours_is_noticed(scene: Stage) -> None:
+    caller = Recorder(scene.run.history, "caller")
+    with pytest.raises(ConnectionError), caller.doing("submit", job="x"):
+        raise ConnectionError
+    caller.close()
+    assert "told" in rules(scene)
+    (scene.run.history / "caller.jsonl").unlink()
+
+
+def test_a_job_that_the_account_does_not_have_in_line_is_noticed(scene: Stage) -> None:
+    with plain_client(scene.server.url) as raw:
+        place = key(scene.run.namespace, "EVENTS")
+        asked = [(at, one) for at, one in raw.xrange(place) if one[b"event"] == b"ask"]
+        kept = raw.dump(place)
+        for at, _one in asked:
+            raw.xdel(place, at)
+        assert asked
+        assert "incomplete" in rules(scene)
+        raw.delete(place)
+        raw.restore(place, 0, kept)
+    assert rules(scene) == set()
+
+
+def test_a_process_that_falls_over_has_not_been_killed(scene: Stage) -> None:
+    entry = f"{__name__}:sleep"
+    fallen, killed = scene.fork(f"{__name__}:nothing_such"), scene.fork(entry)
+    with pytest.raises(RuntimeError, match="nothing_such"):
+        scene.died(fallen)
+    killed.kill()
+    assert scene.died(killed)
+
+
 # --- histories
 
 
@@ -132,7 +164,7 @@ def test_children_die_and_stop_as_told(tmp_path: Path) -> None:
     assert sleepers[2].wait(5) == -signal.SIGKILL
 
 
-def sleep(seconds: float) -> None:
+def sleep(seconds: float = 30.0, **_told: Any) -> None:
     time.sleep(seconds)
 
 

@@ -12,6 +12,7 @@ import pytest
 from chaos.checker.losses import Loss, forgiven, judged_share, lost_ages
 from chaos.history import SERVER, Op
 from chaos.scenario import Verdict
+from chaos.scenarios.network import to_next_answer
 from chaos.scenarios.restarts import FAST_SECONDS, JUDGED, verdict
 
 pytestmark = pytest.mark.no_redis
@@ -132,3 +133,12 @@ def test_outages_so_close_that_all_is_forgiven_have_shown_nothing() -> None:
     assert judged_share(ops, close, ALLOWANCE) < 0.1
     assert "of each kind of acknowledgement, share old enough to be judged" in missed(outcome(ops, close))
     assert judged_share([one for one in ops if one.op != "told"], losses, ALLOWANCE) == 0
+
+
+def test_an_error_is_no_answer_after_trouble() -> None:
+    asked = [
+        Op("p", "submit", {}, 0, 2 * 10**9, "unknown"),
+        Op("p", "start", {}, 0, 3 * 10**9),
+        Op("p", "submit", {}, 0, 4 * 10**9),
+    ]
+    assert to_next_answer(asked, [10**9, 5 * 10**9]) == [3.0, float("inf")]

@@ -130,3 +130,10 @@ def test_a_run_that_lasts_says_every_few_seconds_how_far_it_is() -> None:
         clock[0] = 200.0 + second
         say(f"step {second}", 0, 0)
     assert len(out.getvalue().splitlines()) == len(told) + 60 / cli.EVERY
+
+
+@pytest.mark.parametrize("words", [(), ("nothing",), (".",)])
+def test_what_has_no_history_is_not_judged(own_folder: Path, words: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(cli.app, ["judge", *(str(own_folder / one) for one in words)])
+    assert done.exit_code == 2
+    assert "no rules broken" not in done.output
