@@ -20,7 +20,7 @@ from chaos.scenario import Figure, Run, Scenario, Verdict
 from chaos.stage import Stage, stage
 from coordinator import Submission
 
-WORKERS, CONCURRENCY, LIFE = 6, 4, 1.2
+WORKERS, CONCURRENCY, LIFE = 6, 4, 2.0
 EXIT_SLACK, HAND_BACK_SECONDS = 0.5, 0.5
 LONG_SHARE = 0.03
 # Jobs that run in processes have a queue of their own, and a worker has one process: of four such jobs that it claims
