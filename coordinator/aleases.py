@@ -190,7 +190,7 @@ def leased(
 ) -> AsyncLease:
     """A lease on what was granted, watched over from now on. `said` is what was said of it when it was asked for."""
     lease = AsyncLease(driver, grant, tuple(needs), said, last)
-    driver.hold(lease)
+    driver.keeper.hold(lease, grant.session)
     return lease
 
 

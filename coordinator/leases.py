@@ -188,7 +188,7 @@ def leased(
 ) -> Lease:
     """A lease on what was granted, watched over from now on. `said` is what was said of it when it was asked for."""
     lease = Lease(driver, grant, tuple(needs), said, last)
-    driver.keeper.hold(lease)
+    driver.keeper.hold(lease, grant.session)
     return lease
 
 

@@ -122,15 +122,20 @@ class Keeper:
                     return self._session
             return self._open(retry_for)
 
-    def hold(self, holding: Holding) -> None:
-        """Watch over a holding until `let_go`."""
+    def hold(self, holding: Holding, session: str = "") -> None:
+        """Watch over a holding until `let_go`. It was granted to `session`, if that is named: where that lapsed before
+        the answer was here, the holding is lost, whatever session there is by now."""
         with self._lock:
+            lapsed = session not in ("", self._session)
             early = self._lost_early.take(holding.ident, holding.fence)
             asked = self._asked_early.take(holding.ident, holding.fence)
-            if not early and self._holdings.add(holding):
+            if not early and not lapsed and self._holdings.add(holding):
                 self._changed.notify()
         if early:
             holding.lose(TAKEN_BACK)
+        elif lapsed:
+            holding.lose("the session has lapsed")
+            self._duties.over(holding.ident)
         elif asked:
             holding.ask_to_yield(*asked)
 

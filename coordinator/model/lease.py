@@ -12,11 +12,13 @@ from coordinator.model.states import State
 
 
 class Grant(NamedTuple):
-    """A granted lock request. `fence` is above that of every earlier grant; `trusted_until` is on our own clock."""
+    """A granted lock request. `fence` is above that of every earlier grant; `trusted_until` is on our own clock. It is
+    held under `session`, and ends with that."""
 
     ident: str
     fence: int
     trusted_until: float
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True)

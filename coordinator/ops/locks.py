@@ -187,7 +187,7 @@ def _told(asked: LockAsk, words: Sequence[str], standing: Asked) -> Operation[Gr
     session, now = yield Session()
     ends = trusted_until(standing.sent, number(words[3]) / 1000)
     fresh = ends - now >= number(words[3]) / 2000
-    return Grant(asked.ident, number(words[2]), ends) if fresh and session == standing.session else None
+    return Grant(asked.ident, number(words[2]), ends, session) if fresh and session == standing.session else None
 
 
 def ran_out(asked: LockAsk, seconds: float | None) -> WaitTimeout:
@@ -251,7 +251,7 @@ def _look(scope: Scope, asked: LockAsk) -> Operation[Asked | None]:
         raw = yield from _confirmed(scope, asked, calls.request(scope, session, asked))
     word = text(raw[0])
     if word == "granted":
-        return Asked(Grant(asked.ident, number(raw[2]), trusted_until(sent, number(raw[3]) / 1000)))
+        return Asked(Grant(asked.ident, number(raw[2]), trusted_until(sent, number(raw[3]) / 1000), session))
     if word == "deadlock":
         raise Deadlock(asked.ident, tuple(text(raw[1]).split(",")))
     if word == "ended":

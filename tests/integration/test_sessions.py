@@ -1,6 +1,7 @@
 """Liveness: death is seen in seconds, and whoever is thought dead learns of it first."""
 
 import asyncio
+import inspect
 import os
 import signal
 import subprocess
@@ -113,6 +114,43 @@ def test_a_session_lost_between_heartbeats_is_replaced_in_the_call(connect: Any,
         pass
     raw.zadd(f"co:{{{namespace}}}:sessions", {raw.zrange(f"co:{{{namespace}}}:sessions", 0, 0)[0]: 1})
     assert client.acquire("a").held
+
+
+def lapse_on_the_way(driver: Any) -> None:
+    """The next lock is granted, and before its answer is here the session has lapsed and another is open: the process
+    was stopped meanwhile, and another of its threads was quicker."""
+    real = driver.store.call
+
+    async def awaited(answer: Any) -> Any:
+        return lapsed(await answer)
+
+    def lapsed(answer: Any) -> Any:
+        driver.keeper.ensure(lost=driver.keeper.session)
+        return answer
+
+    def call(one: Any, *more: Any) -> Any:
+        answer = real(one, *more)
+        if one.script != "request":
+            return answer
+        driver.store.call = real
+        return awaited(answer) if inspect.isawaitable(answer) else lapsed(answer)
+
+    driver.store.call = call
+
+
+def test_what_was_granted_to_a_session_that_lapsed_meanwhile_is_not_believed_under_the_next(
+    co: Any, other: Any
+) -> None:
+    co.acquire("b")
+    lapse_on_the_way(co._driver)
+    lease = co.acquire("a")
+    assert co._driver.keeper.session, "another is open"
+    assert not lease.held
+    until(lease.lost.is_set, what="its holder is told")
+    assert lease.why_lost == "the session has lapsed"
+    lease.release()
+    assert other.acquire("a", wait=5).held
+    assert co.acquire("c").held
 
 
 def is_lost(call: Callable[[], Any]) -> bool:

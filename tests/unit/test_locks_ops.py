@@ -52,7 +52,7 @@ def test_a_free_lock_is_one_call_and_trusted_from_when_it_was_sent() -> None:
     hand = Hand(locks.acquire(SCOPE, ASKED, 5))
     hand.expects(Expect("r"))
     asked(hand, GRANTED, 100.0)
-    assert hand.returns() == Grant("r", 77, trusted_until(100, 60))
+    assert hand.returns() == Grant("r", 77, trusted_until(100, 60), "s")
 
 
 def test_a_try_that_fails_keeps_no_messages() -> None:
@@ -67,7 +67,7 @@ def test_the_message_of_a_grant_is_enough_and_its_lease_counted_from_the_request
     hand = in_line()
     hand.expects(Wait("r", 5.0), ("granted", "r", "77", "60000"))
     hand.expects(Session(), ("s", 120.0))
-    assert hand.returns() == Grant("r", 77, trusted_until(100, 60))
+    assert hand.returns() == Grant("r", 77, trusted_until(100, 60), "s")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_message_that_cannot_be_trusted_is_confirmed(now: float | None, sessio
     if session:
         hand.expects(Session(), (session, now))
     asked(hand, [b"granted", b"r", b"77", b"50000"], 132.0)
-    assert hand.returns() == Grant("r", 77, trusted_until(132, 50))
+    assert hand.returns() == Grant("r", 77, trusted_until(132, 50), "s")
 
 
 def test_after_lost_messages_the_truth_is_looked_at_and_the_rest_of_the_wait_goes_on() -> None:
@@ -285,7 +285,7 @@ def test_a_lapsed_session_is_replaced_and_the_call_repeated() -> None:
     call = hand.expects("request", GRANTED)
     assert isinstance(call, Call)
     assert call.args[1] == "s2"
-    assert hand.returns() == Grant("r", 77, trusted_until(101, 60))
+    assert hand.returns() == Grant("r", 77, trusted_until(101, 60), "s2")
 
 
 def test_a_server_that_lapses_every_session_is_not_asked_for_ever() -> None:
