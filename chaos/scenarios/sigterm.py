@@ -14,13 +14,15 @@ from typing import Any
 
 from chaos import roles
 from chaos.history import Op
-from chaos.processes import Child
 from chaos.quantiles import rank
 from chaos.scenario import Figure, Run, Scenario, Verdict
 from chaos.stage import Stage, stage
 from coordinator import Submission
 
-WORKERS, CONCURRENCY, LIFE = 6, 4, 2.0
+WORKERS, CONCURRENCY = 6, 4
+# Some are told to end up to AT_BIRTH seconds after the fork, the others up to AT_WORK seconds after their first sign of
+# life, or when none comes for so long.
+AT_BIRTH, SHARE_AT_BIRTH, AT_WORK, LONGEST_LIFE = 0.6, 0.3, 0.8, 5.0
 EXIT_SLACK, HAND_BACK_SECONDS = 0.5, 0.5
 LONG_SHARE = 0.03
 # Jobs that run in processes have a queue of their own, and a worker has one process: of four such jobs that it claims
@@ -77,27 +79,44 @@ def _work(chance: random.Random, count: int, grace: float) -> list[Submission]:
     return made
 
 
+class _Doomed:
+    """A worker, and when it is told to end."""
+
+    def __init__(self, scene: Stage, grace: float) -> None:
+        self._scene, chance, now = scene, scene.run.random, time.monotonic()
+        self._waits = chance.random() >= SHARE_AT_BIRTH
+        self._due = now + (LONGEST_LIFE if self._waits else chance.uniform(0, AT_BIRTH))
+        queues = [roles.QUEUE, KILLABLE] if chance.random() < KILLABLE_WORKERS else [roles.QUEUE]
+        self.child, self.told = scene.worker(queues=queues, concurrency=CONCURRENCY, grace=grace), 0.0
+
+    def tell(self) -> bool:
+        """Tell it, if its time has come."""
+        now = time.monotonic()
+        if self._waits and self._scene.has_begun(self.child):
+            self._waits, self._due = False, now + self._scene.run.random.uniform(0, AT_WORK)
+        if now < self._due:
+            return False
+        self.told = now
+        self.child.signal(signal.SIGTERM)
+        return True
+
+
 def _terminate(scene: Stage, terms: int, grace: float) -> tuple[list[float], list[int]]:
     """Seconds from SIGTERM to the end of each worker, and the exit codes."""
-    living: list[tuple[float, Child]] = []
-    leaving: list[tuple[float, Child]] = []
+    living: list[_Doomed] = []
+    leaving: list[_Doomed] = []
     exits: list[float] = []
     codes: list[int] = []
-    chance = scene.run.random
     while len(exits) < terms:
         while len(living) + len(leaving) < min(WORKERS, terms - len(exits)):
-            queues = f"{roles.QUEUE} {KILLABLE}".split() if chance.random() < KILLABLE_WORKERS else [roles.QUEUE]
-            child = scene.worker(queues=queues, concurrency=CONCURRENCY, grace=grace)
-            living.append((time.monotonic() + chance.uniform(0, LIFE), child))
-        now = time.monotonic()
-        for due in [one for one in living if one[0] <= now]:
+            living.append(_Doomed(scene, grace))
+        for due in [one for one in living if one.tell()]:
             living.remove(due)
-            due[1].signal(signal.SIGTERM)
-            leaving.append((now, due[1]))
-        for told in [one for one in leaving if not one[1].alive]:
-            leaving.remove(told)
-            exits.append(told[1].ended_at - told[0])
-            codes.append(told[1].wait() or 0)
+            leaving.append(due)
+        for gone in [one for one in leaving if not one.child.alive]:
+            leaving.remove(gone)
+            exits.append(gone.child.ended_at - gone.told)
+            codes.append(gone.child.wait() or 0)
         scene.run.progress(f"{scene.run.scenario}: {len(exits)} ended", len(exits), terms)
         time.sleep(0.002)
     return exits, codes
