@@ -30,7 +30,7 @@ import time
 from coordinator import Barrier, Coordinator, CountDownLatch, Election, RWLock, Semaphore, Settings
 
 url, namespace, kind = sys.argv[1:4]
-seconds, parties, permits, rounds, counts = json.loads(sys.argv[4])
+seconds, parties, permits, rounds, counts, ttl = json.loads(sys.argv[4])
 
 
 def say(what, number, fence=0):
@@ -44,7 +44,7 @@ def hold(leased, number):
         say("out", number, lease.fence)
 
 
-soon = Settings.of(namespace=namespace, session_ttl=2.0, sweep_interval=0.5, operation_timeout=2.0)
+soon = Settings.of(namespace=namespace, session_ttl=ttl, sweep_interval=0.5, operation_timeout=2.0)
 with Coordinator.connect(url, settings=soon) as co:
     if kind == "barrier":
         for number in range(rounds):
@@ -89,11 +89,13 @@ class Players:
     """
 
     def __init__(self, url: str, namespace: str, kind: str, folder: Path) -> None:
-        words = json.dumps([SECONDS, PARTIES, PERMITS, ROUNDS, COUNTS])
-        command = [sys.executable, "-c", PLAYER, url, namespace, kind, words]
+        played = [SECONDS, PARTIES, PERMITS, ROUNDS, COUNTS]
         self._told = [folder / f"{who}.told" for who in range(PARTIES)]
         self._all = []
-        for path in self._told:
+        for who, path in enumerate(self._told):
+            # The one that is killed is seen dead soon; the others may be kept waiting by the machine.
+            words = json.dumps([*played, 10.0 if who else 2.0])
+            command = [sys.executable, "-c", PLAYER, url, namespace, kind, words]
             with path.open("w") as told:
                 self._all.append(subprocess.Popen(command, cwd=ROOT, stdout=told))
 
