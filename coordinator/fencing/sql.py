@@ -45,7 +45,7 @@ def update_statement(
         raise InvalidInput("where", where, "must name the row")
     for name in values:
         # To a database it is the same column, and which of two values it writes is for each to say.
-        if name != COLUMN and name.rpartition(".")[2].lower() == COLUMN:
+        if name != COLUMN and _name(name).rpartition(".")[2].lower() == COLUMN:
             raise InvalidInput("values", name, f"must leave the column `{COLUMN}` to the fence")
     setting, finding = {**values, COLUMN: limit}, list(where)
     at = 1 + len(setting) + len(finding)
@@ -110,8 +110,8 @@ def checked(result: Any, what: str, fence: Fence) -> None:
         raise StaleFence(what, number(fence), None)
 
 
-def _name(name: str) -> str:
-    if not _NAME.fullmatch(name):
+def _name(name: object) -> str:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidInput("name", name, "must be a plain name of a table or column")
     return name
 

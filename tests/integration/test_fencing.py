@@ -103,6 +103,9 @@ def test_the_statement_is_what_it_says() -> None:
     for wrong in (
         lambda: update_statement("a; DROP TABLE b", {}, {"id": 1}, 9),
         lambda: update_statement("a", {"x = 1 --": 1}, {"id": 1}, 9),
+        lambda: update_statement(None, {}, {"id": 1}, 9),
+        lambda: update_statement("a", {3: 1}, {"id": 1}, 9),
+        lambda: update_statement("a", {}, {b"id": 1}, 9),
         lambda: update_statement("a", {}, {}, 9),
         lambda: update_statement("a", {}, {"id": 1}, -1),
         lambda: update_statement("a", {}, {"id": 1}, SimpleNamespace(fence="9")),
