@@ -71,10 +71,11 @@ class Recorder:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = os.open(folder / f"{process}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
-    def begin(self, op: str, fence: int = 0, **args: Any) -> Pending:
-        """Write that an operation begins."""
+    def begin(self, op: str, fence: int = 0, began: int | None = None, **args: Any) -> Pending:
+        """Write that an operation begins, or that it `began` before this."""
         pending = Pending(next(self._numbers))
-        self._write({"n": pending.number, "op": op, "args": args, "in": now_ns(), "fence": fence})
+        since = now_ns() if began is None else began
+        self._write({"n": pending.number, "op": op, "args": args, "in": since, "fence": fence})
         return pending
 
     def end(self, pending: Pending) -> None:

@@ -2,7 +2,8 @@
 
 `python -m tests.support.reentering URL NAMESPACE FOLDER OPTIONS`. An acquire and a release are written where a lock is
 entered first and left last; in between are `again` and `left`, and `upgrade` for what must be refused. Half of the
-processes have threads with the sync client, the others tasks with that of asyncio.
+processes have threads with the sync client, the others tasks with that of asyncio. Where a session lapses inside, to
+enter again asks anew: that is written down as the acquire that it is.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from chaos.clock import now_ns
 from chaos.history import Recorder
 from coordinator import AsyncCoordinator, Coordinator, Need, Settings
-from coordinator.errors import CoordinatorError
+from coordinator.errors import CoordinatorError, LeaseLost, UpgradeRefused
 from coordinator.model.need import Mode
 
 RESOURCES, OWNERS, DEEPEST = ("report/1", "report/2"), 2, 3
@@ -56,7 +58,7 @@ class Owner:
             await done(lease.release())
 
     async def _enter_again(self, lease: Any, need: Need, depth: int) -> None:
-        inner = await self._acquire(need, wait=0.5)
+        inner = await self._again(lease, need)
         self._recorder.note("again", inner.fence, of=lease.fence)
         self._entered += 1
         if need.mode == "exclusive" and self._entered >= self._options["dies_after"]:
@@ -66,19 +68,52 @@ class Owner:
             await self._enter_again(lease, need, depth - 1)
         await asyncio.sleep(random.uniform(0, PAUSE))
         await done(inner.release())
-        self._recorder.note("left", lease.fence, held=lease.held, why=lease.why_lost)
+        self._recorder.note("left", lease.fence, held=lease.held, why=why_lost(lease))
         await asyncio.sleep(random.uniform(0, PAUSE))
 
     async def _upgrade(self, lease: Any, need: Need) -> None:
         how = "granted"
         try:
-            await done((await self._acquire(need, wait=0.5)).release())
+            await done((await self._again(lease, need)).release())
         except CoordinatorError as error:
             how = type(error).__name__
-        self._recorder.note("upgrade", lease.fence, how=how, held=lease.held, why=lease.why_lost)
+        self._recorder.note("upgrade", lease.fence, how=how, held=lease.held, why=why_lost(lease))
+
+    async def _again(self, lease: Any, need: Need) -> Any:
+        """Ask inside, which asks nobody while the lease is held. Raises LeaseLost where it had been lost by then."""
+        began = now_ns()
+        try:
+            inner = await self._acquire(need, wait=0.5)
+        except CoordinatorError as error:
+            if not lease.held and not isinstance(error, UpgradeRefused):
+                self._note_anew(need, began, None)
+            raise
+        if lease.held or inner.fence == lease.fence:
+            return inner
+        self._note_anew(need, began, inner)
+        with self._recorder.doing("release", inner.fence, resource=need.resource, request=inner.ident):
+            await done(inner.release())
+        raise LeaseLost(lease.ident, "it was lost, and had anew")
+
+    def _note_anew(self, need: Need, began: int, got: Any) -> None:
+        pending = self._recorder.begin("acquire", began=began, resource=need.resource, mode=need.mode)
+        if got is None:
+            pending.outcome = "unknown"
+        else:
+            pending.fence, pending.args["request"] = got.fence, got.ident
+        self._recorder.end(pending)
 
     async def _acquire(self, need: Need, wait: float) -> Any:
         return await done(self._co.acquire(need, wait=wait, owner=self._name, reentrant=True))
+
+
+def why_lost(lease: Any) -> str:
+    """Why it is not held, be it that nobody has been told yet; empty if it is, or was given back."""
+    try:
+        lease.check()
+    except LeaseLost as error:
+        return "" if error.why == "released" else error.why
+    return ""
 
 
 async def done(answer: Any) -> Any:
