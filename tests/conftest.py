@@ -5,6 +5,7 @@ Nothing is ever flushed: tests keep apart by namespace, as applications do, and 
 
 import contextlib
 import logging
+import os
 import secrets
 import shutil
 import signal
@@ -12,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 
@@ -28,7 +30,15 @@ ANY_VERSION = {
     TESTS / "acceptance",
     TESTS / "bench",
     *(TESTS / "security" / f"test_{name}.py" for name in ("secrets", "signed_jobs", "tls")),
+    *(TESTS / "integration").glob("test_compat_*.py"),
+    *(TESTS / "integration").glob("test_fencing*.py"),
+    *(TESTS / "integration" / f"test_{name}.py" for name in ("coalescing", "embedded", "entered", "memory", "recipes")),
+    TESTS / "property" / "test_compat.py",
 }
+# Another sample in each run: many short runs see more than a few long ones.
+hypothesis.settings.register_profile("sample", max_examples=40)
+if os.environ.get("COORDINATOR_TEST_LONG") != "1":
+    hypothesis.settings.load_profile("sample")
 # A shell has what it starts in the background ignore these, and so would every process that a test starts.
 for ignored in (signal.SIGINT, signal.SIGQUIT):
     if signal.getsignal(ignored) is signal.SIG_IGN:

@@ -21,7 +21,7 @@ from tests.property.machine_modes import ModeMachine
 from tests.property.machine_verbs import VerbMachine
 
 LONG = os.environ.get("COORDINATOR_PROPERTY_RUN")
-EXAMPLES, STEPS = map(int, (LONG or "40x30").split("x"))
+EXAMPLES, STEPS = map(int, (LONG or "25x30").split("x"))
 # Random, so that every run looks elsewhere; a failure prints what reproduces it.
 PROFILE = settings(
     max_examples=EXAMPLES,
