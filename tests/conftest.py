@@ -24,17 +24,9 @@ from tests.support.server import chosen_server, plain_client
 
 TESTS = Path(__file__).parent
 UNIT = TESTS / "unit"
-# What these look at is above the scripts: it is the same on every server on which the scripts do what their own tests
-# and those of the integration, which run on each, say.
-ANY_VERSION = {
-    TESTS / "acceptance",
-    TESTS / "bench",
-    *(TESTS / "security" / f"test_{name}.py" for name in ("secrets", "signed_jobs", "tls")),
-    *(TESTS / "integration").glob("test_compat_*.py"),
-    *(TESTS / "integration").glob("test_fencing*.py"),
-    *(TESTS / "integration" / f"test_{name}.py" for name in ("coalescing", "embedded", "entered", "memory", "recipes")),
-    TESTS / "property" / "test_compat.py",
-}
+# What these look at is above the scripts: it is the same on every server on which the scripts do what their own tests,
+# which run on each, say.
+ANY_VERSION = {TESTS / name for name in ("acceptance", "bench", "integration", "property", "security")}
 # Another sample in each run: many short runs see more than a few long ones.
 hypothesis.settings.register_profile("sample", max_examples=40)
 if os.environ.get("COORDINATOR_TEST_LONG") != "1":
