@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 LONG = os.environ.get("COORDINATOR_TEST_LONG") == "1"
 PROCESSES, SECONDS = 4, 25.0 if LONG else 0.5
 # The one that dies is seen dead soon; the others may be kept waiting by the machine.
-DYING_TTL, TTL, NEVER = 1.0, 10.0, 10**9
+DYING_TTL, TTL, NEVER = 1.0, 3.0, 10**9
 
 
 def played(url: str, namespace: str, folder: Path) -> list[Op]:

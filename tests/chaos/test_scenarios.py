@@ -23,7 +23,7 @@ MINE = (
 
 
 @pytest.mark.no_redis  # each starts its own
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize(("scenario", "seed"), kept(SCENARIOS[name] for name in MINE))
 def test_the_claim_holds(scenario: Scenario, seed: int | None) -> None:
     assert_claim(scenario, seed)

@@ -21,13 +21,14 @@ def calls(raw: "redis.Redis") -> Counter[str]:
     return Counter({name: stat["calls"] for name, stat in raw.info("commandstats").items()})
 
 
-async def in_a_second(raw: "redis.Redis") -> tuple[float, float]:
-    """Scripts that ran in a second in which nobody calls (heartbeats), and how many commands each consisted of."""
+async def in_a_second(raw: "redis.Redis") -> tuple[int, float, float]:
+    """Scripts that ran in a second in which nobody calls (heartbeats), how many commands each consisted of, and how
+    long that second was."""
     before, began = calls(raw), time.monotonic()
-    await asyncio.sleep(1.0)  # the time over which commands are counted, at least
+    await asyncio.sleep(1.0)  # the time over which commands are counted
     spent, seconds = calls(raw) - before - Counter(cmdstat_info=1), time.monotonic() - began
     scripts = spent["cmdstat_evalsha"] + spent["cmdstat_fcall"]
-    return scripts / seconds, (spent.total() - scripts) / scripts
+    return scripts, (spent.total() - scripts) / scripts, seconds
 
 
 async def test_a_crowd_that_may_share_is_served_at_once_although_no_script_serves_it_whole(
@@ -77,14 +78,14 @@ async def test_ten_thousand_waits_use_two_connections_and_no_polling(
     co = AsyncCoordinator.connect(redis_url, settings=settings)
     try:
         held = await co.acquire("hot")
-        beats, alone = await in_a_second(raw)
+        beats, alone, before_them = await in_a_second(raw)
         tickets = [co.request("hot") for _ in range(WAITS)]
         waiting = [await ticket for ticket in tickets]
         waits = [asyncio.create_task(ticket.wait(150)) for ticket in waiting]
         await asyncio.sleep(0)
         assert connections(raw) - before <= 4 + 2
-        still, crowded = await in_a_second(raw)
-        assert 0 < still <= 2 * beats + 2, "nobody polls"
+        still, crowded, beside_them = await in_a_second(raw)
+        assert 0 < still <= beats * max(1.0, beside_them / before_them) + 2
         assert crowded <= alone + 20, "a heartbeat costs the same however many wait"
         await held.release()
         for wait in waits[:200]:
