@@ -27,7 +27,8 @@ class Sizes:
     depths: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
     waiters: int = 10_000
     turns: int = 6
-    idle_seconds: float = 5.0
+    rest_seconds: float = 5.0
+    idle_seconds: float = 60.0
     fill_limit: float = 3.0
     limit: float = 5.0
 
@@ -46,7 +47,8 @@ QUICK = Sizes(
     depths=(1_000, 10_000),
     waiters=1_000,
     turns=2,
-    idle_seconds=2.0,
+    rest_seconds=2.0,
+    idle_seconds=4.0,
     fill_limit=2.0,
     limit=3.0,
 )

@@ -49,12 +49,12 @@ def waiting(scene: Scene, sizes: Sizes) -> Mapping[str, float]:
     """Asyncio tasks of one process that wait for a hundred locks held by another client."""
     actor = scene.actor("our_waiters")
     actor.ask("hold")
-    heartbeat = _resting(scene, sizes, actor)
+    heartbeat = _at_rest(scene, sizes, actor)
     memory, before, cpu = actor.memory(), scene.server.totals(), actor.cpu()
     actor.ask("wait", count=sizes.waiters)
     asked = between(before, scene.server.totals(), actor.cpu() - cpu)
     grown = actor.memory() - memory
-    idle = _idle(scene, sizes, actor)
+    idle = _at_rest(scene, sizes, actor)
     seconds = actor.ask("let_go", SERVE_SECONDS)
     return {
         "idle_commands": max(0.0, idle - heartbeat),
@@ -65,21 +65,25 @@ def waiting(scene: Scene, sizes: Sizes) -> Mapping[str, float]:
     }
 
 
-def _resting(scene: Scene, sizes: Sizes, actor: Actor) -> float:
-    """The same when what follows the first calls of a client (it tells what it has learnt) is over."""
-    rate = _idle(scene, sizes, actor)
+def _at_rest(scene: Scene, sizes: Sizes, actor: Actor) -> float:
+    """Commands per second when what follows the last calls of a client (it tells what it has learnt) is over.
+
+    Counted over a long span: a beat is some twenty commands and there is one a second for each client, so that one beat
+    more or less in a span of 5 s looks like 4 commands a second.
+    """
+    rate = _idle(scene, sizes.rest_seconds, actor)
     for _ in range(MOST_SPANS):
-        before, rate = rate, _idle(scene, sizes, actor)
+        before, rate = rate, _idle(scene, sizes.rest_seconds, actor)
         if rate > before * STEADY:
             break
-    return rate
+    return _idle(scene, sizes.idle_seconds, actor)
 
 
-def _idle(scene: Scene, sizes: Sizes, actor: Actor) -> float:
+def _idle(scene: Scene, seconds: float, actor: Actor) -> float:
     """Commands per second while nothing happens."""
     before = scene.server.totals()
-    actor.ask("idle", seconds=sizes.idle_seconds)
-    return between(before, scene.server.totals()).commands / sizes.idle_seconds
+    actor.ask("idle", seconds=seconds)
+    return between(before, scene.server.totals()).commands / seconds
 
 
 DEPTH = Workload(
