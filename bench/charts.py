@@ -13,6 +13,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from bench.catalogue import WORKLOADS
 from bench.model import Record
@@ -54,6 +55,7 @@ OUR_COLOUR, PEER_COLOUR, FLOOR_COLOUR, INK = "#0b7a75", "#b9c0c9", "#e3d9bd", "#
 # Beyond this factor between the largest and the smallest, a linear axis shows only the largest.
 LOG_FROM = 60
 ROOM_FOR_LABELS = 1.28
+TICKS = 5
 LOG_ROOM = 4.0
 
 
@@ -105,8 +107,13 @@ def _bars(axes: Axes, results: Results, name: str, key: str) -> None:
         axes.text(max(shown, spread.most), at, f" {with_unit(spread.median, figure)}", va="center", fontsize=8)
     if log:
         axes.set_xscale("log")
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(TICKS))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_xlim(least / 2 if log else 0, most * (LOG_ROOM if log else ROOM_FOR_LABELS))
     axes.set_yticks(range(len(order)), order, fontsize=8)
+    # Who has no bar takes no room of its own, and would lie on the axis.
+    axes.set_ylim(-0.6, len(order) - 0.4)
     for label in axes.get_yticklabels():
         label.set_fontweight("bold" if label.get_text() == OURS else "normal")
     way = {"more": "more is better", "less": "less is better", "neither": ""}[figure.better]

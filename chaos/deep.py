@@ -1,19 +1,16 @@
-"""Every script of the product, called as the product calls it, with the server's own time for each call.
-
-The times are the server's: it counts the microseconds that commands of a kind have kept it busy, and the count is read
-before and after each call.
-"""
+"""Every script of the product, called as the product calls it, with the server's own time for each call."""
 
 from __future__ import annotations
 
 import itertools
-import re
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from chaos.busy import Busy, Spent
 from chaos.faults.node import Node
 from coordinator import Coordinator, Need, Submission
 from coordinator.doctor import KEYS_PER_CALL
@@ -43,7 +40,8 @@ OWNED = inspect.MOST_PER_PAGE
 THINGS = 1000
 SEEN: Mapping[str | int, int] = {"ok": 10, **dict.fromkeys(range(100, 108), 1)}
 SUCCESS = b"\xc0"  # the result None, packed
-_BUSY = re.compile(rb"cmdstat_(?:fcall|fcall_ro|evalsha|evalsha_ro|eval):calls=(\d+),usec=(\d+)")
+# A claim that has gone on for so long takes no more jobs.
+ENOUGH_SECONDS = 0.002
 
 
 @dataclass
@@ -58,7 +56,9 @@ class Deep:
     watched: str = ""
     refused: int = 0
     short: int = 0
-    times: list[float] = field(default_factory=list)
+    ended_early: int = 0
+    lasted: float = 0.0
+    times: list[Spent] = field(default_factory=list)
     called: set[str] = field(default_factory=set)
     batches: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
     locks: list[tuple[str, int]] = field(default_factory=list)
@@ -68,29 +68,23 @@ class Deep:
         return str(self.co._driver.keeper.ensure())
 
     def __post_init__(self) -> None:
-        self._stats: Any = self.node.client()
-        # As it comes: the two numbers wanted are a small part of the text.
-        self._stats.set_response_callback("INFO", lambda told, **_: told)
+        self._busy = Busy(self.node)
 
     def close(self) -> None:
-        self._stats.close()
+        self._busy.close()
 
     def call(self, call: Call) -> Any:
-        """Make a call, and note the server's time for it if its script is the one that is watched."""
+        """Make a call, and note what it took the server if its script is the one that is watched."""
         self.called.add(call.script)
+        make = partial(self.co._driver.store.call, call)
+        begun = time.monotonic()
         if call.script != self.watched:
-            return self.co._driver.store.call(call)
-        calls_before, before = self._busy()
-        answer = self.co._driver.store.call(call)
-        calls_after, after = self._busy()
-        # A heartbeat may have come between.
-        if calls_after - calls_before == 1:
-            self.times.append((after - before) / 1000)
+            answer = make()
+        else:
+            answer, spent = self._busy.during(make)
+            self.times += [spent] if spent else []
+        self.lasted = time.monotonic() - begun
         return answer
-
-    def _busy(self) -> tuple[int, int]:
-        found = _BUSY.findall(self._stats.execute_command("INFO", "commandstats"))
-        return sum(int(count) for count, _ in found), sum(int(us) for _, us in found)
 
     def pieces(self, count: int, queue: str = PLAIN, **options: Any) -> list[Call]:
         """So many jobs in the calls that the client makes of them. Of a keyed job's needs no other has one."""
@@ -130,7 +124,7 @@ class Deep:
         """Claim a batch, and report it without claiming another."""
         self.refill(queue, wanted)
         self.claim(queue, wanted)
-        self.short += len(self.batches[queue]) < wanted
+        self._full(queue, wanted)
         while self.batches[queue]:
             rest = self.batches[queue][MAX_KEYED:]
             self.batches[queue] = self.batches[queue][:MAX_KEYED]
@@ -141,7 +135,12 @@ class Deep:
         """Report a batch and claim the next in the same call."""
         self.refill(queue, wanted)
         self.settle(queue, "succeeded", wanted)
-        self.short += len(self.batches[queue]) < wanted
+        self._full(queue, wanted)
+
+    def _full(self, queue: str, wanted: int) -> None:
+        if len(self.batches[queue]) < wanted:
+            enough = self.lasted > ENOUGH_SECONDS
+            self.short, self.ended_early = self.short + (not enough), self.ended_early + enough
 
     def refill(self, queue: str, jobs: int) -> None:
         """As many as are taken, where they are not there by the hundred thousand."""

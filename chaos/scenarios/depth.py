@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from itertools import chain
 
 from chaos import crowds, telling
+from chaos.busy import Spent
 from chaos.deep import Deep, phases
 from chaos.faults.node import Node
 from chaos.quantiles import rank
@@ -48,6 +49,7 @@ def play(run: Run) -> Verdict:
             Figure("queued", run.size["queued"]),
             Figure("held", run.size["held"]),
             Figure("batches that were not full", deep.short, most=2),
+            Figure("batches that ended early, as they took long", deep.ended_early),
             Figure("outcomes that were refused", deep.refused, most=0),
             Figure(f"scripts never called {' '.join(missing)}".rstrip(), len(missing), most=0),
             *figures,
@@ -55,13 +57,15 @@ def play(run: Run) -> Verdict:
     )
 
 
-def _judged(run: Run, name: str, times: list[float]) -> tuple[Figure, ...]:
+def _judged(run: Run, name: str, times: list[Spent]) -> tuple[Figure, ...]:
     # Of a hundred calls the slowest is whichever met another process on its processor: the median is judged.
     middle, high = (None, TARGET_MS) if run.long else (TARGET_MS, None)
+    clock, processor = [one.clock for one in times], [one.processor for one in times]
     return (
         Figure(f"{name}: calls", len(times), least=0.9 * run.size["calls"]),
-        Figure(f"{name}: p50", statistics.median(times or [0.0]), "ms", most=middle),
-        Figure(f"{name}: p99.9", rank(times, 0.999), "ms", most=high),
+        Figure(f"{name}: p50", statistics.median(clock or [0.0]), "ms", most=middle),
+        Figure(f"{name}: p99.9", rank(clock, 0.999), "ms", most=high),
+        Figure(f"{name}: p99.9 of its processor", rank(processor, 0.999), "ms", most=high),
     )
 
 
