@@ -48,8 +48,10 @@ _venv_fill() {
     printf 'set-up: installing requirements.lock\n' >&2
     "${pip[@]}" install --require-hashes -r "$coordinator_root/requirements.lock" ||
         { _venv_fail 'could not install requirements.lock'; return 1; }
-    # The build backend is in the lock, so building needs nothing more from anywhere.
-    "${pip[@]}" install --no-deps --no-build-isolation --editable "$coordinator_root" ||
+    # The build backend is in the lock, so building needs nothing more from anywhere. The checkout as a place where Python
+    # looks, and not by a finder of its own, which takes a tenth of the time in which a command starts.
+    "${pip[@]}" install --no-deps --no-build-isolation --config-settings editable_mode=compat \
+        --editable "$coordinator_root" ||
         { _venv_fail 'could not install the project itself'; return 1; }
 }
 
