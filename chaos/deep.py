@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,8 +39,6 @@ OWNED = inspect.MOST_PER_PAGE
 THINGS = 1000
 SEEN: Mapping[str | int, int] = {"ok": 10, **dict.fromkeys(range(100, 108), 1)}
 SUCCESS = b"\xc0"  # the result None, packed
-# A claim that has gone on for so long takes no more jobs.
-ENOUGH_SECONDS = 0.002
 
 
 @dataclass
@@ -56,8 +53,6 @@ class Deep:
     watched: str = ""
     refused: int = 0
     short: int = 0
-    ended_early: int = 0
-    lasted: float = 0.0
     times: list[Spent] = field(default_factory=list)
     called: set[str] = field(default_factory=set)
     batches: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
@@ -77,13 +72,10 @@ class Deep:
         """Make a call, and note what it took the server if its script is the one that is watched."""
         self.called.add(call.script)
         make = partial(self.co._driver.store.call, call)
-        begun = time.monotonic()
         if call.script != self.watched:
-            answer = make()
-        else:
-            answer, spent = self._busy.during(make)
-            self.times += [spent] if spent else []
-        self.lasted = time.monotonic() - begun
+            return make()
+        answer, spent = self._busy.during(make)
+        self.times += [spent] if spent else []
         return answer
 
     def pieces(self, count: int, queue: str = PLAIN, **options: Any) -> list[Call]:
@@ -124,7 +116,7 @@ class Deep:
         """Claim a batch, and report it without claiming another."""
         self.refill(queue, wanted)
         self.claim(queue, wanted)
-        self._full(queue, wanted)
+        self.short += len(self.batches[queue]) < wanted
         while self.batches[queue]:
             rest = self.batches[queue][MAX_KEYED:]
             self.batches[queue] = self.batches[queue][:MAX_KEYED]
@@ -135,12 +127,7 @@ class Deep:
         """Report a batch and claim the next in the same call."""
         self.refill(queue, wanted)
         self.settle(queue, "succeeded", wanted)
-        self._full(queue, wanted)
-
-    def _full(self, queue: str, wanted: int) -> None:
-        if len(self.batches[queue]) < wanted:
-            enough = self.lasted > ENOUGH_SECONDS
-            self.short, self.ended_early = self.short + (not enough), self.ended_early + enough
+        self.short += len(self.batches[queue]) < wanted
 
     def refill(self, queue: str, jobs: int) -> None:
         """As many as are taken, where they are not there by the hundred thousand."""

@@ -49,7 +49,6 @@ def play(run: Run) -> Verdict:
             Figure("queued", run.size["queued"]),
             Figure("held", run.size["held"]),
             Figure("batches that were not full", deep.short, most=2),
-            Figure("batches that ended early, as they took long", deep.ended_early),
             Figure("outcomes that were refused", deep.refused, most=0),
             Figure(f"scripts never called {' '.join(missing)}".rstrip(), len(missing), most=0),
             *figures,

@@ -3,7 +3,7 @@
 import pytest
 
 from coordinator.wire import calls
-from coordinator.wire.calls import Deed, Report
+from coordinator.wire.calls import Deed
 from tests.scripts.reach import reaches
 from tests.support.engine import Engine, Job, job
 
@@ -212,42 +212,3 @@ def test_a_job_tells_how_long_it_waited_also_when_it_is_told_again(engine: Engin
     engine.keep_alive(3, "w")
     [given] = engine.claim("w", 1, number=2)
     assert (given.ident, given.waited_ms) == ("later", 3000), "since it was due"
-
-
-@pytest.mark.parametrize("needs", ["", "a{n}"])
-def test_a_claim_that_takes_long_ends_early_and_the_worker_is_rung_for_the_rest(engine: Engine, needs: str) -> None:
-    engine.worker("w")
-    engine.submit(*(job(f"j{n:02}", needs.format(n=n)) for n in range(40)))
-    engine.advance(0, each=1001)
-    first = engine.claim("w", 40)
-    assert idents(first) == [f"j{n:02}" for n in range(24)], "the clock is read after 8, 16 and 24"
-    assert engine.inbox("w") == ["bell default"]
-    second = engine.claim("w", 40)
-    assert idents(second) == [f"j{n:02}" for n in range(24, 40)], "nothing was lost, nothing passed"
-    assert engine.inbox("w") == []
-
-
-def test_a_claim_that_takes_long_robs_nobody(engine: Engine) -> None:
-    engine.worker("w")
-    engine.worker("v")
-    engine.submit(*(job(f"j{n:02}") for n in range(34)))
-    given = engine.claim("v", 10)
-    offer = calls.Offer(1, True, 0, 0, [(one.ident, one.fence) for one in given[5:]])
-    engine.call(calls.spare(engine.scope, "v", offer))
-    engine.advance(0, each=1001)
-    assert idents(engine.claim("w", 30, rob=5)) == [f"j{n:02}" for n in range(10, 34)]
-    engine.advance(0)
-    assert idents(engine.claim("w", 30, rob=5)) == [f"j{n:02}" for n in range(5, 10)], "when there are no others"
-
-
-def test_a_batch_that_is_settled_is_followed_by_a_short_one_where_that_takes_long(engine: Engine) -> None:
-    engine.worker("w")
-    engine.submit(*(job(f"j{n:02}") for n in range(40)))
-    given = engine.claim("w", 2)
-    engine.advance(0, each=1001)
-    ask = calls.Claim(2, 30, 1000, ("default",))
-    reply = engine.call(
-        calls.settle(engine.scope, "w", ask, [Report(one.ident, one.fence, "succeeded") for one in given])
-    )
-    assert len(reply[2]) == 24
-    assert engine.inbox("w") == ["bell default"]

@@ -184,16 +184,16 @@ class Engine:
     @property
     def now_us(self) -> int:
         """The test's clock, as the scripts read it before they make it monotonic."""
-        return int((self.raw.get(self._clock_key) or b"0").partition(b"/")[0])
+        return int(self.raw.get(self._clock_key) or 0)
 
     @property
     def now(self) -> int:
         """The same in milliseconds."""
         return self.now_us // 1000
 
-    def advance(self, seconds: float, each: int = 0) -> None:
-        """Move the clock, forward or back; from then on by `each` us whenever a script reads it."""
-        self._set_clock(self.now_us + round(seconds * 1_000_000), each)
+    def advance(self, seconds: float) -> None:
+        """Move the clock, forward or back."""
+        self._set_clock(self.now_us + round(seconds * 1_000_000))
 
     def use_memory(self, used: int, limit: int = 0) -> None:
         """What the server is to say of its memory."""
@@ -357,8 +357,8 @@ class Engine:
     def _clock_key(self) -> str:
         return f"{CLOCK}{{{self.namespace}}}"
 
-    def _set_clock(self, us: int, each: int = 0) -> None:
-        self.raw.set(self._clock_key, f"{us}/{each}" if each else us, ex=3600)
+    def _set_clock(self, us: int) -> None:
+        self.raw.set(self._clock_key, us, ex=3600)
 
     def _claim(self, session: str, wanted: int, queues: Sequence[str], number: int | None) -> Claim:
         if number is None:

@@ -3,14 +3,8 @@
 # They are found through the hash tag of the namespace, so one text of each script serves all tests.
 CLOCK = "test-clock:"
 MEMORY = "test-memory:"
-# It may go on by so many us each time it is read: `<us>/<us>`.
 NOW = f"""local function server_us()
-  local key = '{CLOCK}' .. string.match(KEYS[1], '%b{{}}')
-  local us, step = string.match(redis.call('GET', key), '^(%d+)/?(%d*)$')
-  if step ~= '' then
-    redis.call('SET', key, string.format('%d/%s', us + step, step), 'KEEPTTL')
-  end
-  return tonumber(us)
+  return tonumber(redis.call('GET', '{CLOCK}' .. string.match(KEYS[1], '%b{{}}')))
 end"""
 USED = f"""local function server_memory()
   local said = redis.call('GET', '{MEMORY}' .. string.match(KEYS[1], '%b{{}}')) or '0 0'

@@ -4,12 +4,12 @@
 --@include lib/gated
 --@include lib/hand_out
 --@include lib/heads
---@include lib/late
 --@include lib/plain_job
 --@include lib/turns
 -- How often one claim looks at the queues again after it found jobs that could not be claimed, and at how many heads at
 -- least while gates may hold them up.
 local MAX_LOOKS, LEAST_HEADS = 8, 32
+
 -- The last look at a candidate. One that cannot be claimed after all ends or steps back here.
 local function claimable(ctx, r)
   local late = out_of_time(ctx, r)
@@ -67,10 +67,10 @@ local function claim_head(ctx, found, gone, session, hold_ms)
   return r and r.state == 'ready' and claimable(ctx, r) and hand_out(ctx, r, session, hold_ms)
 end
 
--- One look at the heads of the queues. Returns how many of them could not be claimed; they have left the ready set; whether
--- there are others, which is only known if one more head is looked at than is `wanted`; and whether it took too long.
+-- One look at the heads of the queues. Returns how many of them could not be claimed; they have left the ready set.
+-- Whether there are others is only known if one more head is looked at than is `wanted`.
 local function claim_some(ctx, jobs, session, wanted, hold_ms, queues, roomy)
-  local dropped, gone, given, seen, late = 0, {}, {}, 0, false
+  local dropped, gone, given = 0, {}, {}
   ctx.run = {}
   local looked = wanted - #jobs + (roomy and 1 or 0)
   local heads = ctx.gates and math.max(LEAST_HEADS, looked) or looked
@@ -87,9 +87,7 @@ local function claim_some(ctx, jobs, session, wanted, hold_ms, queues, roomy)
     if turns and claimed then
       pay(turns, found)
     end
-    seen = seen + 1
-    late = is_late(ctx, seen)
-    found = #jobs < wanted and not late and (turns and head_in_turn(turns) or order and head_by_rank(order, found, claimed))
+    found = #jobs < wanted and (turns and head_in_turn(turns) or order and head_by_rank(order, found, claimed))
   end
   run.over(ctx)
   ctx.run = nil
@@ -102,19 +100,18 @@ local function claim_some(ctx, jobs, session, wanted, hold_ms, queues, roomy)
   end
   if turns then
     keep_turns(ctx, turns)
-    return dropped, any_left(turns), late
+    return dropped, any_left(turns)
   end
-  return dropped, #order.heads > #given + dropped, late
+  return dropped, #order.heads > #given + dropped
 end
 
--- Returns whether there may be more behind those that could not be claimed, or were not looked at for want of time;
--- whether there are others; and whether time was wanting.
+-- Returns whether there may be more behind those that could not be claimed, and whether there are others.
 local function claim_ready(ctx, jobs, session, wanted, hold_ms, queues, roomy)
-  local dropped, looks, others, late = 1, 0, false, false
-  while #jobs < wanted and dropped > 0 and not late and looks < MAX_LOOKS do
-    dropped, others, late = claim_some(ctx, jobs, session, wanted, hold_ms, queues, roomy)
+  local dropped, looks, others = 1, 0, false
+  while #jobs < wanted and dropped > 0 and looks < MAX_LOOKS do
+    dropped, others = claim_some(ctx, jobs, session, wanted, hold_ms, queues, roomy)
     looks = looks + 1
     settle_lines(ctx)
   end
-  return dropped > 0 or late, others, late
+  return dropped > 0, others
 end

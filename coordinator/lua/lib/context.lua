@@ -28,7 +28,7 @@ end
 
 -- What the caller knows, and what was changed for the whole fleet, of which it need not have heard yet.
 local function terms_from(terms, changes)
-  local read, at = { looks = 0, shed_looks = 0, line_looks = 0, displaced = 0, clock_us = server_us }, 0
+  local read, at = { looks = 0, shed_looks = 0, line_looks = 0, displaced = 0 }, 0
   for number in string.gmatch(terms, '%d+') do
     at = at + 1
     read[TERMS[at]] = tonumber(number)
