@@ -80,7 +80,7 @@ class Exchange(Service):
         self._unread: tuple[list[Entry], fleet.Exchange] | None = None
         self._parked: Parked | None = None
         self._fault: Exception | None = None
-        # The number of a claim that was parked, and is made again.
+        # The number of a claim that is made again. If it was carried out, its answer is of that time.
         self._repeats = 0
         self._session = ""
         self._parks = driver.settings.max_hold >= driver.settings.session_ttl
@@ -240,7 +240,7 @@ class Exchange(Service):
                 self._refused(batch, error)
                 return True
             self._desk.waiting.extendleft(reversed(batch))
-            self._desk.hungry = True
+            self._desk.hungry, self._repeats = True, ask.number or self._repeats
             if self._closing:
                 self._leaving = False  # a store that is away rings nobody
             return False
