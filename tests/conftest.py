@@ -31,8 +31,9 @@ ANY_VERSION = {TESTS / name for name in ("acceptance", "bench", "integration", "
 hypothesis.settings.register_profile("sample", max_examples=40)
 if os.environ.get("COORDINATOR_TEST_LONG") != "1":
     hypothesis.settings.load_profile("sample")
-# A shell has what it starts in the background ignore these, and so would every process that a test starts.
-for ignored in (signal.SIGINT, signal.SIGQUIT):
+# A shell has what it starts in the background ignore the first two, and nohup the third, and so would every process
+# that a test starts.
+for ignored in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
     if signal.getsignal(ignored) is signal.SIG_IGN:
         signal.signal(ignored, signal.default_int_handler if ignored is signal.SIGINT else signal.SIG_DFL)
 EXAMINED = {TESTS / "integration", TESTS / "acceptance"}

@@ -13,7 +13,7 @@ from coordinator.policy.pattern import pattern
 from coordinator.wire import calls, looks
 from coordinator.wire.step import Call
 from tests.scripts.reach import reaches
-from tests.support.engine import Engine, dedup, wire_needs
+from tests.support.engine import Engine, dedup, script_text, wire_needs
 from tests.unit.test_pattern import names, patterns
 
 TREE = ["infra", "infra/dev/vpc", "infra/prod", "infra/prod-2/vpc", "infra/prod/lb", "infra/prod/vpc"]
@@ -137,10 +137,12 @@ def _spent(engine: Engine) -> dict[str, int]:
 
 
 def _microseconds(engine: Engine, call: Call) -> int:
-    """What one call takes the server, with all that its script does."""
-    total = lambda: int(engine.raw.info("commandstats")["cmdstat_eval"]["usec"])  # noqa: E731
+    """What one call takes the server, with all that its script does. Sent by its name, as the product does: to digest
+    the text takes 6.2 as long again."""
+    name = engine.raw.script_load(script_text(call.script, engine._shebang, engine.clocked))
+    total = lambda: int(engine.raw.info("commandstats").get("cmdstat_evalsha", {"usec": 0})["usec"])  # noqa: E731
     before = total()
-    engine.sent(call)
+    engine.raw.evalsha(name, 1, call.key, *call.args)
     return total() - before
 
 
