@@ -1,8 +1,8 @@
 """How long a server is at work with one call, by its own account.
 
 By the clock: the microseconds that it counts for commands of a kind, which is how long everybody else waits. And by its
-processor, which leaves out when the system gave the processor to somebody else in the midst of it (the host of a virtual
-machine may do so unseen); it has more in it besides, such as reading the command and writing the answer.
+processor, which leaves out when the system gave that to somebody else in the midst of it (the host of a virtual machine
+may do so unseen), and has more in it besides, such as reading the command and writing the answer.
 """
 
 from __future__ import annotations
