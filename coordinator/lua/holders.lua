@@ -20,8 +20,8 @@ local pattern, most, named = parse_pattern(ARGV[2]), tonumber(ARGV[4]), tonumber
 local found, compared = {}, 0
 
 local function show(name)
-  found[#found + 1] = { name, capacity(ctx, name), redis.call('ZCARD', ctx.p .. K_LINE .. name),
-    redis.call('HLEN', ctx.p .. K_HOLDERS .. name), holders_of(ctx, name, named) }
+  local people, many = holders_of(ctx, name, named)
+  found[#found + 1] = { name, capacity(ctx, name), redis.call('ZCARD', ctx.p .. K_LINE .. name), many, people }
 end
 
 -- From where to go on after a name, or nil if nothing more can come. What only the engine names comes last.

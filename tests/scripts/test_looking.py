@@ -123,13 +123,18 @@ def test_a_page_costs_as_much_among_100_000_names_as_among_hundreds(engine: Engi
         assert len(reply[3]) == len(names)
         costs.append(sum(many for name, many in spent.items() if name != "cmdstat_info"))
     assert costs[1] - costs[0] <= STEPS_MORE
-    took = min(_microseconds(engine, page) for _ in range(50))
-    assert took < MOST_MICROSECONDS, took
+    least = MOST_MICROSECONDS
+    for _ in range(TRIES):
+        least = min(least, _microseconds(engine, page))
+        if least < MOST_MICROSECONDS:
+            break
     engine.raw.zrem(engine.key("RESOURCES"), *others)
+    assert least < MOST_MICROSECONDS
 
 
-# To find where the names begin; and microseconds of the server for a page of 100 among 100,000.
-STEPS_MORE, MOST_MICROSECONDS = 2, 2000
+# To find where the names begin; and microseconds of the server for a page of 100 among 100,000. A machine that is busy
+# with other things can only add to them, as long as it is: it is asked again until one answer says what it takes.
+STEPS_MORE, MOST_MICROSECONDS, TRIES = 2, 2000, 1000
 
 
 def _spent(engine: Engine) -> dict[str, int]:

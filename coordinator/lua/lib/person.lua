@@ -25,13 +25,21 @@ local function persons(ctx, ids, resource)
   return list
 end
 
--- At most so many of the holders, without the first `past`.
+-- At most so many of the holders, without the first `past`; and how many there are. Those who are few are read in one go.
 local function holders_of(ctx, resource, most, past)
   local key, list = ctx.p .. K_HOLDERS .. resource, {}
-  local ids = redis.call('HKEYS', key)
+  local count = redis.call('HLEN', key)
   past = past or 0
+  if past == 0 and count <= most then
+    local held = count > 0 and redis.call('HGETALL', key) or {}
+    for i = 1, #held, 2 do
+      list[#list + 1] = person(ctx, held[i], held[i + 1])
+    end
+    return list, count
+  end
+  local ids = redis.call('HKEYS', key)
   for i = past + 1, math.min(#ids, past + most) do
     list[i - past] = person(ctx, ids[i], redis.call('HGET', key, ids[i]))
   end
-  return list
+  return list, count
 end
