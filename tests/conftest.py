@@ -39,6 +39,12 @@ for ignored in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
 EXAMINED = {TESTS / "integration", TESTS / "acceptance"}
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What is left out whole for a second server need not be read: that takes each test process some seconds."""
+    again = {"not no_redis", "not any_version"} <= set(config.option.markexpr.split(" and "))
+    return True if again and collection_path in {UNIT, *ANY_VERSION} else None
+
+
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects by the mark set here
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:

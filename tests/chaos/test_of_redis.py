@@ -23,6 +23,7 @@ ONLY_LONG = {"redis-kill-fast"}
 SECOND = 10**9
 
 
+@pytest.mark.scenario
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(("scenario", "seed"), kept(one for one in SCENARIOS if one.name not in ONLY_LONG))
 def test_the_claim_holds(scenario: Scenario, seed: int | None) -> None:

@@ -22,6 +22,7 @@ MINE = (
 )
 
 
+@pytest.mark.scenario
 @pytest.mark.no_redis  # each starts its own
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(("scenario", "seed"), kept(SCENARIOS[name] for name in MINE))
