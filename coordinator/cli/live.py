@@ -8,7 +8,7 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -92,13 +92,21 @@ def events(options: EventsOptions, common: Common) -> None:
         newest = coordinator.run(history.events(scope_of(coordinator), "", options.most))
         chosen = [one for one in newest if options.wants(one)]
         if not options.follow:
-            views = [tables.happening(one) for one in chosen] or [word("no events", tables.DIM)]
+            views = [tables.happening(one) for one in chosen] or [word(_nothing_of(options, newest), tables.DIM)]
             screen.show({"events": [shapes.happening(one) for one in chosen]}, *views)
             return
         print_all(chosen, screen)
         for one in following(coordinator, newest[-1].ident if newest else "0"):
             if options.wants(one):
                 print_all([one], screen)
+
+
+def _nothing_of(options: EventsOptions, newest: Sequence[Happening]) -> str:
+    """That none is shown; where names were asked for also which there are, for one may be misspelt."""
+    if not options.event or not newest:
+        return "no events"
+    there = ", ".join(sorted({one.event for one in newest}))
+    return f"no events named {', '.join(options.event)}; the newest {len(newest)} are named {there}"
 
 
 def following(coordinator: Coordinator, after: str) -> Iterator[Happening]:

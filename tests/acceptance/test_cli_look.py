@@ -214,6 +214,9 @@ def test_events_are_listed_and_followed(cli: Cli, co: Coordinator) -> None:
     assert [one["event"] for one in listed] == ["ask", "grant", "release"]
     assert "grant" in cli.call("events", "--limit", "2").stdout
     assert cli.call("events", "--id", "nonesuch1-1").stdout == "no events\n"
+    said = cli.call("events", "--event", "none\x1bsuch").stdout
+    assert said.startswith("no events named none\\x1bsuch; the newest ")
+    assert "grant, release" in said
     named = cli.json("events", "--event", "grant", "--event", "release", "--event", "nonesuch")["events"]
     assert [one["event"] for one in named] == ["grant", "release"]
     assert cli.json("events", "--event", "grant", "--limit", "1")["events"] == []
