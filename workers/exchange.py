@@ -236,11 +236,12 @@ class Exchange(Service):
             found = await self._driver.run(fleet.exchange(self._driver.scope, ask, [one.report for one in batch]))
         except CoordinatorError as error:
             log.warning("the store did not take outcomes or give jobs: %s", error)
+            self._repeats = ask.number or self._repeats
             if batch and isinstance(error, Corrupt | ProtocolError):
                 self._refused(batch, error)
                 return True
             self._desk.waiting.extendleft(reversed(batch))
-            self._desk.hungry, self._repeats = True, ask.number or self._repeats
+            self._desk.hungry = True
             if self._closing:
                 self._leaving = False  # a store that is away rings nobody
             return False

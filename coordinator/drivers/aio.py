@@ -63,7 +63,7 @@ class AsyncDriver:
 
     def __init__(self, url: str | None, settings: Settings, extras: Extras | None = None) -> None:
         self.live = LiveSettings(settings, self._configuration, self._adopt)
-        self.target = locate(url or settings.url, settings.allow_insecure_tls)
+        self.target = locate(url or settings.url, settings.allow_insecure_tls, settings.durability == "durable")
         self.scope = Scope.of(settings.namespace, settings.terms(), settings.acknowledged_by is None)
         self.signer = settings.signer()
         self.rules = settings.rules()

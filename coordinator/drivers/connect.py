@@ -48,6 +48,19 @@ _TAKES_OPTIONS = (
 )
 _TO_ENCODE = "a password must have its / ? # [ ] percent-encoded, and what is not ASCII: %2F %3F %23 %5B %5D"
 _KNOWN = frozenset(name for one in _TAKES_OPTIONS for name in signature(one.__init__).parameters)
+_MAY = frozenset(
+    {
+        *("username", "password", "db", "protocol", "client_name", "health_check_interval"),
+        *("socket_keepalive", "socket_read_size", *(one for one in _KNOWN if one.startswith("ssl_"))),
+    }
+)
+_TAKEN = f"a URL may have {', '.join(sorted(one for one in _MAY if not one.startswith('ssl_')))}, and ssl_..."
+# They have to go together with others, which only the settings see to: one connection would wait for itself.
+_SETTINGS = {
+    "max_connections": "max_connections",
+    "socket_timeout": "operation_timeout",
+    "socket_connect_timeout": "operation_timeout",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +78,18 @@ class Target:
         return f"Target({self.shown})"
 
 
-def locate(given: str, allow_insecure_tls: bool = False) -> Target:
-    """The server of a URL. Raises ConfigError, ServerStartError."""
+def locate(given: str, allow_insecure_tls: bool = False, durable: bool = False) -> Target:
+    """The server of a URL. `durable`: an embedded one that is started now syncs each write. Raises ConfigError,
+    ServerStartError."""
     parts = _split(given)
     if parts.scheme == "embedded":
         path = unquote(parts.netloc + parts.path)
-        server = shared_server(Path(path) if path else None)
+        server = shared_server(Path(path) if path else None, durable)
         return Target("unix", server.url, given)
     shown = redacted(given)
     # Of a parameter that is there twice the first counts, as for redis-py, which reads the URL once more.
     options: dict[str, Any] = dict(reversed(parse_qsl(parts.query)))
-    unknown = sorted(set(options) - _KNOWN)
-    if unknown:
-        raise ConfigError([f"url: {shown}: redis-py knows no option {', '.join(map(repr, unknown))}"])
+    _allowed(options, shown)
     secure = tls.options(options, shown, allow_insecure_tls) if parts.scheme in tls.SCHEMES else {}
     if parts.scheme in ("redis", "rediss", "unix"):
         return _one_server(parts, given, shown, secure)
@@ -88,6 +100,16 @@ def locate(given: str, allow_insecure_tls: bool = False) -> Target:
     if parts.password:
         options["password"] = unquote(parts.password)
     return _with_nodes(parts.scheme.replace("rediss", "redis"), given, shown, options)
+
+
+def _allowed(options: Mapping[str, Any], shown: str) -> None:
+    unknown, others = sorted(set(options) - _KNOWN), sorted(set(options) - _MAY)
+    if unknown:
+        raise ConfigError([f"url: {shown}: redis-py knows no option {', '.join(map(repr, unknown))}"])
+    for name in others:
+        setting = _SETTINGS.get(name)
+        cure = f"use the setting {setting} (COORDINATOR_{setting.upper()})" if setting else f"leave it out; {_TAKEN}"
+        raise ConfigError([f"url: {shown}: {name!r} is not for a URL: {cure}"])
 
 
 def _split(given: str) -> SplitResult:

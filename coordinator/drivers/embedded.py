@@ -222,15 +222,17 @@ def _stop_all() -> None:
 # closed says goodbye to a server that is still there.
 atexit.register(_stop_all)
 
+_EACH_WRITE = {"appendfsync": "always"}
 _registry_lock = threading.Lock()
 _registry: dict[Path | None, tuple[EmbeddedServer, int]] = {}
 
 
-def shared_server(directory: Path | None) -> EmbeddedServer:
-    """The one running server this process has for a directory, or for none; pair with `release_server`."""
+def shared_server(directory: Path | None, durable: bool = False) -> EmbeddedServer:
+    """The one running server this process has for a directory, or for none; pair with `release_server`. `durable`:
+    if it is started now, it syncs each write."""
     key = Path(directory).resolve() if directory is not None else None
     with _registry_lock:
-        server, users = _registry.get(key) or (EmbeddedServer(key), 0)
+        server, users = _registry.get(key) or (EmbeddedServer(key, config=_EACH_WRITE if durable else None), 0)
         server.start()
         _registry[key] = (server, users + 1)
         return server

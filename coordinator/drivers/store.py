@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import redis
 
-from coordinator.drivers import failpoints, tls
+from coordinator.drivers import durable, failpoints, tls
 from coordinator.drivers.connect import close_async, close_sync
 from coordinator.drivers.demands import Demands, Words, no_cluster
 from coordinator.drivers.direct import AsyncDirect, Direct, async_exchange, sync_exchange
@@ -108,16 +108,16 @@ class _Programs:
         self.known = False
         self._functions = self._shebang = self._cluster = False
 
-    def learn(self, info: dict[str, Any]) -> None:
-        """Look at the server's INFO. Raises UnsafeServer."""
+    def learn(self, info: dict[str, Any], synced: Any) -> None:
+        """Look at the server's INFO, and at how often it syncs its file. Raises UnsafeServer."""
         version = server_version(info)
         if version < OLDEST:
             raise UnsafeServer([f"Redis {'.'.join(map(str, version))} is too old; 6.2 or newer is needed"])
         policy = str(info.get("maxmemory_policy", "noeviction"))
         if policy != "noeviction" and not self._demands.allow_unsafe:
             raise UnsafeServer([f"maxmemory-policy is {policy}: Redis may evict jobs and locks; set it to noeviction"])
-        if self._demands.durable and not int(info.get("aof_enabled", 0)):
-            raise UnsafeServer(["durability is `durable`, but the server keeps no append-only file"])
+        if self._demands.durable:
+            durable.check(info, synced)
         self._functions = self._shebang = version >= (7, 0)
         self._cluster = info.get("redis_mode") == "cluster"
         self.known = True
@@ -255,7 +255,7 @@ class Store:
 
     def load(self) -> tuple[str, ...]:
         """Load all scripts. Returns their names. Raises as `call` does, and UnsafeServer."""
-        self._programs.learn(self.command("INFO"))
+        self._programs.learn(self.command("INFO"), durable.asked(self.client) if self._demands.durable else None)
         for words in self._programs.all():
             self.command(*words)
         return loader.names()
@@ -266,7 +266,7 @@ class Store:
 
     def _look(self) -> None:
         with self._lock:
-            self._programs.learn(self.client.info())
+            self._programs.learn(self.client.info(), durable.asked(self.client) if self._demands.durable else None)
 
     def _once(self, call: Call) -> Any:
         try:
@@ -367,7 +367,8 @@ class AsyncStore:
             raise redis.exceptions.TimeoutError(f"no reply within {self._seconds:g} s") from None
 
     async def _look(self) -> None:
-        self.programs.learn(await self._patiently(self.client.info()))
+        synced = await self._patiently(durable.asked_async(self.client)) if self._demands.durable else None
+        self.programs.learn(await self._patiently(self.client.info()), synced)
 
     async def _once(self, call: Call) -> Any:
         try:

@@ -9,7 +9,7 @@ import pytest
 
 from coordinator import Settings, Submission
 from coordinator.drivers.aio import AsyncDriver
-from coordinator.errors import StoreUnavailable
+from coordinator.errors import CoordinatorError, ProtocolError, StoreUnavailable
 from coordinator.ops.fleet import Exchange
 from tests.support.fleet import Fleet
 from workers import Registry
@@ -26,9 +26,16 @@ async def fleet(redis_url: str, namespace: str) -> AsyncIterator[Fleet]:
         yield made
 
 
-@pytest.mark.parametrize("parks", [False, True])
+@pytest.mark.parametrize(
+    ("parks", "first", "with_it", "error"),
+    [
+        (False, "wait", "raw_jobs", StoreUnavailable("the answer was lost")),
+        (True, "wait", "raw_jobs", StoreUnavailable("the answer was lost")),
+        (False, "quick", "raw_verdicts", ProtocolError("the answer could not be read")),
+    ],
+)
 async def test_who_was_rung_while_its_claim_had_no_answer_claims_once_more(
-    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, parks: bool
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, parks: bool, first: str, with_it: str, error: CoordinatorError
 ) -> None:
     """The claim found less than it asked for, and so was noted as idle, and rung for what came afterwards. When it is
     repeated its answer is that of the first time, which says nothing of what the bell was for."""
@@ -39,6 +46,10 @@ async def test_who_was_rung_while_its_claim_had_no_answer_claims_once_more(
         begun.put_nowait(payload)
         await go_on.wait()
 
+    @jobs.handler("quick")
+    async def quick(ctx: Any, payload: str) -> None:
+        begun.put_nowait(payload)
+
     run, ring, lost = AsyncDriver.run, Desk.ring, []
 
     def ringing(desk: Desk) -> None:
@@ -47,19 +58,19 @@ async def test_who_was_rung_while_its_claim_had_no_answer_claims_once_more(
 
     async def losing(driver: AsyncDriver, operation: Any, *more: Any) -> Any:
         reply = await run(driver, operation, *more)
-        if isinstance(reply, Exchange) and reply.raw_jobs and not lost:
+        if isinstance(reply, Exchange) and getattr(reply, with_it) and not lost:
             lost.append(reply)
             heard.clear()
             await fleet.client.submit_many([Submission("wait", f"later {n}") for n in range(3)])
             await heard.wait()
-            raise StoreUnavailable("the answer was lost")
+            raise error
         return reply
 
     monkeypatch.setattr(AsyncDriver, "run", losing)
     monkeypatch.setattr(Desk, "ring", ringing)
     if not parks:
         monkeypatch.setattr(AsyncDriver, "park", lambda *_: False)
-    await fleet.client.submit("wait", "first")
+    await fleet.client.submit(first, "first")
     await fleet.worker(jobs, concurrency=16, poll=POLL)
     async with asyncio.timeout(SOON):
         found = {await begun.get() for _ in range(4)}

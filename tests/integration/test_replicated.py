@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import pytest
 
 from chaos.faults.sentinel import Watched, watched
 from coordinator import Settings
+from coordinator.drivers import durable
+from coordinator.drivers.embedded import EmbeddedServer
 from coordinator.errors import ConfigError, Unconfirmed, UnknownOutcome, UnsafeServer
 from tests.support import topology
 from tests.support.faces import connected
-from tests.support.server import chosen_server
+from tests.support.server import chosen_server, plain_client
 from tests.support.until import until
 
 
@@ -142,3 +145,41 @@ def test_durable_needs_an_append_only_file(kind: str, redis_url: str, settings: 
         pytest.raises(UnsafeServer, match="append-only"),
     ):
         co.submit("job")
+
+
+@pytest.mark.parametrize(("fsync", "serves"), [("always", True), ("everysec", False), ("no", False)])
+def test_durable_needs_each_write_to_be_synced(
+    kind: str, settings: Settings, tmp_path: Path, fsync: str, serves: bool
+) -> None:
+    lasting = settings.model_copy(update={"durability": "durable"})
+    with (
+        EmbeddedServer(tmp_path, binary=chosen_server(), config={"appendfsync": fsync}) as server,
+        connected(kind, server.url, lasting) as co,
+    ):
+        if serves:
+            assert co.submit("job").ident
+        else:
+            with pytest.raises(UnsafeServer, match=f"appendfsync is {fsync}: set"):
+                co.submit("job")
+
+
+def test_an_embedded_server_for_durable_syncs_each_write(kind: str, settings: Settings, tmp_path: Path) -> None:
+    lasting = settings.model_copy(update={"durability": "durable"})
+    with connected(kind, f"embedded://{tmp_path}", lasting) as co:
+        assert co.submit("job").ident
+
+
+def test_where_nobody_may_ask_how_often_it_syncs_that_is_said(
+    kind: str, settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lasting = settings.model_copy(update={"durability": "durable"})
+    durable._nobody_knows.cache_clear()
+    with EmbeddedServer(tmp_path, binary=chosen_server()) as server:
+        with closing(plain_client(server.url)) as raw:
+            raw.execute_command("ACL SETUSER", "app", "on", ">secret", "+@all", "-config", "~*", "&*")
+        url = server.url.replace("unix://", "unix://app:secret@")
+        for _ in range(2):
+            with connected(kind, url, lasting) as co:
+                assert co.submit("job").ident
+    said = [one for one in caplog.messages if "may not ask" in one]
+    assert len(said) == 1

@@ -24,6 +24,11 @@ from coordinator.errors import ConfigError
         ("redis+cluster://host:port", "one of its 1 hosts is not host:port"),
         ("redis+sentinel://h:1,x:secret/main", "one of its 2 hosts is not host:port"),
         ("redis://h/0?signing=1", "redis-py knows no option 'signing'"),
+        ("redis://h/0?max_connections=1", "'max_connections' is not for a URL: use the setting max_conn"),
+        ("redis+cluster://h/0?socket_timeout=60", "'socket_timeout' is not for a URL: use the setting op"),
+        ("unix:///s?socket_connect_timeout=nan", "use the setting operation_timeout (COORDINATOR_OPERATION_TIMEOUT)"),
+        ("redis://h/0?maint_notifications_config=x", "is not for a URL: leave it out; a URL may have client_name, db,"),
+        ("redis://h/0?decode_responses=1", "'decode_responses' is not for a URL"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_a_config_error(url: str, problem: str) -> None:
