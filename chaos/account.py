@@ -22,7 +22,7 @@ from coordinator_demo.account import raw_client, read_account
 
 PAGE, RESULT_SECONDS = 1000, 10.0
 # Between whom a job went, as far as it is streamed: the everyday claims of jobs that need no resource are not.
-MOVES = TAKEN_BACK | {AGAIN, "claim"}
+MOVES = TAKEN_BACK | {AGAIN, "claim", "lose"}
 
 
 def record(url: str, settings: Settings, folder: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from chaos.history import Recorder
 from coordinator import Coordinator, Need
+from coordinator.drivers import clock
 from coordinator.leases import Lease
 
 
@@ -16,6 +18,8 @@ def take(co: Coordinator, recorder: Recorder, need: str | Need, size: int = 1, *
     with recorder.doing("acquire", resource=asked.resource, **how) as pending:
         lease = co.acquire(asked, **options)
         pending.fence, pending.args["request"] = lease.fence, lease.ident
+        # On one machine the server's clock is ours.
+        pending.args["trusted_us"] = round((time.time() + co._driver.keeper.trusted_until - clock.now()) * 1e6)
     return lease
 
 

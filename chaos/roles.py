@@ -45,6 +45,8 @@ def handlers(recorder: Recorder) -> Registry:
                 await asyncio.sleep(_seconds(ctx, payload))
             if payload.get("progress"):
                 ctx.progress(1.0, "done")
+            if payload.get("fails") and ctx.attempt == 1:
+                raise ValueError("fails the first time")
         recorder.note("done", ctx.fence(), job=ctx.id)
         return result_of(ctx)
 

@@ -38,6 +38,7 @@ class Round(Steering):
             self.latch_opens,
             self.wait_is_given_up,
             self.job_runs,
+            self.job_is_tried_again_at_once,
             self.jobs_run_in_order_of_urgency,
             self.jobs_behind_a_long_one_are_offered_and_taken_back,
             self.duplicate_joins,
@@ -147,6 +148,15 @@ class Round(Steering):
         ticket = self._one.submit(roles.STEP, {"ms": 1, "progress": True}, resources=["b"], owner="chaos")
         result = ticket.result(PATIENCE)
         return result.split()[0] == ticket.ident or result
+
+    def job_is_tried_again_at_once(self) -> Any:
+        """It fails once: its result is that of its second attempt, and no attempt is a delivery that was lost."""
+        retry = RetryPolicy(max_attempts=3, base=0)
+        ticket = self._one.submit(roles.STEP, {"ms": 1, "fails": True}, resources=["b"], retry=retry)
+        ident, fence = ticket.result(PATIENCE).split()
+        fields = self._one.explain(ticket.ident).fields
+        told = (ident == ticket.ident, fields["attempts"], fields["deliveries"], fields["settled"] == fence)
+        return told == (True, "2", "1", True) or told
 
     def jobs_run_in_order_of_urgency(self) -> Any:
         """Of jobs that wait for a resource the one that was raised runs first."""

@@ -2,14 +2,15 @@
 
 A history is a list of operations (`chaos.history.Op`). What the rules understand:
 
-- `submit` {job}: a job was handed in; `cancel` {job}: somebody wanted it stopped; `told` {job, state}: a caller was
-  told how it ended;
+- `submit` {job}: a job was handed in; `cancel` {job, ended}: somebody wanted it stopped, and may have been told that it
+  has ended so; `told` {job, state}: a caller was told how it ended;
 - `start` {job} and `done` {job}, each with the fence: a handler began, and made its effect; `raised` {job}
   with it: the handler gave up with an error of its own. The start may say {trusted_us}: until when, by the clock that
   the server has too, its worker could trust its session;
-- `acquire` {resource, request} with the fence it got; `release` {resource, request} with that fence: `failed` if it
-  was no longer held. With {mode: shared} others may share it; with {permits, size} it is so many permits of a counted
-  resource; else it was acquired alone;
+- `acquire` {resource, request} with the fence it got, and {trusted_us} as above: before that nobody may take it
+  away; `release` {resource, request} with that fence: `failed` if it was no longer held. With {mode: shared}
+  others may share it; with {permits, size} it is so many permits of a counted resource; else it was acquired
+  alone;
 - `write` {resource, place, guarded} with a fence: an outside store was written to, `ok` if it took the write. `place`
   is the store's own order. A guarded store is one that compares fences;
 - a resource may be a subtree, `path/**`: whoever has it has all that lies at and below the path;

@@ -35,6 +35,7 @@ def check_jobs(ops: Iterable[Op], *, drained: bool) -> list[Problem]:
             by_job[one.op][one.arg("job")].append(one)
     problems = list(_conservation(by_job["submit"], records, drained))
     problems += _dropped(records, by_job["cancel"])
+    problems += _run_on(records, by_job["cancel"])
     problems += _failed(records, by_job["raised"])
     for job, starts in by_job["start"].items():
         problems += _leases(job, starts, by_job["submit"][job])
@@ -70,6 +71,15 @@ def _dropped(records: dict[str, Op], cancels: dict[str, list[Op]]) -> Iterator[P
         state = record.arg("state")
         if state in ASKED_FOR and not (state == State.CANCELLED and job in cancels):
             yield Problem("lost", f"{job} is {state}, which nobody asked for")
+
+
+def _run_on(records: dict[str, Op], cancels: dict[str, list[Op]]) -> Iterator[Problem]:
+    """Whoever is told that a job is cancelled before it began finds it cancelled."""
+    for job, record in records.items():
+        for one in cancels.get(job, ()):
+            if one.outcome == "ok" and one.args.get("ended") and record.arg("state") != State.CANCELLED:
+                state = record.arg("state")
+                yield Problem("told", f"{one.process} was told that {job} is cancelled, but it is {state}")
 
 
 def _failed(records: dict[str, Op], raised: dict[str, list[Op]]) -> Iterator[Problem]:
@@ -115,6 +125,8 @@ def _commits(records: dict[str, Op], starts: dict[str, list[Op]], counted: dict[
             yield Problem("twice", f"the server counts {counted[event]} times {event}, and {ends[state]} jobs {state}")
     for job, record in records.items():
         made_under = int(record.args.get("result_fence", 0))
+        if record.arg("state") == State.SUCCEEDED and "result_fence" in record.args and not made_under:
+            yield Problem("lost", f"{job} succeeded, and its result is not there")
         if made_under and made_under != record.fence:
             yield Problem(
                 "stale", f"{job} is settled under {record.fence} with the result of the run under {made_under}"

@@ -8,7 +8,7 @@ claim without ending the job is in the account: its worker died, handed it back,
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from chaos.checker.facts import Problem
 from chaos.checker.losses import Loss
@@ -21,7 +21,7 @@ AGAIN = "again"
 LAPSED = "session lost"
 
 
-def check_runs(ops: Iterable[Op], losses: Sequence[Loss] = (), *, steady: bool = False) -> Iterator[Problem]:
+def check_runs(ops: Collection[Op], losses: Sequence[Loss] = (), *, steady: bool = False) -> Iterator[Problem]:
     """The breaches. `losses`: when the server forgot claims that had been answered. `steady`: it forgot none, and its
     clock was that of the processes all the time."""
     records: dict[str, Op] = {}
@@ -39,6 +39,8 @@ def check_runs(ops: Iterable[Op], losses: Sequence[Loss] = (), *, steady: bool =
         yield from _runs(job, starts[job], moves[job], losses)
         if steady:
             yield from _robbed(job, starts[job], moves[job])
+    if steady:
+        yield from _robbed_holders(ops, moves)
 
 
 def _claims(job: str, record: Op, moves: list[Op]) -> Iterator[Problem]:
@@ -81,3 +83,14 @@ def _robbed(job: str, starts: list[Op], moves: list[Op]) -> Iterator[Problem]:
 
 def _count(moves: list[Op]) -> Counter[str]:
     return Counter(one.arg("event") for one in moves)
+
+
+def _robbed_holders(ops: Iterable[Op], moves: dict[str, list[Op]]) -> Iterator[Problem]:
+    """The same of locks: whoever has one notes until when it could trust its session when it got it."""
+    for one in ops:
+        trusted = int(one.args.get("trusted_us", 0)) if one.op == "acquire" else 0
+        for lost in moves[one.arg("request")] if trusted else ():
+            if lost.arg("event") == "lose" and lost.server_us + 999 < trusted:
+                early = (trusted - lost.server_us - 999) / 1e6
+                what = f"{one.arg('resource')} was taken from {one.process}"
+                yield Problem("robbed", f"{what} {early:.3f} s before that could doubt its session")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import stat
 import subprocess
 import tempfile
 from pathlib import Path
@@ -15,8 +17,12 @@ def library(name: str) -> Path:
     """The shared object of `{name}.c` beside this file, compiled at the first use. Raises Unavailable."""
     source = Path(__file__).with_name(f"{name}.c")
     digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
-    folder = Path(tempfile.gettempdir()) / "coordinator-chaos"
+    folder = Path(tempfile.gettempdir()) / f"coordinator-chaos-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    # Its name is no secret, and what lies there is loaded into our servers.
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise Unavailable(f"others may write to {folder}: delete it")
     made = folder / f"{name}-{digest}.so"
     if not made.exists():
         _compile(source, made)

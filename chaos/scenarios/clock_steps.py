@@ -99,7 +99,7 @@ def _fired_twice(ops: Sequence[Op]) -> int:
 SCENARIOS = (
     Scenario(
         "clock-steps",
-        "The server's clock is set back and forward by up to an hour: leases keep their length, fences grow",
+        "The clock is set back and forward by up to an hour: leases keep their length after a step back, fences grow",
         "lease error <= 1 s after a step back, fences grow, delayed jobs fire once",
         {"steps": 3, "rate": 100},
         {"steps": 20, "rate": 200},

@@ -105,8 +105,8 @@ def _submitted(co: Coordinator, recorder: Recorder, submissions: list[Submission
 
 
 def _cancel(recorder: Recorder, ticket: JobTicket) -> None:
-    with recorder.doing("cancel", job=ticket.ident):
-        ticket.cancel()
+    with recorder.doing("cancel", job=ticket.ident) as pending:
+        pending.args["ended"] = ticket.cancel()
 
 
 def _left(node: Node, namespace: str) -> int:

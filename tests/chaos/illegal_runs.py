@@ -40,3 +40,26 @@ def taken_from_a_worker_that_lives(s: Story) -> None:
     s.back("j")
     s.run("j", 11, "w2")
     s.record("j", fence=11, deliveries=2)
+
+
+@breaks("robbed")
+def a_lock_taken_from_one_who_lives(s: Story) -> None:
+    s.acquire("app", 10, trusted_us=s.now // 1000 + 1_000_000)
+    s.back("a10", "lose")
+    s.release("app", 10, outcome="failed")
+    s.hold("other", 11)
+
+
+@breaks("lost")
+def settled_and_the_result_is_not_there(s: Story) -> None:
+    s.submit("j")
+    s.run("j", 10)
+    s.server("job", 10, job="j", state="succeeded", result_fence=0)
+
+
+@breaks("told")
+def cancelled_as_a_caller_was_told_and_run_all_the_same(s: Story) -> None:
+    s.submit("j")
+    s.op("app", "cancel", job="j", ended=True)
+    s.run("j", 10)
+    s.record("j", fence=10)
