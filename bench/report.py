@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from bench.model import COST_FIGURES, Figure
 from bench.results import Results, Verdict
 from bench.statistics import Spread
+from bench.targets import BEST
 from bench.workloads.base import Workload
 
 NOTHING = "n/a"
@@ -39,7 +40,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> str:
             f"{one.workload.title}: {one.figure.label}",
             with_unit(one.ours, one.figure),
             f"{with_unit(one.best, one.figure)} ({one.best_peer})" if one.best_peer else "-",
-            _ratio(one.ratio),
+            _named_ratio(one),
             "-" if one.floor is None else with_unit(one.floor, one.figure),
             _ratio(one.floor_ratio),
             "-" if one.kept is None else with_unit(one.kept, one.figure),
@@ -51,6 +52,12 @@ def verdict_table(verdicts: Sequence[Verdict]) -> str:
     ]
     floors = ("floor", "its ratio", "with our promises", "its ratio")
     return _table(("workload", "ours", "best peer", "ratio", *floors, "target", "reached"), rows)
+
+
+def _named_ratio(one: Verdict) -> str:
+    """A ratio to another library than the best says to which."""
+    against = one.target.against if one.target else ""
+    return _ratio(one.ratio) + (f" ({against})" if against not in ("", BEST) and one.ratio is not None else "")
 
 
 def raw_table(results: Results, workload: Workload) -> str:

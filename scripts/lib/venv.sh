@@ -1,4 +1,5 @@
-# Sourced, not run: makes .venv in the checkout hold exactly what requirements.lock names, and the project itself.
+# Sourced, not run: makes .venv in the checkout hold exactly what requirements.lock names, the project itself, and what
+# installs them (installer.lock).
 #
 # It does nothing when that is so already, judged by a stamp over the locks, pyproject.toml, the interpreter and the
 # place of the checkout (a virtual environment does not survive being moved). Two scripts started together take turns.

@@ -94,6 +94,7 @@ def test_a_bound_on_a_figure_itself_is_asked_of_the_floor_itself():
 def test_a_target_may_name_its_rival():
     verdict = only_verdict(results_of("enqueue", coordinator=[120], huey=[200], dramatiq=[100]))
     assert (verdict.best_peer, verdict.ratio, verdict.reached) == ("huey", 1.2, True)
+    assert "200/s (huey) | 1.20 (dramatiq) |" in verdict_table([verdict])
     alone = only_verdict(results_of("enqueue", coordinator=[120], huey=[200]))
     assert (alone.reached, alone.why) == (None, "dramatiq was not measured")
 
