@@ -108,7 +108,7 @@ class _Programs:
         self.known = False
         self._functions = self._shebang = self._cluster = False
 
-    def learn(self, info: dict[str, Any], synced: Any) -> None:
+    def learn(self, info: dict[str, Any], synced: Any = None) -> None:
         """Look at the server's INFO, and at how often it syncs its file. Raises UnsafeServer."""
         version = server_version(info)
         if version < OLDEST:
