@@ -114,7 +114,7 @@ class Settings(Together, BaseSettings):
     allow_unsafe: bool = Field(False, description="use a server that may evict data")
     durability: Durability = Field(
         "fast",
-        description="what an answer means: `fast`, `durable` (an AOF) or `replicated` (replicas have it)",
+        description="what an answer means: `fast`, `durable` (on disk) or `replicated` (replicas have it)",
     )
     replicas: int = Field(1, ge=1, le=100, description="replicas that must have a write, when `replicated`")
     replica_timeout: float = Field(

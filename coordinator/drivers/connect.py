@@ -106,10 +106,13 @@ def _allowed(options: Mapping[str, Any], shown: str) -> None:
     unknown, others = sorted(set(options) - _KNOWN), sorted(set(options) - _MAY)
     if unknown:
         raise ConfigError([f"url: {shown}: redis-py knows no option {', '.join(map(repr, unknown))}"])
-    for name in others:
-        setting = _SETTINGS.get(name)
-        cure = f"use the setting {setting} (COORDINATOR_{setting.upper()})" if setting else f"leave it out; {_TAKEN}"
-        raise ConfigError([f"url: {shown}: {name!r} is not for a URL: {cure}"])
+    if others:
+        raise ConfigError([f"url: {shown}: {name!r} is not for a URL: {_instead(name)}" for name in others])
+
+
+def _instead(name: str) -> str:
+    setting = _SETTINGS.get(name)
+    return f"use the setting {setting} (COORDINATOR_{setting.upper()})" if setting else f"leave it out; {_TAKEN}"
 
 
 def _split(given: str) -> SplitResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -123,13 +124,13 @@ def test_a_page_costs_as_much_among_100_000_names_as_among_hundreds(engine: Engi
         assert len(reply[3]) == len(names)
         costs.append(sum(many for name, many in spent.items() if name != "cmdstat_info"))
     assert costs[1] - costs[0] <= STEPS_MORE
-    least = MOST_MICROSECONDS
+    least = sys.maxsize
     for _ in range(TRIES):
         least = min(least, _microseconds(engine, page))
         if least < MOST_MICROSECONDS:
             break
     engine.raw.zrem(engine.key("RESOURCES"), *others)
-    assert least < MOST_MICROSECONDS
+    assert least < MOST_MICROSECONDS, least
 
 
 # To find where the names begin; and microseconds of the server for a page of 100 among 100,000. A machine that is busy

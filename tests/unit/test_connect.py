@@ -29,6 +29,7 @@ from coordinator.errors import ConfigError
         ("unix:///s?socket_connect_timeout=nan", "use the setting operation_timeout (COORDINATOR_OPERATION_TIMEOUT)"),
         ("redis://h/0?maint_notifications_config=x", "is not for a URL: leave it out; a URL may have client_name, db,"),
         ("redis://h/0?decode_responses=1", "'decode_responses' is not for a URL"),
+        ("redis://h/0?retry=1&socket_timeout=1", "'socket_timeout' is not for a URL"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_a_config_error(url: str, problem: str) -> None:
